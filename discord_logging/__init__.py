@@ -1,0 +1,37 @@
+"""Puts a program's log records into a Discord channel, through a webhook, without ever being in its way."""
+
+from __future__ import annotations
+
+from discord_logging._embeds import EmbedFormatter
+from discord_logging._exceptions import (
+    DiscordLoggingError,
+    InvalidSettingError,
+    InvalidWebhookURLError,
+    TransportError,
+)
+from discord_logging._handler import DiscordHandler
+from discord_logging._rate_limiter import DiscordRateLimiter, RateLimitBucket
+from discord_logging._snapshot import FrozenException, FrozenRecord
+from discord_logging._webhook_sender import WebhookSender
+
+__all__ = [
+    "DiscordHandler",
+    "DiscordLoggingError",
+    "DiscordRateLimiter",
+    "EmbedFormatter",
+    "FrozenException",
+    "FrozenRecord",
+    "InvalidSettingError",
+    "InvalidWebhookURLError",
+    "RateLimitBucket",
+    "TransportError",
+    "WebhookSender",
+]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib import metadata  # noqa: PLC0415 - looked up on demand
+
+        return metadata.version("discord-log-handler")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

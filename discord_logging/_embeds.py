@@ -1,0 +1,141 @@
+"""A frozen record as an embed, the card in the channel."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from discord_logging import _limits
+from discord_logging._settings import CardSettings, nearest_level
+from discord_logging._snapshot import FrozenRecord, to_text
+from discord_logging._text import code_block, plain, shorten
+from discord_logging._traceback import format_exception
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from discord_logging._types import Embed, EmbedField
+
+_BLOCK_MINIMUM = 1500
+"""What the message leaves to the traceback, in characters."""
+_REST_ROOM = 200
+"""What is kept free for the field that names the fields left out, in characters."""
+_INLINE_VALUE = 40
+"""The longest value that shares its row with others, in characters."""
+
+
+class EmbedFormatter(logging.Formatter):
+    """Lays a record out as a Discord embed.
+
+    Subclass it and override `title`, `description`, `fields`, `footer` or `color` to change that part of the card.
+    Each is given the record as it was frozen when it was logged, with the attributes of `logging.LogRecord`,
+    `message` (str), `extra` (dict or `None`) and `exception`. They run on the listener's thread. What they return
+    is cut to Discord's limits afterwards.
+    """
+
+    def embed(self, record: FrozenRecord) -> Embed:
+        """Return the card for `record`, within Discord's limits and without empty parts."""
+        embed: Embed = {"color": self.color(record) & _limits.COLOR}
+        if timestamp := _timestamp(record.created):
+            embed["timestamp"] = timestamp
+        if title := shorten(self.title(record), _limits.TITLE).strip():
+            embed["title"] = title
+        if footer := shorten(self.footer(record), _limits.FOOTER).strip():
+            embed["footer"] = {"text": footer}
+        room = _limits.EMBEDS_TOTAL - embed_length(embed) - _REST_ROOM
+        if description := shorten(self.description(record), min(_limits.DESCRIPTION, room)).strip():
+            embed["description"] = description
+        if fields := _fit_fields(self.fields(record), room - len(description)):
+            embed["fields"] = fields
+        if not embed_length(embed):
+            # Discord refuses a message with nothing in it (50006).
+            embed["title"] = str(record.levelname) or "LOG"
+        return embed
+
+    def title(self, record: FrozenRecord) -> str:
+        """Return the title: emoji, level and logger."""
+        emoji = nearest_level(record.settings.emojis, record.levelno)
+        return f"{emoji} {plain(to_text(record.levelname), 60)} · {plain(to_text(record.name), 160)}".strip()
+
+    def description(self, record: FrozenRecord) -> str:
+        """Return the body: the message, the traceback in a code block, and where it was logged."""
+        where = self.location(record)
+        room = _limits.DESCRIPTION - len(where) - 2
+        blocks = [block for block in (self.traceback(record), record.stack_info) if block]
+        message = plain(record.message, room - len(blocks) * _BLOCK_MINIMUM // 2).strip()
+        room = (room - len(message)) // max(len(blocks), 1)
+        fenced = [code_block(block, room - 1, language="py", keep_end=True) for block in blocks]
+        return "\n".join(part for part in (message, *fenced, where) if part)
+
+    def traceback(self, record: FrozenRecord) -> str | None:
+        """Return the text of the record's exception, or `None`."""
+        return format_exception(record.exception) if record.exception else record.exc_text
+
+    def location(self, record: FrozenRecord) -> str:
+        """Return the line in small print that says where the record was logged."""
+        place = f"{os.path.basename(to_text(record.pathname))}:{record.lineno} in {record.funcName}"  # noqa: PTH119 - it is text
+        return f"-# {plain(place, 200)}" if record.lineno else ""
+
+    def fields(self, record: FrozenRecord) -> list[EmbedField]:
+        """Return the record's `extra` values and the handler's context as fields."""
+        values: Mapping[str, Any] = {**(record.extra or {}), **record.settings.context}
+        return [_field(name, to_text(value)) for name, value in values.items()]
+
+    def footer(self, record: FrozenRecord) -> str:
+        """Return the host, process, thread and asyncio task, as far as they are known."""
+        process = f"pid {record.process}" if record.process else None
+        if record.processName not in (None, "MainProcess"):
+            process = f"{record.processName} ({process})"
+        return " · ".join(part for part in (socket.gethostname(), process, record.threadName, record.taskName) if part)
+
+    def color(self, record: FrozenRecord) -> int:
+        """Return the colour of the record's level, as 0xRRGGBB. Other levels take that of the nearest below."""
+        return int(nearest_level(record.settings.colors, record.levelno))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return what the card says as plain text, for handlers that are not ours."""
+        frozen = FrozenRecord(record, CardSettings(self))
+        return "\n".join(
+            part for part in (f"{frozen.levelname} {frozen.name}: {frozen.message}", self.traceback(frozen)) if part
+        )
+
+
+def embed_length(embed: Embed) -> int:
+    """Return how many characters of a message's 6,000 `embed` takes."""
+    footer = embed["footer"]["text"] if "footer" in embed else ""
+    fields = sum(len(field["name"]) + len(field["value"]) for field in embed.get("fields", ()))
+    return len(embed.get("title", "")) + len(embed.get("description", "")) + len(footer) + fields
+
+
+def _field(name: str, value: str) -> EmbedField:
+    if len(value) <= _INLINE_VALUE and "\n" not in value:
+        return {"name": name, "value": plain(value, _limits.FIELD_VALUE), "inline": True}
+    return {"name": name, "value": code_block(value, _limits.FIELD_VALUE), "inline": False}
+
+
+def _fit_fields(fields: list[EmbedField], room: int) -> list[EmbedField]:
+    """Cut each field to its limit; those for which there is no room are named in a last one."""
+    fitted: list[EmbedField] = []
+    for index, field in enumerate(fields):
+        name = plain(field["name"], _limits.FIELD_NAME).strip()
+        value = shorten(field["value"], _limits.FIELD_VALUE).strip()
+        if not (name and value):
+            continue
+        room -= len(name) + len(value)
+        is_last_place = len(fitted) == _limits.FIELDS - 1 and index < len(fields) - 1
+        if is_last_place or room < 0:
+            names = ", ".join(each["name"] for each in fields[index : index + _limits.FIELDS])
+            fitted.append({"name": f"{len(fields) - index} more", "value": plain(names, 150), "inline": False})
+            break
+        fitted.append({"name": name, "value": value, "inline": field.get("inline", False)})
+    return fitted
+
+
+def _timestamp(created: float) -> str | None:
+    try:
+        return datetime.fromtimestamp(created, timezone.utc).isoformat(timespec="milliseconds")
+    except (OverflowError, OSError, TypeError, ValueError):
+        return None

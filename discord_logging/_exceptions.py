@@ -1,0 +1,40 @@
+"""The errors of this package.
+
+DiscordLoggingError
+├── InvalidWebhookURLError  (also a ValueError)
+├── InvalidSettingError     (also a ValueError)
+└── TransportError
+"""
+
+from __future__ import annotations
+
+from discord_logging._text import mask_token, shorten
+
+
+class DiscordLoggingError(Exception):
+    """The base class of every error that this package raises."""
+
+
+class InvalidWebhookURLError(DiscordLoggingError, ValueError):
+    """The webhook URL is malformed. The text says what a right one looks like and holds no part of the wrong one."""
+
+
+class InvalidSettingError(DiscordLoggingError, ValueError):
+    """A setting has a wrong type or value. The text names the setting and says what is right."""
+
+    def __init__(self, text: str) -> None:
+        # The wrong value may be a webhook URL that was given to the wrong setting.
+        super().__init__(shorten(mask_token(text), 500))
+
+
+class TransportError(DiscordLoggingError):
+    """A request got no answer.
+
+    Attributes:
+        maybe_saved: Whether Discord may have saved the message all the same, so that sending it again may
+            duplicate it. False when the connection was never made.
+    """
+
+    def __init__(self, reason: str, *, maybe_saved: bool) -> None:
+        super().__init__(reason)
+        self.maybe_saved = maybe_saved

@@ -1,0 +1,286 @@
+"""`DiscordHandler`, which users configure."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import inspect
+import logging
+import logging.handlers
+import os
+from dataclasses import replace
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from discord_logging import _settings
+from discord_logging._embeds import EmbedFormatter
+from discord_logging._exceptions import InvalidSettingError
+from discord_logging._listener import attach, detach, listener_threads
+from discord_logging._settings import CardSettings, DeliverySettings
+from discord_logging._snapshot import FrozenRecord, to_text
+from discord_logging._webhook_url import WebhookURL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from discord_logging._backlog import Backlog
+
+_logger = logging.getLogger("discord_logging")
+_said: set[str] = set()
+_NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("accepted", "delivered", "pending", "dropped", "requests"), 0),
+    "dropped_by_reason": {},
+    "rate_limited": {},
+    "last_success": None,
+    "last_error": None,
+}
+
+
+class DiscordQueueHandler(logging.handlers.QueueHandler):
+    """Freezes records and puts them into the backlog, on the caller's thread."""
+
+    settings: CardSettings
+
+    def __init__(self, backlog: Backlog) -> None:
+        super().__init__(backlog)  # type: ignore[arg-type]  # it asks for no more than the backlog has
+
+    def prepare(self, record: logging.LogRecord) -> Any:
+        """Return the frozen record. `record` stays as it is, for other handlers."""
+        settings = self.settings
+        if isinstance(settings.formatter, EmbedFormatter):
+            return FrozenRecord(record, settings)
+        return FrozenRecord(record, settings, _format_body(settings.formatter, record))
+
+
+class DiscordHandler(logging.Handler):
+    """Puts log records into a Discord channel through a webhook.
+
+    A logging call costs the caller about a microsecond and never waits for the network: the record is frozen and
+    queued, and one daemon thread per webhook, started by the first record, lays it out and posts it within Discord's
+    rate limits. Handlers for the same webhook share that thread, the queue and the settings of delivery, of which the
+    latest hold.
+
+    Without a URL the handler is disabled: it accepts records and does nothing.
+
+    All settings can be given as plain strings, numbers, lists and dicts from `logging.config.dictConfig`. Formatters
+    other than `EmbedFormatter` may be set: their text becomes the body of the card. They run on the caller's thread,
+    for they may read what is alive only there, and do not see the exception, which the card shows by itself.
+
+    Args:
+        webhook_url: The URL that Discord shows in the channel's settings; a password. `None` takes the environment
+            variable `DISCORD_WEBHOOK_URL`; if that is not set, the handler is disabled.
+        level: The lowest level that is handled.
+        username: The name that messages are posted under, 1 to 80 characters; `None` is the webhook's own.
+        avatar_url: The address of the picture beside them; `None` is the webhook's own.
+        thread_id: The thread of the webhook's channel to post into. `None` takes the `thread_id` of the URL, if it
+            has one, else the channel itself.
+        context: Names and values shown on every card, such as `{"service": "shop", "environment": "production"}`.
+        colors: Colours for levels, such as `{"ERROR": "#ff0000"}` or `{40: 0xFF0000}`, laid over the standard ones.
+            A level without one takes that of the nearest below.
+        emojis: Emojis for levels, likewise; `""` is none.
+        queue_size: How many records may wait. When more come, the least severe and oldest are dropped and
+            counted. 10,000 by default.
+        queue_bytes: How many bytes may wait, likewise; estimated. 64,000,000 by default.
+        flush_timeout: Seconds for `flush` and `close`, and for interpreter exit; 5 by default, 0 does not wait.
+        timeout: Seconds to wait for a connection, and for the answer; 10 by default.
+        retry_delays: Seconds to wait after the first failures in a row, 2, 3 and 5 by default; from then on the last is
+            doubled each time.
+        max_retry_delay: The longest such wait, in seconds; 60 by default.
+        allow_http: Whether the URL may be plain http although its host is not loopback.
+        enabled: `False` disables the handler. `None` takes the environment variable `DISCORD_NOTIFICATIONS_ENABLED`,
+            which is true when it is not set.
+
+    Raises:
+        InvalidWebhookURLError: The URL is malformed. The text holds no part of it.
+        InvalidSettingError: A setting has a wrong type or value. Also a `ValueError`.
+    """
+
+    def __init__(
+        self,
+        webhook_url: str | None = None,
+        level: int | str = logging.NOTSET,
+        *,
+        username: str | None = None,
+        avatar_url: str | None = None,
+        thread_id: str | int | None = None,
+        context: Mapping[str, object] | None = None,
+        colors: Mapping[Any, int | str] | None = None,
+        emojis: Mapping[Any, str] | None = None,
+        queue_size: int = DeliverySettings.queue_size,
+        queue_bytes: int = DeliverySettings.queue_bytes,
+        flush_timeout: float = 5.0,
+        timeout: float = DeliverySettings.timeout,
+        retry_delays: Sequence[float] = DeliverySettings.retry_delays,
+        max_retry_delay: float = DeliverySettings.max_retry_delay,
+        allow_http: bool = False,
+        enabled: bool | str | None = None,
+        **unknown: NoReturn,
+    ) -> None:
+        super().__init__(level)
+        if unknown:
+            raise InvalidSettingError(_describe_unknown(unknown))
+        self._flush_timeout = _settings.check_number("flush_timeout", flush_timeout, minimum=0)
+        delivery = DeliverySettings(
+            queue_size=_settings.check_number("queue_size", queue_size, minimum=1, whole=True),
+            queue_bytes=_settings.check_number("queue_bytes", queue_bytes, minimum=1, whole=True),
+            timeout=_settings.check_number("timeout", timeout, minimum=0.1),
+            retry_delays=_settings.check_delays("retry_delays", retry_delays),
+            max_retry_delay=_settings.check_number("max_retry_delay", max_retry_delay, minimum=1),
+        )
+        card = CardSettings(
+            EmbedFormatter(),
+            username=_settings.check_username(username),
+            avatar_url=_settings.check_avatar_url(avatar_url),
+            thread_id=_settings.check_snowflake("thread_id", thread_id),
+            context=_settings.check_context(context),
+            colors=_settings.check_colors(colors),
+            emojis=_settings.check_emojis(emojis),
+        )
+        self.formatter = card.formatter
+        self._gave_up_on: int | None = None
+        self._closed = False
+        url, self._disabled = _find_url(webhook_url, enabled, allow_http=allow_http)
+        self._listener = None
+        if url is not None:
+            self._listener = attach(self, url, delivery)
+            self._queue_handler = DiscordQueueHandler(self._listener.backlog)
+            self._queue_handler.settings = replace(card, thread_id=card.thread_id or url.thread_id)
+
+    def __repr__(self) -> str:
+        target = self._listener.url if self._listener else "disabled"
+        return f"<{type(self).__name__} {target} ({logging.getLevelName(self.level)})>"
+
+    def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - the name that logging gave it
+        """Set the formatter; `None` is `EmbedFormatter`."""
+        super().setFormatter(fmt or EmbedFormatter())
+        if self._listener is not None:
+            self._queue_handler.settings = replace(self._queue_handler.settings, formatter=self.formatter)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Filter `record` and emit it, without the lock that `logging.Handler` takes: nothing here needs one.
+
+        What the listeners' threads log, such as urllib3's lines about our own requests, does not come back to us.
+        """
+        if get_ident() in listener_threads:
+            return False
+        allowed: Any = self.filter(record)
+        if allowed:
+            # From Python 3.12 on a filter may return another record.
+            self.emit(allowed if isinstance(allowed, logging.LogRecord) else record)
+        return bool(allowed)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Freeze `record` and queue it. Never waits and never raises an `Exception`."""
+        if self._listener is None:
+            return
+        try:
+            self._queue_handler.enqueue(self._queue_handler.prepare(record))
+        except Exception:  # noqa: BLE001 - as in every handler of the standard library
+            self._listener.backlog.refuse(record.levelname, "unreadable")
+            self.handleError(record)
+
+    def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging ignores what it returns
+        """Block until all that was logged so far is delivered or dropped.
+
+        A wait for a rate limit or a retry that ends after the deadline is not begun.
+
+        Args:
+            timeout: Seconds to wait at the most; `None` is `flush_timeout`.
+
+        Returns:
+            Whether all of it was delivered.
+        """
+        if self._listener is None:
+            return True
+        is_done = self._listener.flush(self._flush_timeout if timeout is None else timeout)
+        self._gave_up_on = None if is_done or timeout is not None else self._listener.backlog.count()["accepted"]
+        return is_done
+
+    def close(self, timeout: float | None = None) -> None:
+        """Flush and let go of the webhook. May be called twice.
+
+        The last handler to leave a webhook ends its thread: what is left is dropped, counted and said on stderr.
+
+        Args:
+            timeout: Seconds to wait at the most; `None` is `flush_timeout`, or nothing at all if a `flush` has just
+                waited for the same records in vain, as `logging.shutdown` calls the two in a row.
+        """
+        super().close()
+        if self._listener is None or self._closed:
+            return
+        self._closed = True
+        if timeout is None:
+            in_vain = self._gave_up_on == self._listener.backlog.count()["accepted"]
+            timeout = 0.0 if in_vain else self._flush_timeout
+        detach(self, self._listener, timeout)
+
+    def health(self) -> dict[str, Any]:
+        """Return how the webhook is doing, as plain data ready for JSON.
+
+        Returns:
+            `status` (`ok`, `limited`, `retrying`, `blocked`, `stopped`, `disabled` or `closed`), `reason` (words),
+            the counters `accepted`, `delivered`, `pending` and `dropped` of records with `dropped_by_reason`,
+            `requests`, `rate_limited` (429s by scope), `last_success` (a time, or `None`), `last_error` (`time` and
+            `reason`, or `None`) and `rate_limit`, as `get_rate_limit_info` gives it.
+        """
+        if self._listener is None:
+            return {
+                **_NOTHING,
+                "status": "disabled",
+                "reason": self._disabled,
+                "rate_limit": self.get_rate_limit_info(),
+            }
+        health = self._listener.health()
+        return {**health, "status": "closed", "reason": "the handler was closed"} if self._closed else health
+
+    def get_rate_limit_info(self) -> dict[str, Any]:
+        """Return what is known of Discord's limits, as plain data.
+
+        Returns:
+            `global_rate_limit` (`active`, `wait_time`) and `buckets` by id, each with `limit`, `remaining`,
+            `reset_after` and `wait_time`; times in seconds.
+        """
+        if self._listener is None:
+            return {"global_rate_limit": {"active": False, "wait_time": 0.0}, "buckets": {}}
+        return self._listener.get_rate_limit_info()
+
+    def reset_rate_limits(self) -> None:
+        """Forget what was learned about Discord's limits, and try at once."""
+        if self._listener is not None:
+            self._listener.reset_rate_limits()
+
+
+def _find_url(webhook_url: object, enabled: object, *, allow_http: bool) -> tuple[WebhookURL | None, str]:
+    """Return the webhook to post to, or `None` and why there is none, which is said once."""
+    if enabled is None:
+        name = "DISCORD_NOTIFICATIONS_ENABLED"
+        enabled = _settings.check_enabled(os.environ.get(name) or True, name=name)
+    url = os.environ.get("DISCORD_WEBHOOK_URL") if webhook_url is None else webhook_url
+    if not _settings.check_enabled(enabled):
+        reason = "switched off by enabled or DISCORD_NOTIFICATIONS_ENABLED"
+    elif not url:
+        reason = "no webhook URL: give webhook_url or set DISCORD_WEBHOOK_URL"
+    else:
+        return WebhookURL.parse(url, allow_http=allow_http), ""
+    if reason not in _said:
+        _said.add(reason)
+        _logger.warning("DiscordHandler is disabled: %s", reason)
+    return None, reason
+
+
+def _describe_unknown(unknown: Mapping[str, object]) -> str:
+    known = [name for name in inspect.signature(DiscordHandler).parameters if name != "unknown"]
+    names = ", ".join(repr(name) for name in unknown)
+    close = difflib.get_close_matches(next(iter(unknown)), known, 1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"Unknown setting {names}.{hint} The settings are {', '.join(known)}."
+
+
+def _format_body(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    bare = copy.copy(record)
+    bare.exc_info = bare.exc_text = bare.stack_info = None
+    try:
+        return to_text(formatter.format(bare))
+    except Exception as error:  # noqa: BLE001 - a formatter of the user's may raise anything
+        trouble = f"({type(formatter).__name__} failed: {type(error).__name__}: {to_text(error)})"
+        return f"{FrozenRecord(bare, None).message}\n{trouble}"

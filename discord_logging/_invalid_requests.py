@@ -1,0 +1,54 @@
+"""The guard against the ban for invalid requests.
+
+An address that sends 10,000 invalid requests in ten minutes is banned for up to a day. Invalid are those answered 401,
+403 or 429, `shared` ones excepted (https://docs.discord.com/developers/topics/rate-limits, "Invalid Request Limit").
+Other processes may share the address, so this one stays far below: from 300 on, its requests are spread so that it
+nears 1,500 ever more slowly; at 1,500 it stops until the window holds fewer than 300.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import deque
+
+WINDOW = 600.0
+SLOW_FROM = 300
+STOP_AT = 1_500
+
+
+class InvalidRequestGuard:
+    """Counts the invalid requests to one host and says when the next request of any kind may leave. Pure in `now`."""
+
+    def __init__(self) -> None:
+        self._invalid: deque[float] = deque()
+        self._last_sent = -math.inf
+        self._stopped = False
+
+    def count(self, now: float) -> int:
+        """Return how many invalid requests the last ten minutes hold."""
+        while self._invalid and self._invalid[0] + WINDOW <= now:
+            self._invalid.popleft()
+        return len(self._invalid)
+
+    def sent(self, now: float) -> None:
+        """Note that a request left, whatever becomes of it."""
+        self._last_sent = now
+
+    def add(self, now: float) -> None:
+        """Count an invalid request."""
+        self._invalid.append(now)
+
+    def free_at(self, now: float) -> float:
+        """Return the monotonic time from which the next request may leave; any time in the past is "now"."""
+        count = self.count(now)
+        self._stopped = count >= STOP_AT or (self._stopped and count >= SLOW_FROM)
+        if self._stopped:
+            return self._invalid[count - SLOW_FROM] + WINDOW
+        return self._last_sent + WINDOW / (STOP_AT - count) if count >= SLOW_FROM else -math.inf
+
+    def copy(self) -> InvalidRequestGuard:
+        """Return an independent copy."""
+        twin = copy.copy(self)
+        twin._invalid = self._invalid.copy()  # noqa: SLF001 (its own class)
+        return twin

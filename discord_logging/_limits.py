@@ -1,0 +1,24 @@
+"""Discord's numbers, each once.
+
+Lengths are in code points, Python's `len()`, and inclusive.
+Source: https://docs.discord.com/developers/resources/message#embed-object-embed-limits and
+https://docs.discord.com/developers/resources/webhook#execute-webhook.
+"""
+
+from __future__ import annotations
+
+EMBEDS_PER_MESSAGE = 10
+EMBEDS_TOTAL = 6000
+"""The sum of title, description, field names and values, footer and author over all embeds of a message."""
+
+TITLE = 256
+DESCRIPTION = 4096
+FIELDS = 25
+FIELD_NAME = 256
+FIELD_VALUE = 1024
+FOOTER = 2048
+
+CONTENT = 2000
+USERNAME = 80
+URL = 2048
+COLOR = 0xFFFFFF

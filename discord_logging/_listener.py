@@ -1,0 +1,262 @@
+"""The thread that delivers: one per webhook in a process, shared by every handler that posts to that webhook."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import logging.handlers
+import os
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from discord_logging._backlog import Backlog
+from discord_logging._delivery import Delivery, say
+from discord_logging._rate_limiter import DiscordRateLimiter
+from discord_logging._retry import Backoff
+from discord_logging._webhook_sender import WebhookSender
+
+if TYPE_CHECKING:
+    from discord_logging._settings import DeliverySettings
+    from discord_logging._webhook_url import WebhookURL
+
+_GATHER = 0.05
+"""Seconds that the listener gathers records after the first, so that a burst goes out in few messages."""
+
+listener_threads: set[int] = set()
+"""The idents of the listeners' threads. What is logged on them never comes back to us."""
+
+_rate_limiter = DiscordRateLimiter()
+_listeners: dict[tuple[str, str], WebhookListener] = {}
+_registry_lock = threading.Lock()
+_exit_began: float | None = None
+
+
+class WebhookListener(logging.handlers.QueueListener):
+    """Takes records from the backlog of one webhook and delivers them, on a daemon thread.
+
+    The thread is started by the first record.
+    """
+
+    def __init__(self, url: WebhookURL, settings: DeliverySettings) -> None:
+        self.backlog = Backlog(settings.queue_size, settings.queue_bytes, self._rouse)
+        super().__init__(self.backlog)  # type: ignore[arg-type]  # it asks for no more than the backlog has
+        self.url = url
+        self.users: weakref.WeakSet[logging.Handler] = weakref.WeakSet()
+        self._sender = WebhookSender(url)
+        self._reset(settings)
+
+    def configure(self, settings: DeliverySettings) -> None:
+        """Take over new settings; all handlers of the webhook share the latest."""
+        self._settings = settings
+        self.backlog.max_records, self.backlog.max_bytes = settings.queue_size, settings.queue_bytes
+        self._sender.timeout = settings.timeout
+        self._delivery.backoff = Backoff(settings.retry_delays, settings.max_retry_delay)
+
+    def _reset(self, settings: DeliverySettings) -> None:
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._stopping = False
+        self._busy = False
+        self._hurries = 0
+        self._delivery = Delivery(self.url, self.backlog, self._sender, _rate_limiter)
+        self.configure(settings)
+
+    def forget_parent(self) -> None:
+        """Begin anew in a forked child: no thread, no connection, nothing queued."""
+        self._reset(self._settings)
+        self.backlog.clear()
+        self._sender.forget_connection()
+
+    # On the caller's thread
+
+    def _rouse(self) -> bool:
+        if self._thread is not None:
+            self.backlog.wake()
+            return True
+        # Somebody else, or this very thread below us, may be starting it.
+        if not self._starting.acquire(blocking=False):
+            return True
+        try:
+            if self._thread is None:
+                self.start()
+        except RuntimeError:  # "can't start new thread", at interpreter exit or for want of memory
+            self._thread = None
+            return False
+        finally:
+            self._starting.release()
+        return True
+
+    def start(self) -> None:
+        """Start the thread."""
+        thread = threading.Thread(target=self._run, name=f"discord-logging-{self.url.id}", daemon=True)
+        thread.start()
+        self._thread = thread
+
+    def flush(self, timeout: float) -> bool:
+        """Block until all that was accepted so far is settled, for `timeout` seconds at the most.
+
+        Does not wait for a rate limit or a retry that ends after that.
+
+        Returns:
+            Whether all of it was delivered.
+        """
+        if threading.get_ident() in listener_threads:
+            return False
+        _warm_level_caches()
+        deadline = min(time.monotonic() + timeout, _exit_deadline(timeout))
+        dropped = self.backlog.count()["dropped"]
+        self._hurries += 1
+        try:
+            self.backlog.wake()
+            self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
+        finally:
+            self._hurries -= 1
+        count = self.backlog.count()
+        return not count["pending"] and count["dropped"] == dropped
+
+    def stop(self, timeout: float = 0.0) -> None:
+        """Deliver what can be delivered within `timeout` seconds, drop the rest, and end the thread.
+
+        What was lost is said on stderr. Does not wait for the thread, which may be stuck in the network.
+        """
+        if timeout > 0:
+            self.flush(timeout)
+        self.backlog.close()
+        self.enqueue_sentinel()
+        count = self.backlog.count()
+        if lost := count["dropped"] + count["pending"]:
+            reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(self._dropped_by_reason().items()))
+            trouble = self._delivery.last_error
+            say(
+                f"{lost} of {count['accepted']} records were not delivered to webhook {self.url.id}"
+                f" ({reasons or 'in flight'}{'; last error: ' + trouble['reason'] if trouble else ''})"
+            )
+
+    def enqueue_sentinel(self) -> None:
+        """Ask the thread to end."""
+        self._stopping = True
+        self.backlog.wake()
+
+    # On the listener's thread
+
+    def _run(self) -> None:
+        ident = threading.get_ident()
+        listener_threads.add(ident)
+        try:
+            self._monitor()  # type: ignore[attr-defined]  # the loop of QueueListener: dequeue and handle
+        finally:
+            self._sender.close()
+            listener_threads.discard(ident)
+
+    def dequeue(self, block: bool) -> Any:
+        """Wait until something is to be delivered; `None` ends the thread."""
+        if not self._busy:
+            while block and not self._stopping and not self.backlog.pending:
+                self.backlog.wait_for_record()
+            if not self._hurries:
+                self.backlog.wait(_GATHER)
+        return None if self._stopping else self.backlog
+
+    def handle(self, _: Any) -> None:
+        """Deliver one message, or wait until one may be delivered. Never raises."""
+        try:
+            delay = self._delivery.step()
+        except Exception:
+            # A fault of ours must not end the thread, nor repeat itself without end.
+            logging.getLogger("discord_logging").exception("the listener failed")
+            self.backlog.drop_waiting("internal_error")
+            delay = 1.0
+        self._busy = self.backlog.pending > 0
+        if delay and self._busy:
+            self.backlog.announce()
+            self.backlog.wait(delay)
+
+    # Everybody's
+
+    def _dropped_by_reason(self) -> dict[str, int]:
+        totals: dict[str, int] = {}
+        for (reason, _), number in list(self.backlog.dropped.items()):
+            totals[reason] = totals.get(reason, 0) + number
+        return totals
+
+    def health(self) -> dict[str, Any]:
+        """Return status, counters and rate limits as plain data."""
+        return {
+            **self._delivery.health(),
+            **self.backlog.count(),
+            "dropped_by_reason": self._dropped_by_reason(),
+            "rate_limit": self.get_rate_limit_info(),
+        }
+
+    def get_rate_limit_info(self) -> dict[str, Any]:
+        """Return what is known of the limits that the webhook meets."""
+        return dict(_rate_limiter.info(self.url.key, time.monotonic(), host=self.url.host))
+
+    def reset_rate_limits(self) -> None:
+        """Forget what was learned about the webhook's limits."""
+        _rate_limiter.reset(self.url.key)
+        self._delivery.not_before = float("-inf")
+        self.backlog.wake()
+
+
+def attach(user: logging.Handler, url: WebhookURL, settings: DeliverySettings) -> WebhookListener:
+    """Return the listener of `url`, which `user` shares from now on with all others that post there."""
+    with _registry_lock:
+        listener = _listeners.get((url.key, url.token))
+        if listener is None:
+            listener = _listeners[url.key, url.token] = WebhookListener(url, settings)
+        listener.users.add(user)
+        listener.configure(settings)
+        return listener
+
+
+def detach(user: logging.Handler, listener: WebhookListener, timeout: float) -> None:
+    """Flush for `user`, which leaves; the last one stops the listener. Blocks for `timeout` seconds at the most."""
+    with _registry_lock:
+        listener.users.discard(user)
+        is_last = not listener.users
+        if is_last:
+            _listeners.pop((listener.url.key, listener.url.token), None)
+    if is_last:
+        listener.stop(timeout)
+    else:
+        listener.flush(timeout)
+
+
+def _warm_level_caches() -> None:
+    """Ask each logger that speaks during a POST whether it is on, so that the listener need not.
+
+    The first such question takes the lock of `logging`, which `dictConfig` holds while it waits for our flush: the
+    listener would wait for `dictConfig`, and `dictConfig` for the listener. This thread may ask, for it holds the lock.
+    """
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in ("urllib3", "requests", "discord_logging"):
+            for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+                logger.isEnabledFor(level)
+
+
+def _exit_deadline(timeout: float) -> float:
+    """Return when everything must end at interpreter exit, which all flushes share; infinite before it."""
+    return float("inf") if _exit_began is None else _exit_began + timeout
+
+
+def _note_exit() -> None:
+    global _exit_began  # noqa: PLW0603 - the interpreter exits once
+    _exit_began = time.monotonic()
+
+
+def _forget_parent() -> None:
+    global _rate_limiter, _registry_lock  # noqa: PLW0603 - a lock that another thread held at the fork stays locked
+    _registry_lock = threading.Lock()
+    _rate_limiter = DiscordRateLimiter()
+    listener_threads.clear()
+    for listener in _listeners.values():
+        listener.forget_parent()
+
+
+# Runs before the hook of `logging`, which was registered earlier.
+atexit.register(_note_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)

@@ -1,0 +1,210 @@
+"""What a log record says, frozen on the caller's thread.
+
+This is the only code of ours that a caller waits for. All that may change or die after the call (the merged message,
+`extra` values, the exception's own text) becomes text at once. A traceback is kept as (code, line, last instruction)
+triples: no frames, no locals and no source lines, which are read later on the listener's thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import logging
+import traceback
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import CodeType, TracebackType
+
+_STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_STANDARD_ATTRIBUTE_COUNT = len(logging.makeLogRecord({}).__dict__)
+_SCALARS = (str, int, float, bool, type(None))
+_MAX_EXCEPTIONS = 500
+"""How many exceptions of one chain or group are frozen."""
+
+
+class FrameLocation(NamedTuple):
+    """A place in a traceback. `lasti` is the offset of the last instruction, from which its column is found."""
+
+    code: CodeType
+    lineno: int | None
+    lasti: int
+
+
+class FrozenException:
+    """An exception as text, its traceback as places.
+
+    Attributes:
+        type_name: The qualified name of its class.
+        text: The last line (for a `SyntaxError` lines) of its traceback, such as `ValueError: no`.
+        notes: Its notes (https://docs.python.org/3/library/exceptions.html#BaseException.add_note).
+        stack: Where it came from, outermost first.
+        cause: The exception that it was raised from, or `None`.
+        context: The exception that was being handled when it was raised, or `None`.
+        members: The exceptions of a group.
+    """
+
+    __slots__ = ("cause", "context", "members", "notes", "stack", "text", "type_name")
+
+    def __init__(self, exception: BaseException, tb: TracebackType | None, seen: set[int]) -> None:
+        seen.add(id(exception))
+        self.type_name = _type_name(type(exception))
+        self.text = _exception_text(exception, self.type_name)
+        self.notes = _notes(exception)
+        self.stack = _freeze_stack(tb)
+        self.cause = _freeze_linked(exception.__cause__, seen)
+        hidden = exception.__suppress_context__ or self.cause is not None
+        self.context = None if hidden else _freeze_linked(exception.__context__, seen)
+        members = getattr(exception, "exceptions", ()) if _is_group(exception) else ()
+        self.members = tuple(frozen for member in members if (frozen := _freeze_linked(member, seen)))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it holds on to."""
+        linked = (self.cause, self.context, *self.members)
+        return 256 + len(self.text) + 112 * len(self.stack) + sum(each.size for each in linked if each)
+
+
+class FrozenRecord:
+    """A log record as it was when it was logged. Attributes are named as in `logging.LogRecord`.
+
+    Attributes:
+        message: The merged message.
+        template: The message before its arguments were merged in, or `None` when it was no text.
+        extra: What `extra=` and filters added: scalars as they are, all else as text. `None` when there is nothing.
+        exception: The exception, or `None`.
+        exc_text: The text of an exception that came ready-made with the record, or `None`.
+        settings: The settings of the handler that took the record.
+        sequence: Its place in the order of the backlog, from 1; 0 until it has one.
+    """
+
+    __slots__ = (
+        "created",
+        "exc_text",
+        "exception",
+        "extra",
+        "funcName",
+        "levelname",
+        "levelno",
+        "lineno",
+        "message",
+        "name",
+        "pathname",
+        "process",
+        "processName",
+        "sequence",
+        "settings",
+        "stack_info",
+        "taskName",
+        "template",
+        "thread",
+        "threadName",
+    )
+
+    def __init__(self, record: logging.LogRecord, settings: Any, message: str | None = None) -> None:
+        self.name = record.name
+        self.levelno = record.levelno
+        self.levelname = record.levelname
+        self.message = _merge_message(record) if message is None else message
+        template = record.msg
+        self.template = template if type(template) is str else None
+        self.created = record.created
+        self.pathname = record.pathname
+        self.lineno = record.lineno
+        self.funcName = record.funcName
+        self.process = record.process
+        self.processName = record.processName
+        self.thread = record.thread
+        self.threadName = record.threadName
+        self.taskName = getattr(record, "taskName", None)
+        self.stack_info = record.stack_info
+        self.exception = _freeze_exc_info(record.exc_info) if record.exc_info else None
+        self.exc_text = record.exc_text if self.exception is None else None
+        attributes = record.__dict__
+        self.extra = _freeze_extra(attributes) if len(attributes) != _STANDARD_ATTRIBUTE_COUNT else None
+        self.settings = settings
+        self.sequence = 0
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it holds on to, given that a character is one."""
+        texts = len(self.message) + len(self.exc_text or "") + len(self.stack_info or "")
+        extra = sum(len(value) if type(value) is str else 64 for value in self.extra.values()) if self.extra else 0
+        return 512 + texts + extra + (self.exception.size if self.exception else 0)
+
+
+def to_text(value: object, convert: Callable[[Any], str] = str) -> str:
+    """Return `str(value)`, or words about why there is none. Never raises an `Exception`."""
+    try:
+        text = convert(value)
+        # A subclass of str, such as markupsafe's Markup, would change what is later joined to it.
+        return text if type(text) is str else str.__str__(text)
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+
+
+def _merge_message(record: logging.LogRecord) -> str:
+    try:
+        message = record.getMessage()
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        template, args = to_text(record.msg), to_text(record.args, repr)
+        return f"{template}\nargs: {args} (could not be merged: {type(error).__name__}: {to_text(error)})"
+    return message if type(message) is str else to_text(message)
+
+
+def _freeze_extra(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+    return {
+        to_text(name): value if type(value) in _SCALARS else to_text(value)
+        for name, value in attributes.items()
+        if name not in _STANDARD_ATTRIBUTES
+    } or None
+
+
+def _freeze_exc_info(exc_info: Any) -> FrozenException | None:
+    exception = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) == 3 else exc_info  # noqa: PLR2004
+    if not isinstance(exception, BaseException):
+        return None
+    return FrozenException(exception, exc_info[2] if exception is not exc_info else exception.__traceback__, set())
+
+
+def _freeze_linked(exception: Any, seen: set[int]) -> FrozenException | None:
+    if not isinstance(exception, BaseException) or id(exception) in seen or len(seen) >= _MAX_EXCEPTIONS:
+        return None
+    return FrozenException(exception, exception.__traceback__, seen)
+
+
+def _freeze_stack(tb: TracebackType | None) -> list[FrameLocation]:
+    stack = []
+    while tb is not None:
+        frame = tb.tb_frame
+        code = frame.f_code
+        stack.append(FrameLocation(code, tb.tb_lineno, tb.tb_lasti))
+        # Modules in a zip file have their source from their loader, which only the frame's globals know.
+        if code.co_filename not in linecache.cache:
+            linecache.lazycache(code.co_filename, frame.f_globals)
+        tb = tb.tb_next
+    return stack
+
+
+def _type_name(cls: type) -> str:
+    module = cls.__module__
+    return cls.__qualname__ if module in ("builtins", "__main__") else f"{module}.{cls.__qualname__}"
+
+
+def _exception_text(exception: BaseException, type_name: str) -> str:
+    if isinstance(exception, SyntaxError):
+        with contextlib.suppress(Exception):
+            return "".join(traceback.format_exception_only(type(exception), exception)).rstrip("\n")
+    text = to_text(exception)
+    return f"{type_name}: {text}" if text else type_name
+
+
+def _notes(exception: BaseException) -> tuple[str, ...]:
+    notes = getattr(exception, "__notes__", ())
+    return tuple(to_text(note) for note in notes) if isinstance(notes, (list, tuple)) else ()
+
+
+def _is_group(exception: BaseException) -> bool:
+    # Python 3.10 has no groups of its own; the backport's class has the same name and attribute.
+    return any(cls.__name__ == "BaseExceptionGroup" for cls in type(exception).__mro__)

@@ -1,0 +1,89 @@
+"""Text as Discord shows it: cleaned, escaped, fenced, and cut with a word about the cut."""
+
+from __future__ import annotations
+
+import re
+
+_ANSI = re.compile(r"\x1b(?:\[[0-9;:?<=>]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_WEBHOOK_TOKEN = re.compile(r"(webhooks/\d{1,20}/)[A-Za-z0-9._-]+", re.ASCII)
+_CONTROL = dict.fromkeys([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0)])
+_MARKDOWN = re.compile(
+    r"(?P<url>https?://[^\s<>]+)"
+    r"|(?P<inline>[\\*_~|`\[]|<(?=[@#:/at]))"
+    r"|(?P<line>^(?P<indent>[ \t]*)(?P<mark>#|-|>|\d+(?=\.)))",
+    re.MULTILINE,
+)
+
+
+def mask_token(text: str) -> str:
+    """Return `text` with the token of every webhook URL in it hidden."""
+    return _WEBHOOK_TOKEN.sub(r"\1***", text) if "webhooks/" in text else text
+
+
+def clean(text: str) -> str:
+    """Return `text` without what Discord strips or chokes on, and without webhook tokens.
+
+    Control characters, terminal codes and lone surrogates go.
+
+    A lone surrogate is answered with a 500 (https://github.com/discord/discord-api-docs/issues/6561).
+    """
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROL)
+    return mask_token(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def escape_markdown(text: str) -> str:
+    """Return `text` so that Discord shows it as it is. Addresses stay links."""
+    return _MARKDOWN.sub(_escape_match, text)
+
+
+def _escape_match(match: re.Match[str]) -> str:
+    if match["url"]:
+        return match["url"]
+    if match["inline"]:
+        return "\\" + match["inline"]
+    mark = match["mark"]
+    return match["indent"] + (mark + "\\" if mark.isdigit() else "\\" + mark)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut `text` to `limit` characters, the last of them an ellipsis."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 1].rstrip()
+    # Half of an escape would escape what comes after.
+    if (len(kept) - len(kept.rstrip("\\"))) % 2:
+        kept = kept[:-1]
+    return kept + "…"
+
+
+def plain(text: str, limit: int) -> str:
+    """Clean, escape and cut `text` to `limit` characters; a cut says how much is missing."""
+    # Cleaning five megabytes to show four thousand characters would be work for nothing.
+    shown = escape_markdown(clean(text[: limit + 1]))
+    if len(text) <= limit and len(shown) <= limit:
+        return shown
+    return f"{shorten(shown, limit - 40)} *({len(text):,} characters in all)*"
+
+
+def code_block(text: str, limit: int, *, language: str = "", keep_end: bool = False) -> str:
+    """Fence `text` as a code block of at most `limit` characters.
+
+    Args:
+        text: What stands in the block.
+        limit: The most characters that the block, fences included, may have.
+        language: The language to highlight.
+        keep_end: Whether a cut keeps the end of the text, where a traceback has its error.
+    """
+    room = limit - len(language) - len("```\n\n```")
+    text = clean(text[-room - 1 :] if keep_end else text[: room + 1]).replace("```", "`\u200b`\u200b`").strip("\n")
+    if len(text) > room:
+        text = _keep_end(text, room) if keep_end else shorten(text, room)
+    return f"```{language}\n{text}\n```"
+
+
+def _keep_end(text: str, limit: int) -> str:
+    end = text[-(limit - 2) :]
+    whole_lines = end.partition("\n")[2]
+    return f"…\n{whole_lines or end}"

@@ -1,0 +1,65 @@
+"""The JSON that Discord expects, and the message that one request carries.
+
+Discord documents these objects at https://docs.discord.com/developers/resources/webhook#execute-webhook and
+https://docs.discord.com/developers/resources/message#embed-object.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired
+
+
+class EmbedField(TypedDict):
+    """A name with its value, in columns when `inline`."""
+
+    name: str
+    value: str
+    inline: NotRequired[bool]
+
+
+class EmbedFooter(TypedDict):
+    """The small line at the bottom of an embed."""
+
+    text: str
+
+
+class Embed(TypedDict, total=False):
+    """A card in a Discord message."""
+
+    title: str
+    description: str
+    color: int
+    timestamp: str
+    fields: list[EmbedField]
+    footer: EmbedFooter
+
+
+class AllowedMentions(TypedDict):
+    """Who may be notified by a message; `parse: []` is nobody."""
+
+    parse: list[str]
+
+
+class Payload(TypedDict, total=False):
+    """The body of an Execute Webhook request."""
+
+    content: str
+    username: str
+    avatar_url: str
+    embeds: list[Embed]
+    allowed_mentions: AllowedMentions
+
+
+class Message(NamedTuple):
+    """What one request carries.
+
+    Attributes:
+        payload: The body.
+        thread_id: The thread of the webhook's channel to post into; `None` is the channel itself.
+    """
+
+    payload: Payload
+    thread_id: str | None = None

@@ -1,0 +1,150 @@
+"""The network seam: one POST, and the answer to it."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from discord_logging._exceptions import TransportError
+from discord_logging._text import mask_token
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import requests
+
+    from discord_logging._types import Message
+    from discord_logging._webhook_url import WebhookURL
+
+_MAX_ANSWER_BYTES = 65_536
+_MAX_CAUSES = 50
+_SUCCESS = range(200, 300)
+
+
+class Answer(NamedTuple):
+    """What Discord answered.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers, found in any case.
+        body: The parsed JSON, or `None` when there is none.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the message was taken."""
+        return self.status in _SUCCESS
+
+    @property
+    def reason(self) -> str:
+        """The answer in words, without the token."""
+        body = self.body if isinstance(self.body, dict) else {}
+        words = [f"HTTP {self.status}", body.get("message"), body.get("code") and f"(code {body['code']})"]
+        return mask_token(" ".join(str(word) for word in words if word))[:300]
+
+
+class WebhookSender:
+    """Posts messages to one webhook. The only code that touches the network.
+
+    Making one imports `requests`, but opens no connection. That is not left to the first message: an import asks for
+    the lock of `logging` many times, and `logging.config.dictConfig` holds that lock while it waits for our flush.
+
+    Args:
+        url: The webhook.
+        timeout: Seconds for each of connecting and waiting for the answer.
+    """
+
+    def __init__(self, url: WebhookURL, *, timeout: float = 10.0) -> None:
+        import requests  # noqa: PLC0415 - 110 ms that `import discord_logging` does not cost
+
+        self._url = url
+        self.timeout = timeout
+        self._requests = requests
+        self._session: requests.Session | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._url}>"
+
+    def post(self, message: Message) -> Answer:
+        """Post `message` and return the answer, whatever its status. Blocks.
+
+        Raises:
+            TransportError: There was no answer. The text holds no part of the URL.
+        """
+        params = {"wait": "true"}
+        if message.thread_id:
+            params["thread_id"] = message.thread_id
+        exceptions = self._requests.exceptions
+        try:
+            with self._open_session().post(
+                self._url.execute_url,
+                params=params,
+                data=json.dumps(message.payload).encode(),
+                timeout=self.timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return Answer(response.status_code, response.headers, _read_json(response))
+        except (exceptions.ConnectTimeout, exceptions.SSLError, exceptions.ProxyError) as error:
+            raise TransportError(_describe(error), maybe_saved=False) from None
+        except exceptions.ConnectionError as error:
+            # A MaxRetryError is what urllib3 makes of a connection that was never there.
+            never_connected = hasattr(error.args[0] if error.args else None, "reason")
+            raise TransportError(_describe(error), maybe_saved=not never_connected) from None
+        except exceptions.RequestException as error:
+            raise TransportError(_describe(error), maybe_saved=True) from None
+
+    def close(self) -> None:
+        """Close the connection. The next `post` opens a new one."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def forget_connection(self) -> None:
+        """Leave the connection to the parent process, after a fork."""
+        self._session = None
+
+    def _open_session(self) -> requests.Session:
+        if self._session is None:
+            self._session = self._requests.Session()
+            # Anything but None keeps requests from sending a password out of ~/.netrc.
+            self._session.auth = _add_nothing
+            self._session.headers.update({"User-Agent": _user_agent(), "Content-Type": "application/json"})
+        return self._session
+
+
+def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _user_agent() -> str:
+    """Return the agent in the form that https://docs.discord.com/developers/reference#user-agent asks for."""
+    try:
+        version = metadata.version("discord-log-handler")
+    except metadata.PackageNotFoundError:  # a copy that was not installed
+        version = "0"
+    return f"DiscordBot (https://discord-log-handler.readthedocs.io, {version})"
+
+
+def _read_json(response: requests.Response) -> Any:
+    try:
+        text = response.raw.read(_MAX_ANSWER_BYTES, decode_content=True)
+        return json.loads(text)
+    except Exception:  # noqa: BLE001 - the status has arrived, and says all: nothing after it may cause a repeat
+        return None
+
+
+def _describe(error: BaseException) -> str:
+    """Return the innermost cause of `error` in words. The outer ones hold the URL."""
+    words = ""
+    trail: list[object] = [error]
+    for each in trail:
+        if isinstance(each, BaseException) and len(trail) < _MAX_CAUSES:
+            words = getattr(each, "strerror", None) or words
+            trail += [getattr(each, "reason", None), *each.args, each.__cause__ or each.__context__]
+    return mask_token(f"{type(error).__name__}: {words}" if words else type(error).__name__)

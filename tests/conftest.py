@@ -1,0 +1,40 @@
+"""What every test stands on: logging as it was before, and no setting from the environment."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from discord_logging import _handler, _listener
+from discord_logging._rate_limiter import DiscordRateLimiter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISCORD_WEBHOOK_URL", "DISCORD_NOTIFICATIONS_ENABLED", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put back loggers, handlers and levels, and begin with a limiter that has learned nothing."""
+    monkeypatch.setattr(_listener, "_rate_limiter", DiscordRateLimiter())
+    monkeypatch.setattr(_handler, "_said", set())
+    root = logging.getLogger()
+    handlers, level, disabled = root.handlers[:], root.level, logging.root.manager.disable
+    loggers = set(root.manager.loggerDict)
+    yield
+    for listener in list(_listener._listeners.values()):
+        for user in list(listener.users):
+            user.close(timeout=0)  # type: ignore[call-arg]  # users are DiscordHandlers
+    root.handlers[:], root.level = handlers, level
+    logging.disable(disabled)
+    for name in set(root.manager.loggerDict) - loggers:
+        del root.manager.loggerDict[name]

@@ -1,0 +1,948 @@
+"""The limiter: every rule by hand-stepped time, then simulations against small models of the server."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import math
+import os
+import random
+import threading
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from discord_logging._rate_limiter import DiscordRateLimiter, RateLimitBucket, RateLimitHit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+START = 1_000.0
+PAD = 0.025
+LIMITED = {"message": "You are being rate limited.", "global": False}
+
+
+def headers(remaining: int = 4, reset_after: float = 2.0, bucket: str = "abc", limit: int = 5) -> dict[str, str]:
+    return {
+        "X-RateLimit-Bucket": bucket,
+        "X-RateLimit-Limit": str(limit),
+        "X-RateLimit-Remaining": str(remaining),
+        "X-RateLimit-Reset-After": str(reset_after),
+    }
+
+
+def refusal(retry_after: object, **more: object) -> dict[str, object]:
+    return {**LIMITED, "retry_after": retry_after, **more}
+
+
+def send(limiter: DiscordRateLimiter, webhook: str, now: float, head: dict[str, str], **message: str) -> None:
+    """Send one request that must pass, answered at once."""
+    assert limiter.acquire(webhook, now) == 0.0
+    assert limiter.update(webhook, 200, head, message, now) is None
+
+
+def refuse(
+    limiter: DiscordRateLimiter, now: float, body: object, head: dict[str, str] | None = None, webhook: str = "a"
+) -> RateLimitHit:
+    """Send one request that must leave and is refused at once."""
+    assert limiter.acquire(webhook, now) == 0.0
+    hit = limiter.update(webhook, 429, head or {}, body, now)
+    assert hit is not None
+    return hit
+
+
+def block(limiter: DiscordRateLimiter, now: float, head: dict[str, str] | None = None, webhook: str = "a") -> float:
+    """Send one request that must leave and meets an edge block; return the wait."""
+    hit = refuse(limiter, now, "<html>error code: 1015</html>", head, webhook)
+    assert hit.scope == "edge"
+    return hit.retry_after
+
+
+@pytest.fixture
+def limiter() -> DiscordRateLimiter:
+    return DiscordRateLimiter()
+
+
+class TestBucket:
+    def test_the_first_request_of_a_webhook_is_free(self, limiter: DiscordRateLimiter) -> None:
+        """Nothing is hard-coded: before the first answer the bucket holds nothing back."""
+        assert limiter.acquire("a", START) == 0.0
+        assert limiter.info("a", START)["buckets"] == {}
+
+    def test_waits_before_the_request_that_would_be_refused(self, limiter: DiscordRateLimiter) -> None:
+        """With nothing remaining, the next request waits until the bucket is full, and not a moment less."""
+        send(limiter, "a", START, headers(remaining=0, reset_after=0.9))
+        assert limiter.acquire("a", START + 0.2) == pytest.approx(0.7 + PAD)
+        assert limiter.acquire("a", START + 0.9) > 0.0
+        assert limiter.acquire("a", START + 0.9 + PAD) == 0.0
+
+    def test_asking_counts_nothing(self, limiter: DiscordRateLimiter) -> None:
+        """`wait_time` gives the answer of `acquire` and leaves the count alone."""
+        send(limiter, "a", START, headers(remaining=1))
+        assert [limiter.wait_time("a", START) for _ in range(9)] == [0.0] * 9
+        assert limiter.acquire("a", START) == 0.0
+
+    def test_buckets_belong_to_webhooks_not_to_hashes(self, limiter: DiscordRateLimiter) -> None:
+        """Another webhook that shows the same hash is another bucket."""
+        send(limiter, "a", START, headers(remaining=0))
+        send(limiter, "b", START, headers(remaining=4))
+        assert limiter.wait_time("a", START) > 0.0
+        assert limiter.wait_time("b", START) == 0.0
+
+    def test_the_newest_answer_wins(self, limiter: DiscordRateLimiter) -> None:
+        """A changed hash or count replaces the older one."""
+        send(limiter, "a", START, headers(remaining=1, reset_after=60, bucket="old"))
+        send(limiter, "a", START, headers(remaining=9, limit=10, bucket="new"))
+        assert list(limiter.info("a", START)["buckets"]) == ["new"]
+        assert limiter.allowance("a", 0, START) == 9
+
+    def test_an_answer_that_comes_late_changes_nothing(self) -> None:
+        """Out of order, an older answer does not undo a newer one."""
+        limiter = DiscordRateLimiter()
+        send(limiter, "a", START, headers(remaining=0))
+        limiter.update("a", 200, headers(remaining=4), None, START - 0.1)
+        assert limiter.wait_time("a", START) > 0.0
+
+    @pytest.mark.parametrize("answer", ["none", "gateway", "no content"])
+    def test_counts_down_by_itself_when_headers_are_missing(self, limiter: DiscordRateLimiter, answer: Any) -> None:
+        """Answers without headers, or none at all, leave the count going down, never unlimited."""
+        send(limiter, "a", START, headers(remaining=3))
+        for _ in range(3):
+            assert limiter.acquire("a", START) == 0.0
+            if answer == "none":
+                limiter.failed("a", START)
+            else:
+                limiter.update("a", 502 if answer == "gateway" else 204, {"Server": "cloudflare"}, "<html>", START)
+        assert limiter.acquire("a", START) == pytest.approx(2.0 + PAD)
+
+    def test_without_headers_the_known_bucket_is_kept_for_ever(self, limiter: DiscordRateLimiter) -> None:
+        """Once 5 in 2 s is known, no 2 s ever hold more than 5 requests, with no further header."""
+        send(limiter, "a", START, headers(remaining=4, reset_after=2.0))
+        times = [START]
+        now = START
+        while len(times) < 25:
+            wait = limiter.acquire("a", now)
+            now += wait
+            if not wait:
+                times.append(now)
+                now += 0.05
+                limiter.update("a", 204, {}, None, now)
+        assert all(later - earlier > 2.0 for earlier, later in zip(times, times[5:], strict=False))
+
+    def test_a_request_never_reported_counts_as_sent(self, limiter: DiscordRateLimiter) -> None:
+        """A caller that forgets to report an answer gets no more than one that does."""
+        send(limiter, "a", START, headers(remaining=2))
+        assert limiter.acquire("a", START) == 0.0
+        assert limiter.acquire("a", START) == 0.0
+        assert limiter.acquire("a", START) > 0.0
+
+    def test_limit_alone_makes_a_bucket(self, limiter: DiscordRateLimiter) -> None:
+        """Without `Remaining` one request is taken to be used, without a time a second is waited."""
+        send(limiter, "a", START, {"x-ratelimit-limit": "2"})
+        assert limiter.acquire("a", START) == 0.0
+        limiter.failed("a", START)
+        assert limiter.acquire("a", START) == pytest.approx(1.0 + PAD)
+        assert list(limiter.info("a", START)["buckets"]) == ["unknown"]
+
+    def test_remaining_alone_makes_a_bucket(self, limiter: DiscordRateLimiter) -> None:
+        """Without `Limit` the bucket holds what is left and the request just answered."""
+        send(limiter, "a", START, {"x-ratelimit-remaining": "0"})
+        assert limiter.acquire("a", START) == pytest.approx(1.0 + PAD)
+        assert limiter.info("a", START)["buckets"]["unknown"]["limit"] == 1
+
+    def test_a_missing_reset_after_is_read_off_the_answers_own_date(self, limiter: DiscordRateLimiter) -> None:
+        """The absolute reset counts from the answer's `Date`, so a wrong clock here is no matter."""
+        head = headers(remaining=0) | {"Date": "Thu, 06 Aug 2026 11:31:01 GMT", "X-RateLimit-Reset": "1786015865.5"}
+        del head["X-RateLimit-Reset-After"]
+        send(limiter, "a", START, head)
+        assert limiter.acquire("a", START) == pytest.approx(4.5 + PAD)
+
+    def test_a_nonsensical_reset_is_cut(self, limiter: DiscordRateLimiter) -> None:
+        """When nothing was refused yet, no header stops a webhook for longer than two minutes."""
+        send(limiter, "a", START, headers(remaining=0, reset_after=86_400))
+        assert limiter.acquire("a", START) == pytest.approx(120 + PAD)
+
+    def test_is_pure_in_now(self) -> None:
+        """A bucket by itself: asked about any time, it answers for that time."""
+        bucket = RateLimitBucket(id="abc", limit=5, remaining=0, reset_at=START + 2)
+        assert bucket.wait_time(START) == pytest.approx(2 + PAD)
+        assert bucket.left(START) == 0
+        assert bucket.left(START + 3) == 5
+        assert bucket.wait_time(START + 3) == 0.0
+        assert bucket.wait_time(START + 1) == pytest.approx(1 + PAD)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("scope", ["user", "shared", "global"])
+    @pytest.mark.parametrize("retry_after", [0.3, 1.0, 64.57, 1336.57])
+    @pytest.mark.parametrize("remaining", [0, 1])
+    def test_is_obeyed_to_the_letter(
+        self, limiter: DiscordRateLimiter, scope: Any, retry_after: Any, remaining: Any
+    ) -> None:
+        """The next request leaves not before retry_after and at most 5 % and 50 ms after it, whatever the bucket says."""
+        for _ in range(29):
+            send(limiter, "a", START, headers(remaining=9, limit=10))
+        send(limiter, "b", START, headers(remaining=9, limit=10))
+        head = headers(remaining=remaining, reset_after=100) | {"X-RateLimit-Scope": scope}
+        hit = refuse(limiter, START, refusal(retry_after), head)
+        assert hit == (scope, retry_after)
+        now = START + limiter.acquire("a", START)
+        assert retry_after <= now - START <= retry_after * 1.05 + 0.05
+        assert limiter.acquire("a", START + retry_after) > 0.0
+        assert limiter.acquire("a", now) == 0.0
+
+    def test_remaining_requests_do_not_help_after_a_refusal(self, limiter: DiscordRateLimiter) -> None:
+        """The hidden limit refuses while the bucket has requests left: the webhook waits retry_after, not reset-after."""
+        refuse(limiter, START, refusal(40.0), headers(remaining=9, reset_after=2))
+        assert limiter.acquire("a", START + 39) == pytest.approx(1 + PAD)
+
+    @pytest.mark.parametrize(
+        ("header", "body", "expected"),
+        [
+            ("65", 64.57, 64.57),
+            ("66", 64.57, 66.0),
+            ("1", 1163.097, 1163.097),
+            ("40", 2.0, 40.0),
+            ("64570", 64.57, 64.57),
+            (None, 1.5, 1.5),
+        ],
+    )
+    def test_takes_the_larger_of_header_and_body(
+        self, limiter: DiscordRateLimiter, header: Any, body: Any, expected: Any
+    ) -> None:
+        """But the header's rounding up to a whole second is no larger wait, nor are its milliseconds."""
+        head = {} if header is None else {"Retry-After": header}
+        assert refuse(limiter, START, refusal(body), head).retry_after == expected
+
+    def test_user_scope_stops_one_webhook(self, limiter: DiscordRateLimiter) -> None:
+        """A refusal of scope `user`, or of none, reaches the webhook alone."""
+        refuse(limiter, START, refusal(5))
+        assert limiter.wait_time("a", START) > 5
+        assert limiter.wait_time("b", START) == 0.0
+
+    def test_global_scope_stops_every_webhook(self, limiter: DiscordRateLimiter) -> None:
+        """A global refusal reaches webhooks and hosts never seen before."""
+        assert refuse(limiter, START, refusal(5, **{"global": True})).scope == "global"
+        assert limiter.wait_time("b", START, host="proxy") == pytest.approx(5 + PAD)
+        assert limiter.info("b", START)["global_rate_limit"] == {"active": True, "wait_time": pytest.approx(5 + PAD)}
+        assert limiter.info("b", START + 6)["global_rate_limit"] == {"active": False, "wait_time": 0.0}
+
+    def test_shared_scope_stops_the_channel(self, limiter: DiscordRateLimiter) -> None:
+        """A shared refusal reaches the webhooks known to post to that channel, and no others."""
+        for webhook, channel in (("a", "7"), ("b", "7"), ("c", "8")):
+            send(limiter, webhook, START, {}, channel_id=channel)
+        refuse(limiter, START, refusal(40), {"X-RateLimit-Scope": "shared"})
+        assert limiter.wait_time("a", START) == limiter.wait_time("b", START) == pytest.approx(40 + PAD)
+        assert limiter.wait_time("c", START) == 0.0
+
+    def test_a_webhook_that_joins_brings_its_block(self, limiter: DiscordRateLimiter) -> None:
+        """What a webhook learned before its channel was known holds for the channel."""
+        send(limiter, "a", START, {}, channel_id="7")
+        assert limiter.acquire("b", START) == 0.0
+        limiter.update("b", 429, {"X-RateLimit-Scope": "shared"}, refusal(40), START)
+        limiter.update("b", 200, {}, {"channel_id": "7"}, START + 1)
+        assert limiter.wait_time("a", START + 1) == pytest.approx(39 + PAD)
+
+    def test_a_shorter_refusal_does_not_shorten_a_wait(self, limiter: DiscordRateLimiter) -> None:
+        """An answer that comes twice or late never brings the next request forward."""
+        refuse(limiter, START, refusal(60))
+        limiter.update("a", 429, {}, refusal(1), START)
+        limiter.update("a", 200, headers(), None, START)
+        assert limiter.wait_time("a", START) == pytest.approx(60 + PAD)
+
+    @pytest.mark.parametrize("retry_after", [0, -3, math.nan, math.inf, 1e300, 10**400, 1786015863.0])
+    def test_an_unusable_time_becomes_one_that_hurts_and_doubles(
+        self, limiter: DiscordRateLimiter, retry_after: Any
+    ) -> None:
+        """No usable time: a second, doubling to five minutes; any other answer starts it over."""
+        now, waits = START, []
+        for _ in range(12):
+            waits.append(refuse(limiter, now, refusal(retry_after)).retry_after)
+            now += waits[-1] + PAD
+        assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+        send(limiter, "a", now, {})
+        assert refuse(limiter, now, refusal(retry_after)).retry_after == 1
+
+    def test_a_tiny_time_told_again_and_again_is_no_hot_loop(self, limiter: DiscordRateLimiter) -> None:
+        """A server that says "in a microsecond" for ever is asked four times a second, not thousands of times."""
+        now, count = START, 0
+        while now < START + 60:
+            refuse(limiter, now, refusal(1e-6), {"X-RateLimit-Scope": "shared"})
+            now += limiter.wait_time("a", now)
+            count += 1
+        assert count < 260
+
+    def test_a_long_time_is_obeyed_up_to_an_hour(self, limiter: DiscordRateLimiter) -> None:
+        """Then one request asks again."""
+        assert refuse(limiter, START, refusal(7_200)).retry_after == 3_600
+
+    def test_the_same_refusal_told_twice_is_one(self, limiter: DiscordRateLimiter) -> None:
+        """A duplicate neither doubles the wait nor lowers the channel's limit."""
+        for _ in range(10):
+            limiter.update("a", 429, {"X-RateLimit-Scope": "shared"}, refusal(0), START)
+        assert limiter.wait_time("a", START) == pytest.approx(1 + PAD)
+        assert limiter.info("a", START)["channel"]["limit"] == 30
+
+    def test_a_refusal_by_headers_alone_waits_for_the_reset(self, limiter: DiscordRateLimiter) -> None:
+        """With no body and no `Retry-After`, an empty bucket's reset is the time to wait."""
+        assert refuse(limiter, START, None, headers(remaining=0, reset_after=7)) == ("user", 7)
+
+
+class TestChannel:
+    def test_thirty_in_sixty_seconds_is_never_exceeded(self, limiter: DiscordRateLimiter) -> None:
+        """The 31st request waits until the first has left the window, counted from its answer."""
+        for _ in range(30):
+            assert limiter.acquire("a", START) == 0.0
+            limiter.update("a", 200, {}, None, START + 1)
+        assert limiter.acquire("a", START + 1) == pytest.approx(60 + PAD)
+        assert limiter.acquire("a", START + 61 + PAD) == 0.0
+
+    def test_webhooks_of_a_channel_share_its_allowance(self, limiter: DiscordRateLimiter) -> None:
+        """Once the answers name the same channel, what each has sent counts for both."""
+        for _ in range(15):
+            send(limiter, "a", START, {}, channel_id="7")
+            send(limiter, "b", START, {}, channel_id="7")
+        assert limiter.acquire("a", START) == limiter.acquire("b", START) == pytest.approx(60 + PAD)
+
+    def test_a_new_thread_each_time_is_no_new_allowance(self, limiter: DiscordRateLimiter) -> None:
+        """In a forum every message may name another channel."""
+        for number in range(30):
+            send(limiter, "a", START, {}, channel_id=str(number))
+        assert limiter.acquire("a", START) > 0.0
+
+    def test_failed_requests_count_too(self, limiter: DiscordRateLimiter) -> None:
+        """A request without an answer may have arrived."""
+        for _ in range(30):
+            assert limiter.acquire("a", START) == 0.0
+            limiter.failed("a", START)
+        assert limiter.acquire("a", START) > 0.0
+
+    def test_the_limit_is_a_setting(self) -> None:
+        """Limit and window are settings, and None is no pacing at all."""
+        limiter = DiscordRateLimiter(channel_limit=2, channel_window=10)
+        send(limiter, "a", START, {})
+        send(limiter, "a", START, {})
+        assert limiter.acquire("a", START) == pytest.approx(10 + PAD)
+        limiter = DiscordRateLimiter(channel_limit=None)
+        for number in range(200):
+            send(limiter, "a", START + number, {})
+        assert limiter.info("a", START)["channel"] == {
+            "limit": None,
+            "window": 60.0,
+            "remaining": None,
+            "wait_time": 0.0,
+        }
+        refuse(limiter, START + 300, refusal(40), {"X-RateLimit-Scope": "shared"})
+        assert limiter.acquire("a", START + 300) == pytest.approx(40 + PAD)
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            {"channel_limit": 0},
+            {"channel_limit": -1},
+            {"global_limit": 0},
+            {"channel_window": 0},
+            {"channel_window": math.inf},
+            {"channel_window": math.nan},
+        ],
+    )
+    def test_a_setting_that_cannot_be_meant_is_refused(self, bad: Any) -> None:
+        """Zero is never "no limit"."""
+        with pytest.raises(ValueError, match="must be"):
+            DiscordRateLimiter(**bad)
+
+    @pytest.mark.parametrize("head", [{"X-RateLimit-Scope": "shared"}, headers(remaining=9)])
+    def test_an_early_refusal_teaches_that_others_post_here(self, limiter: DiscordRateLimiter, head: Any) -> None:
+        """Refused after 20 of 30, the limit falls to 20, and comes back by halves every five minutes."""
+        for _ in range(20):
+            send(limiter, "a", START, {})
+        refuse(limiter, START, refusal(30), head)
+        limits = [limiter.info("a", START + minutes * 60.125)["channel"]["limit"] for minutes in (0, 4, 5, 10, 15, 20)]
+        assert limits == [20, 20, 25, 28, 29, 30]
+
+    def test_one_refusal_halves_the_limit_at_most(self, limiter: DiscordRateLimiter) -> None:
+        """A process that starts just after another one is not throttled to nothing."""
+        refuse(limiter, START, refusal(30), {"X-RateLimit-Scope": "shared"})
+        assert limiter.info("a", START)["channel"]["limit"] == 15
+
+    def test_refusals_of_the_same_moment_teach_once(self, limiter: DiscordRateLimiter) -> None:
+        """Several webhooks that are refused together lower the limit of their channel once."""
+        for webhook in "abc":
+            send(limiter, webhook, START, {}, channel_id="7")
+        for webhook in "abc":
+            assert limiter.acquire(webhook, START + 1) == 0.0
+        for webhook in "abc":
+            limiter.update(webhook, 429, {"X-RateLimit-Scope": "shared"}, refusal(30), START + 2)
+        assert limiter.info("a", START + 2)["channel"]["limit"] == 15
+
+    def test_the_limit_never_falls_below_one(self, limiter: DiscordRateLimiter) -> None:
+        """However often others are faster."""
+        now = START
+        for _ in range(20):
+            refuse(limiter, now, refusal(1), {"X-RateLimit-Scope": "shared"})
+            now += 100
+        assert limiter.info("a", now)["channel"]["limit"] >= 1
+
+
+class TestGlobal:
+    def test_all_webhooks_together_stay_below_fifty_a_second(self, limiter: DiscordRateLimiter) -> None:
+        """Of a hundred webhooks that start at once, fifty do, and the next a little more than a second later."""
+        granted = [name for name in map(str, range(100)) if limiter.acquire(name, START) == 0.0]
+        for name in granted:
+            limiter.update(name, 200, {}, None, START + 0.2)
+        assert len(granted) == 50
+        assert limiter.acquire("99", START + 1.2) > 0.0
+        assert limiter.acquire("99", START + 1.2 + 2 * PAD) == 0.0
+
+    def test_hung_requests_do_not_hold_up_the_rest_for_ever(self, limiter: DiscordRateLimiter) -> None:
+        """After ten seconds a request without answer has surely arrived."""
+        for name in map(str, range(50)):
+            assert limiter.acquire(name, START) == 0.0
+        assert limiter.acquire("99", START + 9) > 0.0
+        assert limiter.acquire("99", START + 11.1) == 0.0
+
+
+class TestEdgeBlock:
+    @pytest.mark.parametrize(
+        ("status", "body"),
+        [
+            (429, "<html>Access denied</html>"),
+            (429, "error code: 1015"),
+            (429, None),
+            (429, []),
+            (429, {"code": 0, "message": "You are being blocked from accessing our API temporarily"}),
+            (429, {"retry_after": None}),
+            (429, {"retry_after": True}),
+            (403, "error code: 1010"),
+            (403, None),
+            (403, {}),
+            (403, {"code": 40333, "message": "internal network error"}),
+            (400, {"code": 40333, "message": "internal network error"}),
+        ],
+    )
+    def test_is_what_does_not_come_from_the_api(self, limiter: DiscordRateLimiter, status: Any, body: Any) -> None:
+        """No JSON object with a numeric retry_after, or one that names the block: every webhook of the host pauses."""
+        assert limiter.acquire("a", START) == 0.0
+        assert limiter.update("a", status, {}, body, START) == ("edge", 60)
+        assert limiter.wait_time("b", START) == pytest.approx(60 + PAD)
+        assert limiter.info("b", START)["edge_block"] == {"active": True, "wait_time": pytest.approx(60 + PAD)}
+        assert limiter.wait_time("b", START, host="proxy") == 0.0
+
+    def test_an_error_of_the_api_is_no_block(self, limiter: DiscordRateLimiter) -> None:
+        """A forbidden webhook is its own trouble."""
+        assert limiter.update("a", 403, {}, {"code": 50013, "message": "Missing Permissions"}, START) is None
+        assert limiter.wait_time("b", START) == 0.0
+
+    def test_is_probed_by_one_request_of_all_webhooks(self, limiter: DiscordRateLimiter) -> None:
+        """While the probe is out, nobody else may send; once it passed, everybody may."""
+        block(limiter, START)
+        now = START + 60 + PAD
+        assert limiter.acquire("b", now) == 0.0
+        assert 0.0 < limiter.acquire("a", now) <= 1.0
+        assert limiter.info("a", now)["edge_block"]["active"]
+        limiter.update("b", 200, {}, None, now + 0.3)
+        assert limiter.acquire("a", now + 0.3) == 0.0
+        assert limiter.info("a", now + 0.3)["edge_block"] == {"active": False, "wait_time": 0.0}
+
+    def test_intervals_grow_with_each_refused_probe(self, limiter: DiscordRateLimiter) -> None:
+        """One, two, four minutes and so on, up to an hour."""
+        now, waits = START, []
+        for number in range(9):
+            waits.append(block(limiter, now, webhook=str(number)))
+            now += waits[-1] + PAD
+        assert waits == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+        send(limiter, "a", now, {})
+        assert block(limiter, now) == 60
+
+    def test_requests_that_were_out_together_do_not_make_it_grow(self, limiter: DiscordRateLimiter) -> None:
+        """Ten webhooks blocked in the same second are one block."""
+        names = [str(number) for number in range(10)]
+        for name in names:
+            assert limiter.acquire(name, START) == 0.0
+        hits = {limiter.update(name, 429, {}, "1015", START) for name in names}
+        assert hits == {("edge", 60)}
+
+    @pytest.mark.parametrize(
+        ("told", "expected"),
+        [
+            ("7", 7),
+            ("43200", 43_200),
+            ("200000", 86_400),
+            ("0", 60),
+            ("-5", 60),
+            ("soon", 60),
+            ("Thu, 06 Aug 2026 11:32:31 GMT", 90),
+        ],
+    )
+    def test_an_explicit_time_is_honoured_up_to_a_day(
+        self, limiter: DiscordRateLimiter, told: Any, expected: Any
+    ) -> None:
+        """Also when it is a date, which counts from the answer's own."""
+        head = {"Retry-After": told, "Date": "Thu, 06 Aug 2026 11:31:01 GMT"}
+        assert block(limiter, START, head) == expected
+        assert limiter.acquire("b", START + expected) == pytest.approx(PAD)
+
+    def test_an_explicit_time_beats_the_empty_bucket(self, limiter: DiscordRateLimiter) -> None:
+        """The probe leaves at the told time, to the letter."""
+        send(limiter, "a", START, headers(remaining=1, reset_after=50))
+        block(limiter, START, {"Retry-After": "2"})
+        assert limiter.acquire("a", START) == pytest.approx(2 + PAD)
+        assert limiter.acquire("a", START + 2 + PAD) == 0.0
+
+    def test_a_short_explicit_time_grows_when_it_comes_again_and_again(self, limiter: DiscordRateLimiter) -> None:
+        """Obeyed to the letter at first, but no endless hammering."""
+        now, waits = START, []
+        for _ in range(20):
+            waits.append(block(limiter, now, {"Retry-After": "1"}))
+            now += waits[-1] + PAD
+        assert waits[:7] == [1, 1, 1, 1, 2, 4, 8]
+        assert waits[-1] == 3_600
+
+    @pytest.mark.parametrize("outcome", ["no answer", "gateway error"])
+    def test_a_probe_that_proves_nothing_is_repeated_after_a_minute(
+        self, limiter: DiscordRateLimiter, outcome: Any
+    ) -> None:
+        """A lost connection neither lifts the block nor makes it last another half day."""
+        block(limiter, START, {"Retry-After": "43200"})
+        now = START + 43_200 + PAD
+        assert limiter.acquire("a", now) == 0.0
+        if outcome == "no answer":
+            limiter.failed("a", now)
+        else:
+            limiter.update("a", 502, {}, "<html>", now)
+        assert limiter.acquire("b", now) == pytest.approx(60 + PAD)
+
+    def test_a_probe_that_is_never_reported_is_given_up(self, limiter: DiscordRateLimiter) -> None:
+        """After two minutes another request probes."""
+        block(limiter, START)
+        now = START + 60 + PAD
+        assert limiter.acquire("a", now) == 0.0
+        assert limiter.acquire("b", now + 119.5) == pytest.approx(0.5)
+        assert limiter.acquire("b", now + 120) == 0.0
+
+    def test_a_late_answer_from_before_the_block_does_not_lift_it(self, limiter: DiscordRateLimiter) -> None:
+        """Only the probe does."""
+        assert limiter.acquire("b", START) == 0.0
+        block(limiter, START)
+        limiter.update("b", 200, {}, None, START + 1)
+        assert limiter.wait_time("b", START + 1) > 58
+
+
+class TestInvalidRequests:
+    @pytest.mark.parametrize(
+        ("status", "body", "scope", "counted"),
+        [
+            (401, {"code": 50027}, None, True),
+            (403, {"code": 50013}, None, True),
+            (429, refusal(0.01), "user", True),
+            (429, refusal(0.01), "shared", False),
+            (404, {"code": 10015}, None, False),
+            (200, {}, None, False),
+        ],
+    )
+    def test_counts_what_discord_counts(
+        self, limiter: DiscordRateLimiter, status: Any, body: Any, scope: Any, counted: Any
+    ) -> None:
+        """Answers 401, 403 and 429 of all webhooks of a host, but not shared ones."""
+        head = {} if scope is None else {"X-RateLimit-Scope": scope}
+        for number in range(350):
+            limiter.update(str(number), status, head, body, START)
+        assert limiter.info("x", START)["invalid_requests"]["count"] == (350 if counted else 0)
+        limiter.acquire("x", START + 1)
+        assert (limiter.wait_time("y", START + 1) > 0.0) is counted
+        assert limiter.wait_time("y", START + 1, host="proxy") == 0.0
+
+    def test_a_server_that_only_refuses_never_sees_two_thousand_in_ten_minutes(self) -> None:
+        """Many webhooks that are refused all the time slow down long before the ban."""
+        limiter = DiscordRateLimiter(channel_limit=None)
+        now, sent = START, deque[float]()
+        names = itertools.cycle([str(number) for number in range(100)])
+        while now < START + 3_600:
+            webhook = next(names)
+            now += limiter.wait_time(webhook, now)
+            if limiter.acquire(webhook, now) == 0.0:
+                limiter.update(webhook, 429, {}, refusal(0.01), now)
+                sent.append(now)
+            while sent and sent[0] < now - 600:
+                sent.popleft()
+            assert len(sent) < 1_500
+        assert len(sent) > 300
+
+
+class TestAllowance:
+    def test_tells_what_may_leave_now_and_soon(self, limiter: DiscordRateLimiter) -> None:
+        """Zero seconds ask for this moment; a negative or impossible time is none."""
+        send(limiter, "a", START, headers(remaining=3))
+        assert limiter.allowance("a", 0, START) == 3
+        assert limiter.allowance("a", 5, START) == 13
+        assert limiter.allowance("a", 60, START) == 29
+        assert limiter.allowance("a", -5, START) == 3
+        assert limiter.allowance("a", math.nan, START) == 0
+        assert limiter.allowance("a", math.inf, START) == 1_799
+
+    def test_counts_nothing(self, limiter: DiscordRateLimiter) -> None:
+        """The question leaves everything as it was, even a request in flight."""
+        send(limiter, "a", START, headers(remaining=3))
+        assert limiter.acquire("a", START) == 0.0
+        before = limiter.info("a", START)
+        assert limiter.allowance("a", 60, START) == 28
+        assert limiter.info("a", START) == before
+
+    def test_is_none_while_blocked(self, limiter: DiscordRateLimiter) -> None:
+        """Refusals and blocks count."""
+        refuse(limiter, START, refusal(40))
+        assert limiter.allowance("a", 30, START) == 0
+        assert limiter.allowance("a", 41, START) > 0
+        block(limiter, START, webhook="b")
+        assert limiter.allowance("c", 59, START) == 0
+        assert limiter.allowance("c", 60.1, START) > 0
+
+    @settings(max_examples=100, deadline=None)
+    @given(seed=st.integers(0, 10**6), seconds=st.floats(0, 120))
+    def test_agrees_with_what_acquire_grants(self, seed: Any, seconds: Any) -> None:
+        """From any state: what was promised is what requests answered at once really get."""
+        rng = random.Random(seed)
+        limiter = DiscordRateLimiter(channel_limit=rng.choice([None, 1, 5, 30]), global_limit=rng.choice([3, 50]))
+        now = START
+        for _ in range(rng.randrange(60)):
+            now += rng.choice([0.0, 0.1, 1.0, 10.0])
+            webhook = rng.choice("ab")
+            head = rng.choice([{}, headers(rng.randrange(5), rng.random() * 9), {"X-RateLimit-Scope": "shared"}])
+            if limiter.acquire(webhook, now) == 0.0 and rng.random() < 0.95:
+                status, body = rng.choice([(200, {"channel_id": "7"}), (502, None), (429, refusal(3)), (429, "")])
+                limiter.update(webhook, status, head, body, now + rng.random())
+        now += 2.0
+        if limiter.info("a", now)["edge_block"]["active"]:
+            now += 200.0
+        promised = limiter.allowance("a", seconds, now)
+        end, granted = now + seconds, 0
+        while now <= end:
+            wait = limiter.acquire("a", now)
+            if not wait:
+                granted += 1
+                limiter.update("a", 204, {}, None, now)
+            now += wait
+        assert granted == promised
+
+
+class TestState:
+    def test_info_is_plain_data(self, limiter: DiscordRateLimiter) -> None:
+        """Ready for JSON, at any time and about any webhook."""
+        send(limiter, "a", START, headers(remaining=0), channel_id="7")
+        info = limiter.info("a", START)
+        assert json.loads(json.dumps(info, allow_nan=False)) == info
+        assert info == {
+            "global_rate_limit": {"active": False, "wait_time": 0.0},
+            "buckets": {"abc": {"limit": 5, "remaining": 0, "reset_after": 2.0, "wait_time": pytest.approx(2.0 + PAD)}},
+            "channel": {"limit": 30, "window": 60.0, "remaining": 29, "wait_time": 0.0},
+            "edge_block": {"active": False, "wait_time": 0.0},
+            "invalid_requests": {"count": 0, "window": 600.0, "limit": 1_500, "wait_time": 0.0},
+        }
+        assert limiter.info("a", START + 3)["buckets"]["abc"] == {
+            "limit": 5,
+            "remaining": 5,
+            "reset_after": 0.0,
+            "wait_time": 0.0,
+        }
+
+    def test_reset_forgets_one_webhook_or_everything(self, limiter: DiscordRateLimiter) -> None:
+        """What one learned goes alone; global pauses and blocks go with everything."""
+        refuse(limiter, START, refusal(50), webhook="a")
+        refuse(limiter, START, refusal(50), webhook="b")
+        limiter.reset("a")
+        limiter.reset("unknown")
+        assert limiter.wait_time("a", START) == 0.0
+        assert limiter.wait_time("b", START) > 0.0
+        refuse(limiter, START, refusal(50, **{"global": True}), webhook="c")
+        limiter.reset()
+        assert limiter.wait_time("b", START) == 0.0
+
+    def test_dead_webhooks_are_forgotten(self) -> None:
+        """Ten thousand webhooks, one a second, leave a bounded number behind; blocked and busy ones stay."""
+        limiter = DiscordRateLimiter()
+        refuse(limiter, START, refusal(3_600), webhook="blocked")
+        for number in range(3_000):
+            send(limiter, str(number), START + number, headers(), channel_id=str(number))
+        assert len(limiter._webhooks) < 1_500
+        assert len(limiter._channels) <= len(limiter._webhooks)
+        assert limiter.wait_time("blocked", START + 3_000) == pytest.approx(600 + PAD)
+
+    def test_threads_share_one_limiter(self) -> None:
+        """Eight threads that ask at once get what one would, and no more."""
+        limiter = DiscordRateLimiter(global_limit=20)
+        granted: list[str] = []
+
+        def ask(prefix: int) -> None:
+            names = [f"{prefix}-{number}" for number in range(50)]
+            granted.extend(name for name in names if limiter.acquire(name, START) == 0.0)
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(granted) == 20
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    def test_a_forked_child_does_not_inherit_a_held_lock(self, limiter: DiscordRateLimiter) -> None:
+        """A child that is forked while another thread asks can ask itself."""
+        ready, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            from discord_logging import _rate_limiter  # noqa: PLC0415 (the lock of this moment)
+
+            with _rate_limiter._lock:
+                ready.set()
+                done.wait(10)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        ready.wait(10)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(int(limiter.acquire("a", START)))
+        done.set()
+        thread.join()
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+class Rule(Protocol):
+    """One limit as a server keeps it."""
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until a request passes, 0.0 if at once."""
+
+    def take(self, now: float) -> None:
+        """Count a request."""
+
+    def left(self, now: float) -> int:
+        """Return how many requests pass at once."""
+
+    def full_in(self, now: float) -> float:
+        """Return the seconds until everything is left again."""
+
+
+class FixedWindow:
+    """Counts per window of the server's own clock."""
+
+    def __init__(self, limit: int, span: float, phase: float = 0.0) -> None:
+        self.limit, self.span, self.phase = limit, span, phase
+        self.counts: defaultdict[int, int] = defaultdict(int)
+
+    def _window(self, now: float) -> int:
+        return math.floor((now + self.phase) / self.span)
+
+    def take(self, now: float) -> None:
+        self.counts[self._window(now)] += 1
+
+    def left(self, now: float) -> int:
+        return max(0, self.limit - self.counts[self._window(now)])
+
+    def full_in(self, now: float) -> float:
+        return (self._window(now) + 1) * self.span - self.phase - now
+
+    def wait(self, now: float) -> float:
+        return 0.0 if self.left(now) else self.full_in(now)
+
+
+class SlidingWindow:
+    """Remembers when each request came."""
+
+    def __init__(self, limit: int, span: float, phase: float = 0.0) -> None:
+        self.limit, self.span = limit, span
+        self.times = deque([phase])
+
+    def _recent(self, now: float) -> deque[float]:
+        while self.times and self.times[0] + self.span <= now:
+            self.times.popleft()
+        return self.times
+
+    def take(self, now: float) -> None:
+        self.times.append(now)
+
+    def left(self, now: float) -> int:
+        return max(0, self.limit - len(self._recent(now)))
+
+    def full_in(self, now: float) -> float:
+        return self._recent(now)[-1] + self.span - now
+
+    def wait(self, now: float) -> float:
+        return 0.0 if self.left(now) else self.times[-self.limit] + self.span - now
+
+
+class LeakyBucket:
+    """Empties at a steady rate."""
+
+    def __init__(self, limit: int, span: float, phase: float = 0.0) -> None:
+        self.limit, self.rate = limit, limit / span
+        self.level, self.at = 0.0, phase
+
+    def _level(self, now: float) -> float:
+        self.level, self.at = max(0.0, self.level - (now - self.at) * self.rate), now
+        return self.level
+
+    def take(self, now: float) -> None:
+        self.level = self._level(now) + 1
+
+    def left(self, now: float) -> int:
+        return math.floor(self.limit - self._level(now) + 1e-9)
+
+    def full_in(self, now: float) -> float:
+        return self._level(now) / self.rate
+
+    def wait(self, now: float) -> float:
+        return max(0.0, (self._level(now) - self.limit + 1 - 1e-9) / self.rate)
+
+
+Kind = type[FixedWindow] | type[SlidingWindow] | type[LeakyBucket]
+kinds = st.sampled_from([FixedWindow, SlidingWindow, LeakyBucket])
+
+
+class Server:
+    """Discord's limits, kept in one way or another; all webhooks post to one channel unless `channels` says otherwise."""
+
+    def __init__(
+        self, bucket: Kind, channel: Kind, *, channels: int = 1, speaks: float = 1.0, phase: float = 0.0
+    ) -> None:
+        self.buckets: defaultdict[str, Rule] = defaultdict(lambda: bucket(5, 2.0, phase))
+        self.allowances: defaultdict[int, Rule] = defaultdict(lambda: channel(30, 60.0, phase))
+        self.whole = SlidingWindow(50, 1.0)
+        self.channels = channels
+        self.rng = random.Random(phase)
+        self.speaks = speaks
+        self.posted: list[float] = []
+        self.refused: list[float] = []
+
+    def answer(self, webhook: str, now: float) -> tuple[int, dict[str, str], dict[str, object]]:
+        channel = int(webhook) % self.channels
+        bucket, allowance = self.buckets[webhook], self.allowances[channel]
+        for scope, rule in (("global", self.whole), ("user", bucket), ("shared", allowance)):
+            if wait := rule.wait(now):
+                self.refused.append(now)
+                head = {} if scope == "global" else self.headers(bucket, now)
+                head |= {"x-ratelimit-scope": scope, "retry-after": str(math.ceil(wait))}
+                return 429, head, {"retry_after": wait, "global": scope == "global"}
+            rule.take(now)
+        self.posted.append(now)
+        head = self.headers(bucket, now) if self.rng.random() < self.speaks or len(self.posted) == 1 else {}
+        return 200, head, {"channel_id": str(channel)}
+
+    @staticmethod
+    def headers(bucket: Rule, now: float) -> dict[str, str]:
+        return headers(bucket.left(now), round(bucket.full_in(now) + 0.0005, 3))
+
+
+def simulate(
+    limiter: DiscordRateLimiter,
+    server: Server,
+    *,
+    webhooks: Iterable[str],
+    seconds: float,
+    latency: Callable[[], float],
+    foreign: Iterable[float] = (),
+    start: float = START,
+) -> None:
+    """Let webhooks post as fast as they may, each with one request in flight, over a network with latency."""
+    order = itertools.count()
+    events = [(start, next(order), "ask", webhook, None) for webhook in webhooks]
+    events += [(start + at, next(order), "foreign", "0", None) for at in foreign]
+    heapq.heapify(events)
+
+    def later(delay: float, what: str, webhook: str, answer: Any = None) -> None:
+        heapq.heappush(events, (now + delay, next(order), what, webhook, answer))
+
+    while events:
+        now, _, what, webhook, answer = heapq.heappop(events)
+        if what == "foreign":
+            if not server.allowances[0].wait(now):
+                server.allowances[0].take(now)
+        elif what == "arrive":
+            later(latency(), "answer", webhook, server.answer(webhook, now))
+        else:
+            if what == "answer":
+                limiter.update(webhook, *answer, now)
+            if now < start + seconds:
+                wait = limiter.acquire(webhook, now)
+                later(wait or latency(), "ask" if wait else "arrive", webhook)
+
+
+class Network(NamedTuple):
+    """Latencies of one way: a base and what comes on top at random."""
+
+    base: float
+    jitter: float
+
+    def latency(self, seed: int) -> Callable[[], float]:
+        rng = random.Random(seed)
+        return lambda: self.base + self.jitter * rng.random() ** 3
+
+
+networks = st.sampled_from([Network(0.0, 0.0), Network(0.001, 0.002), Network(0.03, 0.1), Network(0.1, 1.5)])
+seeds = st.integers(0, 10**6)
+phases = st.floats(0, 60)
+
+
+class TestAgainstServers:
+    @settings(max_examples=60, deadline=None)
+    @given(bucket=kinds, channel=kinds, webhooks=st.integers(1, 3), network=networks, seed=seeds, phase=phases)
+    @example(FixedWindow, FixedWindow, 1, Network(0.0, 0.0), 0, 0.0)
+    def test_no_request_is_ever_refused(
+        self, bucket: Any, channel: Any, webhooks: Any, network: Any, seed: Any, phase: Any
+    ) -> None:
+        """Ten minutes at full speed, in fixed windows, sliding ones or leaky buckets: no 429, and near what is allowed."""
+        server = Server(bucket, channel, phase=phase)
+        names = [str(number) for number in range(webhooks)]
+        simulate(DiscordRateLimiter(), server, webhooks=names, seconds=600, latency=network.latency(seed))
+        assert server.refused == []
+        assert len(server.posted) >= 0.9 * 300
+
+    @settings(max_examples=30, deadline=None)
+    @given(bucket=kinds, network=networks, seed=seeds, phase=phases, speaks=st.sampled_from([0.0, 0.3]))
+    def test_missing_headers_are_made_up_for(
+        self, bucket: Any, network: Any, seed: Any, phase: Any, speaks: Any
+    ) -> None:
+        """A server that speaks seldom, or once, is obeyed all the same."""
+        server = Server(bucket, SlidingWindow, speaks=speaks, phase=phase)
+        limiter = DiscordRateLimiter()
+        limiter.update("0", 200, headers(), None, START - 100)
+        simulate(limiter, server, webhooks=["0"], seconds=600, latency=network.latency(seed))
+        assert server.refused == []
+        assert len(server.posted) >= 0.6 * 300
+
+    @settings(max_examples=8, deadline=None)
+    @given(network=networks, seed=seeds)
+    def test_the_global_limit_is_never_hit(self, network: Any, seed: Any) -> None:
+        """A hundred webhooks on as many channels send as fast as they may."""
+        server = Server(SlidingWindow, SlidingWindow, channels=100)
+        limiter = DiscordRateLimiter()
+        simulate(limiter, server, webhooks=map(str, range(100)), seconds=10, latency=network.latency(seed))
+        assert server.refused == []
+        if network.jitter < 1:
+            assert len(server.posted) > 350
+
+    @settings(max_examples=15, deadline=None)
+    @given(channel=kinds, others=st.integers(3, 25), network=networks, seed=seeds)
+    def test_refusals_are_rare_when_others_post_to_the_channel(
+        self, channel: Any, others: Any, network: Any, seed: Any
+    ) -> None:
+        """With a steady foreign poster the limiter finds its share, keeps it and seldom asks for more."""
+        server = Server(SlidingWindow, channel)
+        foreign = [60 / others * number for number in range(others * 15)]
+        limiter = DiscordRateLimiter()
+        simulate(limiter, server, webhooks=["0"], seconds=900, latency=network.latency(seed), foreign=foreign)
+        assert len(server.refused) <= 20
+        assert len(server.posted) >= 0.9 * 15 * (30 - others)
+
+    def test_three_bursts_of_two_hundred_cause_no_refusal(self) -> None:
+        """Six hundred requests, in three bursts with a pause: not one 429."""
+        server = Server(FixedWindow, FixedWindow)
+        limiter = DiscordRateLimiter()
+        for burst in range(3):
+            server.posted.clear()
+            simulate(limiter, server, webhooks=["0"], seconds=400, latency=lambda: 0.05, start=START + burst * 410)
+            assert server.refused == []
+            assert len(server.posted) >= 180
