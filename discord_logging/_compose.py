@@ -12,6 +12,8 @@ from discord_logging._embeds import EmbedFormatter, embed_length
 from discord_logging._text import plain
 from discord_logging._types import Message
 
+_REPEAT = "may be a repeat"
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,19 +22,21 @@ if TYPE_CHECKING:
     from discord_logging._types import Embed, Payload
 
 
-def compose(records: Sequence[FrozenRecord]) -> tuple[Message, int]:
+def compose(records: Sequence[FrozenRecord], note: str = "") -> tuple[Message, int]:
     """Return the message for the first of `records`, and how many of them it carries.
 
     It carries as many cards, in order, as Discord takes in one message and as go to one destination.
 
     Args:
         records: What waits, oldest first. At least one.
+        note: Words for the footer of the first card, such as why it comes late; at most 40 characters.
     """
     settings: CardSettings = records[0].settings
     embeds: list[Embed] = []
     room = _limits.EMBEDS_TOTAL
     for record in records[: _limits.EMBEDS_PER_MESSAGE]:
         embed = lay_out(record)
+        _add_to_footer(embed, note if record is records[0] else "", _REPEAT if record.is_repeat else "")
         room -= embed_length(embed)
         if room < 0 or record.settings.destination != settings.destination:
             break
@@ -67,6 +71,12 @@ class _StandInFormatter(EmbedFormatter):
 
     def footer(self, record: FrozenRecord) -> str:
         return f"{super().footer(record)} · {self._trouble}"
+
+
+def _add_to_footer(embed: Embed, *notes: str) -> None:
+    text = embed["footer"]["text"] if "footer" in embed else ""
+    if joined := " · ".join(part for part in (text, *notes) if part):
+        embed["footer"] = {"text": joined}
 
 
 def _payload(settings: CardSettings) -> Payload:

@@ -1,14 +1,22 @@
 """What happens to waiting records: the reaction to every answer, one step at a time.
 
 `Delivery.step` sends at most one message and says how long to wait before the next step. It never sleeps and starts
-nothing, so every row of the table of reactions can be stepped through with a fake sender and a fake clock.
+nothing, so every reaction can be stepped through with a fake sender and a fake clock.
+
+A message that fails goes back to where its records waited, and the next step composes anew, so that a backlog folds
+while Discord is away. Four things are remembered between steps:
+
+- how many failures there were in a row, for the back-off;
+- after an answer that leaves open whether the message was saved: how often its records were tried. They are tried twice
+  more; then the message behind them has its turn. If that passes, they are poison. If not, Discord is down:
+  everything is kept, and one message every `max_retry_delay` probes;
+- while a refused message is halved: how many records the bad one is among;
+- since when messages are held up, for the footer of the next card.
 """
 
 from __future__ import annotations
 
-import logging
 import random
-import sys
 import time
 from collections import Counter
 from datetime import datetime, timezone
@@ -16,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging import _limits
 from discord_logging._compose import compose, compose_plain
+from discord_logging._diagnostics import say, warn
 from discord_logging._exceptions import TransportError
-from discord_logging._retry import Backoff, Verdict, judge
+from discord_logging._retry import UNKNOWN_CHANNEL, Backoff, Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +38,12 @@ if TYPE_CHECKING:
     from discord_logging._webhook_sender import Answer, WebhookSender
     from discord_logging._webhook_url import WebhookURL
 
-_logger = logging.getLogger("discord_logging")
+_TRIES = 3
+"""How often a message that may have been saved is sent before the next one has its turn."""
+_MANY = 1000
+"""Failures after which the back-off has reached its maximum."""
+_WORTH_TELLING = 2.0
+"""Seconds of delay from which on the next card tells of it."""
 
 
 class Delivery:
@@ -53,22 +67,32 @@ class Delivery:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.backoff = Backoff((2.0, 3.0, 5.0), 60.0)
-        """How long to wait after failures."""
         self.not_before = float("-inf")
         """When the next step is worth taking, on the clock."""
-        self.status = "ok"
-        self.reason = ""
-        self.requests = 0
-        self.rate_limited: Counter[str] = Counter()
-        self.last_success: str | None = None
-        self.last_error: dict[str, str] | None = None
         self._url = url
         self._backlog = backlog
         self._sender = sender
         self._limiter = limiter
         self._clock = clock
-        self._failures = 0
-        self._batch_size = _limits.EMBEDS_PER_MESSAGE
+        self._status = "ok"
+        self._reason = ""
+        self._requests = self._retries = 0
+        self._rate_limited: Counter[str] = Counter()
+        self._last_success: str | None = None
+        self._last_error: dict[str, str] | None = None
+        self._held_up_since: float | None = None
+        self._given_up: set[str] = set()  # names of settings, or ids of threads, that Discord refuses
+        self._forget_trouble()
+
+    def _forget_trouble(self) -> None:
+        self._failures = self._tries = 0
+        self._is_down = False
+        self._head = self._skip = 0  # records of the message that may have been saved; records passed over
+        self._forget_suspects()
+
+    def _forget_suspects(self) -> None:
+        self._suspects = 0  # records among which the refused one is
+        self._is_poison = False  # whether it was an answer like 500 that refused it
         self._as_plain_text = False
 
     def step(self) -> float:
@@ -78,7 +102,7 @@ class Delivery:
             The seconds until the next step is worth taking; 0 is at once.
         """
         now = self._clock()
-        if self.status == "stopped":
+        if self._status == "stopped":
             self._backlog.drop_waiting("webhook_gone")
             return 0.0
         if now < self.not_before:
@@ -86,101 +110,159 @@ class Delivery:
         if delay := self._limiter.acquire(self._url.key, now, host=self._url.host):
             self.not_before = now + delay
             return delay
-        if records := self._backlog.take(self._batch_size):
-            self._send(records)
+        if records := self._take():
+            self._post(records)
+        else:
+            self._limiter.failed(self._url.key, now, host=self._url.host)
         return max(self.not_before - self._clock(), 0.0)
 
-    def _send(self, records: Sequence[FrozenRecord]) -> None:
+    def _take(self) -> Sequence[FrozenRecord]:
+        """Take the records for the next message: the oldest, or those behind the ones that are passed over."""
+        if self._suspects:
+            size = max(self._suspects // 2, 1)
+        else:
+            size = (not self._skip and self._head) or _limits.EMBEDS_PER_MESSAGE
+        records = self._backlog.take(self._skip + size)
+        if self._skip >= len(records):
+            self._skip = 0
+        self._backlog.put_back(records[: self._skip])
+        return records[self._skip :]
+
+    def _post(self, records: Sequence[FrozenRecord]) -> None:
         message, count = self._compose(records)
         self._backlog.put_back(records[count:])
         records = records[:count]
-        self.requests += 1
+        self._requests += 1
+        self._retries += self._failures > 0
+        verdict, reason = self._send(message)
+        if verdict is Verdict.DELIVERED:
+            self._delivered(records)
+            return
+        if self._held_up_since is None:
+            self._held_up_since = self._clock()
+        self._last_error = {"time": _now(), "reason": reason}
+        if verdict is Verdict.GONE:
+            self._stop(records, reason)
+        elif verdict is Verdict.REJECTED:
+            self._narrow_down(records, reason)
+        else:
+            self._backlog.put_back(records)
+            if verdict is not Verdict.LIMITED:
+                self._fail(records, reason, maybe_saved=verdict is Verdict.MAYBE_SAVED)
+
+    def _compose(self, records: Sequence[FrozenRecord]) -> tuple[Message, int]:
+        if self._as_plain_text:
+            return compose_plain(records[0]), 1
+        held_up = 0.0 if self._held_up_since is None else self._clock() - self._held_up_since
+        note = f"delayed {held_up:.0f} s" if held_up >= _WORTH_TELLING else ""
+        message, count = compose(records, note)
+        for name in self._given_up & set(message.payload):
+            del message.payload[name]  # type: ignore[misc]  # it is one of the optional keys
+        return message._replace(thread_id=None) if message.thread_id in self._given_up else message, count
+
+    def _send(self, message: Message) -> tuple[Verdict, str]:
         try:
             answer = self._sender.post(message)
         except TransportError as error:
             self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
-            self._backlog.put_back(records)
-            self._back_off(str(error))
-            return
+            return Verdict.MAYBE_SAVED if error.maybe_saved else Verdict.NOT_SAVED, str(error)
         hit = self._limiter.update(
             self._url.key, answer.status, answer.headers, answer.body, self._clock(), host=self._url.host
         )
-        if hit is None:
-            self._react(answer, records)
-        else:
-            self._backlog.put_back(records)
-            self.rate_limited[hit.scope] += 1
-            self._set_status("blocked" if hit.scope == "edge" else "limited", f"rate limit, scope {hit.scope}")
+        if hit is not None:
+            self._rate_limited[hit.scope] += 1
+            reason = f"{answer.reason}, scope {hit.scope}, for {hit.retry_after:.1f} s"
+            self._set_status("blocked" if hit.scope == "edge" else "limited", reason)
+            return Verdict.LIMITED, reason
+        if refused := self._find_refused_setting(answer, message):
+            # Without it the message is another one, and keeps its place.
+            self._given_up.add(refused)
+            warn("Discord refuses a setting, which is left out from now on: %s", answer.reason)
+            return Verdict.LIMITED, answer.reason
+        return judge(answer), answer.reason
 
-    def _compose(self, records: Sequence[FrozenRecord]) -> tuple[Message, int]:
-        return (compose_plain(records[0]), 1) if self._as_plain_text else compose(records)
+    def _find_refused_setting(self, answer: Answer, message: Message) -> str | None:
+        if answer.code == UNKNOWN_CHANNEL and message.thread_id:
+            return message.thread_id
+        return next(
+            (name for name in ("username", "avatar_url") if name in answer.errors and name in message.payload), None
+        )
 
-    def _react(self, answer: Answer, records: Sequence[FrozenRecord]) -> None:
-        verdict = judge(answer)
-        if verdict is Verdict.DELIVERED:
-            self._backlog.settle(records)
+    def _delivered(self, records: Sequence[FrozenRecord]) -> None:
+        self._backlog.settle(records)
+        self._last_success = _now()
+        self._held_up_since = None
+        self._set_status("ok", "")
+        if self._skip:
+            # Discord is there, so it is the first message that it cannot take. Unless it was away for long.
+            poison, is_certain = self._head, not self._is_down
+            self._forget_trouble()
+            self._suspects, self._is_poison, self._as_plain_text = poison, True, is_certain and poison == 1
+        elif self._suspects > len(records):
+            self._suspects -= len(records)
             self._failures = 0
-            self._batch_size, self._as_plain_text = _limits.EMBEDS_PER_MESSAGE, False
-            self.last_success = _now()
-            self._set_status("ok", "")
-        elif verdict is Verdict.UNAVAILABLE:
-            self._backlog.put_back(records)
-            self._back_off(answer.reason)
-        elif verdict is Verdict.REJECTED:
-            self._isolate(answer, records)
         else:
-            self._backlog.settle(records, "webhook_gone")
-            self._backlog.drop_waiting("webhook_gone")
-            self._set_status("stopped", answer.reason)
-            say(f"webhook {self._url.id} cannot be posted to any more: {answer.reason}")
+            self._forget_trouble()
 
-    def _isolate(self, answer: Answer, records: Sequence[FrozenRecord]) -> None:
-        """Halve what was refused until the bad record stands alone, then send that as plain text, then drop it."""
-        self._note_error(answer.reason)
-        if len(records) > 1:
-            self._backlog.put_back(records)
-            self._batch_size = len(records) // 2
-        elif not self._as_plain_text:
-            self._backlog.put_back(records)
-            self._batch_size, self._as_plain_text = 1, True
-        else:
-            self._backlog.settle(records, "rejected")
-            self._batch_size, self._as_plain_text = _limits.EMBEDS_PER_MESSAGE, False
-            _logger.warning("Discord refused a record, which is dropped: %s", answer.reason)
-
-    def _back_off(self, reason: str) -> None:
+    def _fail(self, records: Sequence[FrozenRecord], reason: str, *, maybe_saved: bool) -> None:
+        """React to a failure after which the records stay in their places."""
         self._failures += 1
-        self.not_before = self._clock() + self.backoff.delay(self._failures, random.random())  # noqa: S311 - jitter
-        self._note_error(reason)
         self._set_status("retrying", reason)
+        if maybe_saved:
+            for record in records:
+                record.is_repeat = True
+        if maybe_saved and self._is_poison:
+            self._narrow_down(self._backlog.take(len(records)), reason)
+        elif self._skip or self._is_down:
+            # Each probe is another message, for the first may be poison after all.
+            self._skip = self._skip + len(records) if self._is_down and maybe_saved else 0
+            self._is_down = True
+        elif maybe_saved:
+            self._head = len(records)
+            self._tries += 1
+            self._skip = self._head if self._tries >= _TRIES else 0
+        jitter = random.random()  # noqa: S311 - no secret
+        self.not_before = self._clock() + self.backoff.delay(_MANY if self._is_down else self._failures, jitter)
 
-    def _note_error(self, reason: str) -> None:
-        self.last_error = {"time": _now(), "reason": reason}
+    def _narrow_down(self, records: Sequence[FrozenRecord], reason: str) -> None:
+        """Halve what was refused until the bad record stands alone, then send that as plain text, then drop it."""
+        if len(records) > 1 or not self._as_plain_text:
+            self._backlog.put_back(records)
+            self._suspects = len(records)
+            self._as_plain_text = len(records) == 1
+            return
+        self._backlog.settle(records, "rejected")
+        self._forget_suspects()
+        warn("Discord refused a record, which is dropped: %s", reason)
+
+    def _stop(self, records: Sequence[FrozenRecord], reason: str) -> None:
+        self._backlog.settle(records, "webhook_gone")
+        self._backlog.drop_waiting("webhook_gone")
+        self._status, self._reason = "stopped", reason
+        say(f"webhook {self._url.id} cannot be posted to any more: {reason}")
 
     def _set_status(self, status: str, reason: str) -> None:
-        if status not in ("ok", self.status):
-            _logger.warning("Discord webhook %s is %s: %s", self._url.id, status, reason)
-        self.status, self.reason = status, reason
+        if status not in ("ok", self._status):
+            warn("Discord webhook %s is %s: %s", self._url.id, status, reason)
+        self._status, self._reason = status, reason
 
     def health(self) -> dict[str, Any]:
         """Return status, reason and what was counted, as plain data."""
-        waits = self.status == "ok" and self.not_before > self._clock()
+        waits = self._status == "ok" and self.not_before > self._clock()
         return {
-            "status": "limited" if waits else self.status,
-            "reason": self.reason,
-            "requests": self.requests,
-            "rate_limited": dict(self.rate_limited),
-            "last_success": self.last_success,
-            "last_error": self.last_error,
+            "status": "limited" if waits else self._status,
+            "reason": "waiting for a rate limit" if waits else self._reason,
+            "requests": self._requests,
+            "retries": self._retries,
+            "rate_limited": dict(self._rate_limited),
+            "last_success": self._last_success,
+            "last_error": self._last_error,
         }
 
-
-def say(text: str) -> None:
-    """Write one line to stderr, if there is one."""
-    try:
-        sys.stderr.write(f"discord_logging: {text}\n")
-    except (AttributeError, OSError, ValueError):  # no stderr (pythonw), a broken pipe, or a closed one
-        return
+    @property
+    def last_trouble(self) -> str:
+        """The last error in words, or nothing."""
+        return self._last_error["reason"] if self._last_error else ""
 
 
 def _now() -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging import _limits
 from discord_logging._settings import CardSettings, nearest_level
 from discord_logging._snapshot import FrozenRecord, to_text
-from discord_logging._text import code_block, plain, shorten
+from discord_logging._text import clean, code_block, plain, shorten
 from discord_logging._traceback import format_exception
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ _BLOCK_MINIMUM = 1500
 """What the message leaves to the traceback, in characters."""
 _REST_ROOM = 200
 """What is kept free for the field that names the fields left out, in characters."""
+_NOTE_ROOM = 100
+"""What is kept free for notes of the delivery in the footer, in characters."""
 _INLINE_VALUE = 40
 """The longest value that shares its row with others, in characters."""
 
@@ -33,7 +35,7 @@ class EmbedFormatter(logging.Formatter):
     Subclass it and override `title`, `description`, `fields`, `footer` or `color` to change that part of the card.
     Each is given the record as it was frozen when it was logged, with the attributes of `logging.LogRecord`,
     `message` (str), `extra` (dict or `None`) and `exception`. They run on the listener's thread. What they return
-    is cut to Discord's limits afterwards.
+    is cleaned and cut to Discord's limits afterwards.
     """
 
     def embed(self, record: FrozenRecord) -> Embed:
@@ -41,18 +43,18 @@ class EmbedFormatter(logging.Formatter):
         embed: Embed = {"color": self.color(record) & _limits.COLOR}
         if timestamp := _timestamp(record.created):
             embed["timestamp"] = timestamp
-        if title := shorten(self.title(record), _limits.TITLE).strip():
+        if title := _fit(self.title(record), _limits.TITLE):
             embed["title"] = title
-        if footer := shorten(self.footer(record), _limits.FOOTER).strip():
-            embed["footer"] = {"text": footer}
-        room = _limits.EMBEDS_TOTAL - embed_length(embed) - _REST_ROOM
-        if description := shorten(self.description(record), min(_limits.DESCRIPTION, room)).strip():
+        if description := _fit(self.description(record), _limits.DESCRIPTION):
             embed["description"] = description
-        if fields := _fit_fields(self.fields(record), room - len(description)):
+        room = _limits.EMBEDS_TOTAL - embed_length(embed) - _REST_ROOM - _NOTE_ROOM
+        if footer := _fit(self.footer(record), min(_limits.FOOTER - _NOTE_ROOM, room)):
+            embed["footer"] = {"text": footer}
+        if fields := _fit_fields(self.fields(record), room - len(footer)):
             embed["fields"] = fields
         if not embed_length(embed):
             # Discord refuses a message with nothing in it (50006).
-            embed["title"] = str(record.levelname) or "LOG"
+            embed["title"] = _fit(to_text(record.levelname), _limits.TITLE) or "LOG"
         return embed
 
     def title(self, record: FrozenRecord) -> str:
@@ -76,7 +78,7 @@ class EmbedFormatter(logging.Formatter):
 
     def location(self, record: FrozenRecord) -> str:
         """Return the line in small print that says where the record was logged."""
-        place = f"{os.path.basename(to_text(record.pathname))}:{record.lineno} in {record.funcName}"  # noqa: PTH119 - it is text
+        place = f"{os.path.basename(to_text(record.pathname))}:{record.lineno} in {to_text(record.funcName)}"  # noqa: PTH119 - it is text
         return f"-# {plain(place, 200)}" if record.lineno else ""
 
     def fields(self, record: FrozenRecord) -> list[EmbedField]:
@@ -86,10 +88,11 @@ class EmbedFormatter(logging.Formatter):
 
     def footer(self, record: FrozenRecord) -> str:
         """Return the host, process, thread and asyncio task, as far as they are known."""
-        process = f"pid {record.process}" if record.process else None
+        process = f"pid {record.process}" if record.process else ""
         if record.processName not in (None, "MainProcess"):
-            process = f"{record.processName} ({process})"
-        return " · ".join(part for part in (socket.gethostname(), process, record.threadName, record.taskName) if part)
+            process = f"{record.processName} ({process})" if process else record.processName
+        parts = (socket.gethostname(), process, record.threadName, record.taskName)
+        return " · ".join(to_text(part) for part in parts if part)
 
     def color(self, record: FrozenRecord) -> int:
         """Return the colour of the record's level, as 0xRRGGBB. Other levels take that of the nearest below."""
@@ -110,6 +113,10 @@ def embed_length(embed: Embed) -> int:
     return len(embed.get("title", "")) + len(embed.get("description", "")) + len(footer) + fields
 
 
+def _fit(text: str, limit: int) -> str:
+    return shorten(clean(text), limit).strip()
+
+
 def _field(name: str, value: str) -> EmbedField:
     if len(value) <= _INLINE_VALUE and "\n" not in value:
         return {"name": name, "value": plain(value, _limits.FIELD_VALUE), "inline": True}
@@ -121,7 +128,7 @@ def _fit_fields(fields: list[EmbedField], room: int) -> list[EmbedField]:
     fitted: list[EmbedField] = []
     for index, field in enumerate(fields):
         name = plain(field["name"], _limits.FIELD_NAME).strip()
-        value = shorten(field["value"], _limits.FIELD_VALUE).strip()
+        value = _fit(field["value"], _limits.FIELD_VALUE)
         if not (name and value):
             continue
         room -= len(name) + len(value)

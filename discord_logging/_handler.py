@@ -13,6 +13,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from discord_logging import _settings
+from discord_logging._diagnostics import warn
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._listener import attach, detach, listener_threads
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from discord_logging._backlog import Backlog
 
-_logger = logging.getLogger("discord_logging")
 _said: set[str] = set()
 _NOTHING: dict[str, Any] = {
     **dict.fromkeys(("accepted", "delivered", "pending", "dropped", "requests"), 0),
@@ -116,7 +116,7 @@ class DiscordHandler(logging.Handler):
         enabled: bool | str | None = None,
         **unknown: NoReturn,
     ) -> None:
-        super().__init__(level)
+        # Only then super().__init__(), which makes a handler known to logging.shutdown(), even one that is half built.
         if unknown:
             raise InvalidSettingError(_describe_unknown(unknown))
         self._flush_timeout = _settings.check_number("flush_timeout", flush_timeout, minimum=0)
@@ -136,11 +136,12 @@ class DiscordHandler(logging.Handler):
             colors=_settings.check_colors(colors),
             emojis=_settings.check_emojis(emojis),
         )
-        self.formatter = card.formatter
-        self._gave_up_on: int | None = None
-        self._closed = False
         url, self._disabled = _find_url(webhook_url, enabled, allow_http=allow_http)
         self._listener = None
+        self._gave_up_on: int | None = None
+        self._left = False
+        super().__init__(level)
+        self.formatter = card.formatter
         if url is not None:
             self._listener = attach(self, url, delivery)
             self._queue_handler = DiscordQueueHandler(self._listener.backlog)
@@ -206,9 +207,9 @@ class DiscordHandler(logging.Handler):
                 waited for the same records in vain, as `logging.shutdown` calls the two in a row.
         """
         super().close()
-        if self._listener is None or self._closed:
+        if self._listener is None or self._left:
             return
-        self._closed = True
+        self._left = True
         if timeout is None:
             in_vain = self._gave_up_on == self._listener.backlog.count()["accepted"]
             timeout = 0.0 if in_vain else self._flush_timeout
@@ -231,7 +232,7 @@ class DiscordHandler(logging.Handler):
                 "rate_limit": self.get_rate_limit_info(),
             }
         health = self._listener.health()
-        return {**health, "status": "closed", "reason": "the handler was closed"} if self._closed else health
+        return {**health, "status": "closed", "reason": "the handler was closed"} if self._left else health
 
     def get_rate_limit_info(self) -> dict[str, Any]:
         """Return what is known of Discord's limits, as plain data.
@@ -264,7 +265,7 @@ def _find_url(webhook_url: object, enabled: object, *, allow_http: bool) -> tupl
         return WebhookURL.parse(url, allow_http=allow_http), ""
     if reason not in _said:
         _said.add(reason)
-        _logger.warning("DiscordHandler is disabled: %s", reason)
+        warn("DiscordHandler is disabled: %s", reason)
     return None, reason
 
 

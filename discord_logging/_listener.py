@@ -12,7 +12,8 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlog import Backlog
-from discord_logging._delivery import Delivery, say
+from discord_logging._delivery import Delivery
+from discord_logging._diagnostics import LOGGER_NAME, say
 from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging._retry import Backoff
 from discord_logging._webhook_sender import WebhookSender
@@ -128,10 +129,10 @@ class WebhookListener(logging.handlers.QueueListener):
         count = self.backlog.count()
         if lost := count["dropped"] + count["pending"]:
             reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(self._dropped_by_reason().items()))
-            trouble = self._delivery.last_error
+            trouble = self._delivery.last_trouble
             say(
                 f"{lost} of {count['accepted']} records were not delivered to webhook {self.url.id}"
-                f" ({reasons or 'in flight'}{'; last error: ' + trouble['reason'] if trouble else ''})"
+                f" ({reasons or 'in flight'}{'; last error: ' + trouble if trouble else ''})"
             )
 
     def enqueue_sentinel(self) -> None:
@@ -165,7 +166,7 @@ class WebhookListener(logging.handlers.QueueListener):
             delay = self._delivery.step()
         except Exception:
             # A fault of ours must not end the thread, nor repeat itself without end.
-            logging.getLogger("discord_logging").exception("the listener failed")
+            logging.getLogger(LOGGER_NAME).exception("the listener failed")
             self.backlog.drop_waiting("internal_error")
             delay = 1.0
         self._busy = self.backlog.pending > 0
@@ -231,8 +232,9 @@ def _warm_level_caches() -> None:
     The first such question takes the lock of `logging`, which `dictConfig` holds while it waits for our flush: the
     listener would wait for `dictConfig`, and `dictConfig` for the listener. This thread may ask, for it holds the lock.
     """
+    logging.getLogger(LOGGER_NAME)
     for name, logger in list(logging.root.manager.loggerDict.items()):
-        if isinstance(logger, logging.Logger) and name.partition(".")[0] in ("urllib3", "requests", "discord_logging"):
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in ("urllib3", "requests", LOGGER_NAME):
             for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
                 logger.isEnabledFor(level)
 
@@ -248,9 +250,8 @@ def _note_exit() -> None:
 
 
 def _forget_parent() -> None:
-    global _rate_limiter, _registry_lock  # noqa: PLW0603 - a lock that another thread held at the fork stays locked
+    global _registry_lock  # noqa: PLW0603 - a lock that another thread held at the fork stays locked
     _registry_lock = threading.Lock()
-    _rate_limiter = DiscordRateLimiter()
     listener_threads.clear()
     for listener in _listeners.values():
         listener.forget_parent()

@@ -1,4 +1,4 @@
-"""Which answers are final, which are repeated, and after how long."""
+"""What an answer means for the message that was sent, and how long to wait before the next try."""
 
 from __future__ import annotations
 
@@ -10,58 +10,65 @@ if TYPE_CHECKING:
 
 
 class Verdict(Enum):
-    """What an answer says about the message that was sent.
+    """What came of a message.
 
-    Discord's status codes are described at
-    https://docs.discord.com/developers/topics/opcodes-and-status-codes#http.
+    Discord's status and error codes are described at
+    https://docs.discord.com/developers/topics/opcodes-and-status-codes.
     """
 
     DELIVERED = "delivered"
     LIMITED = "limited"
-    """A rate limit or a block of this address; the message keeps its place."""
-    GONE = "gone"
-    """The webhook is not there any more, or its token is wrong: final."""
+    """A rate limit or a block of this address. The message keeps its place, and no try is counted."""
+    NOT_SAVED = "not saved"
+    """It never arrived, or a gateway turned it away: tried again for as long as its records are kept."""
+    MAYBE_SAVED = "maybe saved"
+    """It may stand in the channel. Webhooks know no idempotency key, so it is not repeated often."""
     REJECTED = "rejected"
-    """The message breaks a rule: never sent again unchanged."""
-    UNAVAILABLE = "unavailable"
-    """Discord did not take the message for now."""
+    """It breaks a rule: never sent again unchanged."""
+    GONE = "gone"
+    """No message will ever be taken."""
 
 
+_MAYBE_SAVED = frozenset({500, 504, 524})
 _GONE = frozenset({401, 403, 404})
+UNKNOWN_CHANNEL = 10003
+"""The code that a thread which is not there any more is answered with."""
+_WRONG_DESTINATION = frozenset({40067, 50083, 160005, 220001, 220002, 220003})
+"""Codes about the channel, thread or forum that is posted to, which another message would meet as well."""
 
 
 def judge(answer: Answer) -> Verdict:
-    """Return what `answer` means for the message, when it is no rate limit."""
-    if answer.is_success:
+    """Return what `answer` means when it is no rate limit."""
+    if 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's success
         return Verdict.DELIVERED
-    if answer.status in _GONE:
+    if answer.status in _MAYBE_SAVED:
+        return Verdict.MAYBE_SAVED
+    if answer.status in _GONE or answer.code in _WRONG_DESTINATION:
         return Verdict.GONE
-    if 400 <= answer.status < 500 and answer.status != 408:  # noqa: PLR2004 - HTTP's own numbers
+    if 400 <= answer.status < 500 and answer.status not in (407, 408, 425):  # noqa: PLR2004 - these three pass
         return Verdict.REJECTED
-    return Verdict.UNAVAILABLE
+    return Verdict.NOT_SAVED
 
 
 class Backoff(NamedTuple):
-    """How long to wait after each failure in a row.
+    """How long to wait after failures in a row, in seconds.
 
     Attributes:
-        delays: Seconds after the first failures. After these the last is doubled each time.
-        maximum: The most seconds, jitter aside.
+        delays: After the first failures. From then on the last is doubled each time.
+        maximum: The longest wait, before jitter.
     """
 
     delays: tuple[float, ...]
     maximum: float
 
     def delay(self, failures: int, jitter: float) -> float:
-        """Return the seconds to wait after so many failures in a row, at least one.
+        """Return the seconds to wait after so many failures in a row.
 
         Args:
-            failures: How many.
-            jitter: A random number from 0 to 1, which adds up to a tenth.
+            failures: How many, at least 1.
+            jitter: A number from 0 to 1, which adds up to a tenth.
         """
-        if failures <= len(self.delays):
-            seconds = self.delays[failures - 1]
-        else:
-            # The exponent is bounded, for 2.0 ** 1024 overflows.
-            seconds = self.delays[-1] * 2.0 ** min(failures - len(self.delays), 64)
+        doublings = failures - len(self.delays)
+        # The exponent is bounded, for 2.0 ** 1024 overflows.
+        seconds = self.delays[failures - 1] if doublings <= 0 else self.delays[-1] * 2.0 ** min(doublings, 64)
         return min(seconds, self.maximum) * (1 + jitter / 10)

@@ -24,6 +24,7 @@ EMOJIS = MappingProxyType({0: "🔍", 10: "🔍", 20: "ℹ️", 30: "⚠️", 40
 _FORBIDDEN_IN_USERNAME = re.compile(r"clyde|discord", re.IGNORECASE)
 _FORBIDDEN_USERNAMES = frozenset({"everyone", "here"})
 _HTTP_URL = re.compile(r"https?://[^\s/]+\.[^\s/]+(?:/\S*)?")
+_SNOWFLAKE = re.compile(r"[1-9][0-9]{0,19}")
 _HEX_COLOR = re.compile(r"#([0-9a-fA-F]{6})")
 
 
@@ -124,7 +125,7 @@ def check_snowflake(name: str, value: object) -> str | None:
     """
     if value is None:
         return None
-    if isinstance(value, (str, int)) and not isinstance(value, bool) and re.fullmatch(r"[1-9]\d{0,19}", str(value)):
+    if isinstance(value, (str, int)) and not isinstance(value, bool) and _SNOWFLAKE.fullmatch(str(value)):
         return str(value)
     raise InvalidSettingError(f"{name} must be an id such as '123456789012345678', not {value!r}.")
 
@@ -189,7 +190,7 @@ def _check_level(name: str, level: object) -> int:
     number: Any = logging.getLevelName(level) if isinstance(level, str) and not level.isdecimal() else level
     try:
         return int(number)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise InvalidSettingError(f"{name} must have levels such as 'ERROR' or 40 for keys, not {level!r}.") from None
 
 

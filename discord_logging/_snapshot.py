@@ -50,20 +50,22 @@ class FrozenException:
     def __init__(self, exception: BaseException, tb: TracebackType | None, seen: set[int]) -> None:
         seen.add(id(exception))
         self.type_name = _type_name(type(exception))
-        self.text = _exception_text(exception, self.type_name)
         self.notes = _notes(exception)
+        self.text = _exception_text(exception, self.type_name, self.notes)
         self.stack = _freeze_stack(tb)
-        self.cause = _freeze_linked(exception.__cause__, seen)
-        hidden = exception.__suppress_context__ or self.cause is not None
-        self.context = None if hidden else _freeze_linked(exception.__context__, seen)
-        members = getattr(exception, "exceptions", ()) if _is_group(exception) else ()
-        self.members = tuple(frozen for member in members if (frozen := _freeze_linked(member, seen)))
+        self.cause: FrozenException | None = None
+        self.context: FrozenException | None = None
+        self.members: tuple[FrozenException, ...] = ()
 
     @property
     def size(self) -> int:
         """About how many bytes it holds on to."""
-        linked = (self.cause, self.context, *self.members)
-        return 256 + len(self.text) + 112 * len(self.stack) + sum(each.size for each in linked if each)
+        size = 0
+        found = [self]
+        for each in found:
+            size += 256 + len(each.text) + sum(map(len, each.notes)) + 112 * len(each.stack)
+            found += [linked for linked in (each.cause, each.context, *each.members) if linked]
+        return size
 
 
 class FrozenRecord:
@@ -76,6 +78,7 @@ class FrozenRecord:
         exception: The exception, or `None`.
         exc_text: The text of an exception that came ready-made with the record, or `None`.
         settings: The settings of the handler that took the record.
+        is_repeat: Whether it may stand in the channel already, for Discord did not say whether it was saved.
         sequence: Its place in the order of the backlog, from 1; 0 until it has one.
     """
 
@@ -85,6 +88,7 @@ class FrozenRecord:
         "exception",
         "extra",
         "funcName",
+        "is_repeat",
         "levelname",
         "levelno",
         "lineno",
@@ -104,7 +108,9 @@ class FrozenRecord:
 
     def __init__(self, record: logging.LogRecord, settings: Any, message: str | None = None) -> None:
         self.name = record.name
-        self.levelno = record.levelno
+        # A record that was made from a dict without a level has None, which has no place in an order.
+        levelno: object = record.levelno
+        self.levelno = levelno if isinstance(levelno, int) else 0
         self.levelname = record.levelname
         self.message = _merge_message(record) if message is None else message
         template = record.msg
@@ -118,13 +124,14 @@ class FrozenRecord:
         self.thread = record.thread
         self.threadName = record.threadName
         self.taskName = getattr(record, "taskName", None)
-        self.stack_info = record.stack_info
+        self.stack_info = to_text(record.stack_info) if record.stack_info else None
         self.exception = _freeze_exc_info(record.exc_info) if record.exc_info else None
-        self.exc_text = record.exc_text if self.exception is None else None
+        self.exc_text = to_text(record.exc_text) if record.exc_text and self.exception is None else None
         attributes = record.__dict__
         self.extra = _freeze_extra(attributes) if len(attributes) != _STANDARD_ATTRIBUTE_COUNT else None
         self.settings = settings
         self.sequence = 0
+        self.is_repeat = False
 
     @property
     def size(self) -> int:
@@ -165,13 +172,29 @@ def _freeze_exc_info(exc_info: Any) -> FrozenException | None:
     exception = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) == 3 else exc_info  # noqa: PLR2004
     if not isinstance(exception, BaseException):
         return None
-    return FrozenException(exception, exc_info[2] if exception is not exc_info else exception.__traceback__, set())
+    return _freeze_chain(exception, exc_info[2] if exception is not exc_info else exception.__traceback__)
 
 
-def _freeze_linked(exception: Any, seen: set[int]) -> FrozenException | None:
-    if not isinstance(exception, BaseException) or id(exception) in seen or len(seen) >= _MAX_EXCEPTIONS:
-        return None
-    return FrozenException(exception, exception.__traceback__, seen)
+def _freeze_chain(exception: BaseException, tb: TracebackType | None) -> FrozenException:
+    """Freeze `exception` and all that is linked to it. Not recursive: a chain may be longer than the stack is deep."""
+    seen: set[int] = set()
+    first = FrozenException(exception, tb, seen)
+    found = [(first, exception)]
+
+    def freeze(linked: Any) -> FrozenException | None:
+        if not isinstance(linked, BaseException) or id(linked) in seen or len(seen) >= _MAX_EXCEPTIONS:
+            return None
+        frozen = FrozenException(linked, linked.__traceback__, seen)
+        found.append((frozen, linked))
+        return frozen
+
+    for frozen, original in found:
+        frozen.cause = freeze(original.__cause__)
+        if frozen.cause is None and not original.__suppress_context__:
+            frozen.context = freeze(original.__context__)
+        if _is_group(original):
+            frozen.members = tuple(filter(None, map(freeze, getattr(original, "exceptions", ()))))
+    return first
 
 
 def _freeze_stack(tb: TracebackType | None) -> list[FrameLocation]:
@@ -192,16 +215,21 @@ def _type_name(cls: type) -> str:
     return cls.__qualname__ if module in ("builtins", "__main__") else f"{module}.{cls.__qualname__}"
 
 
-def _exception_text(exception: BaseException, type_name: str) -> str:
+def _exception_text(exception: BaseException, type_name: str, notes: tuple[str, ...]) -> str:
     if isinstance(exception, SyntaxError):
         with contextlib.suppress(Exception):
-            return "".join(traceback.format_exception_only(type(exception), exception)).rstrip("\n")
+            text = "".join(traceback.format_exception_only(type(exception), exception))
+            # From Python 3.11 on the notes are in it.
+            return text.removesuffix("".join(f"{note}\n" for note in notes)).rstrip("\n")
     text = to_text(exception)
     return f"{type_name}: {text}" if text else type_name
 
 
 def _notes(exception: BaseException) -> tuple[str, ...]:
-    notes = getattr(exception, "__notes__", ())
+    try:
+        notes = getattr(exception, "__notes__", ())
+    except Exception:  # noqa: BLE001 - a __getattr__ of the user's may raise anything
+        return ()
     return tuple(to_text(note) for note in notes) if isinstance(notes, (list, tuple)) else ()
 
 

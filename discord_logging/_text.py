@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-_ANSI = re.compile(r"\x1b(?:\[[0-9;:?<=>]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_ANSI = re.compile(r"\x1b(?:\[[0-9;:?<=>]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _WEBHOOK_TOKEN = re.compile(r"(webhooks/\d{1,20}/)[A-Za-z0-9._-]+", re.ASCII)
 _CONTROL = dict.fromkeys([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0)])
 _MARKDOWN = re.compile(
     r"(?P<url>https?://[^\s<>]+)"
-    r"|(?P<inline>[\\*_~|`\[]|<(?=[@#:/at]))"
+    # A backslash before the < of a mention would belong to an address that ends there, so it stands after it.
+    r"|(?P<inline>[\\*_~|`\[]|(?<=<)[@#:/]|(?<=<[at]):)"
     r"|(?P<line>^(?P<indent>[ \t]*)(?P<mark>#|-|>|\d+(?=\.)))",
     re.MULTILINE,
 )
@@ -77,13 +78,19 @@ def code_block(text: str, limit: int, *, language: str = "", keep_end: bool = Fa
         keep_end: Whether a cut keeps the end of the text, where a traceback has its error.
     """
     room = limit - len(language) - len("```\n\n```")
-    text = clean(text[-room - 1 :] if keep_end else text[: room + 1]).replace("```", "`\u200b`\u200b`").strip("\n")
-    if len(text) > room:
-        text = _keep_end(text, room) if keep_end else shorten(text, room)
-    return f"```{language}\n{text}\n```"
+    if keep_end and "webhooks" in text:
+        # Cutting before its token, the URL would not be known for one.
+        text = clean(text)
+    is_cut = len(text) > room + 1
+    shown = clean(text[-room - 1 :] if keep_end else text[: room + 1])
+    shown = shown.replace("```", "`\u200b`\u200b`\u200b").strip("\n")
+    if is_cut or len(shown) > room:
+        shown = _keep_end(shown, room) if keep_end else shorten(shown + "…", room)
+    return f"```{language}\n{shown}\n```"
 
 
 def _keep_end(text: str, limit: int) -> str:
     end = text[-(limit - 2) :]
     whole_lines = end.partition("\n")[2]
-    return f"…\n{whole_lines or end}"
+    # Half of a very long line is better than next to nothing.
+    return f"…\n{whole_lines if len(whole_lines) > limit // 2 else end}"

@@ -42,7 +42,8 @@ def _own_lines(exception: FrozenException) -> Iterator[str]:
     if exception.stack:
         yield "Traceback (most recent call last):"
         frames = traceback.StackSummary.from_list([_summarize(location) for location in exception.stack])
-        yield from "".join(frames.format()).splitlines()
+        # Not splitlines(): a form feed or U+2028 in a line of source ends no line.
+        yield from "".join(frames.format()).rstrip("\n").split("\n")
     yield from exception.text.split("\n")
     for note in exception.notes:
         yield from note.split("\n")
@@ -56,9 +57,9 @@ def _summarize(location: FrameLocation) -> traceback.FrameSummary:
     code, lineno, lasti = location
     if sys.version_info < (3, 11):
         return traceback.FrameSummary(code.co_filename, lineno or 0, code.co_name, lookup_line=False)
-    _, end_lineno, colno, end_colno = next(
-        itertools.islice(code.co_positions(), lasti // 2, None), (None, None, None, None)
-    )
+    # A traceback that was made by hand may have -1, which is nowhere.
+    positions = itertools.islice(code.co_positions(), lasti // 2, None) if lasti >= 0 else iter(())
+    _, end_lineno, colno, end_colno = next(positions, (None, None, None, None))
     return traceback.FrameSummary(
         code.co_filename,
         lineno,

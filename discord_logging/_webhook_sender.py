@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _MAX_ANSWER_BYTES = 65_536
 _MAX_CAUSES = 50
-_SUCCESS = range(200, 300)
 
 
 class Answer(NamedTuple):
@@ -36,15 +36,26 @@ class Answer(NamedTuple):
     body: Any
 
     @property
-    def is_success(self) -> bool:
-        """Whether the message was taken."""
-        return self.status in _SUCCESS
+    def code(self) -> int | None:
+        """Discord's own error code, or `None`."""
+        code = self._content.get("code")
+        return code if type(code) is int else None
+
+    @property
+    def errors(self) -> Mapping[str, Any]:
+        """What Discord found wrong with a message, by its keys."""
+        errors = self._content.get("errors")
+        return errors if isinstance(errors, dict) else {}
+
+    @property
+    def _content(self) -> Mapping[str, Any]:
+        return self.body if isinstance(self.body, dict) else {}
 
     @property
     def reason(self) -> str:
         """The answer in words, without the token."""
-        body = self.body if isinstance(self.body, dict) else {}
-        words = [f"HTTP {self.status}", body.get("message"), body.get("code") and f"(code {body['code']})"]
+        words = [f"HTTP {self.status}", self._content.get("message"), self.code and f"(code {self.code})"]
+        words += [f"in {', '.join(self.errors)}"] if self.errors else []
         return mask_token(" ".join(str(word) for word in words if word))[:300]
 
 
@@ -56,15 +67,19 @@ class WebhookSender:
 
     Args:
         url: The webhook.
-        timeout: Seconds for each of connecting and waiting for the answer.
+        timeout: Seconds for a whole request: connection, message and answer.
     """
 
     def __init__(self, url: WebhookURL, *, timeout: float = 10.0) -> None:
-        import requests  # noqa: PLC0415 - 110 ms that `import discord_logging` does not cost
+        # 110 ms that `import discord_logging` does not cost.
+        import requests  # noqa: PLC0415
+
+        from discord_logging._bounded_http import DeadlineAdapter  # noqa: PLC0415 - it imports requests as well
 
         self._url = url
         self.timeout = timeout
         self._requests = requests
+        self._adapter = DeadlineAdapter()
         self._session: requests.Session | None = None
 
     def __repr__(self) -> str:
@@ -79,9 +94,11 @@ class WebhookSender:
         params = {"wait": "true"}
         if message.thread_id:
             params["thread_id"] = message.thread_id
-        exceptions = self._requests.exceptions
+        session = self._open_session()
+        self._adapter.deadline = time.monotonic() + self.timeout
+        self._adapter.has_sent = False
         try:
-            with self._open_session().post(
+            with session.post(
                 self._url.execute_url,
                 params=params,
                 data=json.dumps(message.payload).encode(),
@@ -90,14 +107,8 @@ class WebhookSender:
                 stream=True,
             ) as response:
                 return Answer(response.status_code, response.headers, _read_json(response))
-        except (exceptions.ConnectTimeout, exceptions.SSLError, exceptions.ProxyError) as error:
-            raise TransportError(_describe(error), maybe_saved=False) from None
-        except exceptions.ConnectionError as error:
-            # A MaxRetryError is what urllib3 makes of a connection that was never there.
-            never_connected = hasattr(error.args[0] if error.args else None, "reason")
-            raise TransportError(_describe(error), maybe_saved=not never_connected) from None
-        except exceptions.RequestException as error:
-            raise TransportError(_describe(error), maybe_saved=True) from None
+        except Exception as error:  # noqa: BLE001 - requests lets through what sockets, proxies and resolvers raise
+            raise TransportError(_describe(error), maybe_saved=self._adapter.has_sent) from None
 
     def close(self) -> None:
         """Close the connection. The next `post` opens a new one."""
@@ -108,13 +119,19 @@ class WebhookSender:
     def forget_connection(self) -> None:
         """Leave the connection to the parent process, after a fork."""
         self._session = None
+        self._adapter = type(self._adapter)()
 
     def _open_session(self) -> requests.Session:
         if self._session is None:
             self._session = self._requests.Session()
             # Anything but None keeps requests from sending a password out of ~/.netrc.
             self._session.auth = _add_nothing
-            self._session.headers.update({"User-Agent": _user_agent(), "Content-Type": "application/json"})
+            self._session.mount("https://", self._adapter)
+            self._session.mount("http://", self._adapter)
+            self._session.headers.update(
+                # Without compression the size of an answer is bounded by what is read of it.
+                {"User-Agent": _user_agent(), "Content-Type": "application/json", "Accept-Encoding": "identity"}
+            )
         return self._session
 
 

@@ -14,6 +14,7 @@ _PATH = re.compile(
     r"(?P<prefix>/.*?)?/api/(?P<version>v\d+/)?webhooks/(?P<id>\d{1,20})/(?P<token>[A-Za-z0-9._-]+)(?:/(?:slack|github))?/?",
     re.ASCII,
 )
+_ID = re.compile(r"\d{1,20}", re.ASCII)
 _DISCORD_ID = re.compile(r"\d{17,20}", re.ASCII)
 _DISCORD_TOKEN_LENGTH = 60
 _EXPECTED = "expected https://discord.com/api/webhooks/<id>/<token>, as copied from the channel's settings in Discord"
@@ -65,7 +66,7 @@ class WebhookURL(NamedTuple):
         if problem := _find_problem(parts.scheme, host, path, parts.username, allow_http=allow_http):
             raise InvalidWebhookURLError(f"The webhook URL {problem}; {_EXPECTED}.")
         assert path  # noqa: S101 - _find_problem has refused a path that does not match
-        thread_id = next((value for value in parse_qs(parts.query).get("thread_id", []) if value.isdigit()), None)
+        thread_id = next((value for value in parse_qs(parts.query).get("thread_id", []) if _ID.fullmatch(value)), None)
         if _DISCORD_HOST.fullmatch(host):
             return cls("https://discord.com/api/v10/webhooks", path["id"], path["token"], "discord.com", thread_id)
         netloc = parts.netloc.lower()

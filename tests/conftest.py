@@ -13,8 +13,6 @@ from discord_logging._rate_limiter import DiscordRateLimiter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
-
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,13 +26,17 @@ def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(_listener, "_rate_limiter", DiscordRateLimiter())
     monkeypatch.setattr(_handler, "_said", set())
     root = logging.getLogger()
-    handlers, level, disabled = root.handlers[:], root.level, logging.root.manager.disable
-    loggers = set(root.manager.loggerDict)
+    handlers, level, disabled_level = root.handlers[:], root.level, root.manager.disable
+    loggers = {name: getattr(logger, "disabled", False) for name, logger in root.manager.loggerDict.items()}
     yield
     for listener in list(_listener._listeners.values()):
         for user in list(listener.users):
             user.close(timeout=0)  # type: ignore[call-arg]  # users are DiscordHandlers
     root.handlers[:], root.level = handlers, level
-    logging.disable(disabled)
-    for name in set(root.manager.loggerDict) - loggers:
+    logging.disable(disabled_level)
+    for name in set(root.manager.loggerDict) - set(loggers):
         del root.manager.loggerDict[name]
+    for name, disabled in loggers.items():
+        logger = root.manager.loggerDict[name]
+        if isinstance(logger, logging.Logger):
+            logger.disabled = disabled

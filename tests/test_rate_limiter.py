@@ -16,6 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from discord_logging import _rate_limiter
 from discord_logging._rate_limiter import DiscordRateLimiter, RateLimitBucket, RateLimitHit
 
 if TYPE_CHECKING:
@@ -26,7 +27,30 @@ PAD = 0.025
 LIMITED = {"message": "You are being rate limited.", "global": False}
 
 
+numbers = st.one_of(st.integers(), st.floats(), st.floats(0, 100), st.booleans(), st.none())
+texts = st.one_of(
+    st.text(max_size=20),
+    numbers.map(str),
+    st.sampled_from(["1_000", "٣", "NaN", "-inf", "1e999", "0x10", "2, 2", "Thu, 06 Aug 2026 11:31:01 GMT", "Thu, 99"]),
+)
+names = st.sampled_from(["Limit", "Remaining", "Reset", "Reset-After", "Bucket", "Scope", "Global"])
+junk_headers = st.dictionaries(
+    st.one_of(names.map("X-RateLimit-{}".format), st.sampled_from(["Retry-After", "retry-after", "DATE"]), st.text()),
+    st.one_of(texts, st.sampled_from(["shared", "global", "true", "0", "5"])),
+)
+junk = st.one_of(
+    numbers,
+    texts,
+    st.lists(numbers, max_size=3),
+    st.dictionaries(
+        st.sampled_from(["retry_after", "code", "global", "message", "channel_id"]),
+        st.one_of(numbers, texts, st.lists(numbers, max_size=2), st.just(40333)),
+    ),
+)
+
+
 def headers(remaining: int = 4, reset_after: float = 2.0, bucket: str = "abc", limit: int = 5) -> dict[str, str]:
+    """Return the headers of an answer as Discord sends them."""
     return {
         "X-RateLimit-Bucket": bucket,
         "X-RateLimit-Limit": str(limit),
@@ -36,6 +60,7 @@ def headers(remaining: int = 4, reset_after: float = 2.0, bucket: str = "abc", l
 
 
 def refusal(retry_after: object, **more: object) -> dict[str, object]:
+    """Return the body of a 429 as Discord sends it."""
     return {**LIMITED, "retry_after": retry_after, **more}
 
 
@@ -55,6 +80,11 @@ def refuse(
     return hit
 
 
+def dice(seed: float) -> random.Random:
+    """Return random numbers that are the same each time."""
+    return random.Random(seed)  # noqa: S311 (a simulation)
+
+
 def block(limiter: DiscordRateLimiter, now: float, head: dict[str, str] | None = None, webhook: str = "a") -> float:
     """Send one request that must leave and meets an edge block; return the wait."""
     hit = refuse(limiter, now, "<html>error code: 1015</html>", head, webhook)
@@ -64,10 +94,13 @@ def block(limiter: DiscordRateLimiter, now: float, head: dict[str, str] | None =
 
 @pytest.fixture
 def limiter() -> DiscordRateLimiter:
+    """Return a limiter with the settings of a program that sets none."""
     return DiscordRateLimiter()
 
 
 class TestBucket:
+    """What a webhook's own headers say."""
+
     def test_the_first_request_of_a_webhook_is_free(self, limiter: DiscordRateLimiter) -> None:
         """Nothing is hard-coded: before the first answer the bucket holds nothing back."""
         assert limiter.acquire("a", START) == 0.0
@@ -166,6 +199,30 @@ class TestBucket:
         send(limiter, "a", START, headers(remaining=0, reset_after=86_400))
         assert limiter.acquire("a", START) == pytest.approx(120 + PAD)
 
+    def test_more_left_than_there_is_means_full(self, limiter: DiscordRateLimiter) -> None:
+        """`Remaining` is never believed beyond `Limit`."""
+        send(limiter, "a", START, headers(remaining=1_000, limit=5))
+        assert limiter.allowance("a", 0, START) == 5
+
+    def test_a_new_bucket_has_a_window_of_its_own(self, limiter: DiscordRateLimiter) -> None:
+        """The longest time to a reset is that of this bucket, not of the one before."""
+        send(limiter, "a", START, headers(reset_after=100, bucket="old"))
+        send(limiter, "a", START, headers(remaining=1, reset_after=2, bucket="new"))
+        send(limiter, "a", START, {})
+        assert limiter.acquire("a", START) == pytest.approx(2 + PAD)
+
+    def test_a_lost_request_may_have_arrived_at_its_very_end(self, limiter: DiscordRateLimiter) -> None:
+        """With sliding windows the bucket is full again a window after the time-out, not after the sending."""
+        send(limiter, "a", START, headers(remaining=1, reset_after=2))
+        assert limiter.acquire("a", START) == 0.0
+        limiter.failed("a", START + 1.5)
+        assert limiter.acquire("a", START + 1.5) == pytest.approx(2 + PAD)
+
+    def test_a_wait_is_never_a_rounding_error(self, limiter: DiscordRateLimiter) -> None:
+        """A wait too short to be meant is none."""
+        send(limiter, "a", START, headers(remaining=0, reset_after=2))
+        assert limiter.acquire("a", START + 2 + PAD - 1e-9) == 0.0
+
     def test_is_pure_in_now(self) -> None:
         """A bucket by itself: asked about any time, it answers for that time."""
         bucket = RateLimitBucket(id="abc", limit=5, remaining=0, reset_at=START + 2)
@@ -177,13 +234,15 @@ class TestBucket:
 
 
 class TestRefusals:
+    """429s of the API."""
+
     @pytest.mark.parametrize("scope", ["user", "shared", "global"])
     @pytest.mark.parametrize("retry_after", [0.3, 1.0, 64.57, 1336.57])
     @pytest.mark.parametrize("remaining", [0, 1])
     def test_is_obeyed_to_the_letter(
         self, limiter: DiscordRateLimiter, scope: Any, retry_after: Any, remaining: Any
     ) -> None:
-        """The next request leaves not before retry_after and at most 5 % and 50 ms after it, whatever the bucket says."""
+        """The next request leaves not before retry_after and at most 5 % and 50 ms later, whatever the bucket is."""
         for _ in range(29):
             send(limiter, "a", START, headers(remaining=9, limit=10))
         send(limiter, "b", START, headers(remaining=9, limit=10))
@@ -196,7 +255,7 @@ class TestRefusals:
         assert limiter.acquire("a", now) == 0.0
 
     def test_remaining_requests_do_not_help_after_a_refusal(self, limiter: DiscordRateLimiter) -> None:
-        """The hidden limit refuses while the bucket has requests left: the webhook waits retry_after, not reset-after."""
+        """The hidden limit refuses while the bucket has requests left: retry_after is the wait, not reset-after."""
         refuse(limiter, START, refusal(40.0), headers(remaining=9, reset_after=2))
         assert limiter.acquire("a", START + 39) == pytest.approx(1 + PAD)
 
@@ -247,10 +306,13 @@ class TestRefusals:
         limiter.update("b", 200, {}, {"channel_id": "7"}, START + 1)
         assert limiter.wait_time("a", START + 1) == pytest.approx(39 + PAD)
 
-    def test_a_shorter_refusal_does_not_shorten_a_wait(self, limiter: DiscordRateLimiter) -> None:
+    @pytest.mark.parametrize("scope", ["user", "shared", "global", "edge"])
+    def test_a_shorter_refusal_does_not_shorten_a_wait(self, limiter: DiscordRateLimiter, scope: str) -> None:
         """An answer that comes twice or late never brings the next request forward."""
-        refuse(limiter, START, refusal(60))
-        limiter.update("a", 429, {}, refusal(1), START)
+        head = {"X-RateLimit-Scope": scope} if scope != "edge" else {}
+        for seconds in (60, 2):
+            body = refusal(seconds) if head else "error code: 1015"
+            limiter.update("a", 429, head | {"Retry-After": str(seconds)}, body, START)
         limiter.update("a", 200, headers(), None, START)
         assert limiter.wait_time("a", START) == pytest.approx(60 + PAD)
 
@@ -293,6 +355,8 @@ class TestRefusals:
 
 
 class TestChannel:
+    """The hidden allowance of a channel."""
+
     def test_thirty_in_sixty_seconds_is_never_exceeded(self, limiter: DiscordRateLimiter) -> None:
         """The 31st request waits until the first has left the window, counted from its answer."""
         for _ in range(30):
@@ -313,6 +377,14 @@ class TestChannel:
         for number in range(30):
             send(limiter, "a", START, {}, channel_id=str(number))
         assert limiter.acquire("a", START) > 0.0
+
+    def test_a_webhook_stays_with_its_first_channel(self, limiter: DiscordRateLimiter) -> None:
+        """It has one; what it posts to later are threads, whose limits are not known to be shared."""
+        send(limiter, "a", START, {}, channel_id="7")
+        send(limiter, "b", START, {}, channel_id="8")
+        send(limiter, "a", START, {}, channel_id="8")
+        refuse(limiter, START, refusal(40), {"X-RateLimit-Scope": "shared"}, webhook="b")
+        assert limiter.wait_time("a", START) == 0.0
 
     def test_failed_requests_count_too(self, limiter: DiscordRateLimiter) -> None:
         """A request without an answer may have arrived."""
@@ -389,6 +461,8 @@ class TestChannel:
 
 
 class TestGlobal:
+    """The limit over all webhooks."""
+
     def test_all_webhooks_together_stay_below_fifty_a_second(self, limiter: DiscordRateLimiter) -> None:
         """Of a hundred webhooks that start at once, fifty do, and the next a little more than a second later."""
         granted = [name for name in map(str, range(100)) if limiter.acquire(name, START) == 0.0]
@@ -407,6 +481,8 @@ class TestGlobal:
 
 
 class TestEdgeBlock:
+    """Answers of the network in front of the API."""
+
     @pytest.mark.parametrize(
         ("status", "body"),
         [
@@ -524,6 +600,15 @@ class TestEdgeBlock:
         assert limiter.acquire("b", now + 119.5) == pytest.approx(0.5)
         assert limiter.acquire("b", now + 120) == 0.0
 
+    def test_a_probe_whose_webhook_asks_again_has_proved_nothing(self, limiter: DiscordRateLimiter) -> None:
+        """Its caller lost track of it, so the block goes on; and looking ahead sees the same."""
+        block(limiter, START)
+        now = START + 60 + PAD
+        assert limiter.acquire("a", now) == 0.0
+        assert limiter.allowance("a", 59, now) == 0
+        assert limiter.allowance("a", 61, now) > 0
+        assert limiter.acquire("a", now) == pytest.approx(60 + PAD)
+
     def test_a_late_answer_from_before_the_block_does_not_lift_it(self, limiter: DiscordRateLimiter) -> None:
         """Only the probe does."""
         assert limiter.acquire("b", START) == 0.0
@@ -533,6 +618,8 @@ class TestEdgeBlock:
 
 
 class TestInvalidRequests:
+    """The guard against the ban."""
+
     @pytest.mark.parametrize(
         ("status", "body", "scope", "counted"),
         [
@@ -574,6 +661,8 @@ class TestInvalidRequests:
 
 
 class TestAllowance:
+    """Looking ahead."""
+
     def test_tells_what_may_leave_now_and_soon(self, limiter: DiscordRateLimiter) -> None:
         """Zero seconds ask for this moment; a negative or impossible time is none."""
         send(limiter, "a", START, headers(remaining=3))
@@ -592,6 +681,17 @@ class TestAllowance:
         assert limiter.allowance("a", 60, START) == 28
         assert limiter.info("a", START) == before
 
+    def test_a_request_in_flight_counts_as_the_next_question_would_count_it(self) -> None:
+        """As unanswered, and so as used now."""
+        limiter = DiscordRateLimiter(global_limit=1)
+        assert limiter.acquire("a", START) == 0.0
+        assert limiter.allowance("a", 1.0, START) == 0
+        assert limiter.allowance("a", 1.1, START) == 1
+
+    def test_knows_a_webhook_that_never_sent(self, limiter: DiscordRateLimiter) -> None:
+        """It may use the whole allowance of a channel."""
+        assert limiter.allowance("a", 5, START) == 30
+
     def test_is_none_while_blocked(self, limiter: DiscordRateLimiter) -> None:
         """Refusals and blocks count."""
         refuse(limiter, START, refusal(40))
@@ -605,7 +705,7 @@ class TestAllowance:
     @given(seed=st.integers(0, 10**6), seconds=st.floats(0, 120))
     def test_agrees_with_what_acquire_grants(self, seed: Any, seconds: Any) -> None:
         """From any state: what was promised is what requests answered at once really get."""
-        rng = random.Random(seed)
+        rng = dice(seed)
         limiter = DiscordRateLimiter(channel_limit=rng.choice([None, 1, 5, 30]), global_limit=rng.choice([3, 50]))
         now = START
         for _ in range(rng.randrange(60)):
@@ -630,6 +730,8 @@ class TestAllowance:
 
 
 class TestState:
+    """What is told, kept and forgotten."""
+
     def test_info_is_plain_data(self, limiter: DiscordRateLimiter) -> None:
         """Ready for JSON, at any time and about any webhook."""
         send(limiter, "a", START, headers(remaining=0), channel_id="7")
@@ -671,6 +773,14 @@ class TestState:
         assert len(limiter._channels) <= len(limiter._webhooks)
         assert limiter.wait_time("blocked", START + 3_000) == pytest.approx(600 + PAD)
 
+    def test_a_long_channel_window_is_not_forgotten(self) -> None:
+        """A webhook is kept for as long as its requests count."""
+        limiter = DiscordRateLimiter(channel_limit=1, channel_window=3_600)
+        send(limiter, "a", START, {})
+        for number in range(200):
+            send(limiter, str(number), START + 700 + number, {})
+        assert limiter.wait_time("a", START + 1_000) == pytest.approx(2_600 + PAD)
+
     def test_threads_share_one_limiter(self) -> None:
         """Eight threads that ask at once get what one would, and no more."""
         limiter = DiscordRateLimiter(global_limit=20)
@@ -687,14 +797,43 @@ class TestState:
             thread.join()
         assert len(granted) == 20
 
+    @settings(max_examples=100, deadline=None)
+    @given(
+        answers=st.lists(
+            st.tuples(st.sampled_from([200, 204, 403, 429, 502]), junk_headers, junk, st.booleans()), max_size=8
+        ),
+    )
+    def test_junk_never_breaks_it(self, answers: Any) -> None:
+        """Whatever comes back: no error, no wait that is no time, and no request that follows too soon on a refusal."""
+        limiter, now = DiscordRateLimiter(), START
+        for status, head, body, patient in answers:
+            wait = limiter.acquire("a", now)
+            if wait and patient:
+                now += wait
+                assert limiter.acquire("a", now) == 0.0
+            hit = limiter.update("a", status, head, body, now)
+            wait = limiter.wait_time("a", now)
+            assert 0.0 <= wait <= 86_401
+            if hit is not None:
+                assert math.isfinite(hit.retry_after)
+                assert wait >= hit.retry_after >= 0.02
+            json.dumps(limiter.info("a", now), allow_nan=False)
+            assert limiter.allowance("a", 1.0, now) <= 50
+
+    def test_a_lock_is_renewed_in_a_child(self, limiter: DiscordRateLimiter) -> None:
+        """The lock that some other thread held is not the one that is asked for from then on."""
+        with _rate_limiter._lock:
+            held = _rate_limiter._lock
+            _rate_limiter._renew_lock()
+        assert _rate_limiter._lock is not held
+        assert limiter.acquire("a", START) == 0.0
+
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
     def test_a_forked_child_does_not_inherit_a_held_lock(self, limiter: DiscordRateLimiter) -> None:
         """A child that is forked while another thread asks can ask itself."""
         ready, done = threading.Event(), threading.Event()
 
         def hold() -> None:
-            from discord_logging import _rate_limiter  # noqa: PLC0415 (the lock of this moment)
-
             with _rate_limiter._lock:
                 ready.set()
                 done.wait(10)
@@ -737,15 +876,19 @@ class FixedWindow:
         return math.floor((now + self.phase) / self.span)
 
     def take(self, now: float) -> None:
+        """Count a request."""
         self.counts[self._window(now)] += 1
 
     def left(self, now: float) -> int:
+        """Return how many requests pass at once."""
         return max(0, self.limit - self.counts[self._window(now)])
 
     def full_in(self, now: float) -> float:
+        """Return the seconds until everything is left again."""
         return (self._window(now) + 1) * self.span - self.phase - now
 
     def wait(self, now: float) -> float:
+        """Return the seconds until a request passes, 0.0 if at once."""
         return 0.0 if self.left(now) else self.full_in(now)
 
 
@@ -762,15 +905,19 @@ class SlidingWindow:
         return self.times
 
     def take(self, now: float) -> None:
+        """Count a request."""
         self.times.append(now)
 
     def left(self, now: float) -> int:
+        """Return how many requests pass at once."""
         return max(0, self.limit - len(self._recent(now)))
 
     def full_in(self, now: float) -> float:
+        """Return the seconds until everything is left again."""
         return self._recent(now)[-1] + self.span - now
 
     def wait(self, now: float) -> float:
+        """Return the seconds until a request passes, 0.0 if at once."""
         return 0.0 if self.left(now) else self.times[-self.limit] + self.span - now
 
 
@@ -786,15 +933,19 @@ class LeakyBucket:
         return self.level
 
     def take(self, now: float) -> None:
+        """Count a request."""
         self.level = self._level(now) + 1
 
     def left(self, now: float) -> int:
+        """Return how many requests pass at once."""
         return math.floor(self.limit - self._level(now) + 1e-9)
 
     def full_in(self, now: float) -> float:
+        """Return the seconds until everything is left again."""
         return self._level(now) / self.rate
 
     def wait(self, now: float) -> float:
+        """Return the seconds until a request passes, 0.0 if at once."""
         return max(0.0, (self._level(now) - self.limit + 1 - 1e-9) / self.rate)
 
 
@@ -802,8 +953,11 @@ Kind = type[FixedWindow] | type[SlidingWindow] | type[LeakyBucket]
 kinds = st.sampled_from([FixedWindow, SlidingWindow, LeakyBucket])
 
 
+Answer = tuple[int, dict[str, str], dict[str, object]]
+
+
 class Server:
-    """Discord's limits, kept in one way or another; all webhooks post to one channel unless `channels` says otherwise."""
+    """Discord's limits, kept in one way or another, for webhooks that post to one channel or to several."""
 
     def __init__(
         self, bucket: Kind, channel: Kind, *, channels: int = 1, speaks: float = 1.0, phase: float = 0.0
@@ -812,12 +966,13 @@ class Server:
         self.allowances: defaultdict[int, Rule] = defaultdict(lambda: channel(30, 60.0, phase))
         self.whole = SlidingWindow(50, 1.0)
         self.channels = channels
-        self.rng = random.Random(phase)
+        self.rng = dice(phase)
         self.speaks = speaks
         self.posted: list[float] = []
         self.refused: list[float] = []
 
-    def answer(self, webhook: str, now: float) -> tuple[int, dict[str, str], dict[str, object]]:
+    def answer(self, webhook: str, now: float) -> Answer:
+        """Return status, headers and body for a request that arrives now."""
         channel = int(webhook) % self.channels
         bucket, allowance = self.buckets[webhook], self.allowances[channel]
         for scope, rule in (("global", self.whole), ("user", bucket), ("shared", allowance)):
@@ -833,6 +988,7 @@ class Server:
 
     @staticmethod
     def headers(bucket: Rule, now: float) -> dict[str, str]:
+        """Return what the server tells of a bucket."""
         return headers(bucket.left(now), round(bucket.full_in(now) + 0.0005, 3))
 
 
@@ -848,7 +1004,9 @@ def simulate(
 ) -> None:
     """Let webhooks post as fast as they may, each with one request in flight, over a network with latency."""
     order = itertools.count()
-    events = [(start, next(order), "ask", webhook, None) for webhook in webhooks]
+    events: list[tuple[float, int, str, str, Any]] = [
+        (start, next(order), "ask", webhook, None) for webhook in webhooks
+    ]
     events += [(start + at, next(order), "foreign", "0", None) for at in foreign]
     heapq.heapify(events)
 
@@ -864,7 +1022,7 @@ def simulate(
             later(latency(), "answer", webhook, server.answer(webhook, now))
         else:
             if what == "answer":
-                limiter.update(webhook, *answer, now)
+                limiter.update(webhook, answer[0], answer[1], answer[2], now)
             if now < start + seconds:
                 wait = limiter.acquire(webhook, now)
                 later(wait or latency(), "ask" if wait else "arrive", webhook)
@@ -877,7 +1035,8 @@ class Network(NamedTuple):
     jitter: float
 
     def latency(self, seed: int) -> Callable[[], float]:
-        rng = random.Random(seed)
+        """Return a function that gives one latency after the other."""
+        rng = dice(seed)
         return lambda: self.base + self.jitter * rng.random() ** 3
 
 
@@ -887,13 +1046,15 @@ phases = st.floats(0, 60)
 
 
 class TestAgainstServers:
+    """Simulations: the limiter against servers that count in their own ways."""
+
     @settings(max_examples=60, deadline=None)
     @given(bucket=kinds, channel=kinds, webhooks=st.integers(1, 3), network=networks, seed=seeds, phase=phases)
-    @example(FixedWindow, FixedWindow, 1, Network(0.0, 0.0), 0, 0.0)
+    @example(bucket=FixedWindow, channel=FixedWindow, webhooks=1, network=Network(0.0, 0.0), seed=0, phase=0.0)
     def test_no_request_is_ever_refused(
-        self, bucket: Any, channel: Any, webhooks: Any, network: Any, seed: Any, phase: Any
+        self, *, bucket: Any, channel: Any, webhooks: Any, network: Any, seed: Any, phase: Any
     ) -> None:
-        """Ten minutes at full speed, in fixed windows, sliding ones or leaky buckets: no 429, and near what is allowed."""
+        """Ten minutes at full speed against fixed windows, sliding ones or leaky buckets: no 429, and hardly a loss."""
         server = Server(bucket, channel, phase=phase)
         names = [str(number) for number in range(webhooks)]
         simulate(DiscordRateLimiter(), server, webhooks=names, seconds=600, latency=network.latency(seed))
@@ -913,16 +1074,14 @@ class TestAgainstServers:
         assert server.refused == []
         assert len(server.posted) >= 0.6 * 300
 
-    @settings(max_examples=8, deadline=None)
-    @given(network=networks, seed=seeds)
-    def test_the_global_limit_is_never_hit(self, network: Any, seed: Any) -> None:
-        """A hundred webhooks on as many channels send as fast as they may."""
-        server = Server(SlidingWindow, SlidingWindow, channels=100)
-        limiter = DiscordRateLimiter()
-        simulate(limiter, server, webhooks=map(str, range(100)), seconds=10, latency=network.latency(seed))
+    @pytest.mark.parametrize("network", [Network(0.0, 0.0), Network(0.03, 0.1), Network(0.1, 1.5)])
+    def test_the_global_limit_is_never_hit(self, network: Network) -> None:
+        """Seventy webhooks on as many channels send as fast as they may, together nearly fifty a second."""
+        server = Server(SlidingWindow, SlidingWindow, channels=70)
+        names = [str(number) for number in range(70)]
+        simulate(DiscordRateLimiter(), server, webhooks=names, seconds=5, latency=network.latency(1))
         assert server.refused == []
-        if network.jitter < 1:
-            assert len(server.posted) > 350
+        assert len(server.posted) > (200 if network.jitter < 1 else 100)
 
     @settings(max_examples=15, deadline=None)
     @given(channel=kinds, others=st.integers(3, 25), network=networks, seed=seeds)

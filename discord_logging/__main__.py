@@ -1,0 +1,9 @@
+"""`python -m discord_logging` is the same as `discord-logging`."""
+
+from __future__ import annotations
+
+import sys
+
+from discord_logging.cli import main
+
+sys.exit(main())

@@ -1,0 +1,131 @@
+"""A small program that really works and really fails, and what of its log arrived in the channel."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import sys
+import textwrap
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from discord_logging._handler import DiscordHandler
+    from discord_logging.sandbox import LocalDiscord
+
+_LOGGER = "shop"
+_BURST = 300
+_DEADLINE = 180.0
+_PATIENCE = 5.0
+_HOPELESS = ("retrying", "stopped", "blocked")
+
+
+class OrderError(Exception):
+    """An order cannot be read."""
+
+
+def run_demo(webhook_url: str, discord: LocalDiscord | None = None) -> int:
+    """Log what the program does to `webhook_url`, print what arrived, and return 1 if anything is missing.
+
+    Args:
+        webhook_url: The webhook.
+        discord: The local Discord behind it, to read the cards from; `None` is a real one.
+    """
+    _configure(webhook_url)
+    logger = logging.getLogger(_LOGGER)
+    handler: Any = logger.handlers[0]
+    try:
+        _run_shop(logger)
+        _wait(handler)
+    finally:
+        handler.close(timeout=0)
+        logger.removeHandler(handler)
+    health = handler.health()
+    if discord is not None:
+        _print_cards(discord)
+    _print_summary(health)
+    return 0 if health["delivered"] == health["accepted"] else 1
+
+
+def _configure(webhook_url: str) -> None:
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {
+                "discord": {
+                    "class": "discord_logging.DiscordHandler",
+                    "webhook_url": webhook_url,
+                    "username": "Shop",
+                    "context": {"service": "shop", "environment": "demo"},
+                }
+            },
+            "loggers": {_LOGGER: {"handlers": ["discord"], "level": "DEBUG", "propagate": False}},
+        }
+    )
+
+
+def _run_shop(logger: logging.Logger) -> None:
+    logger.debug("Reading orders from %s", "orders.jsonl")
+    total = sum(_read_order('{"item": "tea", "price": "3.50", "count": 2}').values())
+    logger.info("1 order read, %.2f in all", total)
+    logger.warning("Stock of %s is low", "tea", extra={"item": "tea", "left": 3, "warehouse": "Hamburg"})
+    try:
+        _read_order('{"item": "coffee", "price": "4,20", "count": 1}')
+    except OrderError:
+        logger.exception("An order was left out", extra={"order_id": 4711})
+    worker = threading.Thread(target=_pack, args=(logger.getChild("packing"),), name="packer")
+    worker.start()
+    worker.join()
+    for number in range(_BURST):
+        logger.info("Label %d of %d printed", number + 1, _BURST)
+    logger.critical("Out of labels: nothing can be sent any more")
+
+
+def _read_order(line: str) -> dict[str, float]:
+    order = json.loads(line)
+    try:
+        return {order["item"]: float(order["price"]) * order["count"]}
+    except ValueError as error:
+        raise OrderError(f"order for {order['item']!r} has no readable price") from error
+
+
+def _pack(logger: logging.Logger) -> None:
+    boxes: list[str] = []
+    try:
+        boxes.pop()
+    except IndexError:
+        logger.critical("The packer gives up", exc_info=True)
+
+
+def _wait(handler: DiscordHandler) -> None:
+    """Wait while the limits hold the records back, but not for a Discord that cannot be reached."""
+    deadline = time.monotonic() + _DEADLINE
+    while not handler.flush(_PATIENCE) and time.monotonic() < deadline:
+        health = handler.health()
+        if not health["pending"] or health["status"] in _HOPELESS:
+            break
+        sys.stdout.write(f"  {health['delivered']} of {health['accepted']} records delivered ...\n")
+        time.sleep(_PATIENCE)
+
+
+def _print_cards(discord: LocalDiscord) -> None:
+    cards = [embed for message in discord.messages for embed in message.embeds]
+    for embed in cards[:6] + cards[-1:]:
+        lines = [embed.get("title", ""), *embed.get("description", "").splitlines()]
+        lines += [f"{field['name']}: {field['value']}" for field in embed.get("fields", ())]
+        lines = [line.replace("\\_", "_") for line in lines]
+        lines.append(embed.get("footer", {}).get("text", ""))
+        sys.stdout.write(textwrap.indent("\n".join(lines), "  | ") + "\n\n")
+    sys.stdout.write(f"These were 7 of {len(cards)} cards in {len(discord.messages)} messages.\n")
+
+
+def _print_summary(health: dict[str, Any]) -> None:
+    sys.stdout.write(
+        f"{health['delivered']} of {health['accepted']} records delivered with {health['requests']} requests, "
+        f"{sum(health['rate_limited'].values())} of them answered with 429.\n"
+    )
+    if health["dropped"]:
+        sys.stdout.write(f"{health['dropped']} records could not be delivered.\n")

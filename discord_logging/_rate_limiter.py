@@ -1,0 +1,559 @@
+"""When may the next request leave? Discord's rate limits for webhooks, obeyed before they are hit.
+
+Theory
+======
+
+Several limits stack, and a request may leave when none of them objects
+(https://docs.discord.com/developers/topics/rate-limits).
+
+========== ========================== ============================= ================================================
+Limit      Reach                      Who tells                     How it is waited out
+========== ========================== ============================= ================================================
+bucket     one webhook                `X-RateLimit-*` headers       own requests count down; at 0, `Reset-After`
+channel    all webhooks of a channel  a `shared` 429, and only that a sliding window: 30 in 60 s unless set otherwise
+global     this process               a `global` 429                a sliding window: 50 a second
+edge block this process and one host  a 429 or 403 not of the API   minutes, growing; then one request probes
+invalid    this process and one host  nobody, until the ban         see `_invalid_requests`
+========== ========================== ============================= ================================================
+
+*Buckets.* Nothing is known of a webhook before its first answer, so its first request is a probe; no second one of that
+webhook is in flight meanwhile. The key is the webhook, never the hash alone, which different webhooks show. The newest
+answer wins. After an answer without headers (a gateway error, a lost connection) our own count goes on. `Reset-After`
+means "full again", with fixed windows and with sliding ones, so waiting it out is always enough.
+
+*Windows.* The server counts a request when it arrives: some time between our sending it and our reading the answer. So
+that it never sees one too many, a request counts from its answer on, and until then it counts as of now.
+
+*Refusals.* A 429 says when the next request passes, and knows better than all our counting: its time is waited out to
+the letter, and then one request may leave. Its scope says who waits: `user` the webhook, `shared` every webhook known
+to post to the channel, `global` the process. A `shared` one although we had sent less than the limit means that others
+post there too: the limit falls to what we had sent, by half at most; every five windows half of the loss comes back.
+
+*Time.* All times are `time.monotonic()` seconds given by the caller; no clock is read. Every wait gets 25 ms on top.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import threading
+import weakref
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from discord_logging._invalid_requests import STOP_AT, WINDOW, InvalidRequestGuard
+from discord_logging._rate_limit_headers import RateLimitAnswer, read_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_HOST = "discord.com"
+_PAST = -math.inf
+_PAD = 0.025  # on every wait: clocks drift and timers fire early
+_INSTANT = 1e-6  # a shorter wait is a rounding error
+_UNTOLD_RESET = 1.0  # an empty bucket that does not say when it fills
+_LONGEST_RESET = 120.0  # nothing was refused, so more is likely nonsense; if it is not, a single 429 tells
+_LONGEST_RETRY = 3_600.0
+_LONGEST_UNTOLD_RETRY = 300.0
+_EDGE_RETRY = 60.0
+_LONGEST_EDGE_RETRY = 86_400.0
+_PROBE_PATIENCE = 120.0  # a probe that nobody reports on is given up
+_IN_FLIGHT = 10.0  # then an unanswered request counts as answered, lest hung ones hold up all others
+_RECOVERY_WINDOWS = 5
+_UNLIMITED = 1_000_000
+_IDLE = 600.0  # then a webhook is forgotten
+_LONGEST_LOOK_AHEAD = 3_600.0
+
+_lock = threading.RLock()  # re-entrant, for signal handlers that ask
+
+
+def _renew_lock() -> None:
+    global _lock  # noqa: PLW0603 (the thread that held the old one does not exist in a forked child)
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows does not fork)
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+class RateLimitHit(NamedTuple):
+    """What a refusal meant.
+
+    Attributes:
+        scope: "user", "shared", "global", or "edge" when it was not the API that refused.
+        retry_after: Seconds to wait from the answer on, within sane bounds.
+    """
+
+    scope: str
+    retry_after: float
+
+
+@dataclass
+class RateLimitBucket:
+    """The bucket of one webhook: what its answers said, and what was sent since.
+
+    Attributes:
+        id: The hash that Discord gives the bucket, or None while unknown.
+        limit: Requests that a full bucket allows, or None while unknown: then nothing holds a request back.
+        remaining: Requests left until `reset_at`.
+        reset_at: The monotonic time at which the bucket is full again.
+        window: The longest time to a reset that was told, in seconds, for answers that tell none.
+        updated_at: The monotonic time of the newest answer.
+    """
+
+    id: str | None = None
+    limit: int | None = None
+    remaining: int = 0
+    reset_at: float = _PAST
+    window: float = 0.0
+    updated_at: float = _PAST
+
+    def left(self, now: float) -> int | None:
+        """Return how many requests are left at `now`, or None while unknown."""
+        return self.limit if self._full(now) else self.remaining
+
+    def wait_time(self, now: float) -> float:
+        """Return the seconds until a request may leave, 0.0 if at once."""
+        return self.reset_at + _PAD - now if self.left(now) == 0 else 0.0
+
+    def use(self, now: float) -> None:
+        """Count a request that leaves at `now`."""
+        self.remaining = max(0, (self.left(now) or 0) - 1)
+        if self._full(now):
+            self.reset_at = now + self.window
+
+    def update(self, answer: RateLimitAnswer, now: float) -> None:
+        """Learn from an answer that arrived at `now`; one that is older than the newest is ignored."""
+        if now < self.updated_at:
+            return
+        self.updated_at = now
+        if answer.bucket is not None and answer.bucket != self.id:
+            self.id, self.window = answer.bucket, 0.0
+        told, new = answer.remaining, self.limit is None
+        self.limit = answer.limit or self.limit or (None if told is None else told + 1)
+        if self.limit is None:
+            return
+        left = self.limit - 1 if new else self.remaining
+        self.remaining = min(self.limit, left if told is None else told)
+        if answer.reset_after is not None:
+            reset_after = min(answer.reset_after, _LONGEST_RESET)
+            self.window = max(self.window, reset_after)
+            self.reset_at = now + reset_after
+        else:  # even a sliding window is full again when it has passed once more
+            self.reset_at = max(self.reset_at, now + (self.window or _UNTOLD_RESET))
+
+    def refused(self, until: float) -> None:
+        """Take a refusal's word for when the next request passes."""
+        if self.remaining == 0:
+            self.reset_at = until - _PAD
+
+    def _full(self, now: float) -> bool:
+        return self.limit is None or now >= self.reset_at + _PAD
+
+
+@dataclass(eq=False)
+class _Request:
+    sent_at: float
+    answered_at: float | None = None
+
+    def counted_at(self, now: float) -> float:
+        return min(now, self.sent_at + _IN_FLIGHT) if self.answered_at is None else self.answered_at
+
+
+class _Window:
+    """At most `limit` requests in any `span` seconds, whichever way the server counts."""
+
+    def __init__(self, limit: int, span: float) -> None:
+        self.limit = limit
+        self.span = span
+        self.requests: list[_Request] = []
+
+    def add(self, request: _Request, now: float) -> None:
+        self.requests = [old for old in self.requests if old.counted_at(now) + self.span > now]
+        self.requests.append(request)
+
+    def count(self, now: float) -> int:
+        return sum(request.counted_at(now) + self.span > now for request in self.requests)
+
+    def free_at(self, now: float) -> float:
+        if len(self.requests) < self.limit:
+            return _PAST
+        return sorted(request.counted_at(now) for request in self.requests)[-self.limit] + self.span
+
+    def make_room(self, until: float) -> None:
+        """Forget the oldest requests, so that one more may leave at `until`."""
+        while self.free_at(until) > until:
+            self.requests.remove(min(self.requests, key=lambda request: request.counted_at(until)))
+
+    def swap(self, old: _Request | None, new: _Request | None) -> None:
+        self.requests = [new if request is old and new else request for request in self.requests]
+
+
+class _Channel(_Window):
+    """The hidden allowance of a channel, learned and unlearned."""
+
+    def __init__(self, limit: int, span: float) -> None:
+        super().__init__(limit, span)
+        self.ceiling = limit
+        self.blocked_until = _PAST
+        self.lowered_at = _PAST
+
+    def lower(self, own: int, sent_at: float, now: float) -> None:
+        """Learn that others post here too: after `own` requests, one was refused that left at `sent_at`."""
+        if sent_at >= self.lowered_at:  # the others in flight then tell nothing new
+            self.limit = max(1, min(self.limit, max(own, self.limit // 2)))
+            self.lowered_at = now
+
+    def recover(self, now: float) -> None:
+        while self.limit < self.ceiling and now >= self.lowered_at + _RECOVERY_WINDOWS * self.span:
+            self.limit += math.ceil((self.ceiling - self.limit) / 2)
+            self.lowered_at += _RECOVERY_WINDOWS * self.span
+
+    def absorb(self, other: _Channel) -> None:
+        self.requests += other.requests
+        self.blocked_until = max(self.blocked_until, other.blocked_until)
+
+
+@dataclass
+class _EdgeBlock:
+    """A block of this address by the network in front of a host: waited out, then probed by one request at a time."""
+
+    strikes: int = 0
+    until: float = _PAST
+    interval: float = 0.0
+    probe: _Request | None = None
+
+    def free_at(self, now: float) -> float:
+        if self.probe is None:
+            return self.until
+        return max(self.until, min(now + 1.0, self.probe.sent_at + _PROBE_PATIENCE))
+
+    def sent(self, request: _Request) -> None:
+        if self.strikes:
+            self.probe = request
+
+    def refused(self, retry_after: float | None, request: _Request | None, now: float) -> float:
+        """Start or prolong the block; only a new one and a refused probe make it grow."""
+        if not self.strikes or (request is not None and request is self.probe):
+            self.strikes += 1
+            self.probe = None
+        if retry_after is None:
+            self.interval = min(_EDGE_RETRY * 2.0 ** min(self.strikes - 1, 20), _LONGEST_RETRY)
+        else:  # to the letter, unless a short one comes again and again
+            least = min(2.0 ** min(self.strikes - 4, 20), _LONGEST_RETRY)
+            self.interval = min(max(retry_after, least), _LONGEST_EDGE_RETRY)
+        self.until = max(self.until, now + self.interval + _PAD)
+        return self.interval
+
+    def answered(self, request: _Request | None, now: float, *, passed: bool) -> None:
+        if request is None or request is not self.probe:
+            return
+        self.probe = None
+        if passed:
+            self.strikes, self.until = 0, _PAST
+        else:
+            self.until = now + min(self.interval, _EDGE_RETRY) + _PAD
+
+
+@dataclass
+class _Host:
+    edge: _EdgeBlock = field(default_factory=_EdgeBlock)
+    invalid: InvalidRequestGuard = field(default_factory=InvalidRequestGuard)
+
+    def free_at(self, now: float) -> float:
+        return max(self.edge.free_at(now), self.invalid.free_at(now))
+
+
+@dataclass
+class _Webhook:
+    channel: _Channel
+    bucket: RateLimitBucket = field(default_factory=RateLimitBucket)
+    channel_known: bool = False
+    request: _Request | None = None
+    blocked_until: float = _PAST
+    refusals: int = 0
+    seen_at: float = _PAST
+
+    def settle(self, now: float) -> _Request | None:
+        """End the request in flight, if any."""
+        request, self.request = self.request, None
+        if request is not None:
+            request.answered_at = now
+        self.seen_at = now
+        return request
+
+    def refused(self, retry_after: float | None, request: _Request | None) -> float:
+        """Return how long to wait after a refusal by the API."""
+        if request is not None or not self.refusals:  # the same answer told twice is one refusal
+            self.refusals += 1
+        if retry_after is None:
+            return min(2.0 ** min(self.refusals - 1, 20), _LONGEST_UNTOLD_RETRY)
+        least = min(0.01 * 2.0 ** min(self.refusals, 20), 0.25)
+        return min(max(retry_after, least), _LONGEST_RETRY)
+
+    def idle_at(self) -> float:
+        idle = max(_IDLE, self.channel.span)
+        return max(self.seen_at + idle, self.blocked_until, self.channel.blocked_until)
+
+
+class DiscordRateLimiter:
+    """Knows when a request may leave. One serves all webhooks and threads of a process; it never waits itself.
+
+    In all methods `webhook` is a string that stands for the webhook (not its token), `now` is `time.monotonic()`, and
+    `host` is the host that the request goes to.
+
+    Args:
+        channel_limit: Requests that a channel takes within `channel_window` from all its webhooks, told by no header.
+            Default 30, at least 1; None is no such limit.
+        channel_window: Seconds, default 60.
+        global_limit: Requests per second of the whole process, default 50, at least 1.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+
+    def __init__(self, *, channel_limit: int | None = 30, channel_window: float = 60.0, global_limit: int = 50) -> None:
+        if (channel_limit is not None and channel_limit < 1) or global_limit < 1:
+            raise ValueError("a limit must be at least 1; a channel_limit of None is no limit")
+        if not 0 < channel_window < math.inf:
+            raise ValueError("channel_window must be a positive number of seconds")
+        self._channel_limit = channel_limit
+        self._channel_window = channel_window
+        self._global_limit = global_limit
+        self._forget()
+
+    def acquire(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> float:
+        """Ask for leave to send.
+
+        Returns:
+            0.0 if the request may leave now: it has been counted, and `update` or `failed` must follow.
+            Else the seconds after which to ask again; nothing has been counted.
+        """
+        with _lock:
+            hook = self._hook(webhook, now)
+            if hook.request is not None:
+                self._unanswered(hook, host, now)
+            wait = self._wait(hook, host, now)
+            if not wait:
+                self._count(hook, host, now)
+            return wait
+
+    def wait_time(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> float:
+        """Return what `acquire` would, without counting anything."""
+        with _lock:
+            return self._wait(self._webhooks.get(webhook) or self._new_hook(), host, now)
+
+    def update(
+        self,
+        webhook: str,
+        status: int,
+        headers: Mapping[str, str],
+        body: object,
+        now: float,
+        *,
+        host: str = DEFAULT_HOST,
+    ) -> RateLimitHit | None:
+        """Learn from an answer, whatever it is.
+
+        Args:
+            webhook: The webhook that was asked.
+            status: The HTTP status.
+            headers: The headers, their names in any case.
+            body: The parsed JSON; anything else if it was none.
+            now: When the answer arrived.
+            host: The host that was asked.
+
+        Returns:
+            What the answer meant if it refused the request for its rate or blocked this address, else None.
+        """
+        answer = read_answer(status, headers, body)
+        with _lock:
+            hook = self._hook(webhook, now)
+            request = hook.settle(now)
+            hook.bucket.update(answer, now)
+            if answer.channel_id is not None and not hook.channel_known:
+                self._join(hook, answer.channel_id)
+            place = self._place(host)
+            if status in {401, 403, 429} and answer.scope != "shared":
+                place.invalid.add(now)
+            if answer.scope != "edge":
+                place.edge.answered(request, now, passed=status < 500)  # noqa: PLR2004 (5xx may be the edge's)
+            if answer.scope is None:
+                hook.refusals = 0
+                return None
+            return self._refused(hook, place, answer, request, now)
+
+    def failed(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> None:
+        """Note that the request got no answer; it may have arrived, so it stays counted."""
+        with _lock:
+            self._unanswered(self._hook(webhook, now), host, now)
+
+    def allowance(self, webhook: str, seconds: float, now: float, *, host: str = DEFAULT_HOST) -> int:
+        """Return how many requests `acquire` will grant within the next `seconds` if they are answered at once.
+
+        Args:
+            webhook: The webhook.
+            seconds: How far to look ahead, at most an hour; 0 asks for what may leave in this moment.
+            now: The monotonic time.
+            host: The host.
+        """
+        with _lock:
+            trial = self._trial(webhook, host)
+        end = now + min(max(seconds, 0.0), _LONGEST_LOOK_AHEAD)
+        granted = 0
+        while now <= end:
+            wait = trial.acquire(webhook, now, host=host)
+            if not wait:
+                trial.update(webhook, 204, {}, None, now, host=host)
+                granted += 1
+            now += wait
+        return granted
+
+    def info(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> dict[str, Any]:
+        """Return what is known of a webhook's limits as plain data, ready for JSON; times are seconds from `now`."""
+        with _lock:
+            hook = self._webhooks.get(webhook) or self._new_hook()
+            place = self._hosts.get(host) or _Host()
+            bucket, channel = hook.bucket, hook.channel
+            channel.recover(now)
+            buckets = {}
+            if bucket.limit is not None:
+                buckets[bucket.id or "unknown"] = {
+                    "limit": bucket.limit,
+                    "remaining": bucket.left(now),
+                    "reset_after": max(0.0, bucket.reset_at - now),
+                    "wait_time": max(bucket.wait_time(now), hook.blocked_until - now),
+                }
+            limit = channel.limit if self._channel_limit else None
+            return {
+                "global_rate_limit": _until(self._global_until, now),
+                "buckets": buckets,
+                "channel": {
+                    "limit": limit,
+                    "window": self._channel_window,
+                    "remaining": None if limit is None else max(0, limit - channel.count(now)),
+                    "wait_time": max(0.0, channel.blocked_until - now, channel.free_at(now) - now),
+                },
+                "edge_block": {**_until(place.edge.free_at(now), now), "active": place.edge.strikes > 0},
+                "invalid_requests": {
+                    "count": place.invalid.count(now),
+                    "window": WINDOW,
+                    "limit": STOP_AT,
+                    "wait_time": max(0.0, place.invalid.free_at(now) - now),
+                },
+            }
+
+    def reset(self, webhook: str | None = None) -> None:
+        """Forget what was learned about a webhook; None is everything, blocks of hosts and global ones included."""
+        with _lock:
+            if webhook is None:
+                self._forget()
+            else:
+                self._webhooks.pop(webhook, None)
+
+    def _forget(self) -> None:
+        self._webhooks: dict[str, _Webhook] = {}
+        self._channels: weakref.WeakValueDictionary[str, _Channel] = weakref.WeakValueDictionary()
+        self._hosts: dict[str, _Host] = {}
+        self._global = _Window(self._global_limit, 1.0 + 2 * _PAD)
+        self._global_until = _PAST
+        self._clean_up_at = 64
+
+    def _hook(self, webhook: str, now: float) -> _Webhook:
+        hook = self._webhooks.get(webhook)
+        if hook is None:
+            if len(self._webhooks) >= self._clean_up_at:
+                self._webhooks = {key: old for key, old in self._webhooks.items() if old.idle_at() > now}
+                self._clean_up_at = 64 + 2 * len(self._webhooks)
+            hook = self._webhooks[webhook] = self._new_hook()
+            hook.seen_at = now
+        return hook
+
+    def _place(self, host: str) -> _Host:
+        if host not in self._hosts:
+            self._hosts[host] = _Host()
+        return self._hosts[host]
+
+    def _new_hook(self) -> _Webhook:
+        if self._channel_limit is None:
+            return _Webhook(_Channel(_UNLIMITED, 0.0))
+        return _Webhook(_Channel(self._channel_limit, self._channel_window + _PAD))
+
+    def _wait(self, hook: _Webhook, host: str, now: float) -> float:
+        hook.channel.recover(now)
+        place = self._hosts.get(host)
+        wait = max(
+            hook.blocked_until - now,
+            hook.bucket.wait_time(now),
+            hook.channel.blocked_until - now,
+            hook.channel.free_at(now) - now,
+            self._global_until - now,
+            self._global.free_at(now) - now,
+            place.free_at(now) - now if place else 0.0,
+        )
+        return wait if wait > _INSTANT else 0.0
+
+    def _count(self, hook: _Webhook, host: str, now: float) -> None:
+        request = hook.request = _Request(now)
+        hook.seen_at = now
+        hook.bucket.use(now)
+        hook.channel.add(request, now)
+        self._global.add(request, now)
+        place = self._place(host)
+        place.edge.sent(request)
+        place.invalid.sent(now)
+
+    def _unanswered(self, hook: _Webhook, host: str, now: float) -> None:
+        request = hook.settle(now)
+        hook.bucket.update(RateLimitAnswer(), now)
+        self._place(host).edge.answered(request, now, passed=False)
+
+    def _join(self, hook: _Webhook, channel_id: str) -> None:
+        # Learned once: in a forum every message may open a thread of its own, and ever new windows would be none.
+        hook.channel_known = True
+        channel = self._channels.setdefault(channel_id, hook.channel)
+        if channel is not hook.channel:
+            channel.absorb(hook.channel)
+            hook.channel = channel
+
+    def _refused(
+        self, hook: _Webhook, place: _Host, answer: RateLimitAnswer, request: _Request | None, now: float
+    ) -> RateLimitHit:
+        scope, channel = answer.scope or "user", hook.channel
+        if scope == "edge":
+            wait = place.edge.refused(answer.retry_after, request, now)
+        else:
+            wait = hook.refused(answer.retry_after, request)
+        until = now + wait + _PAD
+        channel.requests = [other for other in channel.requests if other is not request]  # it posted nothing
+        if request is not None and (scope == "shared" or (scope == "user" and answer.remaining)):
+            channel.lower(channel.count(now), request.sent_at, now)
+        if scope == "global":
+            self._global_until = max(self._global_until, until)
+        elif scope == "shared":
+            channel.blocked_until = max(channel.blocked_until, until)
+        elif scope == "user":
+            hook.blocked_until = max(hook.blocked_until, until)
+        hook.bucket.refused(until)
+        channel.make_room(until)
+        return RateLimitHit(scope, wait)
+
+    def _trial(self, webhook: str, host: str) -> DiscordRateLimiter:
+        """Return a limiter with a copy of all that bears on one webhook; requests of others stay in flight."""
+        trial = DiscordRateLimiter(channel_limit=self._channel_limit, channel_window=self._channel_window)
+        hook = self._webhooks.get(webhook) or self._new_hook()
+        mine, channel = copy.copy(hook.request), copy.copy(hook.channel)
+        channel.swap(hook.request, mine)
+        trial._webhooks[webhook] = replace(hook, bucket=replace(hook.bucket), channel=channel, request=mine)
+        if host in self._hosts:
+            place = self._hosts[host]
+            edge = replace(place.edge, probe=mine if place.edge.probe is hook.request else place.edge.probe)
+            trial._hosts[host] = _Host(edge, place.invalid.copy())
+        trial._global, trial._global_until = copy.copy(self._global), self._global_until
+        trial._global.swap(hook.request, mine)
+        return trial
+
+
+def _until(deadline: float, now: float) -> dict[str, Any]:
+    return {"active": deadline > now, "wait_time": max(0.0, deadline - now)}

@@ -1,0 +1,12 @@
+"""A Discord on this machine: for demos, for developing without a channel, and for tests."""
+
+try:
+    import aiohttp as _aiohttp  # noqa: F401  # asked first, so that the error can name the extra
+except ImportError as error:
+    raise ImportError("discord_logging.sandbox needs aiohttp: pip install 'discord-log-handler[sandbox]'") from error
+
+from ._faults import Fault
+from ._models import File, Message, Request
+from ._server import LocalDiscord
+
+__all__ = ["Fault", "File", "LocalDiscord", "Message", "Request"]

@@ -1,0 +1,110 @@
+"""Answers in the shapes Discord and the edge in front of it give them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VIA = {"Via": "1.1 google"}
+
+_BANNED = (
+    "You are being blocked from accessing our API temporarily due to exceeding our rate limits frequently. "
+    "Please read our docs at https://discord.com/developers/docs/topics/rate-limits to prevent this moving forward."
+)
+_EDGE_PAGE = (
+    "<!DOCTYPE html>\n<html><head><title>Access denied | discord.com used Cloudflare to restrict access</title></head>"
+    "<body><h1>Error 1015</h1><p>You are being rate limited</p><p>error code: 1015</p></body></html>\n"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer; a mapping or list as its body goes out as JSON, text as UTF-8."""
+
+    status: int
+    body: Any = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def encoded(self) -> tuple[dict[str, str], bytes]:
+        """Return the headers, Content-Type included, and the body as bytes."""
+        if isinstance(self.body, bytes):
+            return dict(self.headers), self.body
+        if isinstance(self.body, str):
+            return {"Content-Type": "text/plain; charset=utf-8", **self.headers}, self.body.encode()
+        return {"Content-Type": "application/json", **self.headers}, json.dumps(self.body).encode()
+
+
+class Refusal(Exception):  # noqa: N818  # the word for it; it never leaves the sandbox
+    """A request that is refused, and with what answer."""
+
+    def __init__(self, status: int, code: int, message: str, errors: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        body: dict[str, Any] = {"message": message, "code": code}
+        self.answer = Answer(status, body if errors is None else {**body, "errors": errors})
+
+
+def invalid_form(errors: Mapping[str, Any]) -> Refusal:
+    """Return the refusal of a form with this tree of errors."""
+    return Refusal(400, 50035, "Invalid Form Body", errors)
+
+
+def general(status: int) -> Answer:
+    """Return an answer that says no more than its status."""
+    return Answer(status, {"message": f"{status}: {phrase(status)}", "code": 0})
+
+
+def phrase(status: int) -> str:
+    """Return HTTP's words for a status."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+def rate_limited(retry_after: float, scope: str) -> Answer:
+    """Return a 429 of the API: `retry_after` in seconds, `scope` user, shared or global."""
+    what = "The resource is" if scope == "shared" else "You are"
+    body = {"message": f"{what} being rate limited.", "retry_after": retry_after, "global": scope == "global"}
+    headers = {"Retry-After": str(math.ceil(retry_after)), "X-RateLimit-Scope": scope}
+    return Answer(429, body, headers | {"X-RateLimit-Global": "true"} if scope == "global" else headers)
+
+
+def edge_page() -> Answer:
+    """Return the page with which Cloudflare refuses an address."""
+    return Answer(429, _EDGE_PAGE, {"Content-Type": "text/html; charset=UTF-8", "Server": "cloudflare"})
+
+
+def edge_ban() -> Answer:
+    """Return the static JSON for an address that is banned: no time, no rate limit headers."""
+    return Answer(429, {"message": _BANNED, "code": 0}, {"Server": "cloudflare"})
+
+
+def edge_text(status: int, text: str) -> Answer:
+    """Return a short text of Cloudflare's."""
+    return Answer(status, text, {"Server": "cloudflare"})
+
+
+def as_v6(answer: Answer) -> Answer:
+    """Return the answer as API v6 and v7 give it: milliseconds, and lists of errors in place of the tree."""
+    if not isinstance(answer.body, dict):
+        return answer
+    if "retry_after" in answer.body:
+        milliseconds = math.ceil(answer.body["retry_after"] * 1000)
+        headers = {**answer.headers, "Retry-After": str(milliseconds)}
+        return Answer(answer.status, {**answer.body, "retry_after": milliseconds}, headers)
+    if "errors" in answer.body:
+        old = {key: _as_list(branch) for key, branch in answer.body["errors"].items()}
+        return Answer(answer.status, old, answer.headers)
+    return answer
+
+
+def _as_list(branch: Any) -> list[str]:
+    if isinstance(branch, dict):
+        return [error["message"] for error in branch.get("_errors", [])] or list(branch)
+    return [error["message"] for error in branch]

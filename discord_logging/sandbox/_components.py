@@ -1,0 +1,125 @@
+"""The components that a webhook without an application may send: layout and links, nothing that acts."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from ._fields import Fields, Path
+
+
+class _Type(IntEnum):
+    ACTION_ROW = 1
+    BUTTON = 2
+    SECTION = 9
+    TEXT = 10
+    THUMBNAIL = 11
+    GALLERY = 12
+    FILE = 13
+    SEPARATOR = 14
+    CONTAINER = 17
+
+
+_TOP = (_Type.ACTION_ROW, _Type.SECTION, _Type.TEXT, _Type.GALLERY, _Type.FILE, _Type.SEPARATOR, _Type.CONTAINER)
+_CHILDREN = {_Type.ACTION_ROW: (_Type.BUTTON,), _Type.SECTION: (_Type.TEXT,), _Type.CONTAINER: _TOP[:-1]}
+_MOST_CHILDREN = {_Type.ACTION_ROW: 5, _Type.SECTION: 3, _Type.CONTAINER: 40}
+_LINK = 5
+_MOST = 40
+_CHARACTERS = 4000
+
+
+def components(fields: Fields, value: Any, names: Collection[str], *, v2: bool) -> list[dict[str, Any]]:
+    """Read the components of a message; without `v2` (the flag) only rows of links are known."""
+    items = fields.items(value, ("components",), _MOST)
+    allowed = _TOP if v2 else (_Type.ACTION_ROW,)
+    for index, item in enumerate(items):
+        _check(fields, item, ("components", index), allowed, names)
+    if fields.errors:
+        return []
+    if sum(1 for _ in _walk(items)) > _MOST:
+        message = f"Total number of components cannot exceed {_MOST}"
+        fields.error(("components",), "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", message)
+    if sum(map(len, text_of(items))) > _CHARACTERS:
+        message = f"The displayable text exceeds the maximum size of {_CHARACTERS}"
+        fields.error(("components",), "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED", message)
+    return items
+
+
+def text_of(items: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the texts that stand in components."""
+    return [str(item["content"]) for item in _walk(items) if item["type"] == _Type.TEXT]
+
+
+def _walk(items: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for item in items:
+        yield item
+        yield from _walk(item.get("components") or ())
+        if "accessory" in item:
+            yield item["accessory"]
+
+
+def _check(fields: Fields, value: Any, path: Path, allowed: Collection[int], names: Collection[str]) -> None:
+    item = fields.model(value, path)
+    kind = item.get("type")
+    if kind not in allowed:
+        message = f'Value of field "type" must be one of {tuple(map(int, allowed))}.'
+        fields.error((*path, "type"), "UNION_TYPE_CHOICES", message)
+        return
+    if kind in _CHILDREN:
+        children = fields.items(item.get("components"), (*path, "components"), _MOST_CHILDREN[kind])
+        if not children:
+            fields.error((*path, "components"), "BASE_TYPE_REQUIRED", "This field is required")
+        for index, child in enumerate(children):
+            _check(fields, child, (*path, "components", index), _CHILDREN[kind], names)
+    if kind in _CHECKS:
+        _CHECKS[kind](fields, item, path, names)
+
+
+def _check_section(fields: Fields, item: Mapping[str, Any], path: Path, names: Collection[str]) -> None:
+    _check(fields, item.get("accessory"), (*path, "accessory"), (_Type.BUTTON, _Type.THUMBNAIL), names)
+
+
+def _check_text(fields: Fields, item: Mapping[str, Any], path: Path, _: Collection[str]) -> None:
+    fields.text(item.get("content"), (*path, "content"), _CHARACTERS, 1, required=True)
+
+
+def _check_link(fields: Fields, item: Mapping[str, Any], path: Path, _: Collection[str]) -> None:
+    if item.get("style") != _LINK:
+        fields.error((*path, "style"), "BASE_TYPE_CHOICES", f"Value must be one of ({_LINK},).")
+    fields.text(item.get("label"), (*path, "label"), 80)
+    fields.url(item.get("url"), (*path, "url"), longest=512, required=True)
+
+
+def _check_media(fields: Fields, item: Mapping[str, Any], path: Path, names: Collection[str]) -> None:
+    media = fields.model(item.get("media"), (*path, "media"))
+    fields.media(media.get("url"), (*path, "media", "url"), names)
+    fields.text(item.get("description"), (*path, "description"), 1024)
+
+
+def _check_gallery(fields: Fields, item: Mapping[str, Any], path: Path, names: Collection[str]) -> None:
+    for index, entry in enumerate(fields.items(item.get("items"), (*path, "items"), 10)):
+        where = (*path, "items", index)
+        _check_media(fields, fields.model(entry, where), where, names)
+
+
+def _check_file(fields: Fields, item: Mapping[str, Any], path: Path, names: Collection[str]) -> None:
+    file = fields.model(item.get("file"), (*path, "file"))
+    fields.media(file.get("url"), (*path, "file", "url"), names, ("attachment",))
+
+
+def _check_container(fields: Fields, item: Mapping[str, Any], path: Path, _: Collection[str]) -> None:
+    fields.integer(item.get("accent_color"), (*path, "accent_color"), 0xFFFFFF)
+
+
+_CHECKS = {
+    _Type.SECTION: _check_section,
+    _Type.TEXT: _check_text,
+    _Type.BUTTON: _check_link,
+    _Type.THUMBNAIL: _check_media,
+    _Type.GALLERY: _check_gallery,
+    _Type.FILE: _check_file,
+    _Type.CONTAINER: _check_container,
+}

@@ -1,0 +1,106 @@
+"""Faults to inject: what can go wrong between a client and Discord."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import _answers
+from ._answers import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What happens to one request in place of the ordinary.
+
+    Attributes:
+        status: The status to answer; `None` is the ordinary handling and answer.
+        body: The body to that status: a mapping is sent as JSON; `None` is Discord's general body.
+        headers: The headers to that status; `None` is ``Via`` alone.
+        delay: How long nothing is answered, in seconds.
+        save: Handle the request as usual before the delay, so that the message is saved whatever is answered then.
+        drop: Give no answer: ``"close"`` the connection or ``"reset"`` it.
+        drip: Send the answer byte by byte, with so many seconds between two.
+        raw: Send these bytes as they are in place of an answer, and close.
+    """
+
+    status: int | None = None
+    body: str | bytes | Mapping[str, Any] | None = None
+    headers: Mapping[str, str] | None = None
+    delay: float = 0.0
+    save: bool = False
+    drop: Literal["close", "reset"] | None = None
+    drip: float | None = None
+    raw: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if self.status is None and (self.body is not None or self.headers is not None):
+            raise ValueError("body and headers need a status")
+
+    @classmethod
+    def rate_limited(cls, retry_after: float, scope: Literal["user", "shared", "global"] = "user") -> Fault:
+        """Return a 429 of the API with a wait of `retry_after` seconds."""
+        answer = _answers.rate_limited(retry_after, scope)
+        headers = {**_answers.VIA, **answer.headers}
+        if scope != "global":
+            # the channel's limit is not in the headers: they tell of a bucket with requests left
+            remaining, reset_after = (4, 2.0) if scope == "shared" else (0, retry_after)
+            headers |= {
+                "X-RateLimit-Limit": "5",
+                "X-RateLimit-Remaining": str(remaining),
+                "X-RateLimit-Reset": f"{time.time() + reset_after:.3f}",
+                "X-RateLimit-Reset-After": f"{reset_after:.3f}",
+                "X-RateLimit-Bucket": "faulty",
+            }
+        return cls(status=429, body=answer.body, headers=headers)
+
+    @classmethod
+    def edge_block(cls, *, json: bool = False, retry_after: int | None = None) -> Fault:
+        """Return a refusal by the edge in front of Discord.
+
+        Args:
+            json: The static JSON for a banned address in place of the HTML page for error 1015.
+            retry_after: Seconds for a ``Retry-After`` header; `None` (the default) sends none.
+        """
+        answer = _answers.edge_ban() if json else _answers.edge_page()
+        wait = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        return cls(status=429, body=answer.body, headers={**answer.headers, **wait})
+
+    @classmethod
+    def webhook_deleted(cls) -> Fault:
+        """Return the 404 for a webhook that is gone."""
+        return cls(status=404, body={"message": "Unknown Webhook", "code": 10015})
+
+    @classmethod
+    def dropped(cls, *, save: bool = False, reset: bool = False) -> Fault:
+        """Return a connection lost before the answer: closed or `reset`, the message saved first or not."""
+        return cls(drop="reset" if reset else "close", save=save)
+
+    @classmethod
+    def stall(cls, seconds: float, *, save: bool = False) -> Fault:
+        """Return a silence of `seconds` before the answer, the message saved before it or not.
+
+        A message that is not saved before is saved after, unless the client has gone by then.
+        """
+        return cls(delay=seconds, save=save)
+
+    @classmethod
+    def dripping(cls, interval: float) -> Fault:
+        """Return an ordinary answer that comes byte by byte, every `interval` seconds; the message is saved."""
+        return cls(drip=interval, save=True)
+
+    @classmethod
+    def malformed(cls, *, save: bool = False) -> Fault:
+        """Return bytes that are not HTTP."""
+        return cls(raw=b"\x15\x03\x01\x00\x02\x02\x46 this is not HTTP\r\n\r\n", save=save)
+
+    def answer(self) -> Answer | None:
+        """Return the answer that stands in place of the ordinary one, if any does."""
+        if self.status is None:
+            return None
+        body = _answers.general(self.status).body if self.body is None else self.body
+        return Answer(self.status, body, _answers.VIA if self.headers is None else self.headers)

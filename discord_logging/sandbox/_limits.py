@@ -1,0 +1,159 @@
+"""Discord's rate limits, pure in ``now``.
+
+A request passes, in this order, the global limit, the bucket of its webhook and route, and the hidden limit of the
+channel. Only the bucket shows in the headers of every answer; the channel's limit shows when it is hit, beside headers
+of a bucket that has requests left. Webhooks show the same bucket hash although each has a bucket of its own. Whatever
+its answer, a request has used up the bucket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from . import _answers
+
+if TYPE_CHECKING:
+    from ._answers import Answer
+
+Limit = tuple[int, float]
+
+_BAN_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Take:
+    """What a bucket answered to one request; times in seconds from then."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset_after: float
+    retry_after: float
+
+
+class Bucket(Protocol):
+    """Something that requests are taken from."""
+
+    def take(self, now: float) -> Take:
+        """Take one request at the time `now`."""
+
+
+class Window:
+    """A fixed window: it opens with a request, lets `limit` pass, and ends `seconds` later."""
+
+    def __init__(self, limit: int, seconds: float) -> None:
+        self._limit = limit
+        self._seconds = seconds
+        self._used = 0
+        self._end = -math.inf
+
+    def take(self, now: float) -> Take:
+        """Take one request at the time `now`."""
+        if now >= self._end:
+            self._end, self._used = now + self._seconds, 0
+        allowed = self._used < self._limit
+        self._used += allowed
+        left = self._end - now
+        return Take(allowed, self._limit, self._limit - self._used, left, 0.0 if allowed else left)
+
+
+class LeakyBucket:
+    """A sliding limit: one slot is free again every `seconds` / `limit`; reset is when all are."""
+
+    def __init__(self, limit: int, seconds: float) -> None:
+        self._limit = limit
+        self._slot = seconds / limit
+        self._empty_at = -math.inf
+
+    def take(self, now: float) -> Take:
+        """Take one request at the time `now`."""
+        empty_at = max(self._empty_at, now) + self._slot
+        # a slot's worth of rounding must not refuse who waited exactly as long as told
+        retry_after = empty_at - now - self._limit * self._slot
+        allowed = retry_after <= self._slot * 1e-6
+        if allowed:
+            self._empty_at = empty_at
+        left = self._empty_at - now
+        remaining = max(0, math.floor(self._limit - left / self._slot + 1e-6))
+        return Take(allowed, self._limit, remaining, left, 0.0 if allowed else retry_after)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a request may pass: `scope` is that of the limit it hit, or `None`."""
+
+    scope: str | None
+    retry_after: float
+    bucket: Take | None
+    bucket_hash: str
+
+    def answer(self) -> Answer | None:
+        """Return the 429, or `None` for a request that may pass."""
+        return None if self.scope is None else _answers.rate_limited(_milliseconds(self.retry_after), self.scope)
+
+    def headers(self, wall: float) -> dict[str, str]:
+        """Return the headers of the bucket at the wall time `wall`, in seconds since the epoch."""
+        if self.bucket is None:
+            return {}
+        return {
+            "X-RateLimit-Limit": str(self.bucket.limit),
+            "X-RateLimit-Remaining": str(self.bucket.remaining),
+            "X-RateLimit-Reset": f"{wall + self.bucket.reset_after:.3f}",
+            "X-RateLimit-Reset-After": f"{_milliseconds(self.bucket.reset_after):.3f}",
+            "X-RateLimit-Bucket": self.bucket_hash,
+        }
+
+
+class RateLimits:
+    """All limits together; each is (requests, seconds), `None` is off."""
+
+    def __init__(
+        self,
+        *,
+        webhook: Limit | None,
+        channel: Limit | None,
+        everybody: Limit | None,
+        invalid: Limit | None,
+        sliding: bool,
+    ) -> None:
+        self._webhook = webhook
+        self._channel = channel
+        self._everybody = Window(*everybody) if everybody else None
+        self._invalid = Window(*invalid) if invalid else None
+        self._kind = LeakyBucket if sliding else Window
+        self._buckets: dict[tuple[str, str], Bucket] = {}
+        self._channels: dict[str, Bucket] = {}
+        self._banned_until = -math.inf
+
+    def take(self, route: str, webhook_id: str, channel_id: str | None, now: float) -> Verdict:
+        """Take a request; `channel_id` is `None` for those the channel does not count."""
+        bucket_hash = hashlib.blake2s(route.encode(), digest_size=16).hexdigest()
+        if self._everybody and not (everybody := self._everybody.take(now)).allowed:
+            return Verdict("global", everybody.retry_after, None, bucket_hash)
+        take = None
+        if self._webhook:
+            bucket = self._buckets.setdefault((route, webhook_id), self._kind(*self._webhook))
+            take = bucket.take(now)
+            if not take.allowed:
+                return Verdict("user", take.retry_after, take, bucket_hash)
+        if self._channel and channel_id is not None:
+            channel = self._channels.setdefault(channel_id, Window(*self._channel)).take(now)
+            if not channel.allowed:
+                return Verdict("shared", channel.retry_after, take, bucket_hash)
+        return Verdict(None, 0.0, take, bucket_hash)
+
+    def count_invalid(self, now: float) -> None:
+        """Count a request answered with 401, 403 or 429; with the last one allowed the address is banned."""
+        if self._invalid and not self._invalid.take(now).remaining:
+            self._banned_until = now + _BAN_SECONDS
+
+    def banned(self, now: float) -> bool:
+        """Say whether the address is banned."""
+        return now < self._banned_until
+
+
+def _milliseconds(seconds: float) -> float:
+    return math.ceil(seconds * 1000) / 1000

@@ -1,0 +1,224 @@
+"""`LocalDiscord`: the server, its thread, and the way to look into it."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from ._api import Api
+from ._limits import Limit, RateLimits
+from ._page import Page, loopback_only
+from ._state import State
+from ._webhooks import PATH, Webhooks
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from ._faults import Fault
+    from ._models import Message, Request, Webhook
+
+_REQUEST_BYTES = 25 * 1024 * 1024
+
+
+class LocalDiscord:
+    """A Discord on loopback: its webhook API, faults on demand, and a page that shows the channel.
+
+    It starts with one webhook in one text channel. It may be stopped and started again: port, webhooks and messages
+    stay. Every method may be called from any thread.
+
+    Args:
+        host: The loopback address to listen on.
+        port: The TCP port; 0 (the default) takes a free one at the first start.
+        webhook_limit: Requests and seconds for each webhook and route; default 5 in 2 s, `None` is off and sends no
+            rate limit headers.
+        channel_limit: Messages and seconds for each channel, which no header tells; default 30 in 60 s, `None` is off.
+        global_limit: Requests and seconds over all; default 50 in 1 s, `None` is off.
+        invalid_limit: Answers with 401, 403 or 429 and seconds until the address is banned for an hour; default 10,000
+            in 600 s, `None` is off.
+        sliding: Let the limit of a webhook slide instead of being a fixed window.
+        latency: Seconds from handling a request to its answer; default 0.
+        max_messages: How many messages, and how many requests, are kept; default 10,000, the oldest go first.
+
+    Raises:
+        ValueError: `host` is not a loopback address.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        webhook_limit: Limit | None = (5, 2.0),
+        channel_limit: Limit | None = (30, 60.0),
+        global_limit: Limit | None = (50, 1.0),
+        invalid_limit: Limit | None = (10_000, 600.0),
+        sliding: bool = False,
+        latency: float = 0.0,
+        max_messages: int = 10_000,
+    ) -> None:
+        if not ipaddress.ip_address(host).is_loopback:
+            raise ValueError(f"{host} is not a loopback address")
+        self._host = host
+        self._port = port
+        self._limits = {
+            "webhook": webhook_limit,
+            "channel": channel_limit,
+            "everybody": global_limit,
+            "invalid": invalid_limit,
+        }
+        self._sliding = sliding
+        self._latency = latency
+        self._state = State(max_messages)
+        self._webhooks = Webhooks(self._state, self._fresh_limits())
+        self._webhook = self._state.add_webhook(None, forum=False, requires_tags=False)
+        self._lifecycle = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return f"<LocalDiscord on {self._host}:{self._port}, {'started' if self._thread else 'stopped'}>"
+
+    def start(self) -> Self:
+        """Start to serve; does nothing if it serves already. Returns when requests can come.
+
+        Raises:
+            OSError: the port cannot be had.
+        """
+        with self._lifecycle:
+            if self._thread is None:
+                ready: Future[int] = Future()
+                thread = threading.Thread(target=self._run, args=(ready,), name="LocalDiscord", daemon=True)
+                thread.start()
+                self._port = ready.result()
+                self._thread = thread
+        return self
+
+    def stop(self) -> None:
+        """Stop to serve; requests that wait for an answer are cut off. Does nothing if it is stopped."""
+        with self._lifecycle:
+            if self._thread is not None:
+                self._loop.call_soon_threadsafe(self._stopping.set)
+                self._thread.join()
+                self._thread = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The address of the page.
+
+        Raises:
+            RuntimeError: it has never been started, and no port was given.
+        """
+        if not self._port:
+            raise RuntimeError("LocalDiscord has no port yet: start it first")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    @property
+    def webhook_url(self) -> str:
+        """The URL of the webhook that is there from the start."""
+        return self._url_of(self._webhook)
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages that stand in the channels, in the order of their arrival: a copy."""
+        return self._state.messages()
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests to the API in the order of their arrival, refused ones too: copies."""
+        return self._state.requests()
+
+    def add_webhook(self, *, channel_id: str | None = None, forum: bool = False, requires_tags: bool = False) -> str:
+        """Make another webhook.
+
+        Args:
+            channel_id: The channel it posts to, such as `Message.channel_id`; `None` (the default) is a new one.
+            forum: Whether the channel is a forum.
+            requires_tags: Whether the forum wants a tag on every new post.
+
+        Returns:
+            Its URL.
+        """
+        return self._url_of(self._state.add_webhook(channel_id, forum=forum, requires_tags=requires_tags))
+
+    def add_thread(self, webhook_url: str | None = None) -> str:
+        """Open a thread in the channel of a webhook; `None` is the webhook that is there from the start.
+
+        Returns:
+            The id for ``thread_id``.
+        """
+        match = PATH.fullmatch((webhook_url or self.webhook_url).removeprefix(self.url))
+        webhook = match and self._state.webhook(match["id"])
+        if not webhook:
+            raise ValueError("not a webhook of this LocalDiscord")
+        return self._state.add_thread(webhook.channel_id)
+
+    def wait_for(self, count: int = 1, *, timeout: float = 5.0) -> list[Message]:
+        """Wait until messages have arrived.
+
+        Args:
+            count: How many since the start, or since `clear`.
+            timeout: For how many seconds at most; default 5.
+
+        Returns:
+            The messages that stand in the channels.
+
+        Raises:
+            TimeoutError: there are fewer; it says how many.
+        """
+        return self._state.wait_for(count, timeout)
+
+    def fail_next(self, fault: Fault, *, times: int = 1) -> None:
+        """Let the next requests that post a message meet a fault, after the faults that wait already.
+
+        Args:
+            fault: What happens.
+            times: To how many requests; default 1.
+        """
+        self._state.add_fault(fault, times)
+
+    def clear(self) -> None:
+        """Forget messages, requests, faults to come and used-up limits; webhooks and threads stay."""
+        self._state.clear()
+        self._webhooks.limits = self._fresh_limits()
+
+    def _fresh_limits(self) -> RateLimits:
+        return RateLimits(**self._limits, sliding=self._sliding)
+
+    def _url_of(self, webhook: Webhook) -> str:
+        return f"{self.url}/api/v10/webhooks/{webhook.id}/{webhook.token}"
+
+    def _run(self, ready: Future[int]) -> None:
+        try:
+            asyncio.run(self._serve(ready))
+        except OSError as error:
+            ready.set_exception(error)
+
+    async def _serve(self, ready: Future[int]) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        app = web.Application(client_max_size=_REQUEST_BYTES, middlewares=[loopback_only])
+        app.add_routes(Api(self._state, self._webhooks, self._latency, self._stopping).routes())
+        app.add_routes(Page(self._state).routes())
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._host, self._port)
+            await site.start()
+            ready.set_result(runner.addresses[0][1])
+            await self._stopping.wait()
+        finally:
+            await runner.cleanup()

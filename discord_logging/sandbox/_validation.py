@@ -1,0 +1,253 @@
+"""Discord's rules for a message: from a payload to what stands in the channel, or to the tree of errors.
+
+The numbers are those of https://discord.com/developers/docs/resources/webhook#execute-webhook and
+https://discord.com/developers/docs/resources/message#embed-object-embed-limits.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ._answers import Refusal, invalid_form
+from ._body import secure_filename
+from ._components import components
+from ._fields import Fields, Path
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from ._models import File, Message
+
+SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, IS_COMPONENTS_V2 = 1 << 2, 1 << 12, 1 << 15
+
+_FLAGS = (SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, IS_COMPONENTS_V2)
+_FILE_BYTES = 10 * 1024 * 1024
+MOST_FILES = 10
+_EMBED_CHARACTERS = 6000
+
+
+@dataclass(frozen=True)
+class Form:
+    """A payload that passed: trimmed, in Discord's form, without what Discord ignores."""
+
+    content: str
+    username: str | None
+    avatar_url: str | None
+    embeds: list[dict[str, Any]]
+    components: list[dict[str, Any]]
+    flags: int
+    files: list[File]
+    kept_attachments: list[str] | None
+    allowed_mentions: dict[str, Any] | None
+    thread_name: str | None
+    applied_tags: list[str]
+
+    def keeps(self, file: File) -> bool:
+        """Say whether an edit keeps this file of the message."""
+        return self.kept_attachments is None or file.id in self.kept_attachments
+
+
+def validate(payload: Any, files: list[File], *, with_components: bool, standing: Message | None = None) -> Form:
+    """Read a payload and the files that came with it.
+
+    Args:
+        payload: The JSON or form.
+        files: The files of the request.
+        with_components: Whether components are asked for; otherwise they are ignored.
+        standing: The message to be edited.
+
+    Raises:
+        Refusal: with Discord's answer to what is wrong.
+    """
+    _check_unicode(payload)
+    fields = Fields()
+    source = fields.model(payload, ())
+    old_files, old_flags = (standing.files, standing.flags) if standing else ([], 0)
+    described, kept = _attachments(fields, source, files, old_files)
+    names = {file.filename for file in (*described, *old_files)}
+    flags = _flags(fields, source.get("flags")) | old_flags & IS_COMPONENTS_V2
+    layout: list[dict[str, Any]] = []
+    if with_components:
+        layout = components(fields, source.get("components"), names, v2=bool(flags & IS_COMPONENTS_V2))
+    fields.boolean(source.get("tts"), ("tts",))
+    form = Form(
+        content=fields.text(source.get("content"), ("content",), 2000) or "",
+        username=_username(fields, source.get("username")),
+        avatar_url=fields.url(source.get("avatar_url"), ("avatar_url",)),
+        embeds=_embeds(fields, source.get("embeds"), names),
+        components=layout,
+        flags=flags,
+        files=described,
+        kept_attachments=kept,
+        allowed_mentions=_allowed_mentions(fields, source.get("allowed_mentions")),
+        thread_name=fields.text(source.get("thread_name"), ("thread_name",), 100, 1),
+        applied_tags=_snowflakes(fields, source.get("applied_tags"), ("applied_tags",), 5),
+    )
+    if flags & IS_COMPONENTS_V2:
+        _check_no_legacy_fields(fields, source)
+    if fields.errors:
+        raise invalid_form(fields.errors)
+    return form
+
+
+def _check_unicode(payload: Any) -> None:
+    try:
+        json.dumps(payload, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        # a lone surrogate is not refused: it breaks Discord (discord-api-docs#6561)
+        raise Refusal(500, 0, "500: Internal Server Error") from None
+
+
+def _check_no_legacy_fields(fields: Fields, source: Mapping[str, Any]) -> None:
+    for key in ("content", "embeds", "poll"):
+        if source.get(key):
+            message = f"The '{key}' field cannot be used when using MessageFlags.IS_COMPONENTS_V2"
+            fields.error((key,), "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2", message)
+
+
+def _flags(fields: Fields, value: Any) -> int:
+    flags = fields.integer(value, ("flags",), 2**31 - 1) or 0
+    if flags & ~sum(_FLAGS):
+        fields.error(("flags",), "BASE_TYPE_CHOICES", f"Value must be one of {set(_FLAGS)}.")
+    return flags
+
+
+def _username(fields: Fields, value: Any) -> str | None:
+    name = fields.text(value, ("username",), 80, 1)
+    if name is None:
+        return None
+    name = " ".join(name.split())
+    for word in ("clyde", "discord"):
+        if word in name.lower():
+            fields.error(("username",), "USERNAME_INVALID_CONTAINS", f'Username cannot contain "{word}"')
+    if name.lower() in ("everyone", "here"):
+        fields.error(("username",), "USERNAME_INVALID", f'Username cannot be "{name.lower()}"')
+    return name
+
+
+def _snowflakes(fields: Fields, value: Any, path: Path, most: int) -> list[str]:
+    items = fields.items(value, path, most)
+    return [fields.snowflake(item, (*path, index)) or "" for index, item in enumerate(items)]
+
+
+def _allowed_mentions(fields: Fields, value: Any) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    path = ("allowed_mentions",)
+    source = fields.model(value, path)
+    parse = fields.items(source.get("parse"), (*path, "parse"), 3)
+    for index, kind in enumerate(parse):
+        if kind not in ("users", "roles", "everyone"):
+            message = "Value must be one of ('users', 'everyone', 'roles')."
+            fields.error((*path, "parse", index), "BASE_TYPE_CHOICES", message)
+    ids = {kind: _snowflakes(fields, source.get(kind), (*path, kind), 100) for kind in ("users", "roles")}
+    for kind, listed in ids.items():
+        if kind in parse and listed:
+            message = f'parse:["{kind}"] and {kind}: [ids...] are mutually exclusive.'
+            fields.error(path, "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE", message)
+    fields.boolean(source.get("replied_user"), (*path, "replied_user"))
+    return {"parse": [str(kind) for kind in parse], **ids}
+
+
+def _attachments(
+    fields: Fields, source: Mapping[str, Any], files: list[File], standing: Collection[File]
+) -> tuple[list[File], list[str] | None]:
+    """Return the new files with the names and descriptions given to them, and the ids of standing ones to keep."""
+    if any(len(file.data) > _FILE_BYTES for file in files):
+        raise Refusal(413, 40005, "Request entity too large")
+    if len(files) > MOST_FILES:
+        raise Refusal(400, 30015, "Maximum number of attachments in a message reached (10)")
+    described = {file.id: file for file in files}
+    standing_ids = {file.id for file in standing}
+    kept = []
+    for index, item in enumerate(fields.items(source.get("attachments"), ("attachments",), MOST_FILES)):
+        path = ("attachments", index)
+        entry = fields.model(item, path)
+        number = fields.snowflake(entry.get("id"), (*path, "id")) or ""
+        name = fields.text(entry.get("filename"), (*path, "filename"), 1024, 1)
+        description = fields.text(entry.get("description"), (*path, "description"), 1024)
+        if number in standing_ids:
+            kept.append(number)
+        elif number in described:
+            title = name or described[number].title
+            filename = secure_filename(title)
+            described[number] = replace(described[number], filename=filename, title=title, description=description)
+        elif not fields.errors:
+            raise Refusal(400, 50146, "Uploaded file not found.")
+    return list(described.values()), None if source.get("attachments") is None else kept
+
+
+def _embeds(fields: Fields, value: Any, names: Collection[str]) -> list[dict[str, Any]]:
+    items = fields.items(value, ("embeds",), 10)
+    embeds = [_embed(fields, item, ("embeds", index), names) for index, item in enumerate(items)]
+    if sum(map(_characters, embeds)) > _EMBED_CHARACTERS:
+        message = f"Embed size exceeds maximum size of {_EMBED_CHARACTERS}"
+        fields.error(("embeds",), "MAX_EMBED_SIZE_EXCEEDED", message)
+    shown = ("title", "description", "fields", "author", "footer", "image", "thumbnail")
+    return [embed for embed in embeds if any(key in embed for key in shown)]
+
+
+def _characters(embed: Mapping[str, Any]) -> int:
+    texts = [embed.get("title"), embed.get("description")]
+    texts += [embed.get("footer", {}).get("text"), embed.get("author", {}).get("name")]
+    texts += [part[key] for part in embed.get("fields", ()) for key in ("name", "value")]
+    return sum(len(text or "") for text in texts)
+
+
+def _embed(fields: Fields, value: Any, path: Path, names: Collection[str]) -> dict[str, Any]:
+    source = fields.model(value, path)
+    parts = fields.items(source.get("fields"), (*path, "fields"), 25)
+    return _present(
+        type="rich",
+        title=fields.text(source.get("title"), (*path, "title"), 256),
+        description=fields.text(source.get("description"), (*path, "description"), 4096),
+        url=fields.url(source.get("url"), (*path, "url")),
+        timestamp=fields.timestamp(source.get("timestamp"), (*path, "timestamp")),
+        color=fields.integer(source.get("color"), (*path, "color"), 0xFFFFFF),
+        footer=_signed(fields, source.get("footer"), (*path, "footer"), ("text", 2048), names),
+        author=_signed(fields, source.get("author"), (*path, "author"), ("name", 256), names),
+        image=_image(fields, source.get("image"), (*path, "image"), names),
+        thumbnail=_image(fields, source.get("thumbnail"), (*path, "thumbnail"), names),
+        fields=[_field(fields, part, (*path, "fields", index)) for index, part in enumerate(parts)],
+    )
+
+
+def _field(fields: Fields, value: Any, path: Path) -> dict[str, Any]:
+    source = fields.model(value, path)
+    return {
+        "name": fields.text(source.get("name"), (*path, "name"), 256, required=True),
+        "value": fields.text(source.get("value"), (*path, "value"), 1024, required=True),
+        "inline": fields.boolean(source.get("inline"), (*path, "inline")),
+    }
+
+
+def _signed(
+    fields: Fields, value: Any, path: Path, text: tuple[str, int], names: Collection[str]
+) -> dict[str, Any] | None:
+    """Read a footer or an author: a text with an icon."""
+    if value is None:
+        return None
+    source = fields.model(value, path)
+    key, longest = text
+    icon = source.get("icon_url")
+    return _present(
+        **{key: fields.text(source.get(key), (*path, key), longest, required=True)},
+        url=fields.url(source.get("url"), (*path, "url")) if key == "name" else None,
+        icon_url=fields.media(icon, (*path, "icon_url"), names) if icon is not None else None,
+    )
+
+
+def _image(fields: Fields, value: Any, path: Path, names: Collection[str]) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    source = fields.model(value, path)
+    return _present(
+        url=fields.media(source.get("url"), (*path, "url"), names),
+        description=fields.text(source.get("description"), (*path, "description"), 4096),
+    )
+
+
+def _present(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value not in (None, "", [], {})}

@@ -1,0 +1,223 @@
+"""The webhook API itself: from a call to an answer, without any network."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from . import _answers
+from ._answers import Answer, Refusal, invalid_form
+from ._components import text_of
+from ._fields import Fields
+from ._mentions import pings
+from ._models import Message, snowflake
+from ._objects import NAME, message_json, webhook_json
+from ._validation import MOST_FILES, SUPPRESS_EMBEDS, Form, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._body import Body
+    from ._limits import RateLimits
+    from ._models import File, Webhook
+    from ._state import State
+
+PATH = re.compile(
+    r"/api(?:/v(?P<version>\d+))?/webhooks/(?P<id>\d+)/(?P<token>[^/]+)(?:/messages/(?P<message_id>\d+))?/?"
+)
+
+_VERSIONS = range(6, 11)
+_FIRST_MODERN_VERSION = 8
+_BLOCKED_AGENTS = re.compile(r"Python-urllib/|Mozilla/")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request to the API; `now` is monotonic, in seconds."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    user_agent: str
+    body: Body
+    base_url: str
+    now: float
+
+    @property
+    def executes(self) -> bool:
+        """Whether it is meant to post a message."""
+        match = PATH.fullmatch(self.path)
+        return self.method == "POST" and match is not None and match["message_id"] is None
+
+
+class Webhooks:
+    """Answers calls as Discord does."""
+
+    def __init__(self, state: State, limits: RateLimits) -> None:
+        self._state = state
+        self.limits = limits
+
+    def respond(self, call: Call) -> Answer:
+        """Answer a call."""
+        if _BLOCKED_AGENTS.match(call.user_agent):
+            return _answers.edge_text(403, "error code: 1010")
+        if self.limits.banned(call.now):
+            return _answers.edge_ban()
+        match = PATH.fullmatch(call.path)
+        if match is None:
+            return self._from_the_api(_answers.general(404))
+        version = int(match["version"] or 6)
+        if version not in _VERSIONS:
+            return self._from_the_api(Refusal(400, 50041, "Invalid API version provided").answer)
+        answer = self._from_the_api(self._within_limits(call, match))
+        uncounted = answer.headers.get("X-RateLimit-Scope") == "shared"
+        if answer.status in (401, 403, 429) and not uncounted:
+            self.limits.count_invalid(call.now)
+        return answer if version >= _FIRST_MODERN_VERSION else _answers.as_v6(answer)
+
+    @staticmethod
+    def _from_the_api(answer: Answer) -> Answer:
+        return replace(answer, headers={**_answers.VIA, **answer.headers})
+
+    def _within_limits(self, call: Call, match: re.Match[str]) -> Answer:
+        webhook = self._state.webhook(match["id"])
+        route = f"{call.method} {'message' if match['message_id'] else 'webhook'}"
+        posts = call.executes and webhook is not None and webhook.token == match["token"]
+        channel_id = webhook.channel_id if webhook and posts else None
+        verdict = self.limits.take(route, match["id"], channel_id, call.now)
+        answer = verdict.answer()
+        if answer is None:
+            try:
+                answer = self._dispatch(call, match, webhook)
+            except Refusal as refusal:
+                answer = refusal.answer
+        return replace(answer, headers={**verdict.headers(time.time()), **answer.headers})
+
+    def _dispatch(self, call: Call, match: re.Match[str], webhook: Webhook | None) -> Answer:
+        if webhook is None:
+            raise Refusal(404, 10015, "Unknown Webhook")
+        if match["token"] != webhook.token:
+            raise Refusal(401, 50027, "Invalid Webhook Token")
+        if match["message_id"]:
+            return self._on_message(call, webhook, match["message_id"])
+        if call.method == "POST":
+            return self._execute(call, webhook)
+        if call.method == "GET":
+            return Answer(200, webhook_json(webhook))
+        if call.method == "DELETE":
+            self._state.delete_webhook(webhook)
+            return Answer(204)
+        return _answers.general(405)
+
+    def _on_message(self, call: Call, webhook: Webhook, message_id: str) -> Answer:
+        message = self._state.message(message_id)
+        channel_id = _Query(call.query).thread_id or webhook.channel_id
+        if message is None or (message.webhook_id, message.channel_id) != (webhook.id, channel_id):
+            raise Refusal(404, 10008, "Unknown Message")
+        if call.method == "GET":
+            return Answer(200, message_json(message, call.base_url))
+        if call.method == "PATCH":
+            return self._edit(call, message)
+        if call.method == "DELETE":
+            self._state.delete(message)
+            return Answer(204)
+        return _answers.general(405)
+
+    def _execute(self, call: Call, webhook: Webhook) -> Answer:
+        query = _Query(call.query)
+        payload, form = _form(call, query)
+        message = Message(
+            id=snowflake(),
+            channel_id=webhook.channel_id,
+            webhook_id=webhook.id,
+            content=form.content,
+            username=form.username or NAME,
+            avatar_url=form.avatar_url,
+            embeds=form.embeds,
+            components=form.components,
+            files=_stored(form.files),
+            flags=form.flags,
+            timestamp=datetime.now(timezone.utc),
+            edited=None,
+            pings=[],
+            payload=payload,
+        )
+        settled = _settled(message, form)
+        posted = replace(settled, channel_id=self._destination(webhook, query.thread_id, form))
+        self._state.post(posted)
+        if query.wait or posted.files:
+            return Answer(200, message_json(posted, call.base_url))
+        return Answer(204)
+
+    def _destination(self, webhook: Webhook, thread_id: str | None, form: Form) -> str:
+        """Return the channel to post to, and open the thread that the form names."""
+        if not webhook.forum:
+            if form.thread_name is not None:
+                raise Refusal(400, 220003, "Webhooks can only create threads in forum channels")
+        elif thread_id is None and form.thread_name is None:
+            raise Refusal(400, 220001, "Webhooks posted to forum channels must have a thread_name or thread_id")
+        elif thread_id is not None and form.thread_name is not None:
+            raise Refusal(400, 220002, "Webhooks posted to forum channels cannot have both a thread_name and thread_id")
+        elif thread_id is None:
+            if webhook.requires_tags and not form.applied_tags:
+                raise Refusal(400, 40067, "A tag is required to create a forum post in this channel")
+            return self._state.add_thread(webhook.channel_id)
+        if thread_id is not None and not self._state.has_thread(thread_id, webhook.channel_id):
+            raise Refusal(404, 10003, "Unknown Channel")
+        return thread_id or webhook.channel_id
+
+    def _edit(self, call: Call, message: Message) -> Answer:
+        query = _Query(call.query)
+        payload, form = _form(call, query, message)
+        files = [file for file in message.files if form.keeps(file)] + _stored(form.files)
+        if len(files) > MOST_FILES:
+            raise Refusal(400, 30015, f"Maximum number of attachments in a message reached ({MOST_FILES})")
+        edited = replace(
+            message,
+            content=form.content if "content" in payload else message.content,
+            embeds=form.embeds if "embeds" in payload else message.embeds,
+            components=form.components if "components" in payload else message.components,
+            flags=form.flags if "flags" in payload else message.flags,
+            files=files,
+            edited=datetime.now(timezone.utc),
+            payload=payload,
+        )
+        settled = _settled(edited, form)
+        self._state.edit(settled)
+        return Answer(200, message_json(settled, call.base_url))
+
+
+def _form(call: Call, query: _Query, standing: Message | None = None) -> tuple[dict[str, Any], Form]:
+    if call.body.refusal:
+        raise call.body.refusal
+    payload = call.body.payload
+    form = validate(payload, call.body.files, with_components=query.with_components, standing=standing)
+    return payload or {}, form
+
+
+def _stored(files: list[File]) -> list[File]:
+    return [replace(file, id=snowflake()) for file in files]
+
+
+def _settled(message: Message, form: Form) -> Message:
+    """Return the message with what it pings; refuse one in which nothing stands."""
+    if not (message.content or message.embeds or message.components or message.files):
+        raise Refusal(400, 50006, "Cannot send an empty message")
+    text = "\n".join([message.content, *text_of(message.components)])
+    shown = [] if message.flags & SUPPRESS_EMBEDS else message.embeds
+    return replace(message, embeds=shown, pings=pings(text, form.allowed_mentions))
+
+
+class _Query:
+    """The query of a call, checked."""
+
+    def __init__(self, query: Mapping[str, str]) -> None:
+        fields = Fields()
+        self.wait = fields.boolean(query.get("wait"), ("wait",))
+        self.with_components = fields.boolean(query.get("with_components"), ("with_components",))
+        self.thread_id = fields.snowflake(query.get("thread_id"), ("thread_id",))
+        if fields.errors:
+            raise invalid_form(fields.errors)

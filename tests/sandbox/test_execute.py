@@ -1,0 +1,233 @@
+"""Posting to a webhook: what is accepted, what is answered, what then stands in the channel."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from discord_logging.sandbox import LocalDiscord
+
+if TYPE_CHECKING:
+    import requests
+
+
+def code_of(answer: requests.Response) -> tuple[int, int]:
+    """Return the status and Discord's code."""
+    return answer.status_code, answer.json()["code"]
+
+
+def test_without_wait_the_answer_is_empty(discord: LocalDiscord, http: requests.Session) -> None:
+    """A saved message is answered 204, with the headers of the bucket and of the API."""
+    answer = http.post(discord.webhook_url, json={"content": "  hello  "})
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["Via"] == "1.1 google"
+    (message,) = discord.messages
+    assert (message.content, message.username, message.edited) == ("hello", "Local Discord", None)
+
+
+@pytest.mark.parametrize("wait", ["true", "True", "1"])
+def test_with_wait_the_answer_is_the_message(discord: LocalDiscord, http: requests.Session, wait: str) -> None:
+    """The answer has what a client needs to edit and to link."""
+    payload = {"content": "hi <@1> <@&2> @here", "username": " a  b ", "avatar_url": "https://example.org/a.png"}
+    answer = http.post(discord.webhook_url, params={"wait": wait}, json={**payload, "tts": False, "flags": 4096})
+    (message,) = discord.messages
+    body = answer.json()
+    assert answer.status_code == 200
+    assert (body["id"], body["channel_id"], body["webhook_id"]) == (message.id, message.channel_id, message.webhook_id)
+    assert (body["type"], body["flags"], body["edited_timestamp"]) == (0, 4096, None)
+    assert body["author"]["username"] == message.username == "a b"
+    assert (body["mentions"], body["mention_roles"], body["mention_everyone"]) == ([{"id": "1"}], ["2"], True)
+
+
+def test_files_come_as_multipart_and_force_wait(discord: LocalDiscord, http: requests.Session) -> None:
+    """Names are sanitised, the original is kept as title, metadata is applied, bytes are as sent."""
+    data = b"\r\n\x00\xff--\r\n\r\nend\r\n"
+    payload = {
+        "attachments": [{"id": 0, "filename": "ä b[1].txt", "description": "what"}],
+        "embeds": [{"image": {"url": "attachment://pic.png"}}],
+    }
+    files: dict[str, Any] = {
+        "payload_json": (None, json.dumps(payload), "application/json"),
+        "files[0]": ("x.txt", data, "text/plain; charset=utf-8"),
+        "files[1]": ("_pic.png", b"png", None),
+    }
+    answer = http.post(discord.webhook_url, files=files)
+    assert answer.status_code == 200
+    first, second = discord.messages[0].files
+    assert (first.filename, first.title, first.description) == ("a_b1.txt", "ä b[1].txt", "what")
+    assert (first.data, first.content_type) == (data, "text/plain; charset=utf-8")
+    assert (second.filename, second.text) == ("pic.png", "png")
+    shown = answer.json()["attachments"]
+    assert [(part["id"], part["size"]) for part in shown] == [(first.id, len(data)), (second.id, 3)]
+    download = http.get(shown[0]["url"])
+    assert download.content == data
+    assert [file.title for file in discord.requests[0].files] == ["x.txt", "_pic.png"]
+
+
+def test_escaped_brackets_break_an_upload(discord: LocalDiscord, http: requests.Session) -> None:
+    """A part named ``files%5B0%5D`` is no file, so the message is empty."""
+    answer = http.post(discord.webhook_url, files={"files%5B0%5D": ("a.txt", b"x")})
+    assert code_of(answer) == (400, 50006)
+
+
+def test_forms_are_accepted(discord: LocalDiscord, http: requests.Session) -> None:
+    """Urlencoded and multipart forms carry fields, or a payload_json."""
+    http.post(discord.webhook_url, data={"content": "a+b ü", "tts": "true"})
+    http.post(discord.webhook_url, data={"payload_json": '{"content": "p"}'})
+    http.post(discord.webhook_url, files={"content": (None, "m"), "username": (None, "n")})
+    assert [message.content for message in discord.messages] == ["a+b ü", "p", "m"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "expected"),
+    [
+        (None, b"{}", 50035),
+        ("text/plain", b"{}", 50035),
+        ("application/json", b"{", 50109),
+        ("application/json", b'{"content": NaN}', 50109),
+        ("application/json", b'{"content": "\xff"}', 50109),
+        ("application/json", b"[" * 100_000, 50109),
+        ("application/json", b"[]", 50035),
+        ("application/json", b"null", 50006),
+        ("multipart/form-data", b"x", 0),
+        ("multipart/form-data; boundary=b", b"--b\r\n\r\nno end", 0),
+    ],
+)
+def test_unreadable_bodies_are_refused(
+    discord: LocalDiscord, http: requests.Session, content_type: str | None, body: bytes, expected: int
+) -> None:
+    """Each way to send nonsense has its code."""
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    assert code_of(http.post(discord.webhook_url, data=body, headers=headers)) == (400, expected)
+    assert discord.requests[0].status == 400
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{}, {"content": " \n\x00 "}, {"embeds": [{}]}, {"embeds": [{"title": "  ", "color": 1}]}, {"components": [{}]}],
+)
+def test_empty_messages_are_refused(discord: LocalDiscord, http: requests.Session, payload: dict[str, Any]) -> None:
+    """Nothing left after trimming is nothing."""
+    assert code_of(http.post(discord.webhook_url, json=payload)) == (400, 50006)
+
+
+def test_a_lone_surrogate_breaks_discord(discord: LocalDiscord, http: requests.Session) -> None:
+    """The answer is a 500, not a refusal."""
+    assert http.post(discord.webhook_url, json={"content": "\ud800"}).status_code == 500
+
+
+def test_large_files_and_requests_are_refused(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """A file over 10 MiB is refused by the API, a request over 25 MiB by the edge, more than ten files by count."""
+    url = unlimited.webhook_url
+    limit = 10 * 1024 * 1024
+    assert http.post(url, files={"files[0]": ("a", bytes(limit))}).ok
+    assert code_of(http.post(url, files={"files[0]": ("a", bytes(limit + 1))})) == (413, 40005)
+    edge = http.post(url, data=bytes(26 * 1024 * 1024), headers={"Content-Type": "application/json"})
+    assert (edge.status_code, edge.headers.get("Via")) == (413, None)
+    eleven = [(f"files[{number % 10}]", ("a.txt", b"x")) for number in range(11)]
+    assert code_of(http.post(url, files=eleven)) == (400, 30015)
+
+
+def test_unknown_webhooks_and_wrong_tokens_are_told_apart(discord: LocalDiscord, http: requests.Session) -> None:
+    """404 with 10015, 401 with 50027, both with the headers of a bucket."""
+    unknown = http.post(f"{discord.url}/api/v10/webhooks/1/{'x' * 68}", json={"content": "x"})
+    wrong = http.post(discord.webhook_url[:-1] + "!", json={"content": "x"})
+    assert code_of(unknown) == (404, 10015)
+    assert code_of(wrong) == (401, 50027)
+    assert "X-RateLimit-Limit" in unknown.headers
+    assert discord.messages == []
+
+
+def test_a_webhook_can_be_looked_at_and_deleted(discord: LocalDiscord, http: requests.Session) -> None:
+    """GET tells of it, DELETE ends it, anything else is not allowed."""
+    webhook = http.get(discord.webhook_url).json()
+    assert (webhook["type"], webhook["application_id"]) == (1, None)
+    assert discord.webhook_url.endswith(f"{webhook['id']}/{webhook['token']}")
+    assert http.put(discord.webhook_url).status_code == 405
+    assert http.delete(discord.webhook_url).status_code == 204
+    assert code_of(http.post(discord.webhook_url, json={"content": "x"})) == (404, 10015)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/api/v10/nothing", (404, 0)), ("/api/v5/webhooks/1/x", (400, 50041)), ("/api/v11/webhooks/1/x", (400, 50041))],
+)
+def test_paths_that_do_not_exist(
+    discord: LocalDiscord, http: requests.Session, path: str, expected: tuple[int, int]
+) -> None:
+    """Unknown routes and versions have their answers."""
+    assert code_of(http.post(discord.url + path, json={})) == expected
+
+
+@pytest.mark.parametrize("agent", ["Python-urllib/3.11", "Mozilla/5.0 (X11)"])
+def test_the_edge_blocks_some_user_agents(discord: LocalDiscord, http: requests.Session, agent: str) -> None:
+    """They get a text, and nothing from the API."""
+    answer = http.post(discord.webhook_url, json={"content": "x"}, headers={"User-Agent": agent})
+    assert (answer.status_code, answer.text) == (403, "error code: 1010")
+    assert not {"Via", "X-RateLimit-Limit"} & set(answer.headers)
+
+
+def test_without_a_version_the_answers_are_those_of_v6(http: requests.Session) -> None:
+    """Milliseconds, and lists in place of the tree of errors."""
+    with LocalDiscord(webhook_limit=(5, 60.0)) as local:
+        url = local.webhook_url.replace("/v10", "")
+        long = {"embeds": [{"title": "x" * 257}], "username": "discord", "allowed_mentions": {"parse": ["x"]}}
+        answer = http.post(url, json=long)
+        assert answer.json() == {
+            "embeds": ["0"],
+            "username": ['Username cannot contain "discord"'],
+            "allowed_mentions": ["parse"],
+        }
+        assert "_errors" in http.post(url, json=[]).json()
+        assert http.post(url, json={}).json()["code"] == 50006
+        assert http.get(url).status_code == 200
+        assert http.post(url, json={"content": "x"}).status_code == 204
+        assert http.post(url, json={"content": "x"}).status_code == 204
+        limited = http.post(url, json={"content": "x"})
+        assert 50_000 < limited.json()["retry_after"] == int(limited.headers["Retry-After"]) <= 60_000
+
+
+def test_a_bad_query_is_refused(discord: LocalDiscord, http: requests.Session) -> None:
+    """Booleans and ids in the query are checked."""
+    answer = http.post(discord.webhook_url, params={"wait": "maybe", "thread_id": "x"}, json={"content": "x"})
+    assert set(answer.json()["errors"]) == {"wait", "thread_id"}
+
+
+def test_threads_must_belong_to_the_channel(discord: LocalDiscord, http: requests.Session) -> None:
+    """A message goes into an open thread; an unknown one is an unknown channel."""
+    thread = discord.add_thread()
+    answer = http.post(discord.webhook_url, params={"wait": "1", "thread_id": thread}, json={"content": "x"})
+    assert answer.json()["channel_id"] == discord.messages[0].channel_id == thread
+    assert code_of(http.post(discord.webhook_url, params={"thread_id": "1"}, json={"content": "x"})) == (404, 10003)
+    with pytest.raises(ValueError, match="not a webhook"):
+        discord.add_thread("http://elsewhere/api/webhooks/1/x")
+
+
+def test_forums_need_a_thread(discord: LocalDiscord, http: requests.Session) -> None:
+    """A thread's name or id, not both; tags where they are required; names only in forums."""
+    forum = discord.add_webhook(forum=True, requires_tags=True)
+    post = {"content": "x", "thread_name": "t", "applied_tags": ["1"]}
+    opened = http.post(forum, params={"wait": "true"}, json=post)
+    thread = opened.json()["channel_id"]
+    assert http.post(forum, params={"thread_id": thread}, json={"content": "y"}).status_code == 204
+    assert [message.channel_id for message in discord.messages] == [thread, thread]
+    assert code_of(http.post(forum, json={"content": "x"})) == (400, 220001)
+    assert code_of(http.post(forum, params={"thread_id": thread}, json=post)) == (400, 220002)
+    assert code_of(http.post(forum, json={**post, "applied_tags": []})) == (400, 40067)
+    assert code_of(http.post(discord.webhook_url, json=post)) == (400, 220003)
+
+
+def test_connections_are_kept_alive(unlimited: LocalDiscord) -> None:
+    """Several messages go over one connection."""
+    connection = http.client.HTTPConnection(urlsplit(unlimited.url).netloc)
+    for _ in range(3):
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", urlsplit(unlimited.webhook_url).path, b'{"content": "x"}', headers)
+        answer = connection.getresponse()
+        answer.read()
+        assert (answer.status, answer.will_close) == (204, False)
+    connection.close()

@@ -1,0 +1,142 @@
+"""The rate limits, stepped without a clock, and as they look from outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from discord_logging.sandbox import LocalDiscord
+from discord_logging.sandbox._limits import LeakyBucket, RateLimits, Window
+
+if TYPE_CHECKING:
+    import requests
+
+
+def limits(**settings: object) -> RateLimits:
+    """Return limits that are off unless given."""
+    off = {"webhook": None, "channel": None, "everybody": None, "invalid": None, "sliding": False}
+    return RateLimits(**{**off, **settings})  # type: ignore[arg-type]  # a test sets what it needs
+
+
+def test_a_window_opens_with_the_first_request_and_ends_as_told() -> None:
+    """Five pass, the sixth waits for the end, then five pass again."""
+    window = Window(5, 2.0)
+    takes = [window.take(100.0 + step / 10) for step in range(6)]
+    assert [take.allowed for take in takes] == [True] * 5 + [False]
+    assert [take.remaining for take in takes] == [4, 3, 2, 1, 0, 0]
+    assert takes[5].retry_after == takes[5].reset_after == pytest.approx(1.5)
+    assert window.take(102.0).remaining == 4
+
+
+def test_a_sliding_limit_frees_one_slot_at_a_time() -> None:
+    """Retry-After is one slot, Reset-After all of them; who waits as told passes."""
+    bucket = LeakyBucket(5, 2.0)
+    assert [bucket.take(100.0).remaining for _ in range(5)] == [4, 3, 2, 1, 0]
+    refused = bucket.take(100.1)
+    assert not refused.allowed
+    assert [refused.retry_after, refused.reset_after] == pytest.approx([0.3, 1.9])
+    assert bucket.take(100.1 + refused.retry_after).allowed
+    assert not bucket.take(100.5).allowed
+    assert bucket.take(200.0).remaining == 4
+
+
+def test_limits_are_taken_in_order() -> None:
+    """Global before bucket before channel; the channel's 429 stands beside a bucket with requests left."""
+    some = limits(webhook=(2, 2.0), channel=(3, 60.0), everybody=(5, 1.0))
+    passed = [some.take("POST", webhook, "c", 0.0).scope for webhook in ("a", "a", "a", "b", "b")]
+    assert passed == [None, None, "user", None, "shared"]
+    everybody = some.take("POST", "b", "c", 0.5)
+    assert (everybody.scope, everybody.retry_after, everybody.headers(0.0)) == ("global", 0.5, {})
+    shared = some.take("POST", "z", "c", 10.0)
+    assert (shared.scope, shared.retry_after) == ("shared", 50.0)
+    assert shared.bucket is not None
+    assert (shared.bucket.remaining, shared.bucket.reset_after) == (1, 2.0)
+    assert some.take("GET", "z", None, 10.0).scope is None
+
+
+def test_too_many_invalid_requests_ban_for_an_hour() -> None:
+    """The ban begins with the last one allowed and ends by itself."""
+    some = limits(invalid=(2, 600.0))
+    some.count_invalid(0.0)
+    assert not some.banned(0.0)
+    some.count_invalid(1.0)
+    assert some.banned(3600.0)
+    assert not some.banned(3601.0)
+
+
+def test_the_headers_tell_of_the_bucket(discord: LocalDiscord, http: requests.Session) -> None:
+    """Limit, remaining, reset; the bucket's hash is that of every webhook, the bucket is not."""
+    other = discord.add_webhook()
+    first, second, third = (http.post(url, json={}) for url in (discord.webhook_url, discord.webhook_url, other))
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in (first, second, third)] == ["4", "3", "4"]
+    assert first.headers["X-RateLimit-Bucket"] == third.headers["X-RateLimit-Bucket"]
+    assert 0 < float(second.headers["X-RateLimit-Reset-After"]) <= 2
+    assert float(second.headers["X-RateLimit-Reset"]) > 1.7e9
+    assert not {"Retry-After", "X-RateLimit-Scope", "X-RateLimit-Global"} & set(first.headers)
+
+
+def test_the_webhook_limit_answers_429(http: requests.Session) -> None:
+    """With the wait in the body and, rounded up, in the header; refused requests use the bucket up too."""
+    with LocalDiscord(webhook_limit=(1, 30.5)) as local:
+        http.post(local.webhook_url, json={})
+        answer = http.post(local.webhook_url, json={"content": "x"})
+        body = answer.json()
+        assert (answer.status_code, body["message"], body["global"]) == (429, "You are being rate limited.", False)
+        assert 30 < body["retry_after"] <= 30.5
+        assert (answer.headers["Retry-After"], answer.headers["X-RateLimit-Scope"]) == ("31", "user")
+        assert (answer.headers["X-RateLimit-Remaining"], answer.headers["Via"]) == ("0", "1.1 google")
+        assert http.get(local.webhook_url).status_code == 200
+        assert local.messages == []
+
+
+def test_the_channel_limit_is_hidden_until_it_hits(http: requests.Session) -> None:
+    """It counts all webhooks of the channel, and its headers mislead."""
+    with LocalDiscord(channel_limit=(1, 40.0)) as local:
+        http.post(local.webhook_url, json={"content": "x"})
+        neighbour = local.add_webhook(channel_id=local.messages[0].channel_id)
+        answer = http.post(neighbour, json={"content": "x"})
+        assert (answer.status_code, answer.headers["X-RateLimit-Scope"]) == (429, "shared")
+        assert answer.json()["message"] == "The resource is being rate limited."
+        assert int(answer.headers["Retry-After"]) > 30
+        assert answer.headers["X-RateLimit-Remaining"] == "4"
+        assert float(answer.headers["X-RateLimit-Reset-After"]) <= 2
+        assert http.post(local.add_webhook(), json={"content": "x"}).status_code == 204
+
+
+def test_the_global_limit_has_no_bucket(http: requests.Session) -> None:
+    """Only the wait, the scope and the sign."""
+    with LocalDiscord(global_limit=(1, 30.0)) as local:
+        http.get(local.webhook_url)
+        answer = http.post(local.webhook_url, json={"content": "x"})
+        assert (answer.status_code, answer.json()["global"]) == (429, True)
+        assert (answer.headers["X-RateLimit-Global"], answer.headers["X-RateLimit-Scope"]) == ("true", "global")
+        assert "X-RateLimit-Limit" not in answer.headers
+
+
+def test_limits_that_are_off_do_not_show(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """No headers, no 429."""
+    answers = [http.post(unlimited.webhook_url, json={"content": "x"}) for _ in range(60)]
+    assert {answer.status_code for answer in answers} == {204}
+    assert "X-RateLimit-Limit" not in answers[0].headers
+
+
+def test_a_sliding_limit_shows_both_times(http: requests.Session) -> None:
+    """One slot against all of them."""
+    with LocalDiscord(sliding=True, webhook_limit=(2, 60.0)) as local:
+        answers = [http.post(local.webhook_url, json={"content": "x"}) for _ in range(3)]
+        assert answers[2].status_code == 429
+        assert answers[2].json()["retry_after"] <= 30 < float(answers[2].headers["X-RateLimit-Reset-After"])
+
+
+def test_hammering_gets_the_address_banned(http: requests.Session) -> None:
+    """401s and 429s count, shared 429s do not; then every answer is the edge's."""
+    with LocalDiscord(invalid_limit=(2, 600.0), webhook_limit=None, channel_limit=(1, 60.0)) as local:
+        for _ in range(4):
+            http.post(local.webhook_url, json={"content": "x"})
+        for _ in range(2):
+            assert http.post(local.webhook_url + "!", json={}).status_code == 401
+        answer = http.post(local.webhook_url, json={"content": "x"})
+        assert (answer.status_code, answer.json()["code"]) == (429, 0)
+        assert "retry_after" not in answer.json()
+        assert "Via" not in answer.headers

@@ -1,0 +1,193 @@
+"""The life of a LocalDiscord and what it tells about what it got."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from discord_logging import sandbox
+from discord_logging.sandbox import Fault, LocalDiscord
+
+
+def test_exports_are_those_named() -> None:
+    """The package exports what `__all__` names and nothing else."""
+    assert {name for name in vars(sandbox) if name[0].isupper()} == set(sandbox.__all__)
+
+
+def test_without_aiohttp_the_error_names_the_extra() -> None:
+    """The import fails with the command that helps."""
+    code = "import sys; sys.modules['aiohttp'] = None; import discord_logging.sandbox"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install 'discord-log-handler[sandbox]'" in done.stderr
+
+
+def test_the_webhook_url_looks_real(discord: LocalDiscord) -> None:
+    """Id and token have the lengths of real ones, and each instance its own."""
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api/v10/webhooks/\d{18}/[A-Za-z0-9_-]{68}", discord.webhook_url)
+    with LocalDiscord() as other:
+        assert urlsplit(other.webhook_url).path != urlsplit(discord.webhook_url).path
+
+
+def test_the_repr_keeps_the_token_secret(discord: LocalDiscord, http: requests.Session) -> None:
+    """Neither the server nor what it recorded shows the token."""
+    http.post(discord.webhook_url, json={"content": "x"})
+    token = discord.webhook_url.rpartition("/")[2]
+    assert token not in repr(discord) + repr(discord.requests) + repr(discord.messages)
+    assert discord.requests[0].path.endswith("/***")
+
+
+def test_it_can_stop_and_start_again_at_the_same_address(http: requests.Session) -> None:
+    """Start and stop may be repeated; port, webhook and messages outlast a stop."""
+    local = LocalDiscord()
+    local.stop()
+    local.start().start()
+    url = local.webhook_url
+    http.post(url, json={"content": "before"})
+    local.stop()
+    local.stop()
+    with pytest.raises(requests.ConnectionError):
+        http.post(url, json={"content": "lost"})
+    with local:
+        http.post(url, json={"content": "after"})
+        assert [message.content for message in local.messages] == ["before", "after"]
+
+
+def test_there_is_no_url_before_the_port_is_known() -> None:
+    """Asking too early says what to do."""
+    with pytest.raises(RuntimeError, match="start it first"):
+        _ = LocalDiscord().url
+
+
+def test_a_port_may_be_chosen_and_may_be_taken() -> None:
+    """A given port is used at once; if another has it, start raises and the server stays stopped."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        local = LocalDiscord(port=port)
+        assert local.url == f"http://127.0.0.1:{port}"
+        with pytest.raises(OSError, match="address"):
+            local.start()
+    with local:
+        assert requests.get(local.webhook_url, timeout=5).ok
+
+
+def test_it_serves_ipv6_loopback_too() -> None:
+    """Brackets stand where a URL needs them."""
+    with LocalDiscord(host="::1") as local:
+        assert local.url.startswith("http://[::1]:")
+        assert requests.get(local.webhook_url, timeout=5).ok
+
+
+def test_it_listens_on_loopback_only() -> None:
+    """Any other address is an error at once."""
+    with pytest.raises(ValueError, match="not a loopback address"):
+        LocalDiscord(host="0.0.0.0")  # noqa: S104  # the point of the test
+
+
+@pytest.mark.parametrize("path", ["/", "/messages", "/api/v10/webhooks/1/x"])
+def test_foreign_host_names_are_refused(discord: LocalDiscord, path: str) -> None:
+    """A page elsewhere cannot reach it by DNS rebinding."""
+    answer = requests.get(discord.url + path, headers={"Host": "evil.example:80"}, timeout=5)
+    assert answer.status_code == 403
+
+
+def test_wait_for_wakes_with_the_message(discord: LocalDiscord) -> None:
+    """Another thread posts while this one waits."""
+    post = threading.Thread(target=requests.post, args=(discord.webhook_url,), kwargs={"json": {"content": "x"}})
+    post.start()
+    assert [message.content for message in discord.wait_for()] == ["x"]
+    post.join()
+
+
+def test_wait_for_says_how_many_came(discord: LocalDiscord) -> None:
+    """The error has the numbers."""
+    with pytest.raises(TimeoutError, match=re.escape("0 of 2 messages have arrived after 0.01 s")):
+        discord.wait_for(2, timeout=0.01)
+
+
+def test_requests_hold_what_came_and_what_was_answered(discord: LocalDiscord, http: requests.Session) -> None:
+    """Good and refused requests are recorded alike."""
+    before = time.monotonic()
+    http.post(discord.webhook_url, params={"wait": "true"}, json={"content": ""}, headers={"X-Mine": "1"})
+    (request,) = discord.requests
+    assert (request.method, request.payload, request.files) == ("POST", {"content": ""}, [])
+    assert request.path.endswith("/***?wait=true")
+    assert request.headers["x-mine"] == "1"
+    assert request.status == 400
+    assert b"50006" in request.answer
+    assert request.finished is not None
+    assert before <= request.time <= request.finished <= time.monotonic()
+
+
+def test_only_so_many_messages_and_requests_are_kept(http: requests.Session) -> None:
+    """The oldest go first; the counts go on."""
+    with LocalDiscord(max_messages=2) as local:
+        for text in "abc":
+            http.post(local.webhook_url, json={"content": text})
+        assert [message.content for message in local.wait_for(3)] == ["b", "c"]
+        assert len(local.requests) == 2
+
+
+def test_clear_forgets_all_but_the_webhooks(http: requests.Session) -> None:
+    """Messages, requests, faults to come and used-up limits are gone."""
+    with LocalDiscord(webhook_limit=(1, 60.0)) as local:
+        http.post(local.webhook_url, json={"content": "x"})
+        local.fail_next(Fault(status=500))
+        local.clear()
+        assert (local.messages, local.requests) == ([], [])
+        assert http.post(local.webhook_url, json={"content": "y"}).status_code == 204
+
+
+def test_latency_delays_the_answer(http: requests.Session) -> None:
+    """The message is there before the answer is."""
+    with LocalDiscord(latency=0.05) as local:
+        http.post(local.webhook_url, json={"content": "x"})
+        (request,) = local.requests
+        assert request.finished is not None
+        assert request.finished - request.time >= 0.05
+
+
+def test_stop_ends_waiting_requests_at_once(discord: LocalDiscord) -> None:
+    """A client that waits for a stalled answer loses its connection."""
+    discord.fail_next(Fault.stall(60, save=True))
+    failed = threading.Event()
+
+    def post() -> None:
+        try:
+            requests.post(discord.webhook_url, json={"content": "x"}, timeout=30)
+        except requests.ConnectionError:
+            failed.set()
+
+    client = threading.Thread(target=post)
+    client.start()
+    discord.wait_for()
+    discord.stop()
+    client.join(5)
+    assert failed.is_set()
+    assert discord.requests[0].status is None
+
+
+def test_every_method_bears_many_threads(unlimited: LocalDiscord) -> None:
+    """Posts from many threads all arrive, each once."""
+
+    def post(number: int) -> None:
+        for index in range(10):
+            requests.post(unlimited.webhook_url, json={"content": f"{number}-{index}"}, timeout=10)
+            assert unlimited.messages
+
+    threads = [threading.Thread(target=post, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    messages = unlimited.wait_for(80, timeout=30)
+    for thread in threads:
+        thread.join()
+    assert len({message.content for message in messages}) == 80
+    ids = [int(message.id) for message in messages]
+    assert len(set(ids)) == 80

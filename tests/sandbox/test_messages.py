@@ -1,0 +1,115 @@
+"""Messages that stand already: reading, editing, deleting, and whom they ping."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from discord_logging.sandbox._mentions import pings
+
+if TYPE_CHECKING:
+    import requests
+
+    from discord_logging.sandbox import LocalDiscord
+
+
+def post(local: LocalDiscord, http: requests.Session, payload: dict[str, Any], **settings: Any) -> str:
+    """Post a message and return its URL."""
+    answer = http.post(local.webhook_url, params={"wait": "true", "with_components": "1"}, json=payload, **settings)
+    assert answer.ok, answer.text
+    return f"{local.webhook_url}/messages/{answer.json()['id']}"
+
+
+def test_a_message_can_be_read_edited_and_deleted(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """Keys that are not sent stay, `edited` is set, a deleted message is gone."""
+    url = post(unlimited, http, {"content": "a", "embeds": [{"title": "t"}], "flags": 4096})
+    assert http.get(url).json()["content"] == "a"
+    edited = http.patch(url, json={"content": "b"})
+    (message,) = unlimited.messages
+    assert (message.content, message.embeds, message.flags) == ("b", [{"type": "rich", "title": "t"}], 4096)
+    assert message.edited is not None
+    assert edited.json()["edited_timestamp"] == message.edited.isoformat()
+    http.patch(url, json={"content": None, "flags": 0})
+    assert (unlimited.messages[0].content, unlimited.messages[0].flags) == ("", 0)
+    assert http.put(url).status_code == 405
+    assert http.delete(url).status_code == 204
+    assert unlimited.messages == []
+    assert http.get(url).json() == {"message": "Unknown Message", "code": 10008}
+
+
+def test_an_edit_is_checked_like_a_message(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """Limits hold, nothing may be left of it is an error, bad JSON too; a refused edit changes nothing."""
+    url = post(unlimited, http, {"content": "a"})
+    assert http.patch(url, json={"content": "x" * 2001}).json()["code"] == 50035
+    assert http.patch(url, json={"content": ""}).json()["code"] == 50006
+    assert http.patch(url, data="{", headers={"Content-Type": "application/json"}).json()["code"] == 50109
+    assert [message.content for message in unlimited.messages] == ["a"]
+
+
+def test_an_edit_adds_files_and_keeps_those_listed(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """Without `attachments` all stay, with it those listed; more than ten are too many."""
+    answer = http.post(unlimited.webhook_url, files=[(f"files[{n}]", (f"{n}.png", b"x")) for n in range(9)])
+    url = f"{unlimited.webhook_url}/messages/{answer.json()['id']}"
+    http.patch(url, files={"files[0]": ("new.txt", b"y")})
+    assert len(unlimited.messages[0].files) == 10
+    assert http.patch(url, files={"files[0]": ("more.txt", b"y")}).json()["code"] == 30015
+    first = unlimited.messages[0].files[0]
+    embed = {"image": {"url": f"attachment://{first.filename}"}}
+    http.patch(url, json={"attachments": [{"id": first.id}], "embeds": [embed]})
+    assert [file.filename for file in unlimited.messages[0].files] == ["0.png"]
+    assert http.patch(url, json={"attachments": [{"id": "7"}]}).json()["code"] == 50146
+
+
+def test_a_message_in_a_thread_is_found_with_the_thread(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """Without `thread_id` it is unknown, and so it is to another webhook."""
+    thread = unlimited.add_thread(unlimited.webhook_url)
+    params = {"thread_id": thread}
+    http.post(unlimited.webhook_url, params=params, json={"content": "x"})
+    tail = f"/messages/{unlimited.messages[0].id}"
+    assert http.get(unlimited.webhook_url + tail).status_code == 404
+    assert http.get(unlimited.webhook_url + tail, params=params).status_code == 200
+    neighbour = unlimited.add_webhook(channel_id=unlimited.messages[0].channel_id)
+    assert http.get(neighbour + tail).status_code == 404
+
+
+def test_an_edit_pings_by_default_unless_told(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """`allowed_mentions` of the first message does not hold for its edits."""
+    url = post(unlimited, http, {"content": "@everyone", "allowed_mentions": {"parse": []}})
+    assert unlimited.messages[0].pings == []
+    http.patch(url, json={"embeds": []})
+    assert unlimited.messages[0].pings == ["@everyone"]
+
+
+def test_suppressed_embeds_do_not_stand(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The flag hides the message's own embeds."""
+    post(unlimited, http, {"content": "x", "embeds": [{"title": "t"}], "flags": 4})
+    assert unlimited.messages[0].embeds == []
+
+
+def test_components_stand_and_ping(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The flag stays through edits, and the text of components pings."""
+    text = {"type": 10, "content": "<@&7>"}
+    url = post(unlimited, http, {"flags": 32768, "components": [text]})
+    assert (unlimited.messages[0].components, unlimited.messages[0].pings) == ([text], ["<@&7>"])
+    assert http.patch(url, json={"content": "x"}).json()["code"] == 50035
+    http.patch(url, params={"with_components": "1"}, json={"components": [text, text], "flags": 0})
+    assert (len(unlimited.messages[0].components), unlimited.messages[0].flags) == (2, 32768)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [
+        (None, ["@everyone", "<@1>", "<@2>", "<@&3>", "@here"]),
+        ({"parse": []}, []),
+        ({}, []),
+        ({"parse": ["users"]}, ["<@1>", "<@2>"]),
+        ({"parse": ["roles"]}, ["<@&3>"]),
+        ({"parse": ["everyone"]}, ["@everyone", "@here"]),
+        ({"users": ["2"], "roles": ["4"]}, ["<@2>"]),
+        ({"roles": ["3"], "parse": None}, ["<@&3>"]),
+    ],
+)
+def test_mentions_ping_as_allowed(allowed: dict[str, Any] | None, expected: list[str]) -> None:
+    """Each mention pings once; without `allowed_mentions` all do, since a client must not count on less."""
+    assert pings("@everyone <@1> <@!2> <@&3> <@1> @here <#5>", allowed) == expected

@@ -1,0 +1,258 @@
+"""Discord's rules for a message, checked without a server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from discord_logging.sandbox._answers import Refusal
+from discord_logging.sandbox._body import secure_filename
+from discord_logging.sandbox._models import File
+from discord_logging.sandbox._validation import Form, validate
+
+
+def accept(payload: dict[str, Any], *files: File) -> Form:
+    """Return the form of a payload that passes."""
+    return validate(payload, list(files), with_components=True)
+
+
+def refuse(payload: dict[str, Any], *files: File) -> dict[str, Any]:
+    """Return the body with which a payload is refused."""
+    with pytest.raises(Refusal) as refusal:
+        accept(payload, *files)
+    body: dict[str, Any] = refusal.value.answer.body
+    return body
+
+
+def leaf(tree: Any, path: str) -> list[str]:
+    """Return the codes at a path of an error tree, and make sure that nothing else is in it."""
+    for key in path.split("."):
+        assert list(tree) == [key], json.dumps(tree)
+        tree = tree[key]
+    return [error["code"] for error in tree["_errors"]]
+
+
+def file(name: str, number: int = 0) -> File:
+    """Return a file as it comes with a request."""
+    return File(name, "text/plain", b"x", name, None, str(number))
+
+
+def embed(**values: Any) -> dict[str, Any]:
+    """Return a payload with one embed."""
+    return {"embeds": [values]}
+
+
+FULL = {
+    "title": "t" * 256,
+    "description": "d" * 100,
+    "url": "https://example.org/x",
+    "timestamp": "2026-08-06T11:31:01.123+00:00",
+    "color": 0xFFFFFF,
+    "footer": {"text": "f" * 2048, "icon_url": "https://example.org/i.png"},
+    "author": {"name": "a" * 256, "url": "http://example.org", "icon_url": "attachment://a.png"},
+    "image": {"url": "attachment://a.png", "description": "alt"},
+    "thumbnail": {"url": "https://192.0.2.1/t.png"},
+    "fields": [{"name": "n" * 256, "value": "v" * 1024, "inline": True}, {"name": "", "value": "", "inline": False}],
+}
+
+
+def test_an_embed_at_every_limit_passes_unchanged() -> None:
+    """Limits are inclusive, and nothing settable is lost."""
+    assert accept({"embeds": [FULL]}, file("a.png")).embeds == [{"type": "rich", **FULL}]
+
+
+def test_lengths_are_code_points_after_trimming() -> None:
+    """Astral characters count one, white space around a text none, what Discord strips none."""
+    form = accept({"content": "  " + "😀" * 2000 + "\n", **embed(title="\u202e" + "x" * 256 + "\x00")})
+    assert (len(form.content), form.embeds[0]["title"]) == (2000, "x" * 256)
+    assert accept({"content": "\u200b  a\tb\x1b[0m"}).content == "\u200b  a\tb\x1b[0m"
+
+
+def test_what_discord_ignores_is_dropped() -> None:
+    """Unknown keys, a type of one's own, nulls and empty parts are not kept; numbers become text."""
+    payload = embed(type="link", provider={"name": "x"}, title=12, footer={"text": " "}, author=None, fields=None)
+    assert accept({**payload, "content": None, "nonce": 1, "embeds": [*payload["embeds"], {}]}).embeds == [
+        {"type": "rich", "title": "12"}
+    ]
+
+
+def test_the_sum_over_all_embeds_has_a_limit() -> None:
+    """6000 characters pass, 6001 do not, and content does not count."""
+    parts = [{"description": "d" * 4096}, {"footer": {"text": "f" * 1900}, "fields": [{"name": "n", "value": "v" * 3}]}]
+    accept({"content": "c" * 2000, "embeds": parts})
+    parts.append({"author": {"name": "x"}})
+    assert leaf(refuse({"embeds": parts})["errors"], "embeds") == ["MAX_EMBED_SIZE_EXCEEDED"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "path", "code"),
+    [
+        ({"content": "x" * 2001}, "content", "BASE_TYPE_MAX_LENGTH"),
+        ({"content": ["x"]}, "content", "STRING_TYPE_CONVERT"),
+        ({"tts": "maybe"}, "tts", "BOOLEAN_TYPE_CONVERT"),
+        ({"username": ""}, "username", "BASE_TYPE_BAD_LENGTH"),
+        ({"username": "x" * 81}, "username", "BASE_TYPE_BAD_LENGTH"),
+        ({"username": "My DisCord"}, "username", "USERNAME_INVALID_CONTAINS"),
+        ({"username": "clyde2"}, "username", "USERNAME_INVALID_CONTAINS"),
+        ({"username": " Here "}, "username", "USERNAME_INVALID"),
+        ({"avatar_url": ""}, "avatar_url", "URL_TYPE_INVALID_URL"),
+        ({"avatar_url": "attachment://a.png"}, "avatar_url", "URL_TYPE_INVALID_SCHEME"),
+        ({"flags": 1}, "flags", "BASE_TYPE_CHOICES"),
+        ({"flags": True}, "flags", "NUMBER_TYPE_COERCE"),
+        ({"thread_name": "x" * 101}, "thread_name", "BASE_TYPE_BAD_LENGTH"),
+        ({"applied_tags": ["1"] * 6}, "applied_tags", "BASE_TYPE_MAX_LENGTH"),
+        ({"applied_tags": ["x"]}, "applied_tags.0", "NUMBER_TYPE_COERCE"),
+        ({"embeds": {}}, "embeds", "LIST_TYPE_CONVERT"),
+        ({"embeds": [{}] * 11}, "embeds", "BASE_TYPE_MAX_LENGTH"),
+        ({"embeds": [{}, "x"]}, "embeds.1", "MODEL_TYPE_CONVERT"),
+        (embed(title="x" * 257), "embeds.0.title", "BASE_TYPE_MAX_LENGTH"),
+        (embed(description="x" * 4097), "embeds.0.description", "BASE_TYPE_MAX_LENGTH"),
+        (embed(footer={"text": "x" * 2049}), "embeds.0.footer.text", "BASE_TYPE_MAX_LENGTH"),
+        (embed(footer={}), "embeds.0.footer.text", "BASE_TYPE_REQUIRED"),
+        (embed(footer={"text": "x", "icon_url": "ftp://a.b"}), "embeds.0.footer.icon_url", "URL_TYPE_INVALID_SCHEME"),
+        (embed(author={"name": "x" * 257}), "embeds.0.author.name", "BASE_TYPE_MAX_LENGTH"),
+        (embed(author={"url": "https://a.b"}), "embeds.0.author.name", "BASE_TYPE_REQUIRED"),
+        (embed(author={"name": "x", "url": "attachment://a"}), "embeds.0.author.url", "URL_TYPE_INVALID_SCHEME"),
+        (embed(image={}), "embeds.0.image.url", "BASE_TYPE_REQUIRED"),
+        (
+            embed(image={"url": "attachment://b.png"}),
+            "embeds.0.image.url",
+            "UNFURLED_MEDIA_ITEM_REFERENCED_ATTACHMENT_NOT_FOUND",
+        ),
+        (embed(url="http://localhost:8000/x"), "embeds.0.url", "URL_TYPE_INVALID_URL"),
+        (embed(url="example.org"), "embeds.0.url", "URL_TYPE_INVALID_URL"),
+        (embed(url="http://[::1"), "embeds.0.url", "URL_TYPE_INVALID_URL"),
+        (embed(url="https://a.b/c d"), "embeds.0.url", "URL_TYPE_INVALID_URL"),
+        (embed(url="javascript:alert(1)"), "embeds.0.url", "URL_TYPE_INVALID_SCHEME"),
+        (embed(url="https://a.b/" + "x" * 2048), "embeds.0.url", "BASE_TYPE_MAX_LENGTH"),
+        (embed(color="#ff0000"), "embeds.0.color", "NUMBER_TYPE_COERCE"),
+        (embed(color=1.5), "embeds.0.color", "NUMBER_TYPE_COERCE"),
+        (embed(color=0x1000000), "embeds.0.color", "NUMBER_TYPE_MAX"),
+        (embed(color=-1), "embeds.0.color", "NUMBER_TYPE_MIN"),
+        (embed(timestamp=1786015861), "embeds.0.timestamp", "DATE_TIME_TYPE_PARSE"),
+        (embed(timestamp="2026-13-01T00:00:00Z"), "embeds.0.timestamp", "DATE_TIME_TYPE_PARSE"),
+        (embed(fields=[{"name": "n", "value": "v"}] * 26), "embeds.0.fields", "BASE_TYPE_MAX_LENGTH"),
+        (embed(fields=[{"name": "n" * 257, "value": "v"}]), "embeds.0.fields.0.name", "BASE_TYPE_MAX_LENGTH"),
+        (embed(fields=[{"name": "n", "value": "v" * 1025}]), "embeds.0.fields.0.value", "BASE_TYPE_MAX_LENGTH"),
+        (embed(fields=[{"name": "n"}]), "embeds.0.fields.0.value", "BASE_TYPE_REQUIRED"),
+        (embed(fields=[{"name": "", "value": "", "inline": 2}]), "embeds.0.fields.0.inline", "BOOLEAN_TYPE_CONVERT"),
+        ({"allowed_mentions": []}, "allowed_mentions", "MODEL_TYPE_CONVERT"),
+        ({"allowed_mentions": {"parse": ["all"]}}, "allowed_mentions.parse.0", "BASE_TYPE_CHOICES"),
+        ({"allowed_mentions": {"users": [1] * 101}}, "allowed_mentions.users", "BASE_TYPE_MAX_LENGTH"),
+        ({"allowed_mentions": {"roles": ["x"]}}, "allowed_mentions.roles.0", "NUMBER_TYPE_COERCE"),
+        (
+            {"allowed_mentions": {"parse": ["users"], "users": ["1"]}},
+            "allowed_mentions",
+            "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE",
+        ),
+        ({"attachments": [{"id": "x"}]}, "attachments.0.id", "NUMBER_TYPE_COERCE"),
+        ({"attachments": [{"id": 0}] * 11}, "attachments", "BASE_TYPE_MAX_LENGTH"),
+        ({"attachments": [{"id": 0, "filename": "x" * 1025}]}, "attachments.0.filename", "BASE_TYPE_BAD_LENGTH"),
+    ],
+)
+def test_each_broken_rule_has_its_place_and_code(payload: dict[str, Any], path: str, code: str) -> None:
+    """The tree holds that error and no other."""
+    body = refuse({"content": "x", **payload}, file("a.png"))
+    assert (body["code"], body["message"]) == (50035, "Invalid Form Body")
+    assert leaf(body["errors"], path) == [code]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"username": "@a #b :c everyone1"},
+        {"allowed_mentions": {"parse": ["users"], "users": [], "roles": ["1"], "replied_user": False}},
+        {"allowed_mentions": {"parse": None, "users": None}},
+        embed(timestamp="2026-08-06T11:31"),
+        embed(timestamp="2026-08-06T11:31:01.123456789Z"),
+        embed(color="255"),
+        embed(url="HTTPS://example.org"),
+        {"flags": 4 | 4096},
+    ],
+)
+def test_what_discord_accepts_passes(payload: dict[str, Any]) -> None:
+    """Odd but right."""
+    accept({"content": "x", **payload})
+
+
+def test_a_time_without_an_offset_is_utc() -> None:
+    """The offset is added, one that is there is kept."""
+    times = ["2026-08-06T11:31:01", "2026-08-06T11:31:01+02:00"]
+    form = accept({"embeds": [{"title": "x", "timestamp": time} for time in times]})
+    assert [part["timestamp"] for part in form.embeds] == ["2026-08-06T11:31:01+00:00", "2026-08-06T11:31:01+02:00"]
+
+
+def test_metadata_must_have_its_file() -> None:
+    """An attachment that was not uploaded is not found."""
+    assert refuse({"attachments": [{"id": 1, "filename": "a.txt"}]}, file("a.txt"))["code"] == 50146
+
+
+def test_several_errors_come_in_one_tree() -> None:
+    """Everything wrong is told at once."""
+    tree = refuse({"content": "x" * 2001, "embeds": [{"title": "x" * 257}, {"color": -1}]})["errors"]
+    assert (set(tree), set(tree["embeds"])) == ({"content", "embeds"}, {"0", "1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a b.log", "a_b.log"),
+        ("__x[1].log", "x1.log"),
+        ("näh.txt", "nah.txt"),
+        ("../../etc/passwd", "etc_passwd"),
+        ("日本", "unknown"),
+    ],
+)
+def test_file_names_are_sanitised(name: str, expected: str) -> None:
+    """As werkzeug's `secure_filename` does it."""
+    assert secure_filename(name) == expected
+
+
+TEXT = {"type": 10, "content": "x"}
+LINK = {"type": 2, "style": 5, "label": "l", "url": "https://example.org"}
+LAYOUT = [
+    {"type": 17, "accent_color": 1, "components": [TEXT, {"type": 14}]},
+    {"type": 9, "components": [TEXT], "accessory": {"type": 11, "media": {"url": "attachment://a.png"}}},
+    {"type": 9, "components": [TEXT], "accessory": LINK},
+    {"type": 12, "items": [{"media": {"url": "https://example.org/a.png"}, "description": "d"}]},
+    {"type": 13, "file": {"url": "attachment://a.png"}},
+    {"type": 1, "components": [LINK]},
+]
+
+
+def test_a_layout_of_every_component_passes() -> None:
+    """With the flag all that does not act is allowed; without it, rows of links."""
+    assert accept({"flags": 32768, "components": LAYOUT}, file("a.png")).components == LAYOUT
+    assert accept({"content": "x", "components": LAYOUT[-1:]}).components == LAYOUT[-1:]
+
+
+@pytest.mark.parametrize(
+    ("items", "path", "code"),
+    [
+        ([TEXT] * 41, "components", "BASE_TYPE_MAX_LENGTH"),
+        ([{"type": 17, "components": [TEXT] * 40}], "components", "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED"),
+        ([{**TEXT, "content": "x" * 3000}] * 2, "components", "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED"),
+        ([{"type": 3}], "components.0.type", "UNION_TYPE_CHOICES"),
+        ([{"type": 10}], "components.0.content", "BASE_TYPE_REQUIRED"),
+        ([{"type": 17}], "components.0.components", "BASE_TYPE_REQUIRED"),
+        ([{"type": 17, "components": [LAYOUT[0]]}], "components.0.components.0.type", "UNION_TYPE_CHOICES"),
+        ([{"type": 9, "components": [TEXT]}], "components.0.accessory.type", "UNION_TYPE_CHOICES"),
+        ([{"type": 13, "file": {"url": "https://a.b"}}], "components.0.file.url", "URL_TYPE_INVALID_SCHEME"),
+        (
+            [{"type": 1, "components": [{**LINK, "style": 1}]}],
+            "components.0.components.0.style",
+            "BASE_TYPE_CHOICES",
+        ),
+    ],
+)
+def test_each_broken_rule_of_components(items: list[dict[str, Any]], path: str, code: str) -> None:
+    """Buttons that act, boxes in boxes, too much of anything."""
+    assert leaf(refuse({"flags": 32768, "components": items})["errors"], path) == [code]
+
+
+def test_components_exclude_content_and_embeds() -> None:
+    """With the flag the old fields are errors."""
+    tree = refuse({"flags": 32768, "components": [TEXT], "content": "x", "embeds": [{"title": "x"}]})["errors"]
+    assert set(tree) == {"content", "embeds"}

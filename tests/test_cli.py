@@ -1,0 +1,123 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from discord_logging import _demo
+from discord_logging.cli import main
+from discord_logging.sandbox import LocalDiscord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
+
+
+@pytest.fixture
+def small_burst(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_demo, "_BURST", 12)
+
+
+@pytest.fixture
+def discord() -> Iterator[LocalDiscord]:
+    with LocalDiscord() as local:
+        yield local
+
+
+@pytest.mark.usefixtures("small_burst")
+class TestDemo:
+    """`discord-logging demo` shows what arrives."""
+
+    def test_every_record_arrives_in_the_local_discord(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Without arguments it needs nothing but itself, and prints the cards."""
+        assert main(["demo", "--no-keep-open"]) == 0
+        output = capsys.readouterr().out
+        assert "18 of 18 records delivered with 2 requests, 0 of them answered with 429." in output
+        assert "A local Discord is at http://127.0.0.1:" in output
+        for words in ("ERROR · shop", "OrderError", "could not convert string to float", "order_id: 4711", "packer"):
+            assert words in output
+        assert "/webhooks/" not in output
+
+    @pytest.mark.parametrize("from_stdin", [False, True])
+    def test_posts_to_a_given_webhook(
+        self, discord: LocalDiscord, from_stdin: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The same goes to a real channel, whose URL need not be shown to `ps`."""
+        monkeypatch.setattr(sys, "stdin", io.StringIO(discord.webhook_url + "\n"))
+        assert main(["demo", "--webhook-url", "-" if from_stdin else discord.webhook_url]) == 0
+        assert sum(len(message.embeds) for message in discord.messages) == 18
+
+    def test_unreachable_discord_is_exit_code_1_and_counted(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """What could not be delivered is said, without the token."""
+        assert main(["demo", "--webhook-url", REFUSED]) == 1
+        output = "".join(capsys.readouterr())
+        assert "18 records could not be delivered" in output
+        assert TOKEN not in output
+
+    def test_progress_is_shown_while_the_limits_hold(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A wait for the channel's limit is told of."""
+        monkeypatch.setattr(_demo, "_PATIENCE", 0.05)
+        with LocalDiscord(webhook_limit=(1, 0.5)) as discord:
+            assert _demo.run_demo(discord.webhook_url, discord) == 0
+        assert re.search(r"\d+ of 18 records delivered \.\.\.", capsys.readouterr().out)
+
+    def test_channel_stays_open_until_interrupted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In a terminal the page stays there to be looked at, until Ctrl-C."""
+
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("discord_logging.cli._wait_for_interrupt", interrupt)
+        assert main(["demo", "--keep-open"]) == 130
+
+
+def test_wrong_url_is_an_error_without_the_token(capsys: pytest.CaptureFixture[str]) -> None:
+    """A malformed URL is exit code 1 and one line."""
+    assert main(["demo", "--webhook-url", f"https://discord.com/{TOKEN}"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("discord-logging: ")
+    assert "webhook URL" in error
+    assert TOKEN not in error
+
+
+def test_sandbox_shows_where_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`discord-logging sandbox` prints the page's address and a webhook URL to export."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("discord_logging.cli._wait_for_interrupt", interrupt)
+    assert main(["sandbox", "--port", "0"]) == 130
+    assert re.search(
+        r"export DISCORD_WEBHOOK_URL=http://127\.0\.0\.1:\d+/api/v10/webhooks/\d+/\S+", capsys.readouterr().out
+    )
+
+
+def test_module_runs_like_the_script() -> None:
+    """`python -m discord_logging` shows the same help."""
+    done = subprocess.run(
+        [sys.executable, "-m", "discord_logging", "--help"], capture_output=True, text=True, check=True, timeout=20
+    )
+    assert "demo" in done.stdout
+    assert "sandbox" in done.stdout
+
+
+def test_missing_extra_is_named() -> None:
+    """Without aiohttp the error names what to install."""
+    script = "import sys; sys.modules['aiohttp'] = None; from discord_logging.cli import main; sys.exit(main(['demo']))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=20, env=dict(os.environ)
+    )
+    assert done.returncode == 1
+    assert "discord-log-handler[sandbox]" in done.stderr

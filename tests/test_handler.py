@@ -1,0 +1,533 @@
+"""`DiscordHandler` as users configure it, against the local Discord over a real socket."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import copy
+import io
+import json
+import logging
+import logging.config
+import sys
+import textwrap
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from discord_logging import (
+    DiscordHandler,
+    EmbedFormatter,
+    FrozenRecord,
+    InvalidSettingError,
+    InvalidWebhookURLError,
+)
+from discord_logging import _handler as handler_module
+from discord_logging.sandbox import Fault, LocalDiscord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+URL = f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}"
+
+
+@pytest.fixture
+def discord() -> Iterator[LocalDiscord]:
+    with LocalDiscord() as local:
+        yield local
+
+
+@pytest.fixture
+def handler(discord: LocalDiscord) -> Iterator[DiscordHandler]:
+    handler = DiscordHandler(discord.webhook_url)
+    yield handler
+    handler.close()
+
+
+@pytest.fixture
+def logger(handler: DiscordHandler) -> logging.Logger:
+    logger = logging.getLogger("shop.orders")
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.addHandler(handler)
+    return logger
+
+
+def cards(discord: LocalDiscord) -> list[dict[str, Any]]:
+    return [embed for message in discord.messages for embed in message.embeds]
+
+
+def one_card(discord: LocalDiscord, handler: DiscordHandler) -> dict[str, Any]:
+    assert handler.flush()
+    (card,) = cards(discord)
+    return card
+
+
+class TestConfiguration:
+    """Everything can be said with plain strings, numbers, lists and dicts."""
+
+    @pytest.mark.parametrize("factory", ["class", "()"])
+    def test_dict_config_takes_every_setting(self, discord: LocalDiscord, factory: str) -> None:
+        """Both forms of dictConfig build the handler from plain values."""
+        logging.config.dictConfig(
+            {
+                "version": 1,
+                "handlers": {
+                    "discord": {
+                        factory: "discord_logging.DiscordHandler",
+                        "level": "WARNING",
+                        "webhook_url": discord.webhook_url,
+                        "username": "Shop",
+                        "avatar_url": "https://example.org/shop.png",
+                        "context": {"service": "shop"},
+                        "colors": {"ERROR": "#123456"},
+                        "emojis": {"ERROR": "🔥"},
+                        "queue_size": 50,
+                        "queue_bytes": 1_000_000,
+                        "flush_timeout": 3,
+                        "timeout": 2.5,
+                        "retry_delays": [1, 2],
+                        "max_retry_delay": 30,
+                        "enabled": "true",
+                    }
+                },
+                "root": {"handlers": ["discord"], "level": "DEBUG"},
+            }
+        )
+        logging.getLogger("app").info("not for Discord")
+        logging.getLogger("app").error("for Discord")
+        (handler,) = logging.getLogger().handlers
+        assert isinstance(handler, DiscordHandler)
+        card = one_card(discord, handler)
+        (message,) = discord.messages
+        assert (card["title"], card["color"]) == ("🔥 ERROR · app", 0x123456)
+        assert card["fields"] == [{"name": "service", "value": "shop", "inline": True}]
+        assert (message.username, message.avatar_url) == ("Shop", "https://example.org/shop.png")
+
+    def test_file_config(self, discord: LocalDiscord) -> None:
+        """FileConfig, with its positional arguments, builds the handler as well."""
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read_file(
+            io.StringIO(
+                textwrap.dedent(
+                    f"""
+                    [loggers]
+                    keys=root
+                    [handlers]
+                    keys=discord
+                    [formatters]
+                    keys=card
+                    [logger_root]
+                    level=INFO
+                    handlers=discord
+                    [handler_discord]
+                    class=discord_logging.DiscordHandler
+                    level=INFO
+                    formatter=card
+                    args=('{discord.webhook_url}',)
+                    kwargs={{'username': 'Shop'}}
+                    [formatter_card]
+                    class=discord_logging.EmbedFormatter
+                    """
+                )
+            )
+        )
+        logging.config.fileConfig(parser)
+        logging.getLogger().info("configured by a file")
+        (handler,) = logging.getLogger().handlers
+        assert isinstance(handler, DiscordHandler)
+        assert one_card(discord, handler)["description"].startswith("configured by a file")
+
+    def test_url_comes_from_the_environment(self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without a URL the handler takes DISCORD_WEBHOOK_URL."""
+        monkeypatch.setenv("DISCORD_WEBHOOK_URL", discord.webhook_url)
+        handler = DiscordHandler()
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        assert one_card(discord, handler)
+        handler.close()
+
+    @pytest.mark.parametrize("settings", [{}, {"webhook_url": ""}, {"webhook_url": URL, "enabled": False}])
+    def test_disabled_handler_accepts_records_and_says_so_once(
+        self, settings: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Without a URL, or switched off, the handler does nothing, and says once why."""
+        handlers = [DiscordHandler(**settings) for _ in range(2)]
+        handlers[0].handle(logging.makeLogRecord({"msg": "hello"}))
+        assert [record.getMessage() for record in caplog.records if "disabled" in record.getMessage()] == [
+            f"DiscordHandler is disabled: {handlers[0].health()['reason']}"
+        ]
+        health = handlers[0].health()
+        assert (health["status"], health["accepted"], health["rate_limit"]["buckets"]) == ("disabled", 0, {})
+        assert "disabled" in repr(handlers[0])
+        assert handlers[0].flush()
+        handlers[0].setFormatter(None)
+        handlers[0].reset_rate_limits()
+        handlers[0].close()
+
+    @pytest.mark.parametrize("value", ["false", "0", "off", "No"])
+    def test_environment_switches_the_handler_off(self, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """DISCORD_NOTIFICATIONS_ENABLED switches every handler off that does not say otherwise."""
+        monkeypatch.setenv("DISCORD_NOTIFICATIONS_ENABLED", value)
+        assert DiscordHandler(URL).health()["status"] == "disabled"
+        assert DiscordHandler(URL, enabled=True).health()["status"] == "ok"
+
+    def test_malformed_url_is_an_error_without_the_token(self) -> None:
+        """A malformed URL says what a right one looks like, and shows nothing of the wrong one."""
+        with pytest.raises(InvalidWebhookURLError, match=r"discord\.com/api/webhooks/<id>/<token>") as caught:
+            DiscordHandler(f"https://discord.com/webhooks/123456789012345678/{TOKEN}")
+        assert TOKEN not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ({"user_name": "Shop"}, "user_name.*Did you mean 'username'"),
+            ({"xyz": 1}, "xyz.*settings are .*queue_size"),
+            ({"username": "My Discord"}, "username must be"),
+            ({"username": 7}, "username must be"),
+            ({"avatar_url": "localhost/a.png"}, "avatar_url must be"),
+            ({"thread_id": "general"}, "thread_id must be"),
+            ({"context": "shop"}, "context must be"),
+            ({"colors": {"ERROR": "red"}}, "colors must be"),
+            ({"emojis": ["x"]}, "emojis must be"),
+            ({"queue_size": 0}, "queue_size must be"),
+            ({"queue_bytes": 1.5}, "queue_bytes must be"),
+            ({"flush_timeout": "5"}, "flush_timeout must be"),
+            ({"timeout": float("nan")}, "timeout must be"),
+            ({"retry_delays": []}, "retry_delays must be"),
+            ({"max_retry_delay": True}, "max_retry_delay must be"),
+            ({"enabled": "perhaps"}, "enabled must be"),
+            ({"username": URL}, "username must be"),
+        ],
+    )
+    def test_wrong_setting_is_named(self, settings: dict[str, Any], words: str) -> None:
+        """An unknown or wrong setting is an error that names it and shows what is right, without the token."""
+        with pytest.raises(InvalidSettingError, match=words) as caught:
+            DiscordHandler(URL, **settings)
+        assert TOKEN not in str(caught.value)
+
+    def test_unknown_setting_in_dict_config_is_named(self) -> None:
+        """DictConfig shows the error behind its own."""
+        with pytest.raises(ValueError, match="discord") as caught:
+            logging.config.dictConfig(
+                {"version": 1, "handlers": {"discord": {"class": "discord_logging.DiscordHandler", "usernme": "x"}}}
+            )
+        assert "'username'" in str(caught.value.__cause__)
+
+    def test_every_setting_is_documented(self) -> None:
+        """The docstring tells of every parameter."""
+        documentation = DiscordHandler.__doc__ or ""
+        names = set(DiscordHandler.__init__.__kwdefaults__ or {}) | {"webhook_url", "level"}
+        assert {name for name in names if f"{name}:" not in documentation} == set()
+
+    def test_repr_hides_the_token(self) -> None:
+        """The repr shows which webhook and which level, not the password."""
+        assert repr(DiscordHandler(URL, logging.ERROR)) == (
+            "<DiscordHandler https://discord.com/api/v10/webhooks/123456789012345678/*** (ERROR)>"
+        )
+
+    def test_constructor_starts_no_thread_and_opens_no_connection(self, discord: LocalDiscord) -> None:
+        """Both wait for the first record."""
+        threads = threading.active_count()
+        DiscordHandler(discord.webhook_url)
+        assert (threading.active_count(), discord.requests) == (threads, [])
+
+    def test_half_built_handler_is_unknown_to_shutdown(self) -> None:
+        """A handler whose settings are wrong is not flushed at exit."""
+        before = len(logging._handlerList)  # type: ignore[attr-defined]  # a list of weak references
+        with pytest.raises(InvalidSettingError) as caught:
+            DiscordHandler(URL, timeout=-1)
+        assert caught.value.__traceback__
+        assert len(logging._handlerList) == before  # type: ignore[attr-defined]  # as above
+
+
+class TestRecords:
+    """Whatever is logged becomes a card."""
+
+    def test_plain_record(self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger) -> None:
+        """A short record is a short card."""
+        logger.warning("Stock of %s is low", "tea")
+        card = one_card(discord, handler)
+        assert card["title"] == "⚠️ WARNING · shop.orders"
+        assert card["description"].splitlines()[0] == "Stock of tea is low"
+        assert "fields" not in card
+        assert card["timestamp"].endswith("+00:00")
+
+    def test_exception_with_stack_info_and_extra(
+        self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger
+    ) -> None:
+        """An exception is a Python code block; extra values are fields."""
+        try:
+            ast.literal_eval("[")
+        except SyntaxError:
+            logger.exception("cannot read", extra={"user_id": 42}, stack_info=True)
+        card = one_card(discord, handler)
+        assert card["description"].count("```py\n") == 2
+        assert "SyntaxError: " in card["description"]
+        assert 'logger.exception("cannot read"' in card["description"]
+        assert [(field["name"], field["value"]) for field in card["fields"]] == [("user\\_id", "42")]
+
+    def test_logger_adapter_filter_and_custom_level(
+        self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger
+    ) -> None:
+        """Adapters, filters on the handler and custom levels work as with any handler."""
+
+        class AddRequest(logging.Filter):
+            def filter(self, record: logging.LogRecord) -> bool:
+                record.request_id = "r-1"
+                return "secret" not in record.getMessage()
+
+        handler.addFilter(AddRequest())
+        logging.addLevelName(35, "NOTICE")
+        adapter = logging.LoggerAdapter(logger, {"user": "ada"})
+        adapter.log(35, "a secret")
+        adapter.log(35, "no harm")
+        card = one_card(discord, handler)
+        assert card["title"] == "⚠️ NOTICE · shop.orders"
+        assert {field["name"]: field["value"] for field in card["fields"]} == {"request\\_id": "r-1", "user": "ada"}
+
+    def test_filter_may_return_another_record(
+        self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger
+    ) -> None:
+        """From Python 3.12 on a filter may replace the record."""
+
+        def replace(record: logging.LogRecord) -> Any:
+            other = copy.copy(record)
+            other.msg = "replaced"
+            return other
+
+        handler.addFilter(replace)
+        logger.error("original")
+        expected = "replaced" if sys.version_info >= (3, 12) else "original"
+        assert one_card(discord, handler)["description"].startswith(expected)
+
+    def test_plain_formatter_gives_the_body(
+        self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger
+    ) -> None:
+        """The text of any other formatter becomes the body; the traceback stays in its block, the record as it was."""
+        handler.setFormatter(logging.Formatter("<<%(levelname)s %(message)s>>"))
+        record = logger.makeRecord("shop", 40, __file__, 1, "no %s", ("tea",), None)
+        try:
+            {}["tea"]
+        except KeyError:
+            record.exc_info = sys.exc_info()
+        before = dict(record.__dict__)
+        handler.handle(record)
+        description = one_card(discord, handler)["description"]
+        assert description.startswith("<<ERROR no tea>>\n```py\nTraceback")
+        assert record.__dict__ == before
+
+    def test_failing_formatter_costs_no_record(
+        self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger
+    ) -> None:
+        """A formatter that raises is told of on the card."""
+        handler.setFormatter(logging.Formatter("%(request_id)s %(message)s"))
+        logger.error("hello")
+        description = one_card(discord, handler)["description"]
+        assert description.startswith("hello\n(Formatter failed: ")
+
+    def test_subclass_of_embed_formatter_lays_out(
+        self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger
+    ) -> None:
+        """One overridden method changes one part of the card, and the handler's settings still hold."""
+
+        class Shouting(EmbedFormatter):
+            def title(self, record: FrozenRecord) -> str:
+                return super().title(record).upper()
+
+        handler.setFormatter(Shouting())
+        logger.error("hello")
+        assert one_card(discord, handler)["title"] == "❌ ERROR · SHOP.ORDERS"
+
+    @pytest.mark.parametrize(
+        ("message", "args"),
+        [
+            ("%d items", ("many",)),
+            ("too many", (1, 2)),
+            ("lone \ud800 surrogate", ()),
+            ("NUL \x00 and bell \x07", ()),
+            ("x" * 5_000_000, ()),
+            ("", ()),
+            ("   \n ", ()),
+            ("```", ()),
+        ],
+        ids=["mismatch", "left over", "surrogate", "control", "huge", "empty", "blank", "fence"],
+    )
+    def test_hostile_message_is_a_card_all_the_same(
+        self,
+        discord: LocalDiscord,
+        handler: DiscordHandler,
+        message: str,
+        args: tuple[object, ...],
+    ) -> None:
+        """Whatever the message holds, Discord takes the card at the first try."""
+        handler.handle(logging.makeLogRecord({"name": "app", "msg": message, "args": args}))
+        assert one_card(discord, handler)
+        assert [request.status for request in discord.requests] == [200]
+
+    def test_hostile_str_is_a_card_all_the_same(self, discord: LocalDiscord, handler: DiscordHandler) -> None:
+        """An object whose `__str__` raises costs its own words only."""
+
+        class Hostile:
+            def __str__(self) -> str:
+                raise RuntimeError("no words")
+
+            __repr__ = __str__
+
+        handler.handle(logging.makeLogRecord({"msg": "got %s", "args": (Hostile(),), "thing": Hostile()}))
+        card = one_card(discord, handler)
+        assert "no words" in card["description"]
+        assert "cannot be shown" in card["fields"][0]["value"]
+
+    def test_unreadable_record_is_counted(
+        self, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A record that cannot be frozen goes to handleError, and is in the books."""
+        monkeypatch.setattr(logging, "raiseExceptions", True)
+        record = logging.makeLogRecord({"msg": "hello"})
+        del record.pathname
+        handler.handle(record)
+        assert handler.health()["dropped_by_reason"] == {"unreadable": 1}
+        assert "AttributeError" in capsys.readouterr().err
+
+    def test_posts_into_the_thread_of_the_url_or_setting(self, discord: LocalDiscord) -> None:
+        """A thread is named by the URL's query, or by the setting, which wins."""
+        first, second = discord.add_thread(), discord.add_thread()
+        for settings, expected in (({}, first), ({"thread_id": int(second)}, second)):
+            handler = DiscordHandler(f"{discord.webhook_url}?thread_id={first}", **settings)  # type: ignore[arg-type]
+            handler.handle(logging.makeLogRecord({"msg": "hello"}))
+            assert handler.flush()
+            assert discord.messages[-1].channel_id == expected
+            handler.close()
+
+
+class TestLifecycle:
+    """Handlers come and go; the books stay right."""
+
+    def test_burst_goes_out_in_few_messages(
+        self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger
+    ) -> None:
+        """Ten records that wait together are one message, in order, and no limit is hit."""
+        for number in range(40):
+            logger.info("record %d", number)
+        assert handler.flush(30)
+        assert [card["description"].split("\n")[0] for card in cards(discord)] == [f"record {n}" for n in range(40)]
+        assert [len(message.embeds) for message in discord.messages] == [10, 10, 10, 10]
+        health = handler.health()
+        assert (health["accepted"], health["delivered"], health["requests"], health["rate_limited"]) == (40, 40, 4, {})
+
+    def test_handlers_of_one_webhook_share_a_listener(self, discord: LocalDiscord, handler: DiscordHandler) -> None:
+        """Two handlers of one webhook never post at the same time: one thread serves both."""
+        other = DiscordHandler(discord.webhook_url.replace("/v10", ""), username="Other")
+        for each in (handler, other, handler):
+            each.handle(logging.makeLogRecord({"msg": "hello"}))
+        assert other.flush()
+        assert [message.username for message in discord.messages] != [None, None, None]
+        webhook_id = discord.webhook_url.split("/")[-2]
+        assert len([each for each in threading.enumerate() if webhook_id in each.name]) == 1
+        other.close()
+        handler.handle(logging.makeLogRecord({"msg": "still open"}))
+        assert handler.flush()
+        assert other.health()["status"] == "closed"
+
+    def test_health_is_plain_data_without_the_token(self, discord: LocalDiscord, handler: DiscordHandler) -> None:
+        """Health can be put into JSON, and the rate limit is in it."""
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        assert handler.flush()
+        health = handler.health()
+        text = json.dumps(health)
+        assert discord.webhook_url.rpartition("/")[2] not in text
+        assert health["status"] == "ok"
+        (bucket,) = handler.get_rate_limit_info()["buckets"].values()
+        assert (bucket["limit"], bucket["remaining"]) == (5, 4)
+
+    def test_reset_rate_limits_tries_at_once(self, discord: LocalDiscord, handler: DiscordHandler) -> None:
+        """A wait that was learned is forgotten."""
+        discord.fail_next(Fault.rate_limited(60.0))
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        assert not handler.flush(2)
+        assert handler.health()["status"] == "limited"
+        handler.reset_rate_limits()
+        assert discord.wait_for(1)
+
+    def test_flush_does_not_begin_a_wait_that_ends_too_late(
+        self, discord: LocalDiscord, handler: DiscordHandler
+    ) -> None:
+        """Flush returns at once when the rate limit ends after its deadline."""
+        discord.fail_next(Fault.rate_limited(60.0))
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        assert handler.flush(20) is False
+
+    def test_close_is_final_and_says_what_was_lost(
+        self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Close drops what is left, counts it, and says so on stderr, once."""
+        discord.fail_next(Fault(status=503), times=100)
+        handler = DiscordHandler(discord.webhook_url, retry_delays=[60])
+        for _ in range(3):
+            handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        handler.close(2)
+        handler.close()
+        handler.handle(logging.makeLogRecord({"msg": "too late"}))
+        health = handler.health()
+        assert health["dropped_by_reason"] == {"closed": 4}
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("discord_logging:")]
+        assert len(lines) == 1
+        assert "3 of 3 records were not delivered" in lines[0]
+        assert "HTTP 503" in lines[0]
+        assert discord.webhook_url.rpartition("/")[2] not in lines[0]
+
+    def test_close_after_a_flush_in_vain_does_not_wait_again(self, discord: LocalDiscord) -> None:
+        """`logging.shutdown` calls flush and close in a row: they share one wait."""
+        discord.fail_next(Fault.stall(60))
+        handler = DiscordHandler(discord.webhook_url, flush_timeout=0.2)
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        listener = handler._listener
+        assert listener
+        assert not handler.flush()
+        waits: list[float] = []
+        listener.flush = waits.append  # type: ignore[assignment,method-assign]
+        handler.close()
+        assert waits == []
+
+    def test_records_of_the_listeners_thread_do_not_come_back(
+        self, discord: LocalDiscord, handler: DiscordHandler
+    ) -> None:
+        """With the handler on a DEBUG root, urllib3's own lines cause no further record."""
+        root = logging.getLogger()
+        root.setLevel(logging.DEBUG)
+        root.addHandler(handler)
+        logging.getLogger("app").error("one")
+        assert handler.flush()
+        assert (len(cards(discord)), handler.health()["accepted"]) == (1, 1)
+
+    def test_settings_of_delivery_are_shared_and_the_latest_hold(
+        self, handler: DiscordHandler, discord: LocalDiscord
+    ) -> None:
+        """A second handler for the webhook reconfigures its delivery."""
+        DiscordHandler(discord.webhook_url, queue_size=7)
+        assert handler._listener
+        assert handler._listener.backlog.max_records == 7
+
+    def test_flush_on_the_listeners_thread_returns_at_once(
+        self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger
+    ) -> None:
+        """An override that flushes cannot wait for itself."""
+        answers: list[bool] = []
+
+        class Flushing(EmbedFormatter):
+            def title(self, record: FrozenRecord) -> str:
+                answers.append(handler.flush())
+                return super().title(record)
+
+        handler.setFormatter(Flushing())
+        logger.error("hello")
+        assert one_card(discord, handler)
+        assert answers == [False]
+
+
+def test_known_statuses_are_documented() -> None:
+    """The docstring of health names every status."""
+    for status in ("ok", "limited", "retrying", "blocked", "stopped", "disabled", "closed"):
+        assert f"`{status}`" in (handler_module.DiscordHandler.health.__doc__ or "")

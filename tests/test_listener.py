@@ -1,0 +1,284 @@
+"""The listener's thread in a real process: exit, fork, reconfiguration, faults of our own."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from discord_logging import DiscordHandler, _listener
+from discord_logging._settings import DeliverySettings
+from discord_logging._webhook_url import WebhookURL
+from discord_logging.sandbox import Fault, LocalDiscord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
+
+
+@pytest.fixture
+def discord() -> Iterator[LocalDiscord]:
+    with LocalDiscord() as local:
+        yield local
+
+
+def run(script: str, url: str, *, timeout: float = 20.0) -> subprocess.CompletedProcess[str]:
+    """Run a program that logs to `url` in a process of its own, with a hard time limit."""
+    prelude = """
+        import logging, os, sys, threading, time
+        import discord_logging
+        handler = discord_logging.DiscordHandler(flush_timeout=2)
+        log = logging.getLogger("app")
+        log.addHandler(handler)
+        log.setLevel("DEBUG")
+    """
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(prelude) + textwrap.dedent(script)],
+        env={**os.environ, "DISCORD_WEBHOOK_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def texts(discord: LocalDiscord) -> list[str]:
+    return [embed["description"].split("\n")[0] for message in discord.messages for embed in message.embeds]
+
+
+class TestExit:
+    """Falling off the end of the script delivers."""
+
+    @pytest.mark.parametrize("ending", ["", "sys.exit(0)", "logging.shutdown()", "raise SystemExit"])
+    def test_everything_is_delivered(self, discord: LocalDiscord, ending: str) -> None:
+        """A script that logs and ends at once loses nothing."""
+        done = run(f"for n in range(30): log.error('%d', n)\n{ending}", discord.webhook_url)
+        assert texts(discord) == [str(n) for n in range(30)]
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def test_uncaught_exception_ends_the_process_as_ever(self, discord: LocalDiscord) -> None:
+        """The records before the crash arrive, and the traceback is on stderr."""
+        done = run("log.error('before')\n1/0", discord.webhook_url)
+        assert (texts(discord), done.returncode) == (["before"], 1)
+        assert "ZeroDivisionError" in done.stderr
+
+    def test_unreachable_discord_is_said_and_not_waited_for(self) -> None:
+        """The process ends within the flush deadline, says how many were lost, and shows no token."""
+        done = run(
+            """
+            import time, atexit
+            for n in range(30): log.error('%d', n)
+            began = time.monotonic()
+            logging.shutdown()
+            print(time.monotonic() - began)
+            """,
+            REFUSED,
+        )
+        assert float(done.stdout) < 2.5
+        assert "30 of 30 records were not delivered to webhook 123456789012345678 (30 closed;" in done.stderr
+        assert TOKEN not in done.stdout + done.stderr
+
+    def test_several_stuck_handlers_share_one_deadline_at_exit(self, discord: LocalDiscord) -> None:
+        """Three webhooks that do not answer hold up the exit once, not three times."""
+        discord.fail_next(Fault.stall(30), times=10)
+        done = run(
+            f"""
+            others = {[discord.add_webhook() for _ in range(2)]!r}
+            for number, url in enumerate(others):
+                extra = discord_logging.DiscordHandler(url, flush_timeout=2)
+                log.addHandler(extra)
+            log.error("hello")
+            print(time.time())
+            """,
+            discord.webhook_url,
+        )
+        assert 1.5 < time.time() - float(done.stdout) < 3.0
+        assert done.stderr.count("1 of 1 records were not delivered") == 3
+
+    def test_record_logged_after_shutdown_is_harmless(self, discord: LocalDiscord) -> None:
+        """A hook that logs after everything was closed neither hangs nor raises."""
+        done = run(
+            """
+            import atexit
+            atexit.unregister(logging.shutdown)
+            atexit.register(lambda: log.error("too late"))
+            atexit.register(logging.shutdown)
+            log.error("in time")
+            """,
+            discord.webhook_url,
+        )
+        assert (texts(discord), done.returncode) == (["in time"], 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
+class TestFork:
+    """Parent and child each deliver their own records, once."""
+
+    def test_each_record_arrives_once(self, discord: LocalDiscord) -> None:
+        """What the parent queued stays the parent's; the child starts a thread of its own."""
+        done = run(
+            """
+            import warnings
+            warnings.simplefilter("ignore", DeprecationWarning)
+            for n in range(5): log.error("parent %d", n)
+            child = os.fork()
+            log.error("child" if child == 0 else "parent 5")
+            if child == 0:
+                print(threading.active_count(), handler.health()["accepted"], flush=True)
+                logging.shutdown()
+                os._exit(0)
+            os.waitpid(child, 0)
+            """,
+            discord.webhook_url,
+        )
+        assert sorted(texts(discord)) == ["child", *(f"parent {n}" for n in range(6))]
+        assert done.stdout == "2 1\n"
+
+    def test_fork_while_locks_are_held(self, discord: LocalDiscord) -> None:
+        """A child that is forked while another thread holds every lock of ours does not hang."""
+        done = run(
+            """
+            import warnings
+            from discord_logging import _listener
+            warnings.simplefilter("ignore", DeprecationWarning)
+            log.error("parent")
+            handler.flush()
+            ready, release = threading.Event(), threading.Event()
+            def hold():
+                with handler._listener.backlog._settled, _listener._registry_lock, handler._listener._starting:
+                    ready.set()
+                    release.wait(10)
+            thread = threading.Thread(target=hold)
+            thread.start()
+            ready.wait()
+            child = os.fork()
+            if child == 0:
+                log.error("child")
+                logging.shutdown()
+                os._exit(0)
+            os.waitpid(child, 0)
+            release.set()
+            thread.join()
+            """,
+            discord.webhook_url,
+        )
+        assert sorted(texts(discord)) == ["child", "parent"]
+        assert done.returncode == 0
+
+
+class TestReconfiguration:
+    """`dictConfig` holds the lock of logging while it closes handlers."""
+
+    def test_dict_config_right_after_the_first_record_delivers_it(self, discord: LocalDiscord) -> None:
+        """The first POST ever, made while dictConfig waits, needs no lock that dictConfig holds."""
+        done = run(
+            """
+            import logging.config
+            logging.getLogger().setLevel("DEBUG")
+            for n in range(3): log.error("%d", n)
+            began = time.monotonic()
+            logging.config.dictConfig({"version": 1})
+            print(time.monotonic() - began)
+            """,
+            discord.webhook_url,
+        )
+        assert texts(discord) == ["0", "1", "2"]
+        assert float(done.stdout) < 1.5
+
+    def test_dict_config_twice_with_the_same_webhook(self, discord: LocalDiscord) -> None:
+        """The second configuration takes over; nothing is lost or sent twice."""
+        config = {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {"discord": {"class": "discord_logging.DiscordHandler", "webhook_url": discord.webhook_url}},
+            "root": {"handlers": ["discord"]},
+        }
+        for number in range(2):
+            logging.config.dictConfig(config)
+            logging.getLogger("app").error("%d", number)
+        for handler in logging.getLogger().handlers:
+            assert isinstance(handler, DiscordHandler)
+            assert handler.flush()
+        assert texts(discord) == ["0", "1"]
+
+
+class TestThread:
+    """The thread starts late, survives faults, and ends."""
+
+    def test_thread_ends_with_the_last_handler(self, discord: LocalDiscord) -> None:
+        """Closing leaves no thread behind."""
+        handler = DiscordHandler(discord.webhook_url)
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        handler.flush()
+        assert handler._listener
+        (thread,) = [each for each in threading.enumerate() if handler._listener.url.id in each.name]
+        handler.close()
+        thread.join(5)
+        assert not thread.is_alive()
+
+    def test_fault_of_our_own_costs_the_records_and_not_the_thread(
+        self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Whatever a step raises, it is counted, logged, and the next record arrives."""
+        handler = DiscordHandler(discord.webhook_url)
+        assert handler._listener
+        delivery = handler._listener._delivery
+
+        def fail() -> float:
+            monkeypatch.undo()
+            raise MemoryError
+
+        monkeypatch.setattr(delivery, "step", fail)
+        handler.handle(logging.makeLogRecord({"msg": "lost"}))
+        handler.flush()
+        handler.handle(logging.makeLogRecord({"msg": "next"}))
+        assert handler.flush()
+        assert texts(discord) == ["next"]
+        assert handler.health()["dropped_by_reason"] == {"internal_error": 1}
+        assert "the listener failed" in caplog.text
+        handler.close()
+
+    def test_thread_that_cannot_start_is_tried_again(
+        self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """When no thread can be started the record waits, and the next one tries again."""
+        handler = DiscordHandler(discord.webhook_url)
+
+        def refuse(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            handler.handle(logging.makeLogRecord({"msg": "first"}))
+        assert handler.health()["pending"] == 1
+        handler.handle(logging.makeLogRecord({"msg": "second"}))
+        assert handler.flush()
+        assert texts(discord) == ["first", "second"]
+        handler.close()
+
+    def test_thread_is_started_by_one_caller_only(self) -> None:
+        """While somebody starts the thread, others do not wait for that."""
+        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        with listener._starting:
+            assert listener._rouse() is True
+        assert listener._thread is None
+
+    def test_reason_of_a_loss_in_flight_is_said(
+        self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A record whose request has no answer yet when time is up is told of as well."""
+        discord.fail_next(Fault.stall(30))
+        handler = DiscordHandler(discord.webhook_url)
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        handler.close(0.3)
+        assert "1 of 1 records were not delivered" in capsys.readouterr().err

@@ -1,0 +1,535 @@
+"""A log record, frozen on the caller's thread."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import queue
+import sys
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+
+from discord_logging import FrozenException, FrozenRecord
+from discord_logging._snapshot import to_text
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup, ExceptionGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SETTINGS = object()
+
+
+class Hostile:
+    """Raises at whatever is asked of it."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no str")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("no attribute")
+
+
+class Mutable:
+    """Says what it is now."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class ReturnsNone:
+    """Breaks the rule that `str` gives a str."""
+
+    def __str__(self) -> str:
+        return None  # type: ignore[return-value]  # that is the point
+
+
+class Yells(str):
+    """A str that changes whenever it is converted."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return Yells(self.upper())
+
+    def __format__(self, _: str) -> str:
+        raise RuntimeError("no format")
+
+
+class HostileError(Exception):
+    """An exception that looks its attributes up in something that it lost."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def __str__(self) -> str:
+        raise RuntimeError("no str")
+
+
+def make(msg: object = "hello", *args: object, exc_info: Any = None, **attributes: object) -> logging.LogRecord:
+    """Return a record as `logging` makes it."""
+    record = logging.LogRecord("shop.orders", logging.ERROR, "/srv/shop/orders.py", 42, msg, args, exc_info, "place")
+    record.__dict__.update(attributes)
+    return record
+
+
+def freeze(record: logging.LogRecord) -> FrozenRecord:
+    """Return the frozen record."""
+    return FrozenRecord(record, SETTINGS)
+
+
+def freeze_exception(exception: BaseException) -> FrozenException:
+    """Return the frozen exception of a record that has it."""
+    frozen = freeze(make(exc_info=(type(exception), exception, exception.__traceback__))).exception
+    assert frozen is not None
+    return frozen
+
+
+def catch(function: Callable[..., object], *args: object) -> BaseException:
+    """Return what `function` raises."""
+    try:
+        function(*args)
+    except BaseException as error:  # noqa: BLE001 - whatever it is
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def raise_from(cause: BaseException | None) -> None:
+    """Raise an error with a cause, while another is handled."""
+    try:
+        raise KeyError("context")
+    except KeyError:
+        raise ValueError("effect") from cause
+
+
+def link(cause: BaseException, effect: BaseException) -> BaseException:
+    """Return `effect`, caused by `cause`."""
+    effect.__cause__ = cause
+    return effect
+
+
+def everything(frozen: FrozenException) -> list[FrozenException]:
+    """Return the exception and all that is linked to it."""
+    found = [frozen]
+    for each in found:
+        found += [linked for linked in (each.cause, each.context, *each.members) if linked]
+    return found
+
+
+class TestRecord:
+    """What is said of the call."""
+
+    def test_names_are_those_of_logging(self) -> None:
+        """All of the record that a card may show."""
+        record = make("order %s", 17)
+        frozen = freeze(record)
+        kept = set(FrozenRecord.__slots__) & set(record.__dict__) - {"exc_text"}
+        assert len(kept) >= 12
+        assert {name: getattr(frozen, name) for name in kept} == {name: record.__dict__[name] for name in kept}
+        assert (frozen.message, frozen.template, frozen.settings) == ("order 17", "order %s", SETTINGS)
+        assert (frozen.exception, frozen.exc_text, frozen.extra, frozen.sequence) == (None, None, None, 0)
+
+    @pytest.mark.parametrize("exc_info", [None, (ValueError, ValueError("no"), None)])
+    def test_the_record_stays_as_it_was(self, exc_info: Any) -> None:
+        """Other handlers see what the program logged."""
+        record = make("order %s", [17], exc_info=exc_info, user={"id": 1}, stack_info="Stack:")
+        before = dict(record.__dict__)
+        freeze(record)
+        assert record.__dict__ == before
+        assert all(record.__dict__[name] is before[name] for name in before)
+
+    def test_later_changes_do_not_show(self) -> None:
+        """What the program said is what it said then."""
+        numbers, user = [1], Mutable("ann")
+        frozen = freeze(make("%s by %s", numbers, user, user=user, numbers=numbers))
+        numbers.append(2)
+        user.text = "bob"
+        assert frozen.message == "[1] by ann"
+        assert frozen.extra == {"user": "ann", "numbers": "[1]"}
+
+    @pytest.mark.parametrize(
+        ("msg", "args", "message"),
+        [
+            ("100 %", (), "100 %"),
+            ("%(a)s", ({"a": 1},), "1"),
+            (ValueError("no"), (), "no"),
+            (Markup("<b>"), (), "<b>"),
+            (Markup("%s"), ("<b>",), "&lt;b&gt;"),
+            ("%s", (Markup("<b>"),), "<b>"),
+            (None, (), "None"),
+            ("x" * 5_000_000, (), "x" * 5_000_000),
+        ],
+        ids=lambda value: str(value)[:20],
+    )
+    def test_messages(self, msg: object, args: tuple[object, ...], message: str) -> None:
+        """They are merged at once, into plain text."""
+        frozen = freeze(make(msg, *args))
+        assert frozen.message == message
+        assert type(frozen.message) is str
+        assert frozen.template == (msg if type(msg) is str else None)
+
+    @pytest.mark.parametrize(
+        ("msg", "args", "message"),
+        [
+            ("%s and %s", (1,), "%s and %s\nargs: (1,) (could not be merged: TypeError: not enough arguments "),
+            ("no place", (1, "a"), "no place\nargs: (1, 'a') (could not be merged: TypeError: not all arguments "),
+            ("%d", ("x",), "%d\nargs: ('x',) (could not be merged: TypeError: %d format: a "),
+            ("%", (1,), "%\nargs: (1,) (could not be merged: ValueError: incomplete format)"),
+            ("%s", (Hostile(),), "%s\nargs: <tuple that cannot be shown: RuntimeError> (could not be merged: "),
+            (Hostile(), (), "<Hostile that cannot be shown: RuntimeError>\nargs: () (could not be merged: "),
+            (Hostile(), (1,), "<Hostile that cannot be shown: RuntimeError>\nargs: (1,) (could not be merged: "),
+        ],
+        ids=["too few", "too many", "wrong type", "half a place", "hostile argument", "hostile", "hostile with one"],
+    )
+    def test_what_cannot_be_merged_is_shown_all_the_same(self, msg: object, args: Any, message: str) -> None:
+        """With the reason: nothing is left out."""
+        assert freeze(make(msg, *args)).message.startswith(message)
+
+    def test_a_get_message_of_the_users_own_may_return_anything(self) -> None:
+        """As libraries with messages of another style do."""
+
+        class Record(logging.LogRecord):
+            def getMessage(self) -> Any:  # noqa: N802 - the name that logging gave it
+                return Mutable("own")
+
+        assert freeze(Record("a", 20, "a.py", 1, "{}", (), None)).message == "own"
+
+    def test_the_text_of_another_formatter_takes_the_place_of_the_message(self) -> None:
+        """Nothing is merged then."""
+        assert FrozenRecord(make(Hostile()), SETTINGS, "body").message == "body"
+
+    @pytest.mark.parametrize(
+        ("attributes", "levelno"), [({}, 0), ({"levelno": 25}, 25), ({"levelno": "ERROR"}, 0), ({"levelno": None}, 0)]
+    )
+    def test_a_record_made_from_a_dict_has_a_level(self, attributes: dict[str, object], levelno: int) -> None:
+        """The backlog puts levels in order, so there is always a number."""
+        assert freeze(logging.makeLogRecord(attributes)).levelno == levelno
+
+    def test_the_task_is_known_where_logging_knows_it(self) -> None:
+        """From Python 3.12 on; it is no value of the user's."""
+        frozen = freeze(make(taskName="Task-1"))
+        assert (frozen.taskName, frozen.extra) == ("Task-1", None)
+        record = make()
+        record.__dict__.pop("taskName", None)
+        assert freeze(record).taskName is None
+
+
+class TestExtra:
+    """What the user added to the record."""
+
+    @pytest.mark.parametrize("value", ["text", 17, 1.5, True, None])
+    def test_scalars_are_kept_as_they_are(self, value: object) -> None:
+        """They cannot change."""
+        assert freeze(make(value=value)).extra == {"value": value}
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            ({"a": [1]}, "{'a': [1]}"),
+            (Mutable("now"), "now"),
+            (ValueError("no"), "no"),
+            (Markup("<b>"), "<b>"),
+            (Hostile(), "<Hostile that cannot be shown: RuntimeError>"),
+            (b"x", "b'x'"),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_others_become_text(self, value: object, text: str) -> None:
+        """At once, and plain."""
+        extra = freeze(make(value=value)).extra
+        assert extra == {"value": text}
+        assert type(extra["value"]) is str
+
+    def test_names_become_text(self) -> None:
+        """`record.__dict__` takes any key."""
+        record = make()
+        record.__dict__[Markup("a")] = 1
+        record.__dict__[5] = 2  # type: ignore[index]  # as a careless filter does
+        extra = freeze(record).extra
+        assert extra == {"a": 1, "5": 2}
+        assert {type(name) for name in extra} == {str}
+
+    def test_what_another_handler_left_is_none_of_it(self) -> None:
+        """`logging.Formatter` writes its results into the record."""
+        record = make("order %s", 17, exc_info=(ValueError, ValueError("no"), None))
+        logging.Formatter("%(asctime)s %(message)s").format(record)
+        assert {"message", "asctime"} <= set(record.__dict__)
+        assert freeze(record).extra is None
+
+    def test_an_adapters_values_are_there(self, caplog: pytest.LogCaptureFixture) -> None:
+        """However they came into the record."""
+        logging.LoggerAdapter(logging.getLogger("shop"), {"order": 17}).error("no")
+        assert freeze(caplog.records[0]).extra == {"order": 17}
+
+
+class TestException:
+    """What was raised."""
+
+    def test_what_is_kept(self) -> None:
+        """Its class, its last line, and the places it came through."""
+        frozen = freeze_exception(catch(int, "x"))
+        assert frozen.type_name == "ValueError"
+        assert frozen.text == "ValueError: invalid literal for int() with base 10: 'x'"
+        assert [place.code.co_name for place in frozen.stack] == ["catch"]
+        assert (frozen.notes, frozen.cause, frozen.context, frozen.members) == ((), None, None, ())
+
+    @pytest.mark.parametrize(
+        "exc_info",
+        [None, False, True, (), (None, None, None), (ValueError, None, None), (ValueError, "no", None), (1, 2), "no"],
+    )
+    def test_forms_without_an_exception(self, exc_info: Any) -> None:
+        """`logging` has replaced True by then; a ready-made text is shown instead."""
+        frozen = freeze(make(exc_info=exc_info, exc_text="ready-made"))
+        assert (frozen.exception, frozen.exc_text) == (None, "ready-made")
+
+    def test_an_exception_stands_for_its_tuple(self) -> None:
+        """With its own traceback."""
+        error = catch(int, "x")
+        frozen = freeze(make(exc_info=error)).exception
+        assert frozen is not None
+        assert [place.code.co_name for place in frozen.stack] == ["catch"]
+
+    def test_the_traceback_of_the_tuple_counts(self) -> None:
+        """It may be none, or another than that of the exception."""
+        error = catch(int, "x")
+        frozen = freeze(make(exc_info=(type(error), error, None)))
+        assert frozen.exception is not None
+        assert frozen.exception.stack == []
+
+    def test_a_text_that_another_handler_left_is_not_shown_twice(self) -> None:
+        """`logging.Formatter` keeps it in the record."""
+        assert freeze(make(exc_info=ValueError("no"), exc_text="ValueError: no")).exc_text is None
+
+    @pytest.mark.parametrize("name", ["exc_text", "stack_info"])
+    @pytest.mark.parametrize(("value", "text"), [("a", "a"), (Markup("a"), "a"), (5, "5"), ("", None), (None, None)])
+    def test_ready_made_texts_are_plain(self, name: str, value: object, text: str | None) -> None:
+        """A record that came from elsewhere may hold anything."""
+        frozen = getattr(freeze(make(**{name: value})), name)
+        assert frozen == text
+        assert type(frozen) is type(text)
+
+    def test_no_local_is_kept_alive(self) -> None:
+        """A frame may hold a hundred megabytes, or a file."""
+
+        class Big:
+            pass
+
+        def use_big() -> None:
+            big = Big()
+            alive.append(weakref.ref(big))
+            raise ValueError(big)
+
+        alive: list[weakref.ref[object]] = []
+        error = catch(use_big)
+        alive.append(weakref.ref(error))
+        frozen = freeze_exception(error)
+        del error
+        gc.collect()
+        assert [each() for each in alive] == [None, None]
+        assert len(frozen.stack) == 2
+
+    def test_cause_and_context(self) -> None:
+        """One of the two is shown, as Python does it."""
+        caused = freeze_exception(catch(raise_from, OSError("cause")))
+        assert caused.cause is not None
+        assert (caused.cause.text, caused.context) == ("OSError: cause", None)
+        hidden = freeze_exception(catch(raise_from, None))
+        assert (hidden.cause, hidden.context) == (None, None)
+        error = catch(raise_from, None)
+        error.__suppress_context__ = False
+        shown = freeze_exception(error)
+        assert shown.context is not None
+        assert (shown.cause, shown.context.text) == (None, "KeyError: 'context'")
+
+    def test_a_circle_ends(self) -> None:
+        """Each exception is frozen once."""
+        one, two = ValueError(1), ValueError(2)
+        one.__cause__, two.__cause__ = two, one
+        assert [each.text for each in everything(freeze_exception(one))] == ["ValueError: 1", "ValueError: 2"]
+
+    @pytest.mark.parametrize("link", ["__cause__", "__context__"])
+    def test_a_chain_may_be_longer_than_the_stack_is_deep(self, link: str) -> None:
+        """A program that fails while it handles failures for hours; five hundred of them are kept."""
+        error = ValueError(0)
+        for number in range(1, 3000):
+            following = ValueError(number)
+            setattr(following, link, error)
+            following.__suppress_context__ = False
+            error = following
+        frozen = freeze_exception(error)
+        assert [each.text for each in everything(frozen)] == [f"ValueError: {2999 - n}" for n in range(500)]
+        assert frozen.size > 500 * 256
+
+    def test_groups(self) -> None:
+        """With their members, and theirs."""
+        error = ExceptionGroup(
+            "two", [ValueError(1), BaseExceptionGroup("one", [KeyboardInterrupt()]), catch(int, "x")]
+        )
+        frozen = freeze_exception(error)
+        assert [member.type_name for member in frozen.members][0::2] == ["ValueError", "ValueError"]
+        assert len(everything(frozen)) == 5
+        assert frozen.members[1].members[0].text == "KeyboardInterrupt"
+        assert [place.code.co_name for place in frozen.members[2].stack] == ["catch"]
+
+    def test_other_exceptions_with_exceptions_are_no_groups(self) -> None:
+        """The attribute may mean anything there."""
+        error = ValueError("no")
+        error.exceptions = [KeyError()]  # type: ignore[attr-defined]  # as some libraries do
+        assert freeze_exception(error).members == ()
+
+    @pytest.mark.parametrize(
+        ("notes", "frozen"),
+        [
+            (["one", "two\nlines"], ("one", "two\nlines")),
+            ((Mutable("own"), Hostile()), ("own", "<Hostile that cannot be shown: RuntimeError>")),
+            ([], ()),
+            ("text", ()),
+            (None, ()),
+            (5, ()),
+        ],
+    )
+    def test_notes(self, notes: object, frozen: tuple[str, ...]) -> None:
+        """Those of Python 3.11, on every Python."""
+        error = ValueError("no")
+        error.__notes__ = notes  # type: ignore[assignment]  # anybody may write anything there
+        assert freeze_exception(error).notes == frozen
+
+    def test_a_hostile_exception_is_shown_all_the_same(self) -> None:
+        """One that falls into endless recursion when it is asked for its notes."""
+        frozen = freeze_exception(HostileError())
+        assert (
+            frozen.text == f"{HostileError.__module__}.HostileError: <HostileError that cannot be shown: RuntimeError>"
+        )
+        assert frozen.notes == ()
+
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [
+            (ValueError(), "ValueError"),
+            (ValueError(""), "ValueError"),
+            (ValueError("a\nb"), "ValueError: a\nb"),
+            (KeyError("a"), "KeyError: 'a'"),
+            (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"), "UnicodeDecodeError: 'utf-8' codec can't decode byte "),
+            (queue.Empty(), "_queue.Empty"),
+            (SystemExit(3), "SystemExit: 3"),
+            (ValueError(Hostile()), "ValueError: <ValueError that cannot be shown: RuntimeError>"),
+            (ValueError(Markup("<b>")), "ValueError: <b>"),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_the_last_line(self, error: BaseException, text: str) -> None:
+        """As at the end of a traceback."""
+        frozen = freeze_exception(error).text
+        assert frozen.startswith(text)
+        assert type(frozen) is str
+
+    def test_a_syntax_error_shows_where_it_is(self) -> None:
+        """Its own lines say more than the traceback; its notes are not told twice."""
+        error = catch(compile, "x = (\n", "conf.py", "exec")
+        error.__notes__ = ["in line 1", "of conf\n"]  # type: ignore[attr-defined]  # Python 3.10 has no add_note
+        frozen = freeze_exception(error)
+        assert frozen.text.splitlines()[0] == '  File "conf.py", line 1'
+        assert frozen.text.splitlines()[-1] == "SyntaxError: '(' was never closed"
+        assert "    x = (\n" in frozen.text
+        assert frozen.notes == ("in line 1", "of conf\n")
+
+    @pytest.mark.parametrize("error", [SyntaxError(), SyntaxError("no"), SyntaxError("no", ("a", 1, 1, None))])
+    def test_half_a_syntax_error_has_a_last_line(self, error: SyntaxError) -> None:
+        """Templates and parsers raise their own."""
+        assert freeze_exception(error).text.splitlines()[-1].startswith("SyntaxError: ")
+
+    def test_a_hostile_syntax_error_has_one_too(self) -> None:
+        """What `traceback` cannot show is shown as any other exception."""
+        error = SyntaxError("no")
+        error.filename = Hostile()  # type: ignore[assignment]  # it takes anything
+        error.lineno = 1
+        assert freeze_exception(error).text.startswith("SyntaxError: <SyntaxError that cannot be shown")
+
+    @given(
+        st.recursive(
+            st.builds(ValueError, st.text()),
+            lambda inner: (
+                st.builds(ExceptionGroup, st.text(), st.lists(inner, min_size=1)) | st.builds(link, inner, inner)
+            ),
+            max_leaves=20,
+        )
+    )
+    def test_any_tree_of_exceptions_is_frozen(self, error: Exception) -> None:
+        """All its parts are text, and its size is at least that of its texts."""
+        found = everything(freeze_exception(error))
+        assert all(type(each.text) is str and type(each.type_name) is str for each in found)
+        assert found[0].size >= sum(len(each.text) for each in found)
+
+
+class TestToText:
+    """`str` that never raises."""
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            ("a", "a"),
+            (5, "5"),
+            (Markup("<b>"), "<b>"),
+            (Hostile(), "<Hostile that cannot be shown: RuntimeError>"),
+            (ReturnsNone(), "<ReturnsNone that cannot be shown: TypeError>"),
+            (Yells("a"), "A"),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_examples(self, value: object, text: str) -> None:
+        """The text is plain, or says why there is none."""
+        shown = to_text(value)
+        assert shown == text
+        assert type(shown) is str
+
+    def test_ctrl_c_goes_through(self) -> None:
+        """It belongs to the program."""
+
+        class Interrupted:
+            def __str__(self) -> str:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            to_text(Interrupted())
+
+
+class TestSize:
+    """About how many bytes a record holds on to."""
+
+    @pytest.mark.parametrize(
+        ("attributes", "least"),
+        [
+            ({}, 500),
+            ({"msg": "x" * 9000}, 9500),
+            ({"exc_text": "x" * 9000}, 9500),
+            ({"stack_info": "x" * 9000}, 9500),
+            ({"own": "x" * 9000}, 9500),
+            ({"own": ["x"] * 9000}, 45_000),
+            ({"own": 5}, 550),
+            ({"exc_info": ValueError("x" * 9000)}, 9700),
+            ({"exc_info": link(ValueError(), ValueError("x" * 9000))}, 9900),
+        ],
+        ids=lambda value: "-".join(value) if isinstance(value, dict) else str(value),
+    )
+    def test_all_that_may_be_large_counts(self, attributes: dict[str, object], least: int) -> None:
+        """So that what waits is bounded."""
+        assert least <= freeze(make(**attributes)).size <= least + 200
+
+    def test_notes_and_places_count(self) -> None:
+        """Notes hold whole requests at times."""
+        error = catch(int, "x")
+        before = freeze_exception(error).size
+        error.__notes__ = ["x" * 9000]  # type: ignore[attr-defined]  # Python 3.10 has no add_note
+        assert freeze_exception(error).size == before + 9000

@@ -1,0 +1,301 @@
+"""Text as Discord shows it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from discord_logging._text import clean, code_block, escape_markdown, mask_token, plain, shorten
+
+TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"
+HUGE = 100_000
+
+MARKS = st.text(st.sampled_from("\\*_~|`[]<>@#:/at-.1 \n\t\x1b\x00m\ud800é🔥"), max_size=60)
+PIECES = st.lists(st.sampled_from(["https://a.b", "http://", "<@1>", "```", "\x1b[1m", "webhooks/1/x", " ", "\n", "_"]))
+AWKWARD = MARKS | PIECES.map("".join)
+ANY_TEXT = st.text() | AWKWARD
+EVEN_SURROGATES = st.text(st.characters()) | AWKWARD
+
+WORST = [
+    "\x1b[" + "0" * HUGE,
+    "\x1b[" * (HUGE // 2),
+    "\x1b[" + " " * HUGE,
+    "\x1b]" + "0" * HUGE,
+    "\x1b]0" * (HUGE // 3),
+    " \t" * (HUGE // 2),
+    "\n" * HUGE,
+    "1" * HUGE,
+    "1" * HUGE + "\n" + " " * HUGE + "x",
+    "https://" + "a" * HUGE,
+    "http" * (HUGE // 4),
+    "<" * HUGE,
+    "\\" * HUGE,
+    "`" * HUGE,
+    "webhooks/" * (HUGE // 9),
+    "webhooks/" + "1" * HUGE,
+    "webhooks/1/" * (HUGE // 11),
+    "\ud800" * HUGE,
+]
+
+
+def unescape(text: str) -> str:
+    """Return what Discord shows of escaped text: addresses as they are, else a backslash less."""
+    return re.sub(r"(https?://[^\s<>]+)|\\([^0-9A-Za-z\s])", lambda match: match[1] or match[2], text)
+
+
+def is_clean(text: str) -> bool:
+    """Tell whether Discord would take `text` as it is."""
+    return not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", text)
+
+
+class TestMaskToken:
+    """A webhook URL is a password."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            URL,
+            f"see {URL}/slack?wait=true.",
+            f'POST /api/v10/webhooks/1/{TOKEN}?wait=true HTTP/1.1" 204',
+            f"{URL} and {URL}",
+            f"discordapp.com/api/webhooks/1/{TOKEN[:5]}",
+        ],
+    )
+    def test_the_token_goes_and_the_rest_stays(self, text: str) -> None:
+        """Which webhook it was is still to be seen."""
+        masked = mask_token(text)
+        assert TOKEN[:5] not in masked
+        assert masked == re.sub(r"(?<=/)aB3xK[\w-]*", "***", text)
+
+    @pytest.mark.parametrize("text", ["", "webhooks", "webhooks/", "webhooks/x/y", "webhooks/1/", "hooks/1/abc"])
+    def test_other_text_stays(self, text: str) -> None:
+        """Only what looks like a webhook's URL is touched."""
+        assert mask_token(text) == text
+
+
+class TestClean:
+    """What Discord strips or chokes on goes before it is sent."""
+
+    @pytest.mark.parametrize(
+        ("text", "cleaned"),
+        [
+            ("a\tb\nc", "a\tb\nc"),
+            ("a\r\nb\rc\n\rd", "a\nb\nc\n\nd"),
+            ("a\x00b\x07c\x0bd\x0ce\x7ff\x85g\x9bh", "abcdefgh"),
+            ("\x1b[1;31mred\x1b[0m", "red"),
+            ("\x1b[38;2;1;2;3mtrue\x1b[m \x1b[2K\x1b[?25l\x1b[1 q", "true "),
+            ("\x1b]0;window title\x07text", "text"),
+            ("\x1b]8;;https://x.y\x1b\\link\x1b]8;;\x1b\\", "link"),
+            ("\x1bMup \x1b=keypad", "up =keypad"),
+            ("\x1b[31", "[31"),
+            ("\x1b", ""),
+            ("lone \ud800, whole 🔥", "lone ?, whole 🔥"),
+            ("a\u202eb\u200bc", "a\u202eb\u200bc"),
+            (f"at {URL}", "at https://discord.com/api/webhooks/111111111111111111/***"),
+            (f"{URL[:-9]}\x00{URL[-9:]}", "https://discord.com/api/webhooks/111111111111111111/***"),
+            (f"web\x1b[1mhooks/1\x1b[0m/{TOKEN}", "webhooks/1/***"),
+        ],
+    )
+    def test_examples(self, text: str, cleaned: str) -> None:
+        """Terminal codes, control characters, lone surrogates and tokens go; what can be read stays."""
+        assert clean(text) == cleaned
+
+    @pytest.mark.parametrize("code", ["\x1b]", "\x1b]0;x\nline\x07", "\x1b[", "\x1b]8;;\x1b["])
+    def test_a_code_without_an_end_hides_nothing(self, code: str) -> None:
+        """What a stranger gives for a name must not swallow what the program wrote behind it."""
+        assert clean(f"failed login for {code} from 10.0.0.1").endswith("rom 10.0.0.1")
+
+    @given(EVEN_SURROGATES)
+    def test_any_text_is_clean_afterwards_and_once_is_enough(self, text: str) -> None:
+        """Cleaning what is clean changes nothing."""
+        assert is_clean(clean(text))
+        assert clean(clean(text)) == clean(text)
+
+    @given(st.text(st.characters(exclude_categories=["C"]) | st.just("\n")))
+    def test_text_without_control_characters_stays(self, text: str) -> None:
+        """Nothing is lost that can be shown."""
+        assert clean(text) == text
+
+
+class TestEscapeMarkdown:
+    """Text is shown as it was logged."""
+
+    @pytest.mark.parametrize(
+        ("text", "escaped"),
+        [
+            ("__init__ *args `x` ~~no~~ ||spoiler||", r"\_\_init\_\_ \*args \`x\` \~\~no\~\~ \|\|spoiler\|\|"),
+            ("C:\\new", r"C:\\new"),
+            ("[text](https://x.y)", r"\[text](https://x.y)"),
+            ("# a\n - b\n> c\n-# d\n12. e", "\\# a\n \\- b\n\\> c\n\\-# d\n12\\. e"),
+            ("a # b - c > d 12. e", "a # b - c > d 12. e"),
+            ("12 is 1.5\n1", "12 is 1.5\n1"),
+            ("<@1> <@&2> <#3>", r"<\@1> <\@&2> <\#3>"),
+            ("<:a:1> <a:b:2> <t:3:R> </run:4>", r"<\:a:1> <a\:b:2> <t\:3:R> <\/run:4>"),
+            ("<Response [404]> <table>", r"<Response \[404]> <table>"),
+            ("https://x.y/a_b_c?d=*&e=[1] _a_", r"https://x.y/a_b_c?d=*&e=[1] \_a\_"),
+            ("<http://x.y/a_b> ok_", r"<http://x.y/a_b> ok\_"),
+            ("https://x.y<@1>", r"https://x.y<\@1>"),
+            ("http:// a_b", r"http:// a\_b"),
+        ],
+    )
+    def test_examples(self, text: str, escaped: str) -> None:
+        """Marks are escaped where they would be marks, addresses stay links."""
+        assert escape_markdown(text) == escaped
+
+    @given(ANY_TEXT)
+    @example("https://a.b<@1>")
+    @example("\\https://a\\_b \\\\")
+    def test_what_is_shown_is_the_text(self, text: str) -> None:
+        """Undoing the escapes gives any text back."""
+        assert unescape(escape_markdown(text)) == text
+
+    @given(ANY_TEXT)
+    def test_no_mark_is_left(self, text: str) -> None:
+        """Outside addresses every mark has its backslash, and no line begins with one."""
+        shown = re.sub(r"https?://[^\s<>]+|\\[^0-9A-Za-z\s]", "\x00", escape_markdown(text))
+        assert not re.search(r"[*_~|`\[\\]|<[@#:/]|<[at]:", shown)
+        bare = re.sub(r"\\[^0-9A-Za-z\s]", "\x00", escape_markdown(text))
+        assert not re.search(r"^[ \t]*(?:[#>-]|\d+\.)", bare, re.MULTILINE)
+
+
+class TestShorten:
+    """A cut is shown."""
+
+    @pytest.mark.parametrize(
+        ("text", "limit", "shown"),
+        [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("ab  cd", 5, "ab…"),
+            (r"a\*bc", 3, "a…"),
+            (r"a\\bcd", 4, "a\\\\…"),
+            (r"a\\\*cd", 5, "a\\\\…"),
+            ("", 3, ""),
+        ],
+    )
+    def test_examples(self, text: str, limit: int, shown: str) -> None:
+        """Neither blanks nor half an escape stand before the ellipsis."""
+        assert shorten(text, limit) == shown
+
+    @given(ANY_TEXT, st.integers(2, 80))
+    def test_it_fits_and_is_the_beginning(self, text: str, limit: int) -> None:
+        """What fits stays; what does not is the beginning of the text with an ellipsis."""
+        shown = shorten(text, limit)
+        assert len(shown) <= limit
+        assert shown == text if len(text) <= limit else (shown[-1] == "…" and text.startswith(shown[:-1]))
+
+    @given(ANY_TEXT, st.integers(2, 80))
+    def test_an_escape_stays_whole(self, text: str, limit: int) -> None:
+        """What is left of escaped text ends in no lone backslash."""
+        kept = shorten(escape_markdown(re.sub("https?:", "", text)), limit).removesuffix("…")
+        assert (len(kept) - len(kept.rstrip("\\"))) % 2 == 0
+
+
+class TestPlain:
+    """A message in a card."""
+
+    def test_short_text_is_cleaned_and_escaped(self) -> None:
+        """Nothing is said about what is whole."""
+        assert plain("\x1b[31m__init__\x1b[0m failed", 60) == r"\_\_init\_\_ failed"
+
+    def test_a_long_message_says_how_much_is_missing(self) -> None:
+        """The reader sees that there is more, and how much."""
+        assert plain("x" * 1234, 100) == "x" * 59 + "… *(1,234 characters in all)*"
+
+    def test_text_that_outgrows_the_limit_by_its_escapes_is_cut_too(self) -> None:
+        """Each backslash counts."""
+        assert plain("*" * 100, 100) == r"\*" * 29 + "… *(100 characters in all)*"
+
+    @pytest.mark.parametrize("text", ["\x00" * 500 + "end", "\x1b[0m" * 500 + "end"])
+    def test_a_cut_is_told_even_if_little_is_shown(self, text: str) -> None:
+        """What follows a long row of codes is not left out in silence."""
+        assert f"({len(text):,} characters in all)" in plain(text, 200)
+
+    @given(EVEN_SURROGATES, st.integers(0, 300), st.integers(60, 2000))
+    def test_any_text_fits(self, text: str, times: int, limit: int) -> None:
+        """However long and whatever it holds."""
+        shown = plain(text * times, limit)
+        assert len(shown) <= limit
+        assert is_clean(shown)
+
+
+class TestCodeBlock:
+    """A traceback in a card."""
+
+    def test_short_text_stands_whole(self) -> None:
+        """With its language, between fences on lines of their own."""
+        assert code_block("x = 1", 100, language="py") == "```py\nx = 1\n```"
+
+    def test_markdown_and_indents_stay_and_outer_newlines_go(self) -> None:
+        """Nothing is escaped in a block, and Discord drops newlines next to a fence."""
+        assert code_block("\n\n  *a* \\_\n", 100) == "```\n  *a* \\_\n```"
+
+    def test_a_cut_keeps_the_beginning(self) -> None:
+        """An ellipsis says that more follows."""
+        assert code_block("0123456789" * 9, 28) == "```\n0123456789012345678…\n```"
+
+    def test_a_cut_of_a_traceback_keeps_whole_lines_of_its_end(self) -> None:
+        """There the error is."""
+        text = "\n".join(f"line {number}" for number in range(1000)) + "\nValueError: no"
+        assert code_block(text, 60, keep_end=True) == "```\n…\nline 997\nline 998\nline 999\nValueError: no\n```"
+
+    def test_the_end_of_a_very_long_line_is_kept(self) -> None:
+        """A short last line is not all that is shown."""
+        block = code_block("E: " + "x" * 5000 + "\nhint", 1000, keep_end=True)
+        assert len(block) == 1000
+        assert block.endswith("xxx\nhint\n```")
+
+    @pytest.mark.parametrize("keep_end", [False, True])
+    @pytest.mark.parametrize("code", ["\x1b[0m", "\x00"])
+    def test_a_cut_is_shown_even_if_the_rest_was_cleaned_away(self, code: str, *, keep_end: bool) -> None:
+        """A coloured text that is cut before it is cleaned may be short afterwards."""
+        text = f"begin{code * 3000}end"
+        block = code_block(text, 500, keep_end=keep_end)
+        assert "…" in block
+        assert ("end" in block) is keep_end
+
+    @pytest.mark.parametrize("end", range(0, 200, 7))
+    def test_a_cut_inside_a_webhook_url_shows_nothing_of_its_token(self, end: int) -> None:
+        """Without its beginning a URL is no URL, so the token goes before the cut."""
+        block = code_block(f"{'a' * 900} {URL} {'b' * end}", 200, keep_end=True)
+        assert not any(TOKEN[start : start + 6] in block for start in range(len(TOKEN) - 6))
+
+    @given(
+        EVEN_SURROGATES | st.text("`\n ", max_size=30),
+        st.integers(0, 200),
+        st.integers(40, 1500),
+        st.sampled_from(["", "py", "ansi"]),
+        st.booleans(),
+    )
+    @example("`" * 5, 1, 100, "", False)
+    @example("``", 200, 50, "py", True)
+    def test_any_text_stays_in_its_block(
+        self, text: str, times: int, limit: int, language: str, keep_end: bool
+    ) -> None:
+        """The block has its limit, and exactly one opening and one closing fence."""
+        block = code_block(text * times, limit, language=language, keep_end=keep_end)
+        assert len(block) <= limit
+        assert is_clean(block)
+        assert [match.start() for match in re.finditer("(?=```)", block)] == [0, len(block) - 3]
+        assert block.startswith(f"```{language}\n")
+        assert block.endswith("\n```")
+
+    @given(ANY_TEXT)
+    def test_what_fits_can_be_read_off_the_block(self, text: str) -> None:
+        """Beside the fences only zero-width spaces are added."""
+        text = clean(text).replace("\u200b", "").strip("\n")
+        assert code_block(text, 10_000).replace("\u200b", "") == f"```\n{text}\n```"
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("text", WORST, ids=[f"{text[:4]!a}-{number}" for number, text in enumerate(WORST)])
+def test_no_text_takes_long(text: str) -> None:
+    """No pattern goes back over what it has read: a hundred thousand characters meant to be slow are not."""
+    assert is_clean(clean(text))
+    assert unescape(escape_markdown(text)) == text
+    assert len(plain(text, 4000)) <= 4000
+    assert len(code_block(text, 4000, keep_end=True)) <= 4000
