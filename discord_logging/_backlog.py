@@ -51,7 +51,7 @@ class Backlog:
         # Re-entrant, for a signal handler may flush while its thread is taking records in.
         self._settled = threading.Condition(threading.RLock())
         self._idle = True
-        self._closed = False
+        self._closed = self._is_taking_in = False
         self._taken_in = self._waiting = self._in_flight = self._bytes = 0
         self.delivered = 0
         self.dropped: Counter[tuple[str, str]] = Counter()
@@ -66,8 +66,8 @@ class Backlog:
             if not self._rouse():
                 self._idle = True
         is_due = len(self._incoming) >= _INTAKE or self._closed
-        # Whoever holds the lock is taking records in already.
-        if is_due and self._settled.acquire(blocking=False):
+        # Whoever holds the lock is taking records in already. It may be this very thread, below a signal handler.
+        if is_due and not self._is_taking_in and self._settled.acquire(blocking=False):
             try:
                 self._take_in()
             finally:
@@ -89,8 +89,11 @@ class Backlog:
     def wait_for_record(self) -> None:
         """Block until a record waits or `wake` is called."""
         self._idle = True
-        # A record that came before this line found the listener awake and roused nobody.
-        if not self.pending:
+        # A record that came before this line found the listener awake and roused nobody. One that is just taken in
+        # is in neither place, but then the lock is held.
+        with self._settled:
+            is_empty = not self.pending
+        if is_empty:
             self.wait(None)
         self._idle = False
 
@@ -114,7 +117,10 @@ class Backlog:
         with self._settled:
             self._in_flight -= len(records)
             for record in reversed(records):
-                self._lanes.setdefault(record.levelno, deque()).appendleft(record)
+                lane = self._lanes.setdefault(record.levelno, deque())
+                # Those before them may have been put back already.
+                place = next((i for i, other in enumerate(lane) if other.sequence > record.sequence), len(lane))
+                lane.insert(place, record)
                 self._waiting += 1
                 self._bytes += record.size
             self._evict()
@@ -169,7 +175,7 @@ class Backlog:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
                     break
-                self._settled.wait(remaining)
+                self._settled.wait(min(remaining, threading.TIMEOUT_MAX))
 
     def announce(self) -> None:
         """Make those who wait until all is settled look again."""
@@ -177,7 +183,17 @@ class Backlog:
             self._settled.notify_all()
 
     def _take_in(self) -> None:
+        self._is_taking_in = True
+        try:
+            self._sort_in()
+            self._evict()
+        finally:
+            self._is_taking_in = False
+
+    def _sort_in(self) -> None:
         for _ in range(len(self._incoming)):
+            if not self._incoming:  # a signal handler in our thread has flushed meanwhile
+                break
             record = self._incoming.popleft()
             size = record.size
             self._taken_in += 1
@@ -185,9 +201,6 @@ class Backlog:
             self._lanes.setdefault(record.levelno, deque()).append(record)
             self._waiting += 1
             self._bytes += size
-        if self._closed:
-            self._drop_lanes("closed")
-        self._evict()
 
     def _drop_lanes(self, reason: str) -> None:
         for lane in self._lanes.values():
@@ -196,6 +209,8 @@ class Backlog:
         self._waiting = self._bytes = 0
 
     def _evict(self) -> None:
+        if self._closed:
+            self._drop_lanes("closed")
         while self._waiting and (self._waiting + self._in_flight > self.max_records or self._bytes > self.max_bytes):
             self._count([self._pop(self._lanes[min(self._lanes)])], "queue_full")
 

@@ -9,23 +9,47 @@ from __future__ import annotations
 
 import http.client
 import io
+import socket
 import time
 from typing import Any
 
+import requests
+import urllib3.connection
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError
+
+
+class BoundedSession(requests.Session):
+    """Takes a redirect for an answer like any other."""
+
+    def get_redirect_target(self, _: requests.Response) -> None:
+        """Return nothing. Even when it is not to follow, `requests` reads the whole body of an answer with a target."""
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Ends every exchange at `deadline`, on the monotonic clock, and knows whether any of the request has left.
+    """Ends every exchange at `deadline`, on the monotonic clock.
 
     The end is a `TimeoutError` inside `urllib3`, which makes one of its own of it.
+
+    Attributes:
+        has_sent: Whether any of the request has left.
+        status: The status of the answer, as soon as it has arrived.
     """
 
     deadline = float("inf")
     has_sent = False
+    status: int | None = None
 
-    def bound(self, sock: Any) -> None:
-        """Give `sock` what is left as its time-out.
+    def begin(self, timeout: float) -> None:
+        """Prepare for an exchange that may take `timeout` seconds."""
+        self.deadline = time.monotonic() + timeout
+        self._forget()
+
+    def _forget(self) -> None:
+        self.has_sent, self.status = False, None
+
+    def bound(self, sock: Any, *, shares: int = 1) -> None:
+        """Give `sock` what is left as its time-out, or its share of that.
 
         Raises:
             TimeoutError: Nothing is left.
@@ -33,7 +57,30 @@ class DeadlineAdapter(HTTPAdapter):
         remaining = self.deadline - time.monotonic()
         if remaining <= 0:
             raise TimeoutError("timed out")
-        sock.settimeout(remaining)
+        sock.settimeout(remaining / shares)
+
+    def _connect(self, host: str, port: int, options: Any) -> socket.socket:
+        """Connect to the first address of `host` that takes it; `urllib3` would give each the whole time-out."""
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        failure = OSError("the host has no address")
+        for index, address in enumerate(addresses):
+            try:
+                return self._open(address, options, shares=len(addresses) - index)
+            except OSError as error:
+                failure = error
+        raise failure
+
+    def _open(self, address: Any, options: Any, *, shares: int) -> socket.socket:
+        sock = socket.socket(*address[:3])
+        try:
+            for option in options or ():
+                sock.setsockopt(*option)
+            self.bound(sock, shares=shares)
+            sock.connect(address[4])
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pools for direct connections."""
@@ -54,12 +101,18 @@ class DeadlineAdapter(HTTPAdapter):
 
     def _bound_pool(self, pool_class: Any) -> Any:
         adapter = self
+        # A SOCKS proxy has a way of its own.
+        is_direct = pool_class.ConnectionCls._new_conn is urllib3.connection.HTTPConnection._new_conn  # noqa: SLF001
 
         class BoundedResponse(http.client.HTTPResponse):
             def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
                 super().__init__(sock, *args, **kwargs)
                 raw = self.fp.detach()  # of the BufferedReader that makefile gave
                 self.fp = io.BufferedReader(_DeadlineReader(raw, sock, adapter))
+
+            def _read_status(self) -> Any:
+                version, adapter.status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+                return version, adapter.status, reason
 
         class BoundedConnection(pool_class.ConnectionCls):  # type: ignore[misc]  # the class is found at run time
             response_class = BoundedResponse
@@ -68,9 +121,17 @@ class DeadlineAdapter(HTTPAdapter):
                 try:
                     super().connect()
                 finally:
-                    # What was sent so far was for a proxy.
-                    adapter.has_sent = False
+                    # What was sent and answered so far was between a proxy and us.
+                    adapter._forget()
                 adapter.bound(self.sock)
+
+            def _new_conn(self) -> Any:
+                if not is_direct:
+                    return super()._new_conn()
+                try:
+                    return adapter._connect(self._dns_host, self.port, self.socket_options)
+                except TimeoutError:
+                    raise ConnectTimeoutError(self, "timed out") from None
 
             def send(self, data: Any) -> None:
                 if self.sock is None:

@@ -87,13 +87,14 @@ class Delivery:
     def _forget_trouble(self) -> None:
         self._failures = self._tries = 0
         self._is_down = False
-        self._head = self._skip = 0  # records of the message that may have been saved; records passed over
+        self._head: Sequence[FrozenRecord] = ()  # the message that may have been saved
+        self._skip = 0  # records passed over
         self._forget_suspects()
 
     def _forget_suspects(self) -> None:
         self._suspects = 0  # records among which the refused one is
         self._is_poison = False  # whether it was an answer like 500 that refused it
-        self._as_plain_text = False
+        self._plain: FrozenRecord | None = None  # whose card was refused
 
     def step(self) -> float:
         """Send at most one message. Blocks for as long as the sender does.
@@ -104,6 +105,8 @@ class Delivery:
         now = self._clock()
         if self._status == "stopped":
             self._backlog.drop_waiting("webhook_gone")
+            return 0.0
+        if not self._backlog.pending:
             return 0.0
         if now < self.not_before:
             return self.not_before - now
@@ -121,7 +124,7 @@ class Delivery:
         if self._suspects:
             size = max(self._suspects // 2, 1)
         else:
-            size = (not self._skip and self._head) or _limits.EMBEDS_PER_MESSAGE
+            size = (not self._skip and len(self._head)) or _limits.EMBEDS_PER_MESSAGE
         records = self._backlog.take(self._skip + size)
         if self._skip >= len(records):
             self._skip = 0
@@ -129,33 +132,41 @@ class Delivery:
         return records[self._skip :]
 
     def _post(self, records: Sequence[FrozenRecord]) -> None:
-        message, count = self._compose(records)
+        verdict, reason, count = self._try(records)
         self._backlog.put_back(records[count:])
         records = records[:count]
-        self._requests += 1
-        self._retries += self._failures > 0
-        verdict, reason = self._send(message)
         if verdict is Verdict.DELIVERED:
             self._delivered(records)
             return
         if self._held_up_since is None:
             self._held_up_since = self._clock()
         self._last_error = {"time": _now(), "reason": reason}
+        is_refused = verdict is Verdict.REJECTED or (verdict is Verdict.MAYBE_SAVED and self._is_poison)
+        if verdict in (Verdict.NOT_SAVED, Verdict.MAYBE_SAVED):
+            self._fail(records, reason, maybe_saved=verdict is Verdict.MAYBE_SAVED)
         if verdict is Verdict.GONE:
             self._stop(records, reason)
-        elif verdict is Verdict.REJECTED:
+        elif is_refused:
             self._narrow_down(records, reason)
         else:
             self._backlog.put_back(records)
-            if verdict is not Verdict.LIMITED:
-                self._fail(records, reason, maybe_saved=verdict is Verdict.MAYBE_SAVED)
+
+    def _try(self, records: Sequence[FrozenRecord]) -> tuple[Verdict, str, int]:
+        """Post the message for the first of `records`; return what came of it, and how many it carried."""
+        try:
+            message, count = self._compose(records)
+        except Exception as error:  # noqa: BLE001 - an override of the user's may lay out what is no card
+            self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
+            return Verdict.REJECTED, f"no message can be made of it: {type(error).__name__}", len(records)
+        self._requests += 1
+        self._retries += self._failures > 0
+        return *self._send(message), count
 
     def _compose(self, records: Sequence[FrozenRecord]) -> tuple[Message, int]:
-        if self._as_plain_text:
-            return compose_plain(records[0]), 1
         held_up = 0.0 if self._held_up_since is None else self._clock() - self._held_up_since
         note = f"delayed {held_up:.0f} s" if held_up >= _WORTH_TELLING else ""
-        message, count = compose(records, note)
+        is_plain = records[0] is self._plain
+        message, count = (compose_plain(records[0]), 1) if is_plain else compose(records, note)
         for name in self._given_up & set(message.payload):
             del message.payload[name]  # type: ignore[misc]  # it is one of the optional keys
         return message._replace(thread_id=None) if message.thread_id in self._given_up else message, count
@@ -166,6 +177,9 @@ class Delivery:
         except TransportError as error:
             self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
             return Verdict.MAYBE_SAVED if error.maybe_saved else Verdict.NOT_SAVED, str(error)
+        except (TypeError, ValueError, RecursionError) as error:
+            self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
+            return Verdict.REJECTED, f"no JSON can be made of it: {type(error).__name__}"
         hit = self._limiter.update(
             self._url.key, answer.status, answer.headers, answer.body, self._clock(), host=self._url.host
         )
@@ -182,6 +196,8 @@ class Delivery:
         return judge(answer), answer.reason
 
     def _find_refused_setting(self, answer: Answer, message: Message) -> str | None:
+        if not 400 <= answer.status < 500:  # noqa: PLR2004 - only these say what is wrong with a message
+            return None
         if answer.code == UNKNOWN_CHANNEL and message.thread_id:
             return message.thread_id
         return next(
@@ -195,9 +211,11 @@ class Delivery:
         self._set_status("ok", "")
         if self._skip:
             # Discord is there, so it is the first message that it cannot take. Unless it was away for long.
-            poison, is_certain = self._head, not self._is_down
+            poison = self._head
+            is_certain = not self._is_down or poison[0] is self._plain
             self._forget_trouble()
-            self._suspects, self._is_poison, self._as_plain_text = poison, True, is_certain and poison == 1
+            self._suspects, self._is_poison = len(poison), True
+            self._plain = poison[0] if is_certain and len(poison) == 1 else None
         elif self._suspects > len(records):
             self._suspects -= len(records)
             self._failures = 0
@@ -212,27 +230,31 @@ class Delivery:
             for record in records:
                 record.is_repeat = True
         if maybe_saved and self._is_poison:
-            self._narrow_down(self._backlog.take(len(records)), reason)
-        elif self._skip or self._is_down:
+            pass  # it is set apart already
+        elif self._skip or self._is_down or self._tries >= _TRIES:  # the last when there is no next message
             # Each probe is another message, for the first may be poison after all.
             self._skip = self._skip + len(records) if self._is_down and maybe_saved else 0
             self._is_down = True
         elif maybe_saved:
-            self._head = len(records)
+            self._head = records
             self._tries += 1
-            self._skip = self._head if self._tries >= _TRIES else 0
+            self._skip = len(records) if self._tries >= _TRIES else 0
         jitter = random.random()  # noqa: S311 - no secret
         self.not_before = self._clock() + self.backoff.delay(_MANY if self._is_down else self._failures, jitter)
 
     def _narrow_down(self, records: Sequence[FrozenRecord], reason: str) -> None:
         """Halve what was refused until the bad record stands alone, then send that as plain text, then drop it."""
-        if len(records) > 1 or not self._as_plain_text:
+        if records[0] is not self._plain:
             self._backlog.put_back(records)
             self._suspects = len(records)
-            self._as_plain_text = len(records) == 1
+            self._plain = records[0] if len(records) == 1 else None
             return
         self._backlog.settle(records, "rejected")
         self._forget_suspects()
+        if not self._backlog.pending:
+            self._forget_trouble()
+            self._held_up_since = None
+            self._set_status("ok", "")
         warn("Discord refused a record, which is dropped: %s", reason)
 
     def _stop(self, records: Sequence[FrozenRecord], reason: str) -> None:

@@ -86,6 +86,9 @@ class DiscordHandler(logging.Handler):
         retry_delays: Seconds to wait after the first failures in a row, 2, 3 and 5 by default; from then on the last is
             doubled each time.
         max_retry_delay: The longest such wait, in seconds; 60 by default.
+        channel_limit: How many messages the channel takes in 60 seconds, which Discord tells in no header
+            (https://github.com/discord/discord-api-docs/issues/1454); 30 by default. It adapts when others post there
+            too. `None` is no such limit.
         allow_http: Whether the URL may be plain http although its host is not loopback.
         enabled: `False` disables the handler. `None` takes the environment variable `DISCORD_NOTIFICATIONS_ENABLED`,
             which is true when it is not set.
@@ -112,6 +115,7 @@ class DiscordHandler(logging.Handler):
         timeout: float = DeliverySettings.timeout,
         retry_delays: Sequence[float] = DeliverySettings.retry_delays,
         max_retry_delay: float = DeliverySettings.max_retry_delay,
+        channel_limit: int | None = DeliverySettings.channel_limit,
         allow_http: bool = False,
         enabled: bool | str | None = None,
         **unknown: NoReturn,
@@ -126,6 +130,9 @@ class DiscordHandler(logging.Handler):
             timeout=_settings.check_number("timeout", timeout, minimum=0.1),
             retry_delays=_settings.check_delays("retry_delays", retry_delays),
             max_retry_delay=_settings.check_number("max_retry_delay", max_retry_delay, minimum=1),
+            channel_limit=None
+            if channel_limit is None
+            else _settings.check_number("channel_limit", channel_limit, minimum=1, whole=True),
         )
         card = CardSettings(
             EmbedFormatter(),

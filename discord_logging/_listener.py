@@ -53,6 +53,7 @@ class WebhookListener(logging.handlers.QueueListener):
         self._settings = settings
         self.backlog.max_records, self.backlog.max_bytes = settings.queue_size, settings.queue_bytes
         self._sender.timeout = settings.timeout
+        _rate_limiter.set_channel_limit(self.url.key, settings.channel_limit)
         self._delivery.backoff = Backoff(settings.retry_delays, settings.max_retry_delay)
 
     def _reset(self, settings: DeliverySettings) -> None:

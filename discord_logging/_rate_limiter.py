@@ -321,7 +321,22 @@ class DiscordRateLimiter:
         self._channel_limit = channel_limit
         self._channel_window = channel_window
         self._global_limit = global_limit
+        self._channel_limits: dict[str, int | None] = {}
         self._forget()
+
+    def set_channel_limit(self, webhook: str, limit: int | None) -> None:
+        """Set how many requests the channel of a webhook takes within `channel_window`; None is no such limit.
+
+        Raises:
+            ValueError: The limit is less than 1.
+        """
+        if limit is not None and limit < 1:
+            raise ValueError("a limit must be at least 1; None is no limit")
+        with _lock:
+            self._channel_limits[webhook] = limit
+            if webhook in self._webhooks:
+                channel = self._webhooks[webhook].channel
+                channel.limit = channel.ceiling = limit or _UNLIMITED
 
     def acquire(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> float:
         """Ask for leave to send.
@@ -342,7 +357,7 @@ class DiscordRateLimiter:
     def wait_time(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> float:
         """Return what `acquire` would, without counting anything."""
         with _lock:
-            return self._wait(self._webhooks.get(webhook) or self._new_hook(), host, now)
+            return self._wait(self._webhooks.get(webhook) or self._new_hook(webhook), host, now)
 
     def update(
         self,
@@ -413,7 +428,7 @@ class DiscordRateLimiter:
     def info(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> dict[str, Any]:
         """Return what is known of a webhook's limits as plain data, ready for JSON; times are seconds from `now`."""
         with _lock:
-            hook = self._webhooks.get(webhook) or self._new_hook()
+            hook = self._webhooks.get(webhook) or self._new_hook(webhook)
             place = self._hosts.get(host) or _Host()
             bucket, channel = hook.bucket, hook.channel
             channel.recover(now)
@@ -425,7 +440,7 @@ class DiscordRateLimiter:
                     "reset_after": max(0.0, bucket.reset_at - now),
                     "wait_time": max(bucket.wait_time(now), hook.blocked_until - now),
                 }
-            limit = channel.limit if self._channel_limit else None
+            limit = channel.limit if channel.limit < _UNLIMITED else None
             return {
                 "global_rate_limit": _until(self._global_until, now),
                 "buckets": buckets,
@@ -466,7 +481,7 @@ class DiscordRateLimiter:
             if len(self._webhooks) >= self._clean_up_at:
                 self._webhooks = {key: old for key, old in self._webhooks.items() if old.idle_at() > now}
                 self._clean_up_at = 64 + 2 * len(self._webhooks)
-            hook = self._webhooks[webhook] = self._new_hook()
+            hook = self._webhooks[webhook] = self._new_hook(webhook)
             hook.seen_at = now
         return hook
 
@@ -475,10 +490,9 @@ class DiscordRateLimiter:
             self._hosts[host] = _Host()
         return self._hosts[host]
 
-    def _new_hook(self) -> _Webhook:
-        if self._channel_limit is None:
-            return _Webhook(_Channel(_UNLIMITED, 0.0))
-        return _Webhook(_Channel(self._channel_limit, self._channel_window + _PAD))
+    def _new_hook(self, webhook: str) -> _Webhook:
+        limit = self._channel_limits.get(webhook, self._channel_limit)
+        return _Webhook(_Channel(limit or _UNLIMITED, self._channel_window + _PAD))
 
     def _wait(self, hook: _Webhook, host: str, now: float) -> float:
         hook.channel.recover(now)
@@ -542,7 +556,7 @@ class DiscordRateLimiter:
     def _trial(self, webhook: str, host: str) -> DiscordRateLimiter:
         """Return a limiter with a copy of all that bears on one webhook; requests of others stay in flight."""
         trial = DiscordRateLimiter(channel_limit=self._channel_limit, channel_window=self._channel_window)
-        hook = self._webhooks.get(webhook) or self._new_hook()
+        hook = self._webhooks.get(webhook) or self._new_hook(webhook)
         mine, channel = copy.copy(hook.request), copy.copy(hook.channel)
         channel.swap(hook.request, mine)
         trial._webhooks[webhook] = replace(hook, bucket=replace(hook.bucket), channel=channel, request=mine)

@@ -55,6 +55,7 @@ class DeliverySettings:
     timeout: float = 10.0
     retry_delays: tuple[float, ...] = (2.0, 3.0, 5.0)
     max_retry_delay: float = 60.0
+    channel_limit: int | None = 30
 
 
 def nearest_level(mapping: Mapping[int, Any], levelno: int) -> Any:

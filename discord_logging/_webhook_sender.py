@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import logging
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MAX_ANSWER_BYTES = 65_536
 _MAX_CAUSES = 50
+_TALKERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
+"""The loggers that are told the path of a request."""
 
 
 class Answer(NamedTuple):
@@ -54,9 +56,11 @@ class Answer(NamedTuple):
     @property
     def reason(self) -> str:
         """The answer in words, without the token."""
-        words = [f"HTTP {self.status}", self._content.get("message"), self.code and f"(code {self.code})"]
+        message = self._content.get("message")
+        words = [f"HTTP {self.status}", *(message.split() if isinstance(message, str) else ())]
+        words += [f"(code {self.code})"] if self.code else []
         words += [f"in {', '.join(self.errors)}"] if self.errors else []
-        return mask_token(" ".join(str(word) for word in words if word))[:300]
+        return mask_token(" ".join(words))[:300]
 
 
 class WebhookSender:
@@ -71,16 +75,16 @@ class WebhookSender:
     """
 
     def __init__(self, url: WebhookURL, *, timeout: float = 10.0) -> None:
-        # 110 ms that `import discord_logging` does not cost.
-        import requests  # noqa: PLC0415
-
-        from discord_logging._bounded_http import DeadlineAdapter  # noqa: PLC0415 - it imports requests as well
+        # It imports requests: 110 ms that `import discord_logging` does not cost.
+        from discord_logging._bounded_http import BoundedSession, DeadlineAdapter  # noqa: PLC0415
 
         self._url = url
         self.timeout = timeout
-        self._requests = requests
+        self._make_session = BoundedSession
         self._adapter = DeadlineAdapter()
         self._session: requests.Session | None = None
+        for name in _TALKERS:
+            logging.getLogger(name).addFilter(_hide_tokens)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._url}>"
@@ -90,24 +94,28 @@ class WebhookSender:
 
         Raises:
             TransportError: There was no answer. The text holds no part of the URL.
+            TypeError, ValueError, RecursionError: No JSON can be made of the message.
         """
+        body = json.dumps(message.payload).encode()
         params = {"wait": "true"}
         if message.thread_id:
             params["thread_id"] = message.thread_id
         session = self._open_session()
-        self._adapter.deadline = time.monotonic() + self.timeout
-        self._adapter.has_sent = False
+        self._adapter.begin(self.timeout)
         try:
             with session.post(
                 self._url.execute_url,
                 params=params,
-                data=json.dumps(message.payload).encode(),
+                data=body,
                 timeout=self.timeout,
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 return Answer(response.status_code, response.headers, _read_json(response))
         except Exception as error:  # noqa: BLE001 - requests lets through what sockets, proxies and resolvers raise
+            if self._adapter.status is not None:
+                # Headers that are none, or that never end. The status says all, and must not cause a repeat.
+                return Answer(self._adapter.status, {}, None)
             raise TransportError(_describe(error), maybe_saved=self._adapter.has_sent) from None
 
     def close(self) -> None:
@@ -123,7 +131,7 @@ class WebhookSender:
 
     def _open_session(self) -> requests.Session:
         if self._session is None:
-            self._session = self._requests.Session()
+            self._session = self._make_session()
             # Anything but None keeps requests from sending a password out of ~/.netrc.
             self._session.auth = _add_nothing
             self._session.mount("https://", self._adapter)
@@ -133,6 +141,12 @@ class WebhookSender:
                 {"User-Agent": _user_agent(), "Content-Type": "application/json", "Accept-Encoding": "identity"}
             )
         return self._session
+
+
+def _hide_tokens(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple):
+        record.args = tuple(mask_token(each) if isinstance(each, str) else each for each in record.args)
+    return True
 
 
 def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -14,6 +14,7 @@ _PATH = re.compile(
     r"(?P<prefix>/.*?)?/api/(?P<version>v\d+/)?webhooks/(?P<id>\d{1,20})/(?P<token>[A-Za-z0-9._-]+)(?:/(?:slack|github))?/?",
     re.ASCII,
 )
+_HOST = re.compile(r"[\w.:-]+")
 _ID = re.compile(r"\d{1,20}", re.ASCII)
 _DISCORD_ID = re.compile(r"\d{17,20}", re.ASCII)
 _DISCORD_TOKEN_LENGTH = 60
@@ -69,9 +70,9 @@ class WebhookURL(NamedTuple):
         thread_id = next((value for value in parse_qs(parts.query).get("thread_id", []) if _ID.fullmatch(value)), None)
         if _DISCORD_HOST.fullmatch(host):
             return cls("https://discord.com/api/v10/webhooks", path["id"], path["token"], "discord.com", thread_id)
-        netloc = parts.netloc.lower()
-        base = f"{parts.scheme}://{netloc}{path['prefix'] or ''}/api/{path['version'] or 'v10/'}webhooks"
-        return cls(base, path["id"], path["token"], f"{host}:{port}" if port else host, thread_id)
+        host = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+        base = f"{parts.scheme}://{host}{path['prefix'] or ''}/api/{path['version'] or 'v10/'}webhooks"
+        return cls(base, path["id"], path["token"], host, thread_id)
 
     @property
     def execute_url(self) -> str:
@@ -92,7 +93,7 @@ def _find_problem(
 ) -> str | None:
     is_discord = _DISCORD_HOST.fullmatch(host) is not None
     problems = {
-        "does not begin with https:// and a host": scheme not in ("http", "https") or not host,
+        "does not begin with https:// and a host": scheme not in ("http", "https") or not _HOST.fullmatch(host),
         "uses plain http, which is for loopback hosts alone unless allow_http=True": (
             scheme == "http" and not allow_http and not _is_loopback(host)
         ),

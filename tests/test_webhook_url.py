@@ -39,6 +39,8 @@ def test_every_form_at_discord_becomes_one(host: str, version: str, tail: str) -
         ("http://discord.localhost/api/webhooks/1/t", "http://discord.localhost/api/v10/webhooks/1/t"),
         ("http://127.0.0.1:9/api/webhooks/1/t", "http://127.0.0.1:9/api/v10/webhooks/1/t"),
         ("http://[::1]:9/api/webhooks/1/t", "http://[::1]:9/api/v10/webhooks/1/t"),
+        ("http://[::1]/api/webhooks/1/t", "http://[::1]/api/v10/webhooks/1/t"),
+        ("https://bücher.example:/api/webhooks/1/t", "https://bücher.example/api/v10/webhooks/1/t"),
     ],
 )
 def test_other_hosts_are_kept(pasted: str, kept: str) -> None:
@@ -76,6 +78,8 @@ def test_the_thread_of_the_query_is_kept(query: str, thread_id: str | None) -> N
         (RIGHT.removeprefix("https://"), "does not begin with https://"),
         (RIGHT.replace("https", "ftp"), "does not begin with https://"),
         (f"https:///api/webhooks/{ID}/{TOKEN}", "does not begin with https:// and a host"),
+        (RIGHT.replace("discord.com", "exa mple"), "does not begin with https:// and a host"),
+        (RIGHT.replace("discord.com", "%A"), "does not begin with https:// and a host"),
         (f"https://[{TOKEN}/api/webhooks/{ID}/{TOKEN}", "is no URL"),
         (RIGHT.replace("discord.com", f"discord.com:{TOKEN}"), "is no URL"),
         (RIGHT.replace("https", "http"), "uses plain http"),

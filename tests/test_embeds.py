@@ -1,0 +1,354 @@
+"""A frozen record as a card."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from discord_logging import EmbedFormatter, FrozenRecord
+from discord_logging._embeds import embed_length
+from discord_logging._settings import COLORS, EMOJIS, CardSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from discord_logging._types import Embed
+
+TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"
+FENCE = "```"
+
+
+class _Hostile:
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+def make(msg: object = "hello", *args: object, **attributes: object) -> logging.LogRecord:
+    """Return a record as `logging` makes it."""
+    record = logging.LogRecord("shop.orders", logging.ERROR, "/srv/shop/orders.py", 42, msg, args, None, "place")
+    record.__dict__.update({"taskName": None, **attributes})
+    return record
+
+
+def lay_out(record: logging.LogRecord | None = None, formatter: EmbedFormatter | None = None, **settings: Any) -> Embed:
+    """Return the card for `record`."""
+    formatter = formatter or EmbedFormatter()
+    return formatter.embed(FrozenRecord(record or make(), CardSettings(formatter, **settings)))
+
+
+def problems(embed: Mapping[str, Any]) -> list[str]:
+    """Return what Discord would find wrong with an embed; written from its documentation alone."""
+    fields = embed.get("fields", [])
+    texts = {"title": (embed.get("title"), 256), "description": (embed.get("description"), 4096)}
+    if "footer" in embed:
+        texts["footer"] = (embed["footer"]["text"], 2048)
+    for index, field in enumerate(fields):
+        texts[f"name {index}"] = (field["name"], 256)
+        texts[f"value {index}"] = (field["value"], 1024)
+    present = {name: (text, limit) for name, (text, limit) in texts.items() if text is not None}
+    found = [f"{name} is longer than {limit}" for name, (text, limit) in present.items() if len(text) > limit]
+    found += [f"{name} is blank" for name, (text, _) in present.items() if not text.strip()]
+    found += [f"{name} is no plain str" for name, (text, _) in present.items() if type(text) is not str]
+    if sum(len(text) for text, _ in present.values()) > 6000:
+        found.append("more than 6000 characters")
+    if len(fields) > 25:
+        found.append("more than 25 fields")
+    if not present:
+        found.append("empty")
+    if type(embed.get("color", 0)) is not int or not 0 <= embed.get("color", 0) <= 0xFFFFFF:
+        found.append("no colour")
+    if set(embed) - {"title", "description", "color", "timestamp", "fields", "footer"}:
+        found.append("unknown keys")
+    if any("\ud800" <= character <= "\udfff" for text, _ in present.values() for character in text):
+        found.append("lone surrogates")
+    json.dumps(embed, allow_nan=False, ensure_ascii=False).encode()
+    return found
+
+
+def chain(texts: list[str]) -> BaseException:
+    """Return an exception with causes, as deep as `texts`, raised so that it has a traceback."""
+    error: BaseException = ValueError()
+    for text in texts:
+        try:
+            raise ValueError(text) from error  # noqa: TRY301 - for its traceback
+        except ValueError as raised:  # noqa: PERF203 - likewise
+            error = raised
+    return error
+
+
+ANYTHING = st.text(st.characters(), max_size=20)
+LONG = st.builds(lambda text, times: text * times, ANYTHING, st.sampled_from([0, 1, 1, 3, 50, 500]))
+VALUES = LONG | st.integers() | st.floats() | st.none() | st.booleans() | st.binary() | st.builds(_Hostile)
+ATTRIBUTES = st.fixed_dictionaries(
+    {},
+    optional={
+        "msg": VALUES,
+        "args": st.tuples() | st.tuples(VALUES) | st.dictionaries(ANYTHING, VALUES),
+        "name": VALUES,
+        "levelname": VALUES,
+        "levelno": st.none() | st.integers() | st.just("ERROR"),
+        "created": st.floats() | st.integers() | st.none() | ANYTHING,
+        "pathname": VALUES,
+        "lineno": st.integers() | st.none(),
+        "funcName": VALUES,
+        "process": st.integers() | st.none(),
+        "processName": LONG | st.none(),
+        "threadName": VALUES,
+        "taskName": VALUES,
+        "stack_info": LONG | st.none(),
+        "exc_text": LONG | st.none(),
+        "exc_info": st.none() | st.lists(LONG, max_size=4).map(chain),
+    },
+)
+
+
+class TestAnyRecord:
+    """Nothing is rejected."""
+
+    @given(ATTRIBUTES, st.dictionaries(LONG, VALUES, max_size=40), st.dictionaries(LONG, LONG, max_size=40), LONG)
+    @example({"threadName": "x" * 5000, "stack_info": "y" * 5000, "msg": "z" * 5000}, {}, {}, "")
+    @example({"msg": ""}, {str(number): "*" * 1000 for number in range(40)}, {}, "\ud800")
+    @example({"taskName": "\ud800", "threadName": None, "process": 0}, {"a": ""}, {" ": "b"}, " ")
+    def test_the_card_of_any_record_is_valid(
+        self, attributes: dict[str, Any], extra: dict[str, Any], context: dict[str, str], emoji: str
+    ) -> None:
+        """Whatever it holds, the card satisfies every limit of Discord's."""
+        record = logging.makeLogRecord({"lineno": 5, **attributes})
+        record.__dict__.update({f"_{name}": value for name, value in extra.items()})
+        card = lay_out(record, context=context, emojis={0: emoji})
+        assert problems(card) == []
+
+    @given(st.lists(LONG, min_size=6, max_size=6), st.lists(st.tuples(LONG, LONG), max_size=30), st.integers())
+    def test_the_card_of_any_override_is_valid(
+        self, texts: list[str], pairs: list[tuple[str, str]], color: int
+    ) -> None:
+        """What a subclass returns is cleaned and cut."""
+
+        class Own(EmbedFormatter):
+            def title(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
+                return texts[0]
+
+            def description(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
+                return texts[1]
+
+            def footer(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
+                return texts[2]
+
+            def fields(self, record: FrozenRecord) -> Any:  # noqa: ARG002 - the signature
+                return [{"name": name, "value": value} for name, value in pairs]
+
+            def color(self, record: FrozenRecord) -> int:  # noqa: ARG002 - the signature
+                return color
+
+        assert problems(lay_out(make(levelname=texts[3]), Own())) == []
+
+    @given(st.lists(LONG, max_size=3).map(chain), LONG, LONG)
+    def test_every_fence_is_closed(self, error: BaseException, message: str, stack: str) -> None:
+        """A traceback never runs into what stands below it."""
+        description = lay_out(make(message.replace("http", ""), exc_info=error, stack_info=stack))["description"]
+        fences = description.replace("\\`", "").count(FENCE)
+        assert fences == 2 + 2 * bool(stack)
+        assert description.endswith("-# orders.py:42 in place")
+
+    def test_no_part_shows_a_webhook_token(self) -> None:
+        """Wherever it came from."""
+        everywhere = make(URL, name=URL, levelname=URL, funcName=URL, threadName=URL, taskName=URL)
+        everywhere.__dict__.update({URL: URL, "long": "a" * 990 + URL, "processName": URL, "stack_info": URL})
+        everywhere.exc_info = (ValueError, chain(["a" * 300 + URL, URL, URL]), None)
+        card = json.dumps(lay_out(everywhere, context={URL: URL}))
+        assert "webhooks/111111111111111111/" in card.replace("\\", "")
+        assert TOKEN[:6] not in card
+        assert not any(TOKEN[start : start + 8] in card for start in range(len(TOKEN) - 8))
+
+
+class TestParts:
+    """What stands where."""
+
+    def test_a_plain_record(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The whole card, as Discord gets it."""
+        monkeypatch.setattr(socket, "gethostname", lambda: "web-1")
+        record = make("order %d of __all__", 17, created=1786015861.1234, process=7, threadName="Thread-1", order=17)
+        assert lay_out(record, context={"service": "shop"}) == {
+            "color": 0xED4245,
+            "timestamp": "2026-08-06T11:31:01.123+00:00",
+            "title": r"❌ ERROR · shop.orders",
+            "description": "order 17 of \\_\\_all\\_\\_\n-# orders.py:42 in place",
+            "footer": {"text": "web-1 · pid 7 · Thread-1"},
+            "fields": [
+                {"name": "order", "value": "17", "inline": True},
+                {"name": "service", "value": "shop", "inline": True},
+            ],
+        }
+
+    @pytest.mark.parametrize("levelno", [10, 20, 25, 30, 40, 45, 50])
+    def test_levels_have_their_colours_and_emojis(self, levelno: int) -> None:
+        """Custom levels take those of the nearest below."""
+        card = lay_out(make(levelno=levelno, levelname="LEVEL"))
+        standard = levelno - levelno % 10
+        assert card["color"] == COLORS[standard]
+        assert card["title"] == f"{EMOJIS[standard]} LEVEL · shop.orders"
+
+    def test_no_emoji_leaves_no_blank(self) -> None:
+        """The title begins with the level."""
+        assert lay_out(emojis={0: ""})["title"] == "ERROR · shop.orders"
+
+    @pytest.mark.parametrize(
+        ("attributes", "footer"),
+        [
+            ({}, "web-1 · pid 7 · MainThread"),
+            ({"taskName": "Task-1"}, "web-1 · pid 7 · MainThread · Task-1"),
+            ({"processName": "Worker-1"}, "web-1 · Worker-1 (pid 7) · MainThread"),
+            ({"processName": "Worker-1", "process": None}, "web-1 · Worker-1 · MainThread"),
+            ({"processName": None}, "web-1 · pid 7 · MainThread"),
+            ({"process": None, "threadName": None}, "web-1"),
+            ({"threadName": 5, "taskName": "\x1b[1mred\ud800"}, "web-1 · pid 7 · 5 · red?"),
+        ],
+    )
+    def test_the_footer_says_who_logged(
+        self, monkeypatch: pytest.MonkeyPatch, attributes: dict[str, object], footer: str
+    ) -> None:
+        """As far as it is known; `logging` can be told to know less."""
+        monkeypatch.setattr(socket, "gethostname", lambda: "web-1")
+        card = lay_out(make(**{"process": 7, "threadName": "MainThread", **attributes}))
+        assert card["footer"]["text"] == footer
+
+    @pytest.mark.parametrize("created", [float("nan"), float("inf"), 1e300, None, "now"])
+    def test_a_time_that_is_none_is_left_out(self, created: object) -> None:
+        """The rest of the card is shown."""
+        assert "timestamp" not in lay_out(make(created=created))
+
+    def test_a_record_without_a_line_says_nothing_of_its_place(self) -> None:
+        """Such as one that came from another program."""
+        assert lay_out(make(lineno=0))["description"] == "hello"
+
+    def test_a_record_of_nothing_has_a_title(self) -> None:
+        """Discord refuses an empty card."""
+
+        class Silent(EmbedFormatter):
+            def title(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
+                return " "
+
+            description = footer = title
+
+        assert lay_out(make(levelname="NOTICE"), Silent())["title"] == "NOTICE"
+        assert lay_out(make(levelname=" \x00"), Silent())["title"] == "LOG"
+
+
+class TestDescription:
+    """The message, the traceback and the place share 4096 characters."""
+
+    def test_a_traceback_stands_in_a_block(self) -> None:
+        """Between the message and the place."""
+        lines = lay_out(make(exc_info=ValueError("no")))["description"].split("\n")
+        assert lines == ["hello", "```py", "ValueError: no", "```", "-# orders.py:42 in place"]
+
+    def test_a_ready_made_traceback_and_a_stack_too(self) -> None:
+        """One block each."""
+        description = lay_out(make(exc_text="Traceback:\nno", stack_info="Stack:\nhere"))["description"]
+        assert "```py\nTraceback:\nno\n```\n```py\nStack:\nhere\n```" in description
+
+    def test_of_a_long_traceback_the_end_is_shown(self) -> None:
+        """There the error is; the message stays whole."""
+        description = lay_out(make("m" * 1000, exc_text="first line\n" + "line\n" * 5000 + "last line"))["description"]
+        assert description.startswith("m" * 1000 + "\n```py\n…\nline\n")
+        assert description.endswith("line\nlast line\n```\n-# orders.py:42 in place")
+        assert len(description) > 4000
+
+    def test_a_long_message_leaves_room_for_the_traceback(self) -> None:
+        """And says how much of it is missing."""
+        description = lay_out(make("m" * 10_000, exc_text="x" * 10_000))["description"]
+        assert "*(10,000 characters in all)*\n```py\n…\nxxx" in description
+        assert description.count("x") > 700
+        assert len(description) > 4000
+
+    def test_a_long_footer_takes_nothing_from_the_traceback(self) -> None:
+        """A thread may have any name."""
+        card = lay_out(make("m" * 5000, exc_text="x" * 5000, threadName="t" * 5000))
+        assert card["description"].endswith("x\n```\n-# orders.py:42 in place")
+        assert problems(card) == []
+
+
+class TestFields:
+    """Values of the record and of the handler."""
+
+    @pytest.mark.parametrize(
+        ("value", "shown", "inline"),
+        [
+            ("short", "short", True),
+            ("x" * 40, "x" * 40, True),
+            ("x" * 41, f"{FENCE}\n{'x' * 41}\n{FENCE}", False),
+            ("a\nb", f"{FENCE}\na\nb\n{FENCE}", False),
+            ("x" * 2000, f"{FENCE}\n{'x' * 1015}…\n{FENCE}", False),
+            ("_a_", r"\_a\_", True),
+            (None, "None", True),
+            (0, "0", True),
+            (1.5, r"1\.5", True),
+            (["a"], r"\['a']", True),
+        ],
+    )
+    def test_values(self, value: object, shown: str, *, inline: bool) -> None:
+        """Short ones share a row, others have a block of their own."""
+        assert lay_out(make(value=value))["fields"] == [{"name": "value", "value": shown, "inline": inline}]
+
+    @pytest.mark.parametrize("extra", [{"a": ""}, {"a": "\x00"}, {"\x00 ": "b"}])
+    def test_empty_ones_are_left_out(self, extra: dict[str, object]) -> None:
+        """Discord does not promise to take them."""
+        assert "fields" not in lay_out(make(**extra))
+
+    def test_what_is_too_many_is_named(self) -> None:
+        """Twenty-four fields, and a last one."""
+        card = lay_out(make(**{f"key_{number:02}": number for number in range(30)}))
+        assert len(card["fields"]) == 25
+        assert card["fields"][23]["name"] == r"key\_23"
+        last = card["fields"][24]
+        assert last["name"] == "6 more"
+        assert last["value"] == ", ".join(rf"key\_{number}" for number in range(24, 30))
+
+    def test_twenty_five_fit(self) -> None:
+        """Nothing is left out without need."""
+        card = lay_out(make(**{f"key{number}": number for number in range(25)}))
+        assert [field["name"] for field in card["fields"]] == [f"key{number}" for number in range(25)]
+
+    def test_what_is_too_long_is_named(self) -> None:
+        """Six thousand characters are for all of the card."""
+        card = lay_out(make(**{f"key{number}": "x" * 1000 for number in range(9)}))
+        assert [field["name"] for field in card["fields"]] == [*(f"key{number}" for number in range(5)), "4 more"]
+        assert card["fields"][-1]["value"] == "key5, key6, key7, key8"
+        assert problems(card) == []
+
+
+class TestFormat:
+    """As a formatter of another handler."""
+
+    def test_it_is_plain_text(self) -> None:
+        """Nothing is escaped; the traceback follows."""
+        text = EmbedFormatter().format(make("__x__", exc_info=ValueError("no")))
+        assert text == "ERROR shop.orders: __x__\nValueError: no"
+
+    def test_it_serves_a_stream_handler(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Whoever sets it there is not disappointed."""
+        handler = logging.StreamHandler()
+        handler.setFormatter(EmbedFormatter())
+        handler.handle(make())
+        assert capsys.readouterr().err == "ERROR shop.orders: hello\n"
+
+
+def test_the_length_of_a_card_counts_all_its_texts() -> None:
+    """What Discord adds up to 6,000."""
+    card: Embed = {
+        "title": "a" * 1,
+        "description": "b" * 10,
+        "footer": {"text": "c" * 100},
+        "fields": [{"name": "d" * 1000, "value": "e" * 10_000}, {"name": "f" * 100_000, "value": "g" * 1_000_000}],
+        "timestamp": "2026-08-06T11:31:01+00:00",
+        "color": 1,
+    }
+    assert embed_length(card) == 1_111_111
+    assert embed_length({}) == 0

@@ -1,0 +1,54 @@
+"""What users are shown runs as it stands: the examples, and the README's code."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from discord_logging import DiscordHandler
+from discord_logging.sandbox import LocalDiscord
+
+TOP = Path(__file__).parent.parent
+EXAMPLES = sorted(TOP.glob("examples/*.py"))
+README = (TOP / "README.md").read_text(encoding="utf-8")
+CODE = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def run(*arguments: str, url: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "DISCORD_WEBHOOK_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_example_runs_and_posts(example: Path) -> None:
+    """An example needs nothing but a webhook."""
+    with LocalDiscord() as discord:
+        done = run(str(example), url=discord.webhook_url)
+        assert (done.returncode, bool(discord.messages)) == (0, True), done.stderr
+
+
+def test_readme_code_runs_and_posts() -> None:
+    """The README's blocks run one after the other when pasted."""
+    script = "\n".join(CODE).replace("handler.setFormatter", "logging.getLogger().handlers[0].setFormatter")
+    with LocalDiscord() as discord:
+        done = run("-c", script, url=discord.webhook_url)
+        titles = [embed["title"] for message in discord.messages for embed in message.embeds]
+    assert (done.returncode, titles) == (0, ["❌ ERROR · root"] * 2), done.stderr
+
+
+def test_readme_names_every_setting() -> None:
+    """The table of settings is whole."""
+    settings = {"webhook_url", "level", *(DiscordHandler.__init__.__kwdefaults__ or {})}
+    table = README.partition("## Settings")[2]
+    assert {name for name in settings if f"`{name}`" not in table} == set()
