@@ -66,7 +66,7 @@ class DeadlineAdapter(HTTPAdapter):
         for index, address in enumerate(addresses):
             try:
                 return self._open(address, options, shares=len(addresses) - index)
-            except OSError as error:
+            except OSError as error:  # noqa: PERF203 - one address after the other
                 failure = error
         raise failure
 

@@ -89,6 +89,7 @@ class Delivery:
         self._is_down = False
         self._head: Sequence[FrozenRecord] = ()  # the message that may have been saved
         self._skip = 0  # records passed over
+        self._size = _limits.EMBEDS_PER_MESSAGE  # of the messages behind them
         self._forget_suspects()
 
     def _forget_suspects(self) -> None:
@@ -124,10 +125,13 @@ class Delivery:
         if self._suspects:
             size = max(self._suspects // 2, 1)
         else:
-            size = (not self._skip and len(self._head)) or _limits.EMBEDS_PER_MESSAGE
+            size = (not self._skip and len(self._head)) or self._size
         records = self._backlog.take(self._skip + size)
-        if self._skip >= len(records):
-            self._skip = 0
+        if self._skip and self._skip >= len(records):
+            # Each message had its turn. Where all hold a bad record, smaller ones find some that pass.
+            self._skip, self._size = 0, max(self._size // 2, 1)
+            self._backlog.put_back(records[self._size :])
+            return records[: self._size]
         self._backlog.put_back(records[: self._skip])
         return records[self._skip :]
 

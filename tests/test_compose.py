@@ -80,10 +80,22 @@ class TestCompose:
         messages = carry([make(str(number)) for number in range(waiting)])
         assert [len(message.payload["embeds"]) for message in messages] == counts
 
-    def test_six_thousand_characters_share_a_message(self) -> None:
+    @pytest.mark.parametrize(("size", "counts"), [(1500, [4, 1]), (2000, [3, 2]), (2001, [2, 2, 1])])
+    def test_six_thousand_characters_share_a_message(self, size: int, counts: list[int]) -> None:
         """The card that is one too many begins the next."""
-        messages = carry([make("x" * 2500) for _ in range(5)])
-        assert [len(message.payload["embeds"]) for message in messages] == [2, 2, 1]
+
+        class Bare(EmbedFormatter):
+            def title(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
+                return ""
+
+            def footer(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
+                return ""
+
+            def description(self, record: FrozenRecord) -> str:
+                return record.message
+
+        messages = carry([make("x" * size, CardSettings(Bare())) for _ in range(5)])
+        assert [len(message.payload["embeds"]) for message in messages] == counts
 
     @given(
         st.lists(

@@ -308,7 +308,7 @@ class TestFields:
         assert len(card["fields"]) == 25
         assert card["fields"][23]["name"] == r"key\_23"
         last = card["fields"][24]
-        assert last["name"] == "6 more"
+        assert (last["name"], last["inline"]) == ("6 more", False)
         assert last["value"] == ", ".join(rf"key\_{number}" for number in range(24, 30))
 
     def test_twenty_five_fit(self) -> None:

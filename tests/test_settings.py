@@ -215,6 +215,11 @@ class TestCheckColorsAndEmojis:
         """By the level's name or number, as `dictConfig` has it."""
         assert check_colors({level: color}) == {**COLORS, 40: 0xFF0000}
 
+    @pytest.mark.parametrize("color", [0, 0xFFFFFF, "#000000"])
+    def test_black_and_white_are_colours(self, color: object) -> None:
+        """Limits are inclusive."""
+        assert check_colors({"ERROR": color})[40] in (0, 0xFFFFFF)
+
     def test_emojis_are_laid_over_the_standard_ones(self) -> None:
         """An empty one is none."""
         assert check_emojis({"ERROR": "🔥", 25: ""}) == {**EMOJIS, 40: "🔥", 25: ""}

@@ -202,6 +202,10 @@ class TestPlain:
         """Nothing is said about what is whole."""
         assert plain("\x1b[31m__init__\x1b[0m failed", 60) == r"\_\_init\_\_ failed"
 
+    def test_text_of_just_the_limit_stands_whole(self) -> None:
+        """Limits are inclusive."""
+        assert plain("x" * 100, 100) == "x" * 100
+
     def test_a_long_message_says_how_much_is_missing(self) -> None:
         """The reader sees that there is more, and how much."""
         assert plain("x" * 1234, 100) == "x" * 59 + "… *(1,234 characters in all)*"
@@ -233,6 +237,13 @@ class TestCodeBlock:
     def test_markdown_and_indents_stay_and_outer_newlines_go(self) -> None:
         """Nothing is escaped in a block, and Discord drops newlines next to a fence."""
         assert code_block("\n\n  *a* \\_\n", 100) == "```\n  *a* \\_\n```"
+
+    @pytest.mark.parametrize("keep_end", [False, True])
+    def test_text_of_just_the_limit_stands_in_its_block(self, *, keep_end: bool) -> None:
+        """Limits are inclusive; one character more is cut."""
+        text = "".join(map(str, range(10)))
+        assert code_block(text, 18, keep_end=keep_end) == f"```\n{text}\n```"
+        assert "…" in code_block(text, 17, keep_end=keep_end)
 
     def test_a_cut_keeps_the_beginning(self) -> None:
         """An ellipsis says that more follows."""
