@@ -111,8 +111,10 @@ class DeadlineAdapter(HTTPAdapter):
                 self.fp = io.BufferedReader(_DeadlineReader(raw, sock, adapter))
 
             def _read_status(self) -> Any:
-                version, adapter.status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
-                return version, adapter.status, reason
+                version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+                # "100 Continue" is no answer yet.
+                adapter.status = status if status >= http.client.OK else None
+                return version, status, reason
 
         class BoundedConnection(pool_class.ConnectionCls):  # type: ignore[misc]  # the class is found at run time
             response_class = BoundedResponse

@@ -122,10 +122,9 @@ class Delivery:
 
     def _take(self) -> Sequence[FrozenRecord]:
         """Take the records for the next message: the oldest, or those behind the ones that are passed over."""
+        size = (not self._skip and len(self._head)) or self._size
         if self._suspects:
             size = max(self._suspects // 2, 1)
-        else:
-            size = (not self._skip and len(self._head)) or self._size
         records = self._backlog.take(self._skip + size)
         if self._skip and self._skip >= len(records):
             # Each message had its turn. Where all hold a bad record, smaller ones find some that pass.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging import _limits
 from discord_logging._settings import CardSettings, nearest_level
 from discord_logging._snapshot import FrozenRecord, to_text
-from discord_logging._text import clean, code_block, plain, shorten
+from discord_logging._text import ELLIPSIS, clean, code_block, plain, shorten
 from discord_logging._traceback import format_exception
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _BLOCK_MINIMUM = 1500
 """What the message leaves to the traceback, in characters."""
 _REST_ROOM = 200
 """What is kept free for the field that names the fields left out, in characters."""
-_NOTE_ROOM = 100
+_NOTE_ROOM = 150
 """What is kept free for notes of the delivery in the footer, in characters."""
 _INLINE_VALUE = 40
 """The longest value that shares its row with others, in characters."""
@@ -83,7 +83,9 @@ class EmbedFormatter(logging.Formatter):
 
     def fields(self, record: FrozenRecord) -> list[EmbedField]:
         """Return the record's `extra` values and the handler's context as fields."""
-        values: Mapping[str, Any] = {**(record.extra or {}), **record.settings.context}
+        extra = record.extra or {}
+        context = record.settings.context
+        values: Mapping[str, Any] = {**extra, **{name: context[name] for name in context if name not in extra}}
         return [_field(name, to_text(value)) for name, value in values.items()]
 
     def footer(self, record: FrozenRecord) -> str:
@@ -135,7 +137,9 @@ def _fit_fields(fields: list[EmbedField], room: int) -> list[EmbedField]:
         is_last_place = len(fitted) == _limits.FIELDS - 1 and index < len(fields) - 1
         if is_last_place or room < 0:
             names = ", ".join(each["name"] for each in fields[index : index + _limits.FIELDS])
-            fitted.append({"name": f"{len(fields) - index} more", "value": plain(names, 150), "inline": False})
+            fitted.append(
+                {"name": f"{ELLIPSIS} and {len(fields) - index} more", "value": plain(names, 150), "inline": False}
+            )
             break
         fitted.append({"name": name, "value": value, "inline": field.get("inline", False)})
     return fitted

@@ -22,3 +22,7 @@ CONTENT = 2000
 USERNAME = 80
 URL = 2048
 COLOR = 0xFFFFFF
+
+FILE_BYTES = 8_000_000
+"""The most that we attach to a message. Discord takes 10 MiB a file
+(https://docs.discord.com/developers/reference#uploading-files); less is copied at a time."""

@@ -78,17 +78,21 @@ class FrozenRecord:
         exception: The exception, or `None`.
         exc_text: The text of an exception that came ready-made with the record, or `None`.
         settings: The settings of the handler that took the record.
+        count: How many records it stands for: itself, and those that said the same.
+        last_created: When the last of them was logged.
         is_repeat: Whether it may stand in the channel already, for Discord did not say whether it was saved.
         sequence: Its place in the order of the backlog, from 1; 0 until it has one.
     """
 
     __slots__ = (
+        "count",
         "created",
         "exc_text",
         "exception",
         "extra",
         "funcName",
         "is_repeat",
+        "last_created",
         "levelname",
         "levelno",
         "lineno",
@@ -102,7 +106,6 @@ class FrozenRecord:
         "stack_info",
         "taskName",
         "template",
-        "thread",
         "threadName",
     )
 
@@ -121,7 +124,6 @@ class FrozenRecord:
         self.funcName = record.funcName
         self.process = record.process
         self.processName = record.processName
-        self.thread = record.thread
         self.threadName = record.threadName
         self.taskName = getattr(record, "taskName", None)
         self.stack_info = to_text(record.stack_info) if record.stack_info else None
@@ -131,6 +133,8 @@ class FrozenRecord:
         self.extra = _freeze_extra(attributes) if len(attributes) != _STANDARD_ATTRIBUTE_COUNT else None
         self.settings = settings
         self.sequence = 0
+        self.count = 1
+        self.last_created = record.created
         self.is_repeat = False
 
     @property

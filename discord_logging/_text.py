@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+ELLIPSIS = "…"
+"""Marks every cut."""
+
 _ANSI = re.compile(r"\x1b(?:\[[0-9;:?<=>]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _WEBHOOK_TOKEN = re.compile(r"(webhooks/\d{1,20}/)[A-Za-z0-9._-]+", re.ASCII)
 _CONTROL = dict.fromkeys([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0)])
@@ -56,7 +59,7 @@ def shorten(text: str, limit: int) -> str:
     # Half of an escape would escape what comes after.
     if (len(kept) - len(kept.rstrip("\\"))) % 2:
         kept = kept[:-1]
-    return kept + "…"
+    return kept + ELLIPSIS
 
 
 def plain(text: str, limit: int) -> str:
@@ -85,7 +88,7 @@ def code_block(text: str, limit: int, *, language: str = "", keep_end: bool = Fa
     shown = clean(text[-room - 1 :] if keep_end else text[: room + 1])
     shown = shown.replace("```", "`\u200b`\u200b`\u200b").strip("\n")
     if is_cut or len(shown) > room:
-        shown = _keep_end(shown, room) if keep_end else shorten(shown + "…", room)
+        shown = _keep_end(shown, room) if keep_end else shorten(shown + ELLIPSIS, room)
     return f"```{language}\n{shown}\n```"
 
 
@@ -93,4 +96,4 @@ def _keep_end(text: str, limit: int) -> str:
     end = text[-(limit - 2) :]
     whole_lines = end.partition("\n")[2]
     # Half of a very long line is better than next to nothing.
-    return f"…\n{whole_lines if len(whole_lines) > limit // 2 else end}"
+    return f"{ELLIPSIS}\n{whole_lines if len(whole_lines) > limit // 2 else end}"

@@ -53,13 +53,22 @@ class Payload(TypedDict, total=False):
     allowed_mentions: AllowedMentions
 
 
+class File(NamedTuple):
+    """A UTF-8 text file that is attached to a message."""
+
+    filename: str
+    content: bytes
+
+
 class Message(NamedTuple):
     """What one request carries.
 
     Attributes:
         payload: The body.
         thread_id: The thread of the webhook's channel to post into; `None` is the channel itself.
+        files: What is attached.
     """
 
     payload: Payload
     thread_id: str | None = None
+    files: tuple[File, ...] = ()

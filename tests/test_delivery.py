@@ -1,0 +1,943 @@
+"""Every reaction to an answer, stepped through with a fake sender and a fake clock: nothing sleeps, nothing is sent."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from discord_logging._backlog import Backlog
+from discord_logging._delivery import Delivery
+from discord_logging._diagnostics import say
+from discord_logging._embeds import EmbedFormatter
+from discord_logging._exceptions import TransportError
+from discord_logging._rate_limiter import DiscordRateLimiter
+from discord_logging._retry import Backoff
+from discord_logging._settings import CardSettings
+from discord_logging._snapshot import FrozenRecord
+from discord_logging._webhook_sender import Answer, WebhookSender
+from discord_logging._webhook_url import WebhookURL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from discord_logging._types import Embed, Message
+
+TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+URL = WebhookURL.parse(f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}")
+START = 1_000.0
+PLAIN = CardSettings(EmbedFormatter())
+
+OK = Answer(200, {}, {"id": "1"})
+REFUSED = TransportError("ConnectionError: Connection refused", maybe_saved=False)
+TIMED_OUT = TransportError("ReadTimeout", maybe_saved=True)
+REJECTED = Answer(400, {}, {"message": "Invalid Form Body", "code": 50035, "errors": {"embeds": {}}})
+TOO_LARGE = Answer(413, {}, None)
+BROKEN = Answer(500, {}, {"message": "500: Internal Server Error", "code": 0})
+GONE = Answer(404, {}, {"message": "Unknown Webhook", "code": 10015})
+Reaction = Answer | TransportError
+
+
+def limited(retry_after: float, scope: str = "user", **headers: str) -> Answer:
+    """Return a 429 as Discord sends it."""
+    body = {"message": "You are being rate limited.", "retry_after": retry_after, "global": scope == "global"}
+    return Answer(429, {"X-RateLimit-Scope": scope, "Retry-After": f"{retry_after:.0f}", **headers}, body)
+
+
+def status(code: int) -> Answer:
+    """Return an answer of a gateway, which is no JSON."""
+    return Answer(code, {}, None)
+
+
+def record(number: int, settings: CardSettings = PLAIN, levelno: int = logging.ERROR) -> FrozenRecord:
+    """Return a record that can be told from others wherever it is shown."""
+    level = {"levelno": levelno, "levelname": logging.getLevelName(levelno)}
+    return FrozenRecord(logging.makeLogRecord({"name": "shop", "msg": f"rec{number}e", **level}), settings)
+
+
+def shown(message: Message) -> list[int]:
+    """Return the numbers of the records that `message` shows, in order."""
+    parts: Sequence[Any] = message.payload.get("embeds", ()) or [message.payload["content"]]
+    return [int(re.findall(r"rec(\d+)e", json.dumps(part))[0]) for part in parts]
+
+
+def footers(message: Message) -> list[str]:
+    """Return the footers of the cards of `message`."""
+    return [embed["footer"]["text"] for embed in message.payload["embeds"]]
+
+
+class World:
+    """A delivery whose Discord is a list of answers, or a function of the message, and whose time the test makes."""
+
+    def __init__(
+        self,
+        *answers: Reaction,
+        react: Callable[[list[int], bool], Reaction] | None = None,
+        size: int = 10_000,
+        max_bytes: int = 64_000_000,
+    ) -> None:
+        self.now = START
+        self.answers = list(answers)
+        self.react = react or (lambda _numbers, _is_plain: OK)
+        self.sent: list[Message] = []
+        self.times: list[float] = []
+        self.passed: list[Message] = []
+        self.backlog = Backlog(size, max_bytes, lambda: True)
+        self.limiter = DiscordRateLimiter(channel_limit=None, global_limit=1_000_000)
+        self.delivery = Delivery(URL, self.backlog, cast("WebhookSender", self), self.limiter, clock=lambda: self.now)
+
+    def post(self, message: Message) -> Answer:
+        """Stand in for `WebhookSender.post`."""
+        json.dumps(message.payload)
+        self.sent.append(message)
+        self.times.append(self.now - START)
+        is_plain = "content" in message.payload
+        answer = self.answers.pop(0) if self.answers else self.react(shown(message), is_plain)
+        if isinstance(answer, TransportError):
+            raise answer
+        if 200 <= answer.status < 300:
+            self.passed.append(message)
+        return answer
+
+    def put(self, numbers: Iterable[int], settings: CardSettings = PLAIN) -> World:
+        """Log records with these numbers."""
+        for number in numbers:
+            self.backlog.put_nowait(record(number, settings))
+        return self
+
+    def step(self, times: int = 1) -> None:
+        """Take steps, each after the wait that the one before asked for."""
+        for _ in range(times):
+            self.now += self.delivery.step()
+
+    def post_next(self, times: int = 1) -> Message:
+        """Step until so many more messages were posted, and return the last."""
+        goal = len(self.sent) + times
+        while len(self.sent) < goal:
+            self.step()
+        return self.sent[-1]
+
+    def run(self, most: int = 2_000) -> World:
+        """Step until nothing is pending."""
+        for _ in range(most):
+            if not self.backlog.pending:
+                return self
+            self.step()
+        pytest.fail(f"{self.backlog.pending} records are pending after {most} steps, {len(self.sent)} requests")
+
+    @property
+    def gaps(self) -> list[float]:
+        """Return the seconds between the requests."""
+        return [later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False)]
+
+    @property
+    def requests(self) -> list[list[int]]:
+        """Return what each request showed."""
+        return [shown(message) for message in self.sent]
+
+    @property
+    def arrived(self) -> list[int]:
+        """Return what the channel shows."""
+        return [number for message in self.passed for number in shown(message)]
+
+    @property
+    def plain(self) -> list[int]:
+        """Return what arrived as plain text."""
+        return [shown(message)[0] for message in self.passed if "content" in message.payload]
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Return how many records were dropped, by reason."""
+        reasons = {reason for reason, _ in self.backlog.dropped}
+        return {each: sum(n for (reason, _), n in self.backlog.dropped.items() if reason == each) for each in reasons}
+
+    def check_books(self) -> None:
+        """Assert that every record is accounted for."""
+        count = self.backlog.count()
+        assert count["accepted"] == count["delivered"] + count["pending"] + count["dropped"], count
+        assert count["delivered"] == len(self.arrived)
+
+
+@pytest.fixture(autouse=True)
+def _no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.0)
+
+
+# 2xx
+
+
+@pytest.mark.parametrize("code", [200, 201, 204, 299])
+def test_success_is_delivered(code: int) -> None:
+    """Any 2xx settles the records, and health says when."""
+    world = World(status(code)).put(range(3))
+    world.step()
+    assert world.requests == [[0, 1, 2]]
+    assert world.backlog.count() == {"accepted": 3, "delivered": 3, "pending": 0, "dropped": 0}
+    health = world.delivery.health()
+    assert (health["status"], health["reason"], health["requests"], health["retries"]) == ("ok", "", 1, 0)
+    assert health["last_success"]
+    assert health["last_error"] is None
+    assert world.delivery.last_trouble == ""
+
+
+@pytest.mark.parametrize("body", [{"code": 10003, "errors": {"username": {}}}, {"code": 40333}, [[]], "no", math.nan])
+def test_nothing_in_a_body_makes_a_success_repeat(body: object) -> None:
+    """A 2xx is final, whatever its body says."""
+    settings = CardSettings(EmbedFormatter(), username="Bot", thread_id="5")
+    world = World(Answer(200, {}, body)).put([1], settings).run()
+    assert len(world.sent) == 1
+    world.check_books()
+
+
+def test_a_step_with_nothing_to_send_sends_nothing() -> None:
+    """Without records there is no request, and the next record is not held up."""
+    world = World()
+    world.step(3)
+    assert world.now == START
+    world.put([1]).step()
+    assert world.requests == [[1]]
+    assert world.times == [0]
+
+
+def test_a_record_that_is_too_large_to_be_kept_is_no_message() -> None:
+    """When all that came is dropped on its way in, nothing is sent, and what fits goes out."""
+    world = World(max_bytes=1).put([1])
+    world.step()
+    assert world.dropped == {"queue_full": 1}
+    world.backlog.max_bytes = 10_000
+    world.put([2]).run()
+    assert world.requests == [[2]]
+
+
+def test_a_backlog_goes_out_ten_cards_at_a_time_in_order() -> None:
+    """Messages are as full as they can be."""
+    world = World().put(range(25)).run()
+    assert [len(numbers) for numbers in world.requests] == [10, 10, 5]
+    assert world.arrived == list(range(25))
+
+
+def test_messages_for_different_threads_are_different_messages() -> None:
+    """Records for another destination wait for a message of their own, and keep their order."""
+    world = World()
+    for number, thread in enumerate(["1", "1", "2", "1"]):
+        world.put([number], CardSettings(EmbedFormatter(), thread_id=thread))
+    world.run()
+    assert world.requests == [[0, 1], [2], [3]]
+    assert [message.thread_id for message in world.sent] == ["1", "2", "1"]
+
+
+# 429
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait", "scope"),
+    [
+        (limited(7.5), 7.5, "user"),
+        (limited(7.5, "shared"), 7.5, "shared"),
+        (limited(7.5, "global"), 7.5, "global"),
+        (limited(7.5, **{"Retry-After": "65"}), 65, "user"),
+        (limited(1336.57, **{"Retry-After": "1"}), 1336.57, "user"),
+        (limited(7.5, **{"X-RateLimit-Remaining": "4", "X-RateLimit-Reset-After": "1"}), 7.5, "user"),
+        (limited(7.5, **{"Via": "1.1 google", "Content-Type": "application/json; charset=utf-8"}), 7.5, "user"),
+        (limited(math.nan, "shared", **{"Retry-After": "9"}), 9, "shared"),
+        (Answer(429, {"Retry-After": "30"}, None), 30, "edge"),
+        (Answer(429, {}, None), 60, "edge"),
+        (Answer(429, {}, {"code": 0, "message": "You are being blocked from accessing our API"}), 60, "edge"),
+        (Answer(403, {}, None), 60, "edge"),
+        (Answer(403, {}, {"message": "internal network error", "code": 40333}), 60, "edge"),
+    ],
+)
+def test_a_refusal_is_waited_out_and_costs_nothing(answer: Answer, wait: float, scope: str) -> None:
+    """Not one request leaves inside the window, the message keeps its place, and no try is counted."""
+    world = World(answer).put(range(3))
+    world.step()
+    blocked = "blocked" if scope == "edge" else "limited"
+    assert world.delivery.health()["status"] == blocked
+    assert f"scope {scope}" in world.delivery.health()["reason"]
+    world.put([3])
+    while len(world.sent) < 2:
+        delay = world.delivery.step()
+        assert delay or len(world.sent) == 2
+        world.now += delay
+    assert wait <= world.times[1] <= wait * 1.05 + 0.05
+    assert world.requests == [[0, 1, 2], [0, 1, 2, 3]]
+    health = world.delivery.health()
+    assert (health["status"], health["retries"], health["rate_limited"]) == ("ok", 0, {scope: 1})
+    world.check_books()
+
+
+def test_any_number_of_refusals_is_obeyed_without_a_failed_try() -> None:
+    """Twenty 429s in a row lose nothing, repeat nothing and lead to no back-off."""
+    world = World(*[limited(0.5)] * 20).put(range(3)).run()
+    assert len(world.sent) == 21
+    assert all(gap < 0.6 for gap in world.gaps)
+    assert "may be a repeat" not in str(world.sent)
+    assert world.delivery.health()["rate_limited"] == {"user": 20}
+
+
+def test_edge_blocks_are_probed_by_one_request_at_growing_intervals() -> None:
+    """An address that stays blocked is asked less and less often."""
+    world = World(*[status(429)] * 4).put(range(30)).run()
+    assert world.gaps[:4] == pytest.approx([60, 120, 240, 480], rel=0.01)
+    assert world.arrived == list(range(30))
+
+
+def test_a_proactive_wait_is_limited_in_health() -> None:
+    """Waiting for a limit that was not hit is no error."""
+    head = {"X-RateLimit-Limit": "1", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "5"}
+    world = World(Answer(200, head, None)).put([1])
+    world.step()
+    world.put([2])
+    delay = world.delivery.step()
+    assert delay == pytest.approx(5.025)
+    assert world.delivery.not_before == START + delay
+    health = world.delivery.health()
+    assert (health["status"], health["last_error"]) == ("limited", None)
+    assert world.delivery.step() == delay  # asked too early, it does not even ask the limiter
+    world.now += delay
+    world.step()
+    assert world.requests == [[1], [2]]
+
+
+# Surely not saved
+
+
+NOT_SAVED = [REFUSED, *map(status, (502, 503, 520, 521, 522, 523, 525, 530, 507, 408, 301, 100))]
+
+
+@pytest.mark.parametrize("failure", NOT_SAVED, ids=str)
+def test_what_was_surely_not_saved_is_tried_again_with_growing_waits(failure: Reaction) -> None:
+    """2, 3, 5 seconds, then doubling up to a minute, for as long as the record is kept; no card says "repeat"."""
+    world = World(*[failure] * 12).put([1])
+    world.step()
+    assert world.delivery.health()["status"] == "retrying"
+    world.run()
+    assert world.gaps == pytest.approx([2, 3, 5, 10, 20, 40, 60, 60, 60, 60, 60, 60])
+    assert "may be a repeat" not in str(world.sent)
+    assert world.delivery.health()["status"] == "ok"
+    assert world.delivery.health()["retries"] == 12
+
+
+def test_jitter_adds_a_tenth_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The waits of many processes drift apart, by no more than 10 %."""
+    monkeypatch.setattr("random.random", lambda: 1.0)
+    world = World(*[REFUSED] * 8).put([1]).run()
+    assert world.gaps == pytest.approx([2.2, 3.3, 5.5, 11, 22, 44, 66, 66])
+
+
+def test_the_backlog_folds_while_discord_is_away() -> None:
+    """What comes meanwhile goes out with what waited, in order, and the first card says how late it is."""
+    world = World(*[REFUSED] * 3).put([0])
+    world.step()
+    world.put(range(1, 12)).run()
+    assert world.requests[-2:] == [list(range(10)), [10, 11]]
+    notes = footers(world.sent[-2])
+    assert notes[0].endswith("delayed 10 s")
+    assert "delayed" not in str(notes[1:]) + str(world.sent[-1])
+
+
+def test_an_hour_of_outage_loses_nothing_and_hammers_nobody() -> None:
+    """A record every four seconds for an hour: at most one request a minute, and all arrive afterwards."""
+    end = START + 3_600
+    world = World(react=lambda _numbers, _is_plain: OK if world.now > end else REFUSED)
+    number = 0
+    while world.now < end:
+        while 4 * number <= world.now - START:
+            world.put([number])
+            number += 1
+        world.step()
+    assert len(world.sent) < 70
+    world.run()
+    assert world.arrived == list(range(number))
+
+
+@pytest.mark.parametrize("delays", [(0.0,), (0.0, 0.0)])
+def test_waits_of_nothing_do_not_hammer(delays: tuple[float, ...]) -> None:
+    """Retry delays of 0 are for the first tries; after them the waits grow all the same."""
+    world = World(react=lambda _numbers, _is_plain: TIMED_OUT).put([1])
+    world.delivery.backoff = Backoff(delays, 60.0)
+    while world.now < START + 600:
+        world.step()
+    assert len(world.sent) <= len(delays) + 20
+
+
+# Maybe saved
+
+
+MAYBE_SAVED = [TIMED_OUT, *map(status, (500, 504, 524))]
+
+
+@pytest.mark.parametrize("failure", MAYBE_SAVED, ids=str)
+def test_what_may_have_been_saved_is_tried_twice_more_unchanged(failure: Reaction) -> None:
+    """The same records again, though others have come, and each card says that it may be a repeat."""
+    world = World(failure, failure).put([1, 2])
+    world.step()
+    world.put([3])
+    world.run()
+    assert world.requests == [[1, 2], [1, 2], [1, 2], [3]]
+    assert all(
+        footer.split(" · ")[-1] == "may be a repeat" for message in world.sent[1:3] for footer in footers(message)
+    )
+    assert "may be a repeat" not in str(world.sent[0]) + str(world.sent[3])
+    assert world.gaps == pytest.approx([2, 3, 0])
+    world.check_books()
+
+
+@pytest.mark.parametrize("is_taken_plain", [True, False])
+@pytest.mark.parametrize("failure", MAYBE_SAVED, ids=str)
+def test_a_poison_record_is_set_apart_when_the_next_message_passes(failure: Reaction, is_taken_plain: bool) -> None:
+    """Three tries as a card, one as plain text after its neighbour has passed, then it is dropped and counted."""
+
+    def react(numbers: list[int], is_plain: bool) -> Reaction:
+        return failure if numbers == [1] and not (is_plain and is_taken_plain) else OK
+
+    world = World(react=react).put([1])
+    world.step()
+    world.put([2]).run()
+    assert world.requests == [[1], [1], [1], [2], [1]]
+    assert "content" in world.sent[-1].payload
+    assert world.plain == ([1] if is_taken_plain else [])
+    assert world.dropped == ({} if is_taken_plain else {"rejected": 1})
+    world.put([3]).run()
+    assert "delayed" not in str(world.sent[-1])
+    assert world.delivery.health()["status"] == "ok"
+    world.check_books()
+
+
+@pytest.mark.parametrize("position", range(10))
+def test_poison_among_ten_is_halved_until_it_stands_alone(position: int) -> None:
+    """The nine neighbours arrive as cards; only the bad one becomes plain text, and is dropped when that fails too."""
+    world = World(react=lambda numbers, _is_plain: BROKEN if position in numbers else OK).put(range(12)).run()
+    assert world.requests[:4] == [list(range(10))] * 3 + [[10, 11]]
+    assert sorted(world.arrived) == [number for number in range(12) if number != position]
+    assert world.arrived[:2] == [10, 11]
+    assert world.arrived[2:] == sorted(world.arrived[2:])
+    assert [shown(message) for message in world.sent if "content" in message.payload] == [[position]]
+    assert world.dropped == {"rejected": 1}
+    assert len(world.sent) <= 4 + 9
+    world.check_books()
+
+
+def test_when_the_next_message_fails_too_discord_is_down() -> None:
+    """Everything is kept, one message a minute probes, each time the next one, and nothing is set apart."""
+    world = World(*[BROKEN] * 9).put(range(25))
+    world.post_next(9)
+    first, second, third = list(range(10)), list(range(10, 20)), list(range(20, 25))
+    assert world.requests == [first, first, first, second, first, second, third, first[:5], first[5:]]
+    assert world.gaps == pytest.approx([2, 3, 5, 60, 60, 60, 60, 60])
+    assert world.backlog.count()["pending"] == 25
+    world.run()
+    assert sorted(world.arrived) == list(range(25))
+    assert len(set(world.arrived)) == 25
+    assert not world.plain
+    assert world.dropped == {}
+    world.check_books()
+
+
+def test_after_an_outage_cards_say_that_they_may_be_repeats() -> None:
+    """What was sent before says so, what was not does not; the first says how late it is."""
+    world = World(*[BROKEN] * 5).put(range(12)).run()
+    notes = dict(zip(world.arrived, (note for message in world.passed for note in footers(message)), strict=True))
+    assert all("may be a repeat" in notes[number] for number in range(12))
+    assert "delayed 130 s" in footers(world.passed[0])[0]
+    world.put([12]).run()
+    assert "repeat" not in footers(world.sent[-1])[0]
+    assert "delayed" not in footers(world.sent[-1])[0]
+
+
+def test_a_refused_connection_when_the_next_message_has_its_turn_means_down() -> None:
+    """What fails surely unsaved proves that Discord is away: nothing is poison."""
+    world = World(*[BROKEN] * 3, REFUSED, REFUSED).put([1])
+    world.post_next()
+    world.put(range(2, 5)).run()
+    assert world.requests == [[1], [1], [1], [2, 3, 4], [1], [1], [2, 3, 4]]
+    assert world.gaps == pytest.approx([2, 3, 5, 60, 60, 0])
+    assert not world.plain
+
+
+def test_a_lone_record_is_not_copied_many_times() -> None:
+    """With no next message, two further tries, then one probe a minute; it is never set apart."""
+    world = World(*[TIMED_OUT] * 7).put([1]).run()
+    assert world.requests == [[1]] * 8
+    assert world.gaps == pytest.approx([2, 3, 5, 60, 60, 60, 60])
+    assert world.plain == []
+    assert world.arrived == [1]
+
+
+def test_a_lone_poison_record_steps_aside_for_what_comes_later() -> None:
+    """However long it was alone, a later record is not held up by more than one probe and gets it set apart."""
+    world = World(react=lambda numbers, _is_plain: BROKEN if 1 in numbers else OK).put([1])
+    world.post_next(6)
+    world.put([2]).run()
+    assert world.requests == [[1]] * 6 + [[2], [1], [1]]
+    assert world.dropped == {"rejected": 1}
+    world.check_books()
+
+
+@pytest.mark.parametrize("extra", [0, 1, 25])
+def test_two_poison_messages_in_a_row_do_not_hold_up_the_rest(extra: int) -> None:
+    """Two adjacent messages that always fail look like an outage, until a third passes."""
+    world = World(react=lambda numbers, is_plain: BROKEN if {3, 14} & set(numbers) and not is_plain else OK)
+    world.put(range(20 + extra))
+    world.post_next(8)
+    world.put([99]).run()
+    assert sorted(world.arrived) == [*range(20 + extra), 99]
+    assert sorted(world.plain) == [3, 14]
+    assert world.dropped == {}
+    world.check_books()
+
+
+@pytest.mark.parametrize("bad", [{4}, {0}, {9}, {0, 9}, {4, 5}, {3, 11}, set(range(12))], ids=str)
+def test_neighbours_arrive_although_nothing_more_is_ever_logged(bad: set[int]) -> None:
+    """Where no message passes whole, smaller ones are tried, one a minute; only bad records stay behind."""
+    world = World(react=lambda numbers, _is_plain: BROKEN if bad & set(numbers) else OK).put(range(12))
+    while world.backlog.pending and world.now < START + 3_600:
+        world.step()
+    assert set(range(12)) - bad <= set(world.arrived)
+    assert world.backlog.count()["pending"] + world.dropped.get("rejected", 0) == len(bad)
+    assert len(world.sent) < 90
+    world.check_books()
+
+
+def test_two_poison_records_in_one_message_are_both_set_apart() -> None:
+    """The neighbours of both arrive as cards."""
+    world = World(react=lambda numbers, is_plain: BROKEN if {4, 5} & set(numbers) and not is_plain else OK)
+    world.put(range(30)).run()
+    assert sorted(world.arrived) == list(range(30))
+    assert sorted(world.plain) == [4, 5]
+
+
+def test_an_outage_does_not_make_a_good_record_plain_text() -> None:
+    """After an outage the first message is taken for poison only when it fails once more."""
+    world = World(*[BROKEN] * 5).put([0], CardSettings(EmbedFormatter(), thread_id="1")).put(range(1, 4)).run()
+    assert world.requests[:5] == [[0], [0], [0], [1, 2, 3], [0]]
+    assert sorted(world.arrived) == [0, 1, 2, 3]
+    assert world.plain == []
+
+
+def test_when_discord_vanishes_while_poison_is_looked_for_nothing_is_dropped() -> None:
+    """Connections that are refused blame nobody: the search goes on where it was."""
+    answers: list[Reaction] = [*[BROKEN] * 3, OK, REFUSED, status(502), limited(3)]
+    world = World(*answers, react=lambda numbers, is_plain: BROKEN if 4 in numbers and not is_plain else OK)
+    world.put(range(12)).run()
+    assert world.requests[4:8] == [[0, 1, 2, 3, 4]] * 4
+    assert sorted(world.arrived) == list(range(12))
+    assert world.plain == [4]
+
+
+def test_records_keep_their_order_when_the_message_behind_fails() -> None:
+    """What was passed over stands before what was tried behind it, whatever becomes of that."""
+    world = World(*[BROKEN] * 3, limited(1), REFUSED, OK).put([1])
+    world.post_next()
+    world.put(range(2, 15)).run()
+    assert world.requests[3:] == [list(range(2, 12)), list(range(2, 12)), [1], list(range(2, 12)), [12, 13, 14]]
+    assert world.arrived == list(range(1, 15))
+
+
+def test_the_right_record_is_poison_when_others_were_taken_and_put_back() -> None:
+    """A message that could not carry all that was taken leaves the rest in place, behind what was passed over."""
+    world = World(react=lambda numbers, is_plain: BROKEN if 1 in numbers and not is_plain else OK).put([1])
+    world.step()
+    for number in range(2, 6):
+        world.put([number], CardSettings(EmbedFormatter(), thread_id=str(number)))
+    world.run()
+    assert world.requests == [[1], [1], [1], [2], [1], [3], [4], [5]]
+    assert world.plain == [1]
+
+
+def test_a_record_refused_as_a_card_and_broken_as_plain_text_steps_aside() -> None:
+    """Its neighbours stay cards, and it is dropped in the end."""
+
+    def react(numbers: list[int], is_plain: bool) -> Reaction:
+        return OK if 1 not in numbers else BROKEN if is_plain else REJECTED
+
+    world = World(react=react).put([1])
+    world.post_next(2)
+    world.put([2]).run()
+    world.put([3]).run()
+    assert ["content" in message.payload for message in world.sent] == [False, *[True] * 3, False, True, False]
+    assert world.arrived == [2, 3]
+    assert world.dropped == {"rejected": 1}
+
+
+def test_a_record_refused_as_a_card_is_not_sent_as_one_again_after_an_outage() -> None:
+    """A 400 is remembered over failures that say nothing about it."""
+    world = World(
+        REJECTED, *[BROKEN] * 5, react=lambda numbers, is_plain: OK if is_plain or 1 not in numbers else REJECTED
+    )
+    world.put([1])
+    world.post_next(2)
+    world.put([2]).run()
+    assert [message for message in world.sent if shown(message) == [1] and "embeds" in message.payload] == world.sent[
+        :1
+    ]
+    assert sorted(world.arrived) == [1, 2]
+
+
+def test_a_refused_message_behind_a_failing_one_is_halved_there() -> None:
+    """A 400 when the next message has its turn concerns that one; the first waits, and neither harms the other."""
+    world = World(
+        *[BROKEN] * 3,
+        REJECTED,
+        REJECTED,
+        REFUSED,
+        react=lambda numbers, is_plain: REJECTED if 2 in numbers and not is_plain else OK,
+    )
+    world.put([1])
+    world.post_next()
+    world.put([2, 3]).run()
+    assert world.requests[3:6] == [[2, 3], [2], [2]]
+    assert sorted(world.arrived) == [1, 2, 3]
+    assert world.plain == [2]
+
+
+def test_eviction_while_poison_is_looked_for_blames_nobody_else() -> None:
+    """When the poison record itself is dropped because the queue is full, its successor is not blamed."""
+    world = World(*[BROKEN] * 3, react=lambda _numbers, is_plain: flood() if is_plain else OK, size=10)
+
+    def flood() -> Answer:
+        world.put(range(100, 250))
+        return BROKEN
+
+    world.put([1])
+    world.post_next()
+    world.put([2]).run()
+    assert world.plain == []
+    assert world.dropped["rejected"] == 1
+    assert sorted(world.arrived) == [2, *range(240, 250)]
+    world.check_books()
+
+
+# 400 and 413
+
+
+@pytest.mark.parametrize("answer", [REJECTED, TOO_LARGE, status(405), status(422)], ids=str)
+@pytest.mark.parametrize("position", range(10))
+def test_a_refused_message_is_halved_until_the_bad_record_stands_alone(position: int, answer: Answer) -> None:
+    """Nine neighbours arrive as cards and in order, the bad one as plain text, at once and in few requests."""
+    world = World(react=lambda numbers, is_plain: answer if position in numbers and not is_plain else OK)
+    world.put(range(13)).run()
+    assert world.arrived == list(range(13))
+    assert world.plain == [position]
+    assert len(world.sent) <= 11
+    assert world.now == START
+    assert world.dropped == {}
+
+
+def test_a_record_that_is_refused_as_plain_text_too_is_dropped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """It is said on the package's logger, without a way back into the channel."""
+    world = World(react=lambda numbers, _is_plain: REJECTED if 1 in numbers else OK).put(range(3)).run()
+    assert world.arrived == [0, 2]
+    assert world.backlog.dropped == {("rejected", "ERROR"): 1}
+    assert "Discord refused a record, which is dropped: HTTP 400 Invalid Form Body" in caplog.text
+    world.check_books()
+
+
+def test_after_a_dropped_record_nothing_is_late() -> None:
+    """A lone record that was dropped leaves no trouble: a card an hour later is not "delayed", and health is ok."""
+    world = World(status(502), REJECTED, REJECTED).put([1]).run()
+    assert world.delivery.health()["status"] == "ok"
+    world.now += 3_600
+    world.put([2]).run()
+    assert "delayed" not in footers(world.sent[-1])[0]
+
+
+@settings(max_examples=60)
+@given(
+    total=st.integers(1, 35),
+    bad=st.sets(st.integers(0, 34)),
+    is_taken_plain=st.booleans(),
+    answer=st.sampled_from([REJECTED, TOO_LARGE]),
+)
+def test_exactly_the_bad_records_are_set_apart(total: int, bad: set[int], is_taken_plain: bool, answer: Answer) -> None:
+    """Whichever records Discord refuses, all others arrive in order, no message is repeated, and requests are few."""
+    bad &= set(range(total))
+
+    def react(numbers: list[int], is_plain: bool) -> Reaction:
+        return answer if bad & set(numbers) and not (is_plain and is_taken_plain) else OK
+
+    world = World(react=react).put(range(total)).run()
+    expected = range(total) if is_taken_plain else [number for number in range(total) if number not in bad]
+    assert world.arrived == list(expected)
+    assert world.plain == (sorted(bad) if is_taken_plain else [])
+    assert world.dropped == ({} if is_taken_plain or not bad else {"rejected": len(bad)})
+    payloads = [json.dumps(message.payload) for message in world.sent]
+    assert len(set(payloads)) == len(payloads)
+    assert len(payloads) <= math.ceil(total / 10) + 8 * len(bad)
+    world.check_books()
+
+
+# Settings that Discord refuses
+
+
+@pytest.mark.parametrize("name", ["username", "avatar_url"])
+def test_a_refused_setting_is_left_out_from_now_on(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The same records go out at once without it, nothing is halved, and it is said."""
+    settings = CardSettings(EmbedFormatter(), username="Bot", avatar_url="https://a.example/b.png")
+    refusal = Answer(400, {}, {"message": "Invalid Form Body", "code": 50035, "errors": {name: {"_errors": []}}})
+    world = World(refusal).put(range(3), settings).run()
+    world.put([3], settings).run()
+    assert world.requests == [[0, 1, 2], [0, 1, 2], [3]]
+    assert [name in message.payload for message in world.sent] == [True, False, False]
+    other = "avatar_url" if name == "username" else "username"
+    assert all(other in message.payload for message in world.sent)
+    assert caplog.text.count("left out") == 1
+
+
+def test_all_settings_may_be_refused_in_turn() -> None:
+    """Each costs one request."""
+    everything = CardSettings(EmbedFormatter(), username="Bot", avatar_url="https://a.example/b.png", thread_id="77")
+
+    def react(_numbers: list[int], _is_plain: bool) -> Reaction:
+        message = world.sent[-1]
+        wrong = [name for name in ("username", "avatar_url") if name in message.payload]
+        if wrong:
+            return Answer(400, {}, {"code": 50035, "errors": {name: {} for name in wrong}})
+        return Answer(404, {}, {"code": 10003}) if message.thread_id else OK
+
+    world = World()
+    world.react = react
+    world.put([1], everything).run()
+    assert len(world.sent) == 4
+    assert world.arrived == [1]
+
+
+def test_records_for_a_thread_that_is_gone_go_to_the_channel() -> None:
+    """10003 is about that thread alone: other threads of the webhook go on."""
+    world = World(Answer(404, {}, {"message": "Unknown Channel", "code": 10003}))
+    world.put([1], CardSettings(EmbedFormatter(), thread_id="77")).run()
+    world.put([2], CardSettings(EmbedFormatter(), thread_id="88")).put([3]).run()
+    assert [message.thread_id for message in world.sent] == ["77", None, "88", None]
+    assert world.delivery.health()["status"] == "ok"
+
+
+def test_plain_text_does_not_go_to_a_thread_that_is_gone() -> None:
+    """A refused record of a thread that is gone leads to no endless 404."""
+
+    def react(_numbers: list[int], is_plain: bool) -> Reaction:
+        return Answer(404, {}, {"code": 10003}) if world.sent[-1].thread_id else OK if is_plain else REJECTED
+
+    world = World()
+    world.react = react
+    world.put([1], CardSettings(EmbedFormatter(), thread_id="77")).run(most=10)
+    assert [message.thread_id for message in world.sent] == ["77", None, None]
+    assert world.plain == [1]
+
+
+def test_an_unknown_channel_without_a_thread_is_final() -> None:
+    """There is nothing left that could be left out."""
+    world = World(Answer(404, {}, {"code": 10003})).put([1]).run()
+    assert world.delivery.health()["status"] == "stopped"
+
+
+# Final
+
+
+FINAL = [
+    GONE,
+    Answer(401, {}, {"message": "Invalid Webhook Token", "code": 50027}),
+    Answer(403, {}, {"message": "Missing Access", "code": 50001}),
+    *(Answer(400, {}, {"code": code}) for code in (220001, 220002, 220003, 40067, 160005, 50083)),
+]
+
+
+@pytest.mark.parametrize("answer", FINAL, ids=str)
+def test_a_webhook_that_is_gone_is_never_asked_again(answer: Answer, capsys: pytest.CaptureFixture[str]) -> None:
+    """All that waits and all that comes is counted, stderr has one line, and health says why."""
+    world = World(answer).put(range(25))
+    world.step()
+    world.put(range(5))
+    world.step(5)
+    assert len(world.sent) == 1
+    assert world.backlog.count() == {"accepted": 30, "delivered": 0, "pending": 0, "dropped": 30}
+    assert world.dropped == {"webhook_gone": 30}
+    health = world.delivery.health()
+    assert (health["status"], health["reason"]) == ("stopped", answer.reason)
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"HTTP {answer.status}" in error
+    assert TOKEN not in error
+
+
+def test_a_webhook_can_be_gone_when_the_next_message_has_its_turn() -> None:
+    """What was passed over is counted too."""
+    world = World(*[BROKEN] * 3, GONE).put(range(12)).run()
+    assert world.dropped == {"webhook_gone": 12}
+    world.check_books()
+
+
+@pytest.mark.parametrize("stderr", [None, "closed", "broken"])
+def test_there_may_be_no_stderr(stderr: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under pythonw, or after a close, saying something does nothing."""
+
+    class Broken:
+        def write(self, _: str) -> None:
+            raise BrokenPipeError if stderr == "broken" else ValueError("I/O operation on closed file")
+
+    monkeypatch.setattr("sys.stderr", Broken() if stderr else None)
+    say("hello")
+
+
+# What cannot be sent
+
+
+class Spoiled(EmbedFormatter):
+    """Lays out what is no card."""
+
+    def __init__(self, card: object) -> None:
+        super().__init__()
+        self.card = card
+
+    def embed(self, record: FrozenRecord) -> Embed:
+        """Return what the test wants, whatever the type says."""
+        good: Embed = super().embed(record)
+        return cast("Embed", self.card if self.card is None else {**good, "color": self.card})
+
+
+@pytest.mark.parametrize("card", [None, object(), {(1,): 2}], ids=["nothing", "no JSON", "no keys"])
+def test_a_card_that_is_none_costs_its_record_no_more_than_the_card(card: object) -> None:
+    """A formatter that lays out nonsense neither holds up its neighbours nor loses them."""
+    world = World().put(range(4)).put([4], CardSettings(Spoiled(card))).put(range(5, 8)).run(most=40)
+    assert world.arrived == list(range(8))
+    assert world.plain == [4]
+    assert world.now == START
+    world.check_books()
+
+
+def test_a_card_that_holds_itself_is_no_endless_retry() -> None:
+    """A circle cannot be written as JSON, today or tomorrow."""
+    circle: dict[str, Any] = {}
+    circle["self"] = circle
+    world = World().put([1], CardSettings(Spoiled(circle))).run(most=10)
+    assert world.plain == [1]
+
+
+# What is told
+
+
+def test_trouble_is_told_once_and_health_is_plain_data(caplog: pytest.LogCaptureFixture) -> None:
+    """One line per change of status on the package's logger; counters add up; nothing shows the token."""
+    echo = {"message": f"no\nroute for POST /api/v10/webhooks/{URL.id}/{TOKEN}", "code": 0}
+    answers: list[Reaction] = [Answer(502, {}, echo), REFUSED, limited(2), limited(2, "shared"), status(429)]
+    world = World(*answers).put(range(12)).run()
+    lines = [line.getMessage() for line in caplog.records]
+    assert [line.split(": ")[0].split()[-1] for line in lines] == ["retrying", "limited", "blocked"]
+    assert all("\n" not in line for line in lines)
+    health = world.delivery.health()
+    assert health["requests"] == 7
+    assert health["retries"] == 5
+    assert health["rate_limited"] == {"user": 1, "shared": 1, "edge": 1}
+    assert health["last_error"]["reason"] == world.delivery.last_trouble
+    assert health["status"] == "ok"
+    assert TOKEN not in json.dumps(health) + caplog.text + str(world.sent) + repr(world.delivery)
+
+
+@pytest.mark.parametrize(("seconds", "note"), [(1, None), (1.9, None), (12, "delayed 12 s"), (3600, "delayed 3600 s")])
+def test_the_next_card_says_how_late_it_is(seconds: float, note: str | None) -> None:
+    """From two seconds on, on the first card alone, and once."""
+    world = World(limited(seconds)).put(range(2)).run()
+    world.put([2]).run()
+    first, second = footers(world.sent[1])
+    assert first.split(" · ")[-1] == note if note else "delayed" not in first
+    assert "delayed" not in second + footers(world.sent[2])[0]
+
+
+# Anything at all
+
+
+REACTIONS: Mapping[str, Reaction] = {
+    "ok": OK,
+    "no content": status(204),
+    "user": limited(1.5),
+    "shared": limited(40, "shared"),
+    "global": limited(0.3, "global"),
+    "edge": status(429),
+    "blocked": Answer(403, {}, "error code: 1010"),
+    "refused": REFUSED,
+    "gateway": status(502),
+    "timed out": TIMED_OUT,
+    "broken": BROKEN,
+    "rejected": REJECTED,
+    "too large": TOO_LARGE,
+    "username": Answer(400, {}, {"code": 50035, "errors": {"username": {}}}),
+    "thread": Answer(404, {}, {"code": 10003}),
+}
+
+
+class AnyAnswers(RuleBasedStateMachine):
+    """Whatever Discord answers, the books balance, nothing is delivered twice, and no loop is hot."""
+
+    @initialize(size=st.sampled_from([5, 25, 10_000]), is_limited=st.booleans())
+    def begin(self, size: int, is_limited: bool) -> None:
+        """Start with an empty backlog and an endless supply of successes."""
+        self.world = World(size=size)
+        if is_limited:
+            self.world.delivery._limiter = DiscordRateLimiter()
+        self.numbers = iter(range(1_000_000))
+        self.accepted = 0
+        self.is_gone = False
+        self.idle_steps = 0
+
+    @rule(
+        count=st.integers(1, 30),
+        levelno=st.sampled_from([10, 20, 40]),
+        username=st.sampled_from([None, "Bot"]),
+        thread=st.sampled_from([None, None, "7", "8"]),
+    )
+    def log(self, count: int, levelno: int, username: str | None, thread: str | None) -> None:
+        """Log some records."""
+        settings = CardSettings(EmbedFormatter(), username=username, thread_id=thread)
+        for _ in range(count):
+            self.world.backlog.put_nowait(record(next(self.numbers), settings, levelno))
+        self.accepted += count
+
+    @rule(reactions=st.lists(st.sampled_from(sorted(REACTIONS)), max_size=6), poison=st.integers(0, 40))
+    def answer(self, reactions: list[str], poison: int) -> None:
+        """Let Discord answer like this from now on, and find one record disgusting."""
+        self.world.answers = [REACTIONS[name] for name in reactions]
+        self.world.react = lambda numbers, _is_plain: BROKEN if poison in numbers else OK
+
+    @rule(count=st.integers(1, 12))
+    def go_on(self, count: int) -> None:
+        """Take some steps."""
+        for _ in range(count):
+            before = (self.world.now, self.world.backlog.count()["pending"])
+            self.world.step()
+            is_idle = before == (self.world.now, self.world.backlog.count()["pending"])
+            self.idle_steps = self.idle_steps + 1 if is_idle and before[1] else 0
+            assert self.idle_steps <= 8, "a hot loop"
+
+    @rule()
+    def lose(self) -> None:
+        """Let the webhook be deleted, now and then for the sake of what follows."""
+        if next(self.numbers) % 20 == 0:
+            self.world.answers = [GONE]
+
+    @invariant()
+    def books_balance(self) -> None:
+        """Every record is delivered, pending or dropped, and no definite success is repeated."""
+        if hasattr(self, "world"):
+            assert self.world.backlog.count()["accepted"] == self.accepted
+            self.world.check_books()
+            assert len(set(self.world.arrived)) == len(self.world.arrived)
+            json.dumps(self.world.delivery.health())
+
+    def teardown(self) -> None:
+        """When Discord is well again, everything arrives that was not dropped."""
+        if hasattr(self, "world"):
+            self.world.answers = []
+            self.world.react = lambda _numbers, _is_plain: OK
+            self.world.run()
+            self.books_balance()
+            assert self.world.delivery.health()["status"] in ("ok", "limited", "stopped")
+
+
+TestAnyAnswers = AnyAnswers.TestCase
+TestAnyAnswers.settings = settings(max_examples=40, stateful_step_count=25)

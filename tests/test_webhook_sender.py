@@ -1,0 +1,300 @@
+"""The sender: what it asks, what it makes of an answer, and what it never shows."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+import responses
+import urllib3
+
+from discord_logging._exceptions import TransportError
+from discord_logging._types import Message
+from discord_logging._webhook_sender import Answer, WebhookSender
+from discord_logging._webhook_url import WebhookURL
+from discord_logging.sandbox import Fault, LocalDiscord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+URL = WebhookURL.parse(f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}")
+HELLO = Message({"content": "hello"})
+
+
+@pytest.fixture
+def http() -> Iterator[responses.RequestsMock]:
+    """Yield a stand-in for the network."""
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def sender() -> Iterator[WebhookSender]:
+    """Yield a sender."""
+    sender = WebhookSender(URL)
+    yield sender
+    sender.close()
+
+
+@pytest.fixture
+def discord() -> Iterator[LocalDiscord]:
+    """Yield a local Discord."""
+    with LocalDiscord() as local:
+        yield local
+
+
+@pytest.fixture
+def local_sender(discord: LocalDiscord) -> Iterator[WebhookSender]:
+    """Yield a sender to the local Discord."""
+    sender = WebhookSender(WebhookURL.parse(discord.webhook_url), timeout=1.0)
+    yield sender
+    sender.close()
+
+
+# The request
+
+
+@pytest.mark.parametrize("thread_id", [None, "123456789012345678"])
+def test_a_request_is_what_discord_asks_for(
+    http: responses.RequestsMock, sender: WebhookSender, thread_id: str | None
+) -> None:
+    """`wait=true`, so that an unsaved message is an error; an agent in Discord's form; the payload as JSON."""
+    http.post(URL.execute_url, status=204)
+    payload: Any = {"content": "héllo 🚨 \ud800", "embeds": [{"title": "x"}]}
+    assert sender.post(Message(payload, thread_id)).status == 204
+    request = http.calls[0].request
+    assert getattr(request, "params", None) == {"wait": "true"} | ({"thread_id": thread_id} if thread_id else {})
+    assert json.loads(request.body or "") == payload
+    assert re.fullmatch(r"DiscordBot \(https://\S+, \S+\)", request.headers["User-Agent"])
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.headers["Accept-Encoding"] == "identity"
+    assert "Authorization" not in request.headers
+
+
+def test_a_netrc_adds_no_password(
+    http: responses.RequestsMock, sender: WebhookSender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`requests` would send one for the host, and Discord would answer as to a bot."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine discord.com login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    http.post(URL.execute_url)
+    sender.post(HELLO)
+    assert "Authorization" not in http.calls[0].request.headers
+
+
+def test_a_redirect_is_an_answer(http: responses.RequestsMock, sender: WebhookSender) -> None:
+    """It is not followed: `requests` would ask with GET, and nothing would be posted."""
+    http.post(URL.execute_url, status=301, headers={"Location": "https://elsewhere.example/"})
+    assert sender.post(HELLO).status == 301
+    assert len(http.calls) == 1
+
+
+def test_a_copy_that_was_not_installed_has_a_version_too(
+    http: responses.RequestsMock, sender: WebhookSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without metadata it is 0."""
+
+    def find_none(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    from importlib import metadata  # noqa: PLC0415 - beside its only use
+
+    monkeypatch.setattr(metadata, "version", find_none)
+    http.post(URL.execute_url)
+    sender.post(HELLO)
+    assert str(http.calls[0].request.headers["User-Agent"]).endswith(", 0)")
+
+
+@pytest.mark.parametrize("payload", [{"content": object()}, {"embeds": [{(1,): 2}]}, {"content": {1}}])
+def test_what_is_no_json_is_no_failure_of_the_network(sender: WebhookSender, payload: Any) -> None:
+    """It would fail again for ever, so it is not told as something to try again."""
+    with pytest.raises(TypeError):
+        sender.post(Message(payload))
+
+
+# The answer
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "errors", "reason"),
+    [
+        ({"message": "Unknown Webhook", "code": 10015}, 10015, {}, "HTTP 400 Unknown Webhook (code 10015)"),
+        ({"message": "a\nb\r\tc", "code": 0}, 0, {}, "HTTP 400 a b c"),
+        ({"code": "10015", "errors": []}, None, {}, "HTTP 400"),
+        (
+            {"code": True, "errors": {"embeds": {}, "username": {}}},
+            None,
+            {"embeds": {}, "username": {}},
+            "HTTP 400 in embeds, username",
+        ),
+        ({"message": {"deep": [1]}, "code": 1.5}, None, {}, "HTTP 400"),
+        (["x"], None, {}, "HTTP 400"),
+        (None, None, {}, "HTTP 400"),
+        ({"message": f"POST /api/webhooks/1/{TOKEN} failed"}, None, {}, "HTTP 400 POST /api/webhooks/1/*** failed"),
+    ],
+)
+def test_an_answer_in_words(body: Any, code: int | None, errors: dict[str, object], reason: str) -> None:
+    """One line, whatever the body is, and without the token."""
+    answer = Answer(400, {}, body)
+    assert (answer.code, answer.errors, answer.reason) == (code, errors, reason)
+
+
+def test_long_words_are_cut() -> None:
+    """Nobody wants a page of HTML in a log line; deep nonsense is none of our words."""
+    assert len(Answer(400, {}, {"message": "x" * 10_000}).reason) == 300
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert Answer(400, {}, {"message": deep}).reason == "HTTP 400"
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", '{"retry_after": NaN}', "[1]", '"x"', "{}"])
+def test_json_of_any_shape_is_read(http: responses.RequestsMock, sender: WebhookSender, text: str) -> None:
+    """What it means is for others to say."""
+    http.post(URL.execute_url, body=text, status=429, headers={"X-RateLimit-Scope": "shared"})
+    answer = sender.post(HELLO)
+    assert str(answer.body) == str(json.loads(text))
+    assert answer.headers["x-ratelimit-scope"] == "shared"
+
+
+# Failures
+
+
+EXCEPTIONS = [
+    each
+    for each in vars(requests.exceptions).values()
+    if isinstance(each, type) and issubclass(each, Exception) and not issubclass(each, Warning)
+]
+OTHERS = [urllib3.exceptions.HTTPError, OSError, ValueError, UnicodeError, RuntimeError, RecursionError, MemoryError]
+
+
+@pytest.mark.parametrize("kind", [*EXCEPTIONS, *OTHERS], ids=lambda kind: kind.__name__)
+def test_every_exception_of_the_network_is_translated(
+    kind: type[Exception], http: responses.RequestsMock, sender: WebhookSender
+) -> None:
+    """Whatever `requests` lets through, the text is ours and holds no part of the URL."""
+    make: Any = kind
+    error = (
+        make(f"no {URL.execute_url}", "x", 0)
+        if issubclass(kind, json.JSONDecodeError)
+        else make(f"no {URL.execute_url}")
+    )
+    error.__context__ = OSError(111, "Connection refused", URL.execute_url)
+    http.post(URL.execute_url, body=error)
+    with pytest.raises(TransportError) as caught:
+        sender.post(HELLO)
+    assert not caught.value.maybe_saved
+    assert kind.__name__ in str(caught.value)
+    assert_secret(caught.value)
+
+
+def assert_secret(error: BaseException) -> None:
+    """Assert that nothing that is shown of `error` holds the token."""
+    shown = [str(error), repr(error), repr(error.args), repr(error.__cause__), *traceback.format_exception(error)]
+    assert TOKEN not in "".join(shown)
+    assert error.__suppress_context__
+
+
+def test_the_innermost_cause_is_the_reason(http: responses.RequestsMock, sender: WebhookSender) -> None:
+    """Chains that bite their tail, and ever new ones, end."""
+
+    class Endless(requests.ConnectionError):
+        @property
+        def reason(self) -> Exception:
+            return Endless()
+
+    inner = OSError(113, "No route to host")
+    outer = requests.ConnectionError(urllib3.exceptions.ProtocolError(f"at {URL.execute_url}", inner))
+    inner.__context__ = outer
+    http.post(URL.execute_url, body=outer)
+    http.post(URL.execute_url, body=Endless())
+    with pytest.raises(TransportError, match=r"^ConnectionError: No route to host$"):
+        sender.post(HELLO)
+    with pytest.raises(TransportError, match=r"^Endless$"):
+        sender.post(HELLO)
+
+
+def test_what_is_no_failure_of_the_network_is_let_through(
+    sender: WebhookSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C is for the program."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(requests.Session, "send", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        sender.post(HELLO)
+
+
+def test_the_repr_hides_the_token(sender: WebhookSender) -> None:
+    """A sender may be printed."""
+    assert repr(sender) == "<WebhookSender https://discord.com/api/v10/webhooks/123456789012345678/***>"
+
+
+# Against the local Discord
+
+
+def test_a_message_arrives(discord: LocalDiscord, local_sender: WebhookSender) -> None:
+    """With `wait=true` the answer is the message."""
+    answer = local_sender.post(HELLO)
+    assert (answer.status, answer.body["content"]) == (200, "hello")
+    assert [message.content for message in discord.messages] == ["hello"]
+    assert answer.headers["X-RateLimit-Limit"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_told"),
+    [
+        (Fault.dropped(), True),
+        (Fault.dropped(reset=True, save=True), True),
+        (Fault.malformed(), True),
+        (Fault.stall(9.0), True),
+        (Fault.dripping(0.3), True),
+        (Fault.rate_limited(3.5), False),
+        (Fault.edge_block(), False),
+        (Fault.webhook_deleted(), False),
+        (Fault(status=502, body="<html>"), False),
+    ],
+    ids=lambda each: repr(each)[:60],
+)
+def test_faults_of_discord(discord: LocalDiscord, local_sender: WebhookSender, fault: Fault, is_told: bool) -> None:
+    """Lost answers may have been saved; all others are answers; the next post works."""
+    local_sender.timeout = 0.4
+    discord.fail_next(fault)
+    if is_told:
+        with pytest.raises(TransportError) as caught:
+            local_sender.post(HELLO)
+        assert caught.value.maybe_saved
+        assert_secret(caught.value)
+    else:
+        assert local_sender.post(HELLO).status == fault.status
+    local_sender.timeout = 5.0
+    assert local_sender.post(HELLO).status == 200
+
+
+def test_no_log_of_others_shows_the_token(
+    discord: LocalDiscord, local_sender: WebhookSender, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`urllib3` logs the path of each request, and the whole URL when headers are odd."""
+    caplog.set_level(logging.DEBUG)
+    token = WebhookURL.parse(discord.webhook_url).token
+    local_sender.post(HELLO)
+    discord.fail_next(Fault(raw=b"HTTP/1.1 200 OK\r\nodd header\r\nContent-Length: 0\r\n\r\n"))
+    local_sender.post(HELLO)
+    discord.fail_next(Fault.dropped())
+    with pytest.raises(TransportError):
+        local_sender.post(HELLO)
+    logging.getLogger("urllib3.connectionpool").debug("a mapping %(a)s", {"a": 1})
+    assert "/***" in caplog.text
+    assert "Failed to parse headers" in caplog.text
+    assert "a mapping 1" in caplog.text
+    assert token not in caplog.text
