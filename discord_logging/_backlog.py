@@ -18,13 +18,19 @@ import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
+from discord_logging._repeats import Repeats
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from discord_logging._snapshot import FrozenRecord
 
 _INTAKE = 100
-"""How many records callers leave in the deque before one of them takes them in."""
+"""How many records are taken in at a time."""
+_OVERFLOW = 5000
+"""How many records callers leave in the deque before one of them takes some in."""
+_LARGE = 100_000
+"""The length of a message that is not left in the deque, for there it counts by number alone."""
 
 
 class Backlog:
@@ -33,26 +39,39 @@ class Backlog:
     Args:
         max_records: How many may wait.
         max_bytes: How many bytes, estimated, may wait.
+        repeat_window: Seconds for which repeats of a record are held back.
         rouse: Called by a caller's thread when a record comes while the listener sleeps, or before it was started.
             Returns whether the listener is awake now.
     """
 
-    def __init__(self, max_records: int, max_bytes: int, rouse: Callable[[], bool]) -> None:
+    def __init__(
+        self, max_records: int, max_bytes: int, rouse: Callable[[], bool], *, repeat_window: float = 0.0
+    ) -> None:
         self.max_records = max_records
         self.max_bytes = max_bytes
+        self.repeat_window = repeat_window
         self._rouse = rouse
         self.clear()
+
+    def configure(self, max_records: int, max_bytes: int, repeat_window: float) -> None:
+        """Take over new bounds."""
+        self.max_records, self.max_bytes = max_records, max_bytes
+        self._overflow = min(_OVERFLOW, max_records)
+        self.repeat_window = self._repeats.window = repeat_window
 
     def clear(self) -> None:
         """Become empty and new, as a forked child needs it: what the parent queued stays the parent's."""
         self._incoming: deque[FrozenRecord] = deque()
         self._lanes: dict[int, deque[FrozenRecord]] = {}
+        self._repeats = Repeats(self.repeat_window)
         self._signals: queue.SimpleQueue[None] = queue.SimpleQueue()
         # Re-entrant, for a signal handler may flush while its thread is taking records in.
         self._settled = threading.Condition(threading.RLock())
         self._idle = True
         self._closed = self._is_taking_in = False
-        self._taken_in = self._waiting = self._in_flight = self._bytes = 0
+        self._overflow = min(_OVERFLOW, self.max_records)
+        self._in_flight: dict[int, FrozenRecord] = {}
+        self._taken_in = self._sequence = self._waiting = self._bytes = 0
         self.delivered = 0
         self.dropped: Counter[tuple[str, str]] = Counter()
 
@@ -60,14 +79,25 @@ class Backlog:
 
     def put_nowait(self, record: FrozenRecord) -> None:
         """Accept `record`. Never waits."""
-        self._incoming.append(record)
+        incoming = self._incoming
+        incoming.append(record)
         if self._idle:
-            self._idle = False
-            if not self._rouse():
-                self._idle = True
-        is_due = len(self._incoming) >= _INTAKE or self._closed
+            self._rouse_listener()
+        if len(incoming) >= self._overflow or len(record.message) > _LARGE:
+            self._relieve()
+
+    def _rouse_listener(self) -> None:
+        self._idle = False
+        is_awake = False
+        try:
+            is_awake = self._rouse()
+        finally:
+            # It may have been interrupted by Ctrl-C.
+            self._idle = not is_awake
+
+    def _relieve(self) -> None:
         # Whoever holds the lock is taking records in already. It may be this very thread, below a signal handler.
-        if is_due and not self._is_taking_in and self._settled.acquire(blocking=False):
+        if not self._is_taking_in and self._settled.acquire(blocking=False):
             try:
                 self._take_in()
             finally:
@@ -92,117 +122,170 @@ class Backlog:
         # A record that came before this line found the listener awake and roused nobody. One that is just taken in
         # is in neither place, but then the lock is held.
         with self._settled:
-            is_empty = not self.pending
+            due_in = self._repeats.due_at - time.monotonic()
+            is_empty = not self.is_ready
         if is_empty:
-            self.wait(None)
+            self.wait(None if due_in > threading.TIMEOUT_MAX else due_in)
         self._idle = False
 
     def wake(self) -> None:
         """End the listener's wait."""
         self._signals.put(None)
 
+    def take_in(self) -> bool:
+        """Take in what came, and what is held back no longer; return whether there is something to take."""
+        for _ in range(0, max(len(self._incoming), 1), _INTAKE):
+            with self._settled:
+                self._take_in()
+            # A thread that comes back from I/O would wait 5 ms for the interpreter's lock.
+            time.sleep(0)
+        return self._waiting > 0
+
     def take(self, limit: int) -> list[FrozenRecord]:
         """Return the oldest `limit` records, which are in flight from here on."""
+        self.take_in()
+        now = time.monotonic()
         with self._settled:
-            self._take_in()
             records: list[FrozenRecord] = []
             while self._waiting and len(records) < limit:
-                lane = min(self._lanes.values(), key=lambda lane: lane[0].sequence)
-                records.append(self._pop(lane))
-            self._in_flight += len(records)
+                record = self._pop(min(self._lanes.values(), key=_first_sequence))
+                record.taken_at = now
+                records.append(record)
+            self._in_flight.update((id(record), record) for record in records)
             return records
 
     def put_back(self, records: Sequence[FrozenRecord]) -> None:
         """Return records that were taken to their places."""
         with self._settled:
-            self._in_flight -= len(records)
-            for record in reversed(records):
-                lane = self._lanes.setdefault(record.levelno, deque())
-                # Those before them may have been put back already.
-                place = next((i for i, other in enumerate(lane) if other.sequence > record.sequence), len(lane))
-                lane.insert(place, record)
+            for record in records:
+                del self._in_flight[id(record)]
+                self._lanes.setdefault(record.levelno, deque()).append(record)
+                record.taken_at = None
                 self._waiting += 1
                 self._bytes += record.size
+            for levelno in {record.levelno for record in records}:
+                # Those before them, or behind them, may have been put back already.
+                self._lanes[levelno] = deque(sorted(self._lanes[levelno], key=_sequence))
             self._evict()
 
     def settle(self, records: Sequence[FrozenRecord], dropped: str | None = None) -> None:
         """Count records that were taken as delivered, or as dropped for the reason `dropped`."""
         with self._settled:
-            self._in_flight -= len(records)
+            for record in records:
+                del self._in_flight[id(record)]
             self._count(records, dropped)
+
+    def drop_all(self, reason: str) -> None:
+        """Drop all that waits or is in flight, and count it under `reason`."""
+        with self._settled:
+            self.settle(list(self._in_flight.values()), reason)
+            self.drop_waiting(reason)
 
     def drop_waiting(self, reason: str) -> None:
         """Drop all that waits, and count it under `reason`."""
         with self._settled:
-            self._take_in()
+            self._take_in(len(self._incoming))
             self._drop_lanes(reason)
 
     # Everybody's side
 
     @property
     def pending(self) -> int:
-        """How many records wait or are in flight."""
-        return len(self._incoming) + self._waiting + self._in_flight
+        """How many records wait, are held back, or are in flight."""
+        return len(self._incoming) + self._taken_in - self.delivered - sum(self.dropped.values())
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._incoming or self._waiting or self._repeats.due_at <= time.monotonic())
 
     def count(self) -> dict[str, int]:
         """Return how many records were accepted and delivered, are pending, and were dropped, in one moment."""
         with self._settled:
-            incoming = len(self._incoming)
+            accepted = self._taken_in + len(self._incoming)
+            dropped = sum(self.dropped.values())
             return {
-                "accepted": self._taken_in + incoming,
+                "accepted": accepted,
                 "delivered": self.delivered,
-                "pending": incoming + self._waiting + self._in_flight,
-                "dropped": sum(self.dropped.values()),
+                "pending": accepted - self.delivered - dropped,
+                "dropped": dropped,
             }
 
     def close(self) -> None:
         """Drop what waits and whatever still comes, as `closed`."""
         with self._settled:
             self._closed = True
-            self._take_in()
+            self._overflow = 0
+            self._take_in(len(self._incoming))
 
-    def wait_until_settled(self, deadline: float, give_up: Callable[[], bool]) -> None:
-        """Block until all that was accepted so far is delivered or dropped.
+    def wait_until_settled(self, deadline: float, give_up: Callable[[], bool]) -> bool:
+        """Block until all that was accepted so far is delivered or dropped. Nothing is held back any longer.
 
         Args:
             deadline: When to give up, on the monotonic clock.
             give_up: Asked after each change whether waiting is of no use.
+
+        Returns:
+            Whether it is.
         """
         with self._settled:
-            self._take_in()
+            self._take_in(len(self._incoming), float("inf"))
+            # The listener may sleep until what was held back is due.
+            self.wake()
             target = self._taken_in
-            while self.delivered + sum(self.dropped.values()) < target and not give_up():
+            while self.delivered + sum(self.dropped.values()) < target:
                 remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    break
+                if remaining <= 0 or give_up():
+                    return False
                 self._settled.wait(min(remaining, threading.TIMEOUT_MAX))
+            return True
 
     def announce(self) -> None:
         """Make those who wait until all is settled look again."""
         with self._settled:
             self._settled.notify_all()
 
-    def _take_in(self) -> None:
+    def _take_in(self, limit: int = _INTAKE, until: float | None = None) -> None:
+        """Take in the oldest that came, and what was held back until `until`; `None` is now."""
         self._is_taking_in = True
         try:
-            self._sort_in()
+            self._enter(self._sort(limit))
+            self._enter(self._repeats.release(time.monotonic() if until is None else until))
             self._evict()
         finally:
             self._is_taking_in = False
 
-    def _sort_in(self) -> None:
-        for _ in range(len(self._incoming)):
-            if not self._incoming:  # a signal handler in our thread has flushed meanwhile
+    def _sort(self, limit: int) -> Iterator[FrozenRecord]:
+        """Count the oldest that came in, and yield those that are no repeats."""
+        now = time.monotonic()
+        for _ in range(limit):
+            if not self._incoming:
                 break
             record = self._incoming.popleft()
-            size = record.size
             self._taken_in += 1
-            record.sequence = self._taken_in
+            if not self._is_folded(record, now):
+                yield record
+
+    def _is_folded(self, record: FrozenRecord, now: float) -> bool:
+        try:
+            return self._repeats.fold(record, now)
+        except Exception:  # noqa: BLE001 - odd attributes have odd hashes, and the stack may be full
+            return False
+
+    def _enter(self, records: Iterable[FrozenRecord]) -> None:
+        for record in records:
+            size = record.size
+            if size > self.max_bytes:
+                self._count([record], "too_large")
+                continue
+            self._sequence += 1
+            record.sequence = self._sequence
             self._lanes.setdefault(record.levelno, deque()).append(record)
             self._waiting += 1
             self._bytes += size
 
     def _drop_lanes(self, reason: str) -> None:
+        self._enter(self._repeats.release(float("inf")))
         for lane in self._lanes.values():
             self._count(lane, reason)
         self._lanes.clear()
@@ -211,7 +294,8 @@ class Backlog:
     def _evict(self) -> None:
         if self._closed:
             self._drop_lanes("closed")
-        while self._waiting and (self._waiting + self._in_flight > self.max_records or self._bytes > self.max_bytes):
+        # What is in flight counts when it comes back: up to then no error is lost to what may just be delivered.
+        while self._waiting > self.max_records or self._bytes > self.max_bytes:
             self._count([self._pop(self._lanes[min(self._lanes)])], "queue_full")
 
     def _pop(self, lane: deque[FrozenRecord]) -> FrozenRecord:
@@ -225,7 +309,17 @@ class Backlog:
     def _count(self, records: Iterable[FrozenRecord], dropped: str | None) -> None:
         for record in records:
             if dropped is None:
-                self.delivered += 1
+                self.delivered += record.count
             else:
-                self.dropped[dropped, str(record.levelname)] += 1
+                self.dropped[dropped, str(record.levelname)] += record.count
+                # Nothing may be counted on it any more.
+                record.taken_at = float("-inf")
         self._settled.notify_all()
+
+
+def _sequence(record: FrozenRecord) -> int:
+    return record.sequence
+
+
+def _first_sequence(lane: deque[FrozenRecord]) -> int:
+    return lane[0].sequence

@@ -1,49 +1,79 @@
-"""Waiting records as one message.
+"""Waiting records as one message: cards, lines or a digest.
 
-A pure function: no clock, no network, no state.
+A pure function: no clock, no network, no state. It takes the plainest form that clears the backlog with the requests
+that are allowed. Under no load that is one card per record.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import heapq
+import logging
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging import _limits
+from discord_logging._digest import Summary
 from discord_logging._embeds import EmbedFormatter, embed_length
-from discord_logging._text import plain
-from discord_logging._types import Message
-
-_REPEAT = "may be a repeat"
+from discord_logging._record_text import (
+    ansi_line,
+    clock_time,
+    describe_repeats,
+    full_text,
+    has_traceback,
+)
+from discord_logging._settings import nearest_level
+from discord_logging._text import ELLIPSIS, cuts_made, plain
+from discord_logging._types import File, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from discord_logging._settings import CardSettings
     from discord_logging._snapshot import FrozenRecord
     from discord_logging._types import Embed, Payload
 
+_BETWEEN = " · "
+"""What stands between the parts of a footer."""
+_REPEAT = "may be a repeat"
+_BLOCK = len("```ansi\n\n```")
+_LONG_LINE = 500
+"""From how many characters on a record is no line, but a card."""
+_FEW = 3
+"""So many records of the most severe levels stand out as cards among lines."""
+_WORST_CARDS = 3
+"""So many kinds of the worst records have a card beside a digest."""
+_POLITENESS = 0.0002
+"""Seconds after which the listener lets other threads run."""
+_FOOTER_ROOM = 150
+"""What is kept free for the footer of the lines or the digest, in characters."""
 
-def compose(records: Sequence[FrozenRecord], note: str = "") -> tuple[Message, int]:
-    """Return the message for the first of `records`, and how many of them it carries.
 
-    It carries as many cards, in order, as Discord takes in one message and as go to one destination.
+class Composed(NamedTuple):
+    """A message, and the records that it carries, in their order."""
+
+    message: Message
+    records: Sequence[FrozenRecord]
+
+
+def compose(records: Sequence[FrozenRecord], *, allowance: int = 1, note: str = "") -> Composed:
+    """Return a message for the first of `records` and for as many others as it takes.
+
+    Only records that go to the same destination share a message.
 
     Args:
         records: What waits, oldest first. At least one.
+        allowance: How many requests, this one included, may be used to clear the backlog.
         note: Words for the footer of the first card, such as why it comes late; at most 40 characters.
     """
-    settings: CardSettings = records[0].settings
-    embeds: list[Embed] = []
-    room = _limits.EMBEDS_TOTAL
-    for record in records[: _limits.EMBEDS_PER_MESSAGE]:
-        embed = lay_out(record)
-        _add_to_footer(embed, note if record is records[0] else "", _REPEAT if record.is_repeat else "")
-        room -= embed_length(embed)
-        if room < 0 or record.settings.destination != settings.destination:
+    destination = records[0].settings.destination
+    mine = [record for record in records if record.settings.destination == destination]
+    draft = _cards(mine[: _limits.EMBEDS_PER_MESSAGE], note)
+    for form in (_lines, _digest):
+        if len(draft.records) * allowance >= len(mine):
             break
-        embeds.append(embed)
-    payload = _payload(settings)
-    payload["embeds"] = embeds
-    return Message(payload, settings.thread_id), len(embeds)
+        # A large record among the first may leave less room in a denser form.
+        draft = max(draft, form(mine, note), key=lambda each: len(each.records))
+    return draft.message()
 
 
 def compose_plain(record: FrozenRecord) -> Message:
@@ -53,15 +83,152 @@ def compose_plain(record: FrozenRecord) -> Message:
     return Message(payload, record.settings.thread_id)
 
 
+class _Draft:
+    """A message in the making: which records it carries, its embeds, and the characters that are left for more."""
+
+    def __init__(self, settings: CardSettings, note: str) -> None:
+        self.settings = settings
+        self.note = note
+        self.records: list[FrozenRecord] = []
+        self.embeds: list[Embed] = []
+        self.room = _limits.EMBEDS_TOTAL - (len(note) + len(_BETWEEN) if note else 0)
+        self.texts: list[bytes] = []
+        self.text_size = 0
+
+    def has_room(self, embed: Embed) -> bool:
+        """Tell whether `embed` may be added."""
+        return embed_length(embed) <= self.room and len(self.embeds) < _limits.EMBEDS_PER_MESSAGE
+
+    def add(self, embed: Embed) -> None:
+        """Add an embed."""
+        self.room -= embed_length(embed)
+        self.embeds.append(embed)
+
+    def add_card(self, record: FrozenRecord) -> bool:
+        """Add the card of a record if there is room, and its whole text to the file if the card leaves some out."""
+        embed, is_cut = _lay_out(record)
+        if not self.has_room(embed) or (is_cut and not self.attach(full_text(record, with_context=True))):
+            return False
+        self.add(embed)
+        return True
+
+    def attach(self, text: str) -> bool:
+        """Put `text` into the file if there is room; the first always has."""
+        content = text.encode()
+        if self.texts and self.text_size + len(content) > _limits.FILE_BYTES:
+            return False
+        self.texts.append(content)
+        self.text_size += len(content)
+        return True
+
+    def message(self) -> Composed:
+        """Return what was drafted, with the note in the footer of its first embed."""
+        _add_to_footer(self.embeds[0], self.note)
+        payload: Payload = {"allowed_mentions": {"parse": []}, "embeds": self.embeds}
+        if self.settings.username:
+            payload["username"] = self.settings.username
+        if self.settings.avatar_url:
+            payload["avatar_url"] = self.settings.avatar_url
+        files = (_file(self.texts, self.records[0]),) if self.texts else ()
+        return Composed(Message(payload, self.settings.thread_id, files), self.records)
+
+
+def _cards(records: Sequence[FrozenRecord], note: str) -> _Draft:
+    """One embed per record."""
+    draft = _Draft(records[0].settings, note)
+    for record in _politely(records):
+        if not draft.add_card(record):
+            break
+        draft.records.append(record)
+    return draft
+
+
+def _lines(records: Sequence[FrozenRecord], note: str) -> _Draft:
+    """The few most severe records, and those that no line can hold, as cards, all others as lines in one block."""
+    draft = _Draft(records[0].settings, note)
+    severe = _severe_level(records)
+    lines: list[str] = []
+    lined: list[FrozenRecord] = []
+    room = _limits.DESCRIPTION - _BLOCK
+    draft.room -= _BLOCK + _FOOTER_ROOM
+    for record in _politely(records):
+        line = ansi_line(record)
+        if record.levelno >= severe or has_traceback(record) or len(line) > _LONG_LINE:
+            # One place is kept for the block of lines.
+            if len(draft.embeds) == _limits.EMBEDS_PER_MESSAGE - 1 or not draft.add_card(record):
+                break
+        else:
+            room -= len(line) + 1
+            draft.room -= len(line) + 1
+            if min(room, draft.room) < 0:
+                break
+            lines.append(line)
+            lined.append(record)
+        draft.records.append(record)
+    if lines:
+        draft.embeds.append(_lines_embed(lines, lined))
+    return draft
+
+
+def _digest(records: Sequence[FrozenRecord], note: str) -> _Draft:
+    """A summary, the first card of the worst kinds, and a file with every record whole."""
+    draft = _Draft(records[0].settings, note)
+    for record in _politely(records):
+        if not draft.attach(full_text(record)):
+            break
+        draft.records.append(record)
+    summary = Summary(_politely(draft.records))
+    draft.room -= _FOOTER_ROOM
+    first = min(draft.records, key=lambda record: record.created)
+    embed = summary.embed(first, max(draft.records, key=lambda record: record.last_created))
+    _add_to_footer(embed, _REPEAT if any(record.is_repeat for record in draft.records) else "")
+    draft.add(embed)
+    for card in map(lay_out, summary.worst()[:_WORST_CARDS]):
+        if draft.has_room(card):
+            draft.add(card)
+    return draft
+
+
+def _lines_embed(lines: Sequence[str], records: Sequence[FrozenRecord]) -> Embed:
+    settings: CardSettings = records[0].settings
+    first = clock_time(min(record.created for record in records))
+    last = clock_time(max(record.last_created for record in records))
+    embed: Embed = {
+        "description": "```ansi\n" + "\n".join(lines) + "\n```",
+        "color": int(nearest_level(settings.colors, max(record.levelno for record in records))),
+    }
+    repeats = _REPEAT if any(record.is_repeat for record in records) else ""
+    _add_to_footer(embed, f"{sum(record.count for record in records):,} records, {first} to {last}", repeats)
+    return embed
+
+
+def _severe_level(records: Sequence[FrozenRecord]) -> float:
+    """Return the lowest level from `ERROR` on of which there are so few records that they stand out as cards."""
+    severe = heapq.nlargest(_FEW + 1, (record.levelno for record in records if record.levelno >= logging.ERROR))
+    # Those of the level of the one too many are not few.
+    few = [level for level in severe if len(severe) <= _FEW or level > severe[-1]]
+    return min(few, default=float("inf"))
+
+
 def lay_out(record: FrozenRecord) -> Embed:
     """Return the card for `record`; when an override of the user's fails, the standard one, which says so."""
+    return _lay_out(record)[0]
+
+
+def _lay_out(record: FrozenRecord) -> tuple[Embed, bool]:
+    """Return the card for `record`, and whether something was left out for want of room."""
     formatter: Any = record.settings.formatter
-    if not isinstance(formatter, EmbedFormatter):
-        return EmbedFormatter().embed(record)
+    cuts = cuts_made()
     try:
-        return formatter.embed(record)
-    except Exception as error:  # noqa: BLE001 - an override may raise anything
-        return _StandInFormatter(f"{type(formatter).__name__} failed: {type(error).__name__}").embed(record)
+        # A copy, since an override may return the same embed twice.
+        embed = (formatter if isinstance(formatter, EmbedFormatter) else EmbedFormatter()).embed(record).copy()
+        embed_length(embed)
+    except Exception as error:  # noqa: BLE001 - an override may raise anything, or return it
+        cuts = cuts_made()
+        embed = _StandInFormatter(f"{type(formatter).__name__} failed: {type(error).__name__}").embed(record)
+    is_cut = cuts_made() > cuts
+    _add_to_footer(embed, describe_repeats(record), _REPEAT if record.is_repeat else "")
+    return embed, is_cut
 
 
 class _StandInFormatter(EmbedFormatter):
@@ -75,14 +242,23 @@ class _StandInFormatter(EmbedFormatter):
 
 def _add_to_footer(embed: Embed, *notes: str) -> None:
     text = embed["footer"]["text"] if "footer" in embed else ""
-    if joined := " · ".join(part for part in (text, *notes) if part):
+    if joined := _BETWEEN.join(part for part in (text, *notes) if part):
         embed["footer"] = {"text": joined}
 
 
-def _payload(settings: CardSettings) -> Payload:
-    payload: Payload = {"allowed_mentions": {"parse": []}}
-    if settings.username:
-        payload["username"] = settings.username
-    if settings.avatar_url:
-        payload["avatar_url"] = settings.avatar_url
-    return payload
+def _file(texts: Sequence[bytes], first: FrozenRecord) -> File:
+    content = b"".join(texts)
+    if len(content) > _limits.FILE_BYTES:
+        cut = f"\n{ELLIPSIS} cut: the record has {len(content):,} bytes\n".encode()
+        content = content[: _limits.FILE_BYTES - len(cut)].decode(errors="ignore").encode() + cut
+    return File(f"records-{clock_time(first.created, '%Y%m%d-%H%M%S').replace(':', '')}.txt", content)
+
+
+def _politely(records: Sequence[FrozenRecord]) -> Iterator[FrozenRecord]:
+    """Give up the interpreter's lock now and then: a thread that comes back from I/O would wait 5 ms for it."""
+    resume_by = time.perf_counter() + _POLITENESS
+    for record in records:
+        yield record
+        if time.perf_counter() > resume_by:
+            time.sleep(0)
+            resume_by = time.perf_counter() + _POLITENESS

@@ -17,16 +17,19 @@ while Discord is away. Four things are remembered between steps:
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections import Counter
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from discord_logging import _limits
-from discord_logging._compose import compose, compose_plain
+from discord_logging._compose import Composed, compose, compose_plain
 from discord_logging._diagnostics import say, warn
 from discord_logging._exceptions import TransportError
+from discord_logging._record_text import clock_time
 from discord_logging._retry import UNKNOWN_CHANNEL, Backoff, Verdict, judge
+from discord_logging._text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from discord_logging._backlog import Backlog
     from discord_logging._rate_limiter import DiscordRateLimiter
     from discord_logging._snapshot import FrozenRecord
-    from discord_logging._types import Message
+    from discord_logging._types import Message, Payload
     from discord_logging._webhook_sender import Answer, WebhookSender
     from discord_logging._webhook_url import WebhookURL
 
@@ -42,6 +45,8 @@ _TRIES = 3
 """How often a message that may have been saved is sent before the next one has its turn."""
 _MANY = 1000
 """Failures after which the back-off has reached its maximum."""
+_SHARE = 6
+"""The part of what is left of the channel's limit that one backlog may use up."""
 _WORTH_TELLING = 2.0
 """Seconds of delay from which on the next card tells of it."""
 
@@ -67,6 +72,10 @@ class Delivery:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.backoff = Backoff((2.0, 3.0, 5.0), 60.0)
+        self.max_lag = 5.0
+        """Seconds within which the backlog is to be cleared."""
+        self.deadline = float("inf")
+        """When somebody who flushes gives up, on the clock."""
         self.not_before = float("-inf")
         """When the next step is worth taking, on the clock."""
         self._url = url
@@ -81,6 +90,9 @@ class Delivery:
         self._last_success: str | None = None
         self._last_error: dict[str, str] | None = None
         self._held_up_since: float | None = None
+        self._told: Counter[tuple[str, str]] = Counter()
+        self._telling: Counter[tuple[str, str]] = Counter()  # what the message that is under way tells
+        self._told_at = clock_time(time.time())
         self._given_up: set[str] = set()  # names of settings, or ids of threads, that Discord refuses
         self._forget_trouble()
 
@@ -89,7 +101,7 @@ class Delivery:
         self._is_down = False
         self._head: Sequence[FrozenRecord] = ()  # the message that may have been saved
         self._skip = 0  # records passed over
-        self._size = _limits.EMBEDS_PER_MESSAGE  # of the messages behind them
+        self._size = sys.maxsize  # of the messages behind them
         self._forget_suspects()
 
     def _forget_suspects(self) -> None:
@@ -107,7 +119,8 @@ class Delivery:
         if self._status == "stopped":
             self._backlog.drop_waiting("webhook_gone")
             return 0.0
-        if not self._backlog.pending:
+        # A record that is held back is no reason to ask the limiter, which would count a request that is never sent.
+        if not self._backlog.take_in():
             return 0.0
         if now < self.not_before:
             return self.not_before - now
@@ -128,16 +141,15 @@ class Delivery:
         records = self._backlog.take(self._skip + size)
         if self._skip and self._skip >= len(records):
             # Each message had its turn. Where all hold a bad record, smaller ones find some that pass.
-            self._skip, self._size = 0, max(self._size // 2, 1)
+            self._skip, self._size = 0, max(min(self._size, len(records)) // 2, 1)
             self._backlog.put_back(records[self._size :])
             return records[: self._size]
         self._backlog.put_back(records[: self._skip])
         return records[self._skip :]
 
     def _post(self, records: Sequence[FrozenRecord]) -> None:
-        verdict, reason, count = self._try(records)
-        self._backlog.put_back(records[count:])
-        records = records[:count]
+        verdict, reason, carried = self._try(records)
+        records = carried
         if verdict is Verdict.DELIVERED:
             self._delivered(records)
             return
@@ -154,25 +166,54 @@ class Delivery:
         else:
             self._backlog.put_back(records)
 
-    def _try(self, records: Sequence[FrozenRecord]) -> tuple[Verdict, str, int]:
-        """Post the message for the first of `records`; return what came of it, and how many it carried."""
+    def _try(self, records: Sequence[FrozenRecord]) -> tuple[Verdict, str, Sequence[FrozenRecord]]:
+        """Post the message for the first of `records`; return what came of it, and which it carried."""
         try:
-            message, count = self._compose(records)
+            message, carried = self._compose(records)
         except Exception as error:  # noqa: BLE001 - an override of the user's may lay out what is no card
             self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
-            return Verdict.REJECTED, f"no message can be made of it: {type(error).__name__}", len(records)
+            return Verdict.REJECTED, f"no message can be made of it: {type(error).__name__}", records
+        if len(carried) < len(records):
+            ids = set(map(id, carried))
+            self._backlog.put_back([record for record in records if id(record) not in ids])
         self._requests += 1
         self._retries += self._failures > 0
-        return *self._send(message), count
+        return *self._send(message), carried
 
-    def _compose(self, records: Sequence[FrozenRecord]) -> tuple[Message, int]:
-        held_up = 0.0 if self._held_up_since is None else self._clock() - self._held_up_since
-        note = f"delayed {held_up:.0f} s" if held_up >= _WORTH_TELLING else ""
-        is_plain = records[0] is self._plain
-        message, count = (compose_plain(records[0]), 1) if is_plain else compose(records, note)
+    def _compose(self, records: Sequence[FrozenRecord]) -> Composed:
+        if records[0] is self._plain:
+            message, carried = Composed(compose_plain(records[0]), records[:1])
+        else:
+            message, carried = compose(records, allowance=self._count_allowance(), note=self._note())
+            self._tell_losses(message.payload)
         for name in self._given_up & set(message.payload):
             del message.payload[name]  # type: ignore[misc]  # it is one of the optional keys
-        return message._replace(thread_id=None) if message.thread_id in self._given_up else message, count
+        return Composed(message._replace(thread_id=None) if message.thread_id in self._given_up else message, carried)
+
+    def _note(self) -> str:
+        held_up = 0.0 if self._held_up_since is None else self._clock() - self._held_up_since
+        return f"delayed {held_up:.0f} s" if held_up >= _WORTH_TELLING else ""
+
+    def _count_allowance(self) -> int:
+        """Return how many requests may be used to clear the backlog in time, this one included."""
+        now = self._clock()
+        lag = max(min(self.max_lag, self.deadline - now), 0.0)
+        allowed = self._limiter.allowance(self._url.key, lag, now, host=self._url.host)
+        left = self._limiter.info(self._url.key, now, host=self._url.host)["channel"]["remaining"]
+        # The larger part of what the channel takes this minute is kept for what comes next.
+        return 1 + (allowed if left is None else min(allowed, left // _SHARE))
+
+    def _tell_losses(self, payload: Payload) -> None:
+        """Put what was dropped since the channel was last told into the message's text."""
+        self._telling = Counter(self._backlog.dropped)
+        untold = self._telling - self._told
+        if not untold:
+            return
+        parts = [
+            f"{number:,} {level} ({reason.replace('_', ' ')})" for (reason, level), number in untold.most_common(10)
+        ]
+        words = f"⚠️ {sum(untold.values()):,} records were dropped since {self._told_at}: {', '.join(parts)}"
+        payload["content"] = plain(words, _limits.CONTENT)
 
     def _send(self, message: Message) -> tuple[Verdict, str]:
         try:
@@ -209,6 +250,8 @@ class Delivery:
 
     def _delivered(self, records: Sequence[FrozenRecord]) -> None:
         self._backlog.settle(records)
+        if records[0] is not self._plain:  # plain text tells of no losses
+            self._told, self._told_at = self._telling, clock_time(time.time())
         self._last_success = _now()
         self._held_up_since = None
         self._set_status("ok", "")
@@ -235,7 +278,8 @@ class Delivery:
         if maybe_saved and self._is_poison:
             pass  # it is set apart already
         elif self._skip or self._is_down or self._tries >= _TRIES:  # the last when there is no next message
-            # Each probe is another message, for the first may be poison after all.
+            # Each probe is another message, for the first may be poison after all, and none is larger than those were.
+            self._size = min(self._size, max(len(self._head), len(records)))
             self._skip = self._skip + len(records) if self._is_down and maybe_saved else 0
             self._is_down = True
         elif maybe_saved:

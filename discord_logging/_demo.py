@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import re
 import sys
 import textwrap
 import threading
@@ -12,11 +13,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from discord_logging._handler import DiscordHandler
     from discord_logging.sandbox import LocalDiscord
 
 _LOGGER = "shop"
 _BURST = 300
+_LINES_SHOWN = 24
 _DEADLINE = 180.0
 _PATIENCE = 5.0
 _HOPELESS = ("retrying", "stopped", "blocked")
@@ -31,22 +35,34 @@ def run_demo(webhook_url: str, discord: LocalDiscord | None = None) -> int:
 
     Args:
         webhook_url: The webhook.
-        discord: The local Discord behind it, to read the cards from; `None` is a real one.
+        discord: The local Discord behind it, to read the channel from; `None` is a real one.
     """
     _configure(webhook_url)
     logger = logging.getLogger(_LOGGER)
     handler: Any = logger.handlers[0]
+    logged = _Collector()
+    logger.addHandler(logged)
     try:
         _run_shop(logger)
         _wait(handler)
     finally:
         handler.close(timeout=0)
-        logger.removeHandler(handler)
+        logger.handlers.clear()
     health = handler.health()
-    if discord is not None:
-        _print_cards(discord)
+    missing = _print_channel(discord, logged.texts) if discord is not None else []
     _print_summary(health)
-    return 0 if health["delivered"] == health["accepted"] else 1
+    return 0 if health["delivered"] == health["accepted"] and not missing else 1
+
+
+class _Collector(logging.Handler):
+    """Remembers what was logged, to be looked for in the channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
 
 
 def _configure(webhook_url: str) -> None:
@@ -111,15 +127,31 @@ def _wait(handler: DiscordHandler) -> None:
         time.sleep(_PATIENCE)
 
 
-def _print_cards(discord: LocalDiscord) -> None:
-    cards = [embed for message in discord.messages for embed in message.embeds]
-    for embed in cards[:6] + cards[-1:]:
-        lines = [embed.get("title", ""), *embed.get("description", "").splitlines()]
-        lines += [f"{field['name']}: {field['value']}" for field in embed.get("fields", ())]
-        lines = [line.replace("\\_", "_") for line in lines]
-        lines.append(embed.get("footer", {}).get("text", ""))
-        sys.stdout.write(textwrap.indent("\n".join(lines), "  | ") + "\n\n")
-    sys.stdout.write(f"These were 7 of {len(cards)} cards in {len(discord.messages)} messages.\n")
+def _print_channel(discord: LocalDiscord, logged: Sequence[str]) -> Sequence[str]:
+    """Print what stands in the channel, and return what of `logged` does not."""
+    shown, number = "", 0
+    for number, message in enumerate(discord.messages, 1):
+        sys.stdout.write(f"Message {number}: {len(message.embeds)} embeds, {len(message.files)} files\n")
+        for text in [*map(_card_text, message.embeds), *(file.text for file in message.files)]:
+            sys.stdout.write(textwrap.indent(_shorten(text), "  | ") + "\n\n")
+            shown += text
+    missing = [text for text in logged if text not in shown]
+    sys.stdout.write(f"{len(logged) - len(missing)} of {len(logged)} records found in {number} messages.\n")
+    return missing
+
+
+def _card_text(embed: dict[str, Any]) -> str:
+    lines = [embed.get("title", ""), embed.get("description", "")]
+    lines += [f"{field['name']}: {field['value']}" for field in embed.get("fields", ())]
+    lines.append(embed.get("footer", {}).get("text", ""))
+    return re.sub(r"\x1b\[[0-9;]*m|\\(?=_)", "", "\n".join(line for line in lines if line))
+
+
+def _shorten(text: str) -> str:
+    lines = text.splitlines()
+    if len(lines) <= _LINES_SHOWN:
+        return text
+    return "\n".join([*lines[: _LINES_SHOWN - 3], f"... {len(lines) - _LINES_SHOWN + 1} lines more ...", *lines[-2:]])
 
 
 def _print_summary(health: dict[str, Any]) -> None:

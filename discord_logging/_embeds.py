@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging import _limits
 from discord_logging._settings import CardSettings, nearest_level
 from discord_logging._snapshot import FrozenRecord, to_text
-from discord_logging._text import ELLIPSIS, clean, code_block, plain, shorten
+from discord_logging._text import ELLIPSIS, clean, code_block, note_cut, plain, shorten
 from discord_logging._traceback import format_exception
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def embed_length(embed: Embed) -> int:
 
 
 def _fit(text: str, limit: int) -> str:
-    return shorten(clean(text), limit).strip()
+    return shorten(clean(text).strip(), limit)
 
 
 def _field(name: str, value: str) -> EmbedField:
@@ -131,11 +131,14 @@ def _fit_fields(fields: list[EmbedField], room: int) -> list[EmbedField]:
     for index, field in enumerate(fields):
         name = plain(field["name"], _limits.FIELD_NAME).strip()
         value = _fit(field["value"], _limits.FIELD_VALUE)
+        if not name and value:
+            note_cut()
         if not (name and value):
             continue
         room -= len(name) + len(value)
         is_last_place = len(fitted) == _limits.FIELDS - 1 and index < len(fields) - 1
         if is_last_place or room < 0:
+            note_cut()
             names = ", ".join(each["name"] for each in fields[index : index + _limits.FIELDS])
             fitted.append(
                 {"name": f"{ELLIPSIS} and {len(fields) - index} more", "value": plain(names, 150), "inline": False}

@@ -39,17 +39,22 @@ _NOTHING: dict[str, Any] = {
 class DiscordQueueHandler(logging.handlers.QueueHandler):
     """Freezes records and puts them into the backlog, on the caller's thread."""
 
-    settings: CardSettings
-
-    def __init__(self, backlog: Backlog) -> None:
+    def __init__(self, backlog: Backlog, settings: CardSettings) -> None:
         super().__init__(backlog)  # type: ignore[arg-type]  # it asks for no more than the backlog has
+        # One call less for the caller than the inherited method, which does just this.
+        self.enqueue = backlog.put_nowait  # type: ignore[assignment]  # what prepare returns
+        self.configure(settings)
+
+    def configure(self, settings: CardSettings) -> None:
+        """Freeze records with these settings from now on."""
+        self.settings = settings
+        self._lays_out_later = isinstance(settings.formatter, EmbedFormatter)
 
     def prepare(self, record: logging.LogRecord) -> Any:
         """Return the frozen record. `record` stays as it is, for other handlers."""
         settings = self.settings
-        if isinstance(settings.formatter, EmbedFormatter):
-            return FrozenRecord(record, settings)
-        return FrozenRecord(record, settings, _format_body(settings.formatter, record))
+        body = None if self._lays_out_later else _format_body(settings.formatter, record)
+        return FrozenRecord(record, settings, body)
 
 
 class DiscordHandler(logging.Handler):
@@ -81,6 +86,10 @@ class DiscordHandler(logging.Handler):
         queue_size: How many records may wait. When more come, the least severe and oldest are dropped and
             counted. 10,000 by default.
         queue_bytes: How many bytes may wait, likewise; estimated. 64,000,000 by default.
+        max_lag: Seconds within which a backlog is to be cleared, 5 by default: when cards would take longer, records
+            are folded into lines, or into a summary with a file.
+        repeat_window: Seconds for which records that say the same as one before are held back, to be told together; 60
+            by default, 0 is off.
         flush_timeout: Seconds for `flush` and `close`, and for interpreter exit; 5 by default, 0 does not wait.
         timeout: Seconds to wait for a connection, and for the answer; 10 by default.
         retry_delays: Seconds to wait after the first failures in a row, 2, 3 and 5 by default; from then on the last is
@@ -111,7 +120,9 @@ class DiscordHandler(logging.Handler):
         emojis: Mapping[Any, str] | None = None,
         queue_size: int = DeliverySettings.queue_size,
         queue_bytes: int = DeliverySettings.queue_bytes,
-        flush_timeout: float = 5.0,
+        max_lag: float = DeliverySettings.max_lag,
+        repeat_window: float = DeliverySettings.repeat_window,
+        flush_timeout: float = DeliverySettings.flush_timeout,
         timeout: float = DeliverySettings.timeout,
         retry_delays: Sequence[float] = DeliverySettings.retry_delays,
         max_retry_delay: float = DeliverySettings.max_retry_delay,
@@ -123,10 +134,12 @@ class DiscordHandler(logging.Handler):
         # Only then super().__init__(), which makes a handler known to logging.shutdown(), even one that is half built.
         if unknown:
             raise InvalidSettingError(_describe_unknown(unknown))
-        self._flush_timeout = _settings.check_number("flush_timeout", flush_timeout, minimum=0)
         delivery = DeliverySettings(
             queue_size=_settings.check_number("queue_size", queue_size, minimum=1, whole=True),
             queue_bytes=_settings.check_number("queue_bytes", queue_bytes, minimum=1, whole=True),
+            max_lag=_settings.check_number("max_lag", max_lag, minimum=0),
+            repeat_window=_settings.check_number("repeat_window", repeat_window, minimum=0),
+            flush_timeout=_settings.check_number("flush_timeout", flush_timeout, minimum=0),
             timeout=_settings.check_number("timeout", timeout, minimum=0.1),
             retry_delays=_settings.check_delays("retry_delays", retry_delays),
             max_retry_delay=_settings.check_number("max_retry_delay", max_retry_delay, minimum=1),
@@ -145,14 +158,15 @@ class DiscordHandler(logging.Handler):
         )
         url, self._disabled = _find_url(webhook_url, enabled, allow_http=allow_http)
         self._listener = None
+        self._flush_timeout = delivery.flush_timeout
         self._gave_up_on: int | None = None
         self._left = False
-        super().__init__(level)
+        super().__init__(_settings.check_level(level))
         self.formatter = card.formatter
         if url is not None:
             self._listener = attach(self, url, delivery)
-            self._queue_handler = DiscordQueueHandler(self._listener.backlog)
-            self._queue_handler.settings = replace(card, thread_id=card.thread_id or url.thread_id)
+            card = replace(card, thread_id=card.thread_id or url.thread_id)
+            self._queue_handler = DiscordQueueHandler(self._listener.backlog, card)
 
     def __repr__(self) -> str:
         target = self._listener.url if self._listener else "disabled"
@@ -162,7 +176,7 @@ class DiscordHandler(logging.Handler):
         """Set the formatter; `None` is `EmbedFormatter`."""
         super().setFormatter(fmt or EmbedFormatter())
         if self._listener is not None:
-            self._queue_handler.settings = replace(self._queue_handler.settings, formatter=self.formatter)
+            self._queue_handler.configure(replace(self._queue_handler.settings, formatter=self.formatter))
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter `record` and emit it, without the lock that `logging.Handler` takes: nothing here needs one.
@@ -172,19 +186,25 @@ class DiscordHandler(logging.Handler):
         if get_ident() in listener_threads:
             return False
         allowed: Any = self.filter(record)
-        if allowed:
-            # From Python 3.12 on a filter may return another record.
-            self.emit(allowed if isinstance(allowed, logging.LogRecord) else record)
-        return bool(allowed)
+        if not allowed:
+            return False
+        # From Python 3.12 on a filter may return another record.
+        self.emit(record if allowed is True or not isinstance(allowed, logging.LogRecord) else allowed)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Freeze `record` and queue it. Never waits and never raises an `Exception`."""
         if self._listener is None:
             return
         try:
-            self._queue_handler.enqueue(self._queue_handler.prepare(record))
+            frozen = self._queue_handler.prepare(record)
         except Exception:  # noqa: BLE001 - as in every handler of the standard library
-            self._listener.backlog.refuse(record.levelname, "unreadable")
+            self._listener.backlog.refuse(to_text(getattr(record, "levelname", "?")), "unreadable")
+            self.handleError(record)
+            return
+        try:
+            self._queue_handler.enqueue(frozen)
+        except Exception:  # noqa: BLE001 - it has been accepted; what is left to do somebody else will
             self.handleError(record)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging ignores what it returns
@@ -258,7 +278,7 @@ class DiscordHandler(logging.Handler):
             self._listener.reset_rate_limits()
 
 
-def _find_url(webhook_url: object, enabled: object, *, allow_http: bool) -> tuple[WebhookURL | None, str]:
+def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tuple[WebhookURL | None, str]:
     """Return the webhook to post to, or `None` and why there is none, which is said once."""
     if enabled is None:
         name = "DISCORD_NOTIFICATIONS_ENABLED"
@@ -266,10 +286,10 @@ def _find_url(webhook_url: object, enabled: object, *, allow_http: bool) -> tupl
     url = os.environ.get("DISCORD_WEBHOOK_URL") if webhook_url is None else webhook_url
     if not _settings.check_enabled(enabled):
         reason = "switched off by enabled or DISCORD_NOTIFICATIONS_ENABLED"
-    elif not url:
+    elif url is None or url == "":
         reason = "no webhook URL: give webhook_url or set DISCORD_WEBHOOK_URL"
     else:
-        return WebhookURL.parse(url, allow_http=allow_http), ""
+        return WebhookURL.parse(url, allow_http=_settings.check_enabled(allow_http, name="allow_http")), ""
     if reason not in _said:
         _said.add(reason)
         warn("DiscordHandler is disabled: %s", reason)

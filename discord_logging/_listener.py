@@ -6,6 +6,7 @@ import atexit
 import logging
 import logging.handlers
 import os
+import sys
 import threading
 import time
 import weakref
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlog import Backlog
 from discord_logging._delivery import Delivery
-from discord_logging._diagnostics import LOGGER_NAME, say
+from discord_logging._diagnostics import say, warn
 from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging._retry import Backoff
 from discord_logging._webhook_sender import WebhookSender
@@ -30,8 +31,11 @@ listener_threads: set[int] = set()
 
 _rate_limiter = DiscordRateLimiter()
 _listeners: dict[tuple[str, str], WebhookListener] = {}
-_registry_lock = threading.Lock()
+# Re-entrant, for `__del__` and signal handlers may make and close handlers. Under it nothing is logged or imported:
+# whoever holds the lock of `logging` may be waiting for it.
+_registry_lock = threading.RLock()
 _exit_began: float | None = None
+_ends_as_child = False
 
 
 class WebhookListener(logging.handlers.QueueListener):
@@ -51,9 +55,11 @@ class WebhookListener(logging.handlers.QueueListener):
     def configure(self, settings: DeliverySettings) -> None:
         """Take over new settings; all handlers of the webhook share the latest."""
         self._settings = settings
-        self.backlog.max_records, self.backlog.max_bytes = settings.queue_size, settings.queue_bytes
+        self.backlog.configure(settings.queue_size, settings.queue_bytes, settings.repeat_window)
         self._sender.timeout = settings.timeout
         _rate_limiter.set_channel_limit(self.url.key, settings.channel_limit)
+        self.flush_timeout = settings.flush_timeout
+        self._delivery.max_lag = settings.max_lag
         self._delivery.backoff = Backoff(settings.retry_delays, settings.max_retry_delay)
 
     def _reset(self, settings: DeliverySettings) -> None:
@@ -74,14 +80,14 @@ class WebhookListener(logging.handlers.QueueListener):
     # On the caller's thread
 
     def _rouse(self) -> bool:
-        if self._thread is not None:
+        if self._is_running():
             self.backlog.wake()
             return True
         # Somebody else, or this very thread below us, may be starting it.
         if not self._starting.acquire(blocking=False):
             return True
         try:
-            if self._thread is None:
+            if not self._is_running():
                 self.start()
         except RuntimeError:  # "can't start new thread", at interpreter exit or for want of memory
             self._thread = None
@@ -90,11 +96,14 @@ class WebhookListener(logging.handlers.QueueListener):
             self._starting.release()
         return True
 
+    def _is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     def start(self) -> None:
         """Start the thread."""
-        thread = threading.Thread(target=self._run, name=f"discord-logging-{self.url.id}", daemon=True)
-        thread.start()
-        self._thread = thread
+        _finish_with_child()
+        self._thread = threading.Thread(target=self._run, name=f"discord-logging-{self.url.id}", daemon=True)
+        self._thread.start()
 
     def flush(self, timeout: float) -> bool:
         """Block until all that was accepted so far is settled, for `timeout` seconds at the most.
@@ -110,19 +119,33 @@ class WebhookListener(logging.handlers.QueueListener):
         deadline = min(time.monotonic() + timeout, _exit_deadline(timeout))
         dropped = self.backlog.count()["dropped"]
         self._hurries += 1
+        self._delivery.deadline = min(self._delivery.deadline, deadline)
         try:
-            self.backlog.wake()
-            self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
+            if self.backlog.pending and not self._rouse():
+                self._deliver_here(deadline)
+            is_settled = self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
         finally:
             self._hurries -= 1
-        count = self.backlog.count()
-        return not count["pending"] and count["dropped"] == dropped
+            if not self._hurries:
+                self._delivery.deadline = float("inf")
+        return is_settled and self.backlog.count()["dropped"] == dropped
+
+    def _deliver_here(self, deadline: float) -> None:
+        """Deliver on the caller's thread, when no other can be started any more."""
+        listener_threads.add(threading.get_ident())
+        try:
+            while self.backlog.is_ready and max(time.monotonic(), self._delivery.not_before) < deadline:
+                self.handle(None)
+        finally:
+            listener_threads.discard(threading.get_ident())
 
     def stop(self, timeout: float = 0.0) -> None:
-        """Deliver what can be delivered within `timeout` seconds, drop the rest, and end the thread.
+        """Deliver what can be delivered within `timeout` seconds, drop the rest, and end the thread. Once.
 
         What was lost is said on stderr. Does not wait for the thread, which may be stuck in the network.
         """
+        if self._stopping:
+            return
         if timeout > 0:
             self.flush(timeout)
         self.backlog.close()
@@ -155,7 +178,7 @@ class WebhookListener(logging.handlers.QueueListener):
     def dequeue(self, block: bool) -> Any:
         """Wait until something is to be delivered; `None` ends the thread."""
         if not self._busy:
-            while block and not self._stopping and not self.backlog.pending:
+            while block and not self._stopping and not self.backlog.is_ready:
                 self.backlog.wait_for_record()
             if not self._hurries:
                 self.backlog.wait(_GATHER)
@@ -165,12 +188,12 @@ class WebhookListener(logging.handlers.QueueListener):
         """Deliver one message, or wait until one may be delivered. Never raises."""
         try:
             delay = self._delivery.step()
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is
             # A fault of ours must not end the thread, nor repeat itself without end.
-            logging.getLogger(LOGGER_NAME).exception("the listener failed")
-            self.backlog.drop_waiting("internal_error")
+            warn("The listener failed", exc_info=True)
+            self.backlog.drop_all("internal_error")
             delay = 1.0
-        self._busy = self.backlog.pending > 0
+        self._busy = self.backlog.is_ready
         if delay and self._busy:
             self.backlog.announce()
             self.backlog.wait(delay)
@@ -205,10 +228,11 @@ class WebhookListener(logging.handlers.QueueListener):
 
 def attach(user: logging.Handler, url: WebhookURL, settings: DeliverySettings) -> WebhookListener:
     """Return the listener of `url`, which `user` shares from now on with all others that post there."""
+    key = url.key, url.token
+    known = _listeners.get(key)
+    new = known or WebhookListener(url, settings)
     with _registry_lock:
-        listener = _listeners.get((url.key, url.token))
-        if listener is None:
-            listener = _listeners[url.key, url.token] = WebhookListener(url, settings)
+        listener = _listeners.setdefault(key, new)
         listener.users.add(user)
         listener.configure(settings)
         return listener
@@ -233,9 +257,8 @@ def _warm_level_caches() -> None:
     The first such question takes the lock of `logging`, which `dictConfig` holds while it waits for our flush: the
     listener would wait for `dictConfig`, and `dictConfig` for the listener. This thread may ask, for it holds the lock.
     """
-    logging.getLogger(LOGGER_NAME)
     for name, logger in list(logging.root.manager.loggerDict.items()):
-        if isinstance(logger, logging.Logger) and name.partition(".")[0] in ("urllib3", "requests", LOGGER_NAME):
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in ("urllib3", "requests"):
             for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
                 logger.isEnabledFor(level)
 
@@ -245,20 +268,37 @@ def _exit_deadline(timeout: float) -> float:
     return float("inf") if _exit_began is None else _exit_began + timeout
 
 
-def _note_exit() -> None:
-    global _exit_began  # noqa: PLW0603 - the interpreter exits once
+def _finish(*, only_orphans: bool) -> None:
+    """End all listeners, or those whose handlers are gone, within one deadline."""
+    global _exit_began  # noqa: PLW0603 - a process ends once
     _exit_began = time.monotonic()
+    for listener in list(_listeners.values()):
+        if not (only_orphans and listener.users):
+            listener.stop(listener.flush_timeout)
+
+
+def _finish_with_child() -> None:
+    """Arrange that the end of a child of `multiprocessing`, which runs no atexit hooks up to Python 3.12, delivers."""
+    global _ends_as_child  # noqa: PLW0603 - once in a process
+    process = sys.modules.get("multiprocessing.process")
+    if _ends_as_child or process is None or process.parent_process() is None:
+        return
+    _ends_as_child = True
+    # Not earlier: a child begins by forgetting what was to be done at its parent's end.
+    sys.modules["multiprocessing.util"].Finalize(None, _finish, kwargs={"only_orphans": False}, exitpriority=10)
 
 
 def _forget_parent() -> None:
-    global _registry_lock  # noqa: PLW0603 - a lock that another thread held at the fork stays locked
-    _registry_lock = threading.Lock()
+    global _registry_lock, _ends_as_child, _exit_began  # noqa: PLW0603 - this is another process now
+    _registry_lock = threading.RLock()
+    _ends_as_child = False
+    _exit_began = None
     listener_threads.clear()
     for listener in _listeners.values():
         listener.forget_parent()
 
 
-# Runs before the hook of `logging`, which was registered earlier.
-atexit.register(_note_exit)
+# Runs before the hook of `logging`, which was registered earlier and closes the handlers that are left.
+atexit.register(_finish, only_orphans=True)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_parent)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging import _limits
 from discord_logging._exceptions import InvalidSettingError
+from discord_logging._text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,6 +53,9 @@ class DeliverySettings:
 
     queue_size: int = 10_000
     queue_bytes: int = 64_000_000
+    max_lag: float = 5.0
+    repeat_window: float = 60.0
+    flush_timeout: float = 5.0
     timeout: float = 10.0
     retry_delays: tuple[float, ...] = (2.0, 3.0, 5.0)
     max_retry_delay: float = 60.0
@@ -67,13 +71,26 @@ def check_number(name: str, value: object, *, minimum: float, whole: bool = Fals
     """Return `value`, a number of at least `minimum`.
 
     Raises:
+        InvalidSettingError: It is none, or larger than any clock or memory could take.
+    """
+    kind, largest = ("a whole number", 1e15) if whole else ("a number of seconds", 1e9)
+    bound = f"at least {minimum:g}"
+    if isinstance(value, int if whole else (int, float)) and not isinstance(value, bool):
+        if minimum <= value <= largest:
+            return value
+        bound = f"at most {largest:g}" if largest < value < float("inf") else bound
+    raise InvalidSettingError(f"{name} must be {kind}, {bound}, not {value!r}.")
+
+
+def check_level(value: object) -> int | str:
+    """Return `value`, a level's number or name.
+
+    Raises:
         InvalidSettingError: It is none.
     """
-    kinds = int if whole else (int, float)
-    if isinstance(value, kinds) and not isinstance(value, bool) and minimum <= value < float("inf"):
+    if isinstance(value, int) or (isinstance(value, str) and isinstance(logging.getLevelName(value), int)):
         return value
-    kind = "a whole number" if whole else "a number of seconds"
-    raise InvalidSettingError(f"{name} must be {kind}, at least {minimum:g}, not {value!r}.")
+    raise InvalidSettingError(f"level must be a level such as 'ERROR' or 40, not {value!r}.")
 
 
 def check_delays(name: str, value: object) -> tuple[float, ...]:
@@ -97,7 +114,8 @@ def check_username(value: object) -> str | None:
     """
     if value is None:
         return None
-    name = " ".join(value.split()) if isinstance(value, str) else ""
+    # What os.environ makes of bytes that are no UTF-8 is answered with a 500 by Discord.
+    name = clean(" ".join(value.split())) if isinstance(value, str) else ""
     allowed = 1 <= len(name) <= _limits.USERNAME and name.lower() not in _FORBIDDEN_USERNAMES
     if allowed and not _FORBIDDEN_IN_USERNAME.search(name):
         return name
@@ -113,7 +131,10 @@ def check_avatar_url(value: object) -> str | None:
     Raises:
         InvalidSettingError: It is none.
     """
-    if value is None or (isinstance(value, str) and len(value) <= _limits.URL and _HTTP_URL.fullmatch(value)):
+    if value is None:
+        return None
+    # A webhook URL, given by mistake, would show its token with every message.
+    if isinstance(value, str) and len(value) <= _limits.URL and _HTTP_URL.fullmatch(value) and clean(value) == value:
         return value
     raise InvalidSettingError(f"avatar_url must be a http(s) URL on a public host, not {value!r}.")
 

@@ -11,25 +11,20 @@ import contextlib
 import linecache
 import logging
 import traceback
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
     from types import CodeType, TracebackType
+
+    FrameLocation = tuple[CodeType, int | None, int]
+    """A place in a traceback: code, line, and the offset of the last instruction, which tells the column."""
 
 _STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _STANDARD_ATTRIBUTE_COUNT = len(logging.makeLogRecord({}).__dict__)
 _SCALARS = (str, int, float, bool, type(None))
 _MAX_EXCEPTIONS = 500
 """How many exceptions of one chain or group are frozen."""
-
-
-class FrameLocation(NamedTuple):
-    """A place in a traceback. `lasti` is the offset of the last instruction, from which its column is found."""
-
-    code: CodeType
-    lineno: int | None
-    lasti: int
 
 
 class FrozenException:
@@ -39,7 +34,7 @@ class FrozenException:
         type_name: The qualified name of its class.
         text: The last line (for a `SyntaxError` lines) of its traceback, such as `ValueError: no`.
         notes: Its notes (https://docs.python.org/3/library/exceptions.html#BaseException.add_note).
-        stack: Where it came from, outermost first.
+        stack: Where it came from, outermost first: code, line, and the offset of the last instruction.
         cause: The exception that it was raised from, or `None`.
         context: The exception that was being handled when it was raised, or `None`.
         members: The exceptions of a group.
@@ -56,6 +51,16 @@ class FrozenException:
         self.cause: FrozenException | None = None
         self.context: FrozenException | None = None
         self.members: tuple[FrozenException, ...] = ()
+
+    def fingerprint(self) -> Hashable:
+        """Return what is the same for exceptions that came the same way. Formats nothing."""
+        parts: list[Hashable] = []
+        found = [self]
+        for each in found:
+            places = tuple((code.co_filename, lineno) for code, lineno, _ in each.stack)
+            parts.append((each.text, each.notes, places))
+            found += [linked for linked in (each.cause, each.context, *each.members) if linked]
+        return tuple(parts)
 
     @property
     def size(self) -> int:
@@ -81,10 +86,13 @@ class FrozenRecord:
         count: How many records it stands for: itself, and those that said the same.
         last_created: When the last of them was logged.
         is_repeat: Whether it may stand in the channel already, for Discord did not say whether it was saved.
+        size: About how many bytes it holds on to, given that a character is one.
         sequence: Its place in the order of the backlog, from 1; 0 until it has one.
+        taken_at: When it left the backlog to be delivered, on the monotonic clock; `None` while it waits.
     """
 
     __slots__ = (
+        "_folded",
         "count",
         "created",
         "exc_text",
@@ -103,46 +111,105 @@ class FrozenRecord:
         "processName",
         "sequence",
         "settings",
+        "size",
         "stack_info",
+        "taken_at",
         "taskName",
         "template",
         "threadName",
     )
+    count: int
+    created: float
+    exc_text: str | None
+    exception: FrozenException | None
+    is_repeat: bool
+    last_created: float
+    levelname: str
+    levelno: int
+    sequence: int
+    size: int
+    stack_info: str | None
+    taken_at: float | None
+    template: str | None
 
     def __init__(self, record: logging.LogRecord, settings: Any, message: str | None = None) -> None:
-        self.name = record.name
-        # A record that was made from a dict without a level has None, which has no place in an order.
-        levelno: object = record.levelno
-        self.levelno = levelno if isinstance(levelno, int) else 0
-        self.levelname = record.levelname
-        self.message = _merge_message(record) if message is None else message
-        template = record.msg
-        self.template = template if type(template) is str else None
-        self.created = record.created
-        self.pathname = record.pathname
-        self.lineno = record.lineno
-        self.funcName = record.funcName
-        self.process = record.process
-        self.processName = record.processName
-        self.threadName = record.threadName
-        self.taskName = getattr(record, "taskName", None)
-        self.stack_info = to_text(record.stack_info) if record.stack_info else None
-        self.exception = _freeze_exc_info(record.exc_info) if record.exc_info else None
-        self.exc_text = to_text(record.exc_text) if record.exc_text and self.exception is None else None
-        attributes = record.__dict__
-        self.extra = _freeze_extra(attributes) if len(attributes) != _STANDARD_ATTRIBUTE_COUNT else None
+        # Copying the attributes at once and sorting them later costs the caller a third of sorting them at once.
+        folded = record.__dict__.copy()
+        if message is None:
+            try:
+                message = record.getMessage()
+            except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+                message = _describe_unmerged(record, error)
+        self.message = message if type(message) is str else to_text(message)
+        self.extra = _freeze_extra(folded) if len(folded) != _STANDARD_ATTRIBUTE_COUNT else None
         self.settings = settings
-        self.sequence = 0
-        self.count = 1
-        self.last_created = record.created
-        self.is_repeat = False
+        # What these hold may change, or keep much else alive.
+        if self.extra:
+            folded = {name: value for name, value in folded.items() if name in _STANDARD_ATTRIBUTES}
+        folded["args"] = None
+        if record.exc_info:
+            folded["exc_info"] = _freeze_exc_info(record.exc_info)
+        if type(record.msg) is not str:
+            folded["msg"] = None
+        self._folded = folded
 
-    @property
-    def size(self) -> int:
-        """About how many bytes it holds on to, given that a character is one."""
-        texts = len(self.message) + len(self.exc_text or "") + len(self.stack_info or "")
+    def __getattr__(self, name: str) -> Any:
+        """Unfold the attributes when the first of them is asked for, which is on the listener's thread."""
+        if name == "_folded":
+            raise AttributeError(name)
+        self._unfold(self._folded)
+        return getattr(self, name)
+
+    def _unfold(self, folded: Mapping[str, Any]) -> None:
+        del self._folded
+        get = folded.get
+        self.name = get("name")
+        # A record that was made from a dict without a level has None, which has no place in an order.
+        levelno = get("levelno")
+        self.levelno = int.__int__(levelno) if isinstance(levelno, int) else 0
+        levelname = get("levelname")
+        self.levelname = levelname if type(levelname) is str else to_text(levelname)
+        self.template = folded["msg"]
+        self.pathname = get("pathname")
+        self.lineno = get("lineno")
+        self.funcName = get("funcName")
+        self.process = get("process")
+        self.processName = get("processName")
+        self.threadName = get("threadName")
+        self.taskName = get("taskName")
+        created = get("created")
+        self.created = self.last_created = created if type(created) is float else _to_seconds(created)
+        self.exception = get("exc_info") or None
+        exc_text, stack_info = get("exc_text"), get("stack_info")
+        self.exc_text = to_text(exc_text) if exc_text and self.exception is None else None
+        self.stack_info = to_text(stack_info) if stack_info else None
+        self.sequence = 0
+        self.taken_at = None
+        self.count = 1
+        self.is_repeat = False
+        self.size = 512 + len(self.message) + self._size_beside_message()
+
+    def _size_beside_message(self) -> int:
         extra = sum(len(value) if type(value) is str else 64 for value in self.extra.values()) if self.extra else 0
-        return 512 + texts + extra + (self.exception.size if self.exception else 0)
+        texts = len(self.exc_text or "") + len(self.stack_info or "")
+        return extra + texts + (self.exception.size if self.exception else 0)
+
+    def fingerprint(self) -> Hashable:
+        """Return what is the same for records that say the same, from the same place and thread."""
+        beside = None
+        if self.extra or self.exception or self.exc_text or self.stack_info:
+            exception = self.exception.fingerprint() if self.exception else self.exc_text
+            beside = exception, self.stack_info, tuple((self.extra or {}).items())
+        place = self.pathname, self.lineno, self.threadName
+        return self.levelno, self.name, self.message, place, id(self.settings), beside
+
+
+def _to_seconds(created: Any) -> float:
+    """Return the time of a record that was made by hand as a number; what is none is no time."""
+    try:
+        return float(created)
+    except (OverflowError, TypeError, ValueError):
+        return float("nan")
 
 
 def to_text(value: object, convert: Callable[[Any], str] = str) -> str:
@@ -155,13 +222,9 @@ def to_text(value: object, convert: Callable[[Any], str] = str) -> str:
         return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
 
 
-def _merge_message(record: logging.LogRecord) -> str:
-    try:
-        message = record.getMessage()
-    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-        template, args = to_text(record.msg), to_text(record.args, repr)
-        return f"{template}\nargs: {args} (could not be merged: {type(error).__name__}: {to_text(error)})"
-    return message if type(message) is str else to_text(message)
+def _describe_unmerged(record: logging.LogRecord, error: Exception) -> str:
+    template, args = to_text(record.msg), to_text(record.args, repr)
+    return f"{template}\nargs: {args} (could not be merged: {type(error).__name__}: {to_text(error)})"
 
 
 def _freeze_extra(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -202,11 +265,11 @@ def _freeze_chain(exception: BaseException, tb: TracebackType | None) -> FrozenE
 
 
 def _freeze_stack(tb: TracebackType | None) -> list[FrameLocation]:
-    stack = []
+    stack: list[FrameLocation] = []
     while tb is not None:
         frame = tb.tb_frame
         code = frame.f_code
-        stack.append(FrameLocation(code, tb.tb_lineno, tb.tb_lasti))
+        stack.append((code, tb.tb_lineno, tb.tb_lasti))
         # Modules in a zip file have their source from their loader, which only the frame's globals know.
         if code.co_filename not in linecache.cache:
             linecache.lazycache(code.co_filename, frame.f_globals)

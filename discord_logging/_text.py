@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 
 ELLIPSIS = "…"
 """Marks every cut."""
@@ -17,6 +18,23 @@ _MARKDOWN = re.compile(
     r"|(?P<line>^(?P<indent>[ \t]*)(?P<mark>#|-|>|\d+(?=\.)))",
     re.MULTILINE,
 )
+
+
+class _Cuts(threading.local):
+    count = 0
+
+
+_cuts = _Cuts()
+
+
+def note_cut() -> None:
+    """Take note that something was left out of a text."""
+    _cuts.count += 1
+
+
+def cuts_made() -> int:
+    """Return how many cuts were noted on this thread. Looking for ellipses would count those of the text itself."""
+    return _cuts.count
 
 
 def mask_token(text: str) -> str:
@@ -55,6 +73,7 @@ def shorten(text: str, limit: int) -> str:
     """Cut `text` to `limit` characters, the last of them an ellipsis."""
     if len(text) <= limit:
         return text
+    note_cut()
     kept = text[: limit - 1].rstrip()
     # Half of an escape would escape what comes after.
     if (len(kept) - len(kept.rstrip("\\"))) % 2:
@@ -68,6 +87,7 @@ def plain(text: str, limit: int) -> str:
     shown = escape_markdown(clean(text[: limit + 1]))
     if len(text) <= limit and len(shown) <= limit:
         return shown
+    note_cut()
     return f"{shorten(shown, limit - 40)} *({len(text):,} characters in all)*"
 
 
@@ -88,6 +108,7 @@ def code_block(text: str, limit: int, *, language: str = "", keep_end: bool = Fa
     shown = clean(text[-room - 1 :] if keep_end else text[: room + 1])
     shown = shown.replace("```", "`\u200b`\u200b`\u200b").strip("\n")
     if is_cut or len(shown) > room:
+        note_cut()
         shown = _keep_end(shown, room) if keep_end else shorten(shown + ELLIPSIS, room)
     return f"```{language}\n{shown}\n```"
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MAX_ANSWER_BYTES = 65_536
 _MAX_CAUSES = 50
+_BYTES_PER_SECOND = 500_000
+"""How slow a connection may be for a file to go through."""
 _TALKERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 """The loggers that are told the path of a request."""
 
@@ -71,7 +73,7 @@ class WebhookSender:
 
     Args:
         url: The webhook.
-        timeout: Seconds for a whole request: connection, message and answer.
+        timeout: Seconds for a whole request: connection, message and answer. A file has more, by its size.
     """
 
     def __init__(self, url: WebhookURL, *, timeout: float = 10.0) -> None:
@@ -96,17 +98,18 @@ class WebhookSender:
             TransportError: There was no answer. The text holds no part of the URL.
             TypeError, ValueError, RecursionError: No JSON can be made of the message.
         """
-        body = json.dumps(message.payload).encode()
+        body, content_type = _encode(message)
         params = {"wait": "true"}
         if message.thread_id:
             params["thread_id"] = message.thread_id
         session = self._open_session()
-        self._adapter.begin(self.timeout)
+        self._adapter.begin(self.timeout + len(body) / _BYTES_PER_SECOND)
         try:
             with session.post(
                 self._url.execute_url,
                 params=params,
                 data=body,
+                headers={"Content-Type": content_type},
                 timeout=self.timeout,
                 allow_redirects=False,
                 stream=True,
@@ -138,9 +141,28 @@ class WebhookSender:
             self._session.mount("http://", self._adapter)
             self._session.headers.update(
                 # Without compression the size of an answer is bounded by what is read of it.
-                {"User-Agent": _user_agent(), "Content-Type": "application/json", "Accept-Encoding": "identity"}
+                {"User-Agent": _user_agent(), "Accept-Encoding": "identity"}
             )
         return self._session
+
+
+def _encode(message: Message) -> tuple[bytes, str]:
+    """Return the body of a request, and its type.
+
+    Files go as https://docs.discord.com/developers/reference#uploading-files has it.
+    """
+    if not message.files:
+        return json.dumps(message.payload).encode(), "application/json"
+    from urllib3.filepost import encode_multipart_formdata  # noqa: PLC0415 - requests has imported it by now
+
+    attachments = [{"id": number, "filename": file.filename} for number, file in enumerate(message.files)]
+    payload = json.dumps({**message.payload, "attachments": attachments})
+    fields: list[Any] = [("payload_json", (None, payload, "application/json"))]
+    fields += [
+        (f"files[{number}]", (file.filename, file.content, "text/plain; charset=utf-8"))
+        for number, file in enumerate(message.files)
+    ]
+    return encode_multipart_formdata(fields)
 
 
 def _hide_tokens(record: logging.LogRecord) -> bool:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import itertools
 import logging
 import signal
+import sys
 import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from discord_logging import _backlog
 from discord_logging._backlog import _INTAKE, Backlog
 from discord_logging._snapshot import FrozenRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    Closed = tuple[Backlog, list[FrozenRecord]]
 
 LEVELS = (logging.DEBUG, logging.INFO, logging.ERROR)
 SIZE = 512 + len("x")
@@ -27,11 +31,15 @@ SIZE = 512 + len("x")
 class Item:
     """All that a backlog asks of a record."""
 
-    def __init__(self, number: int, levelno: int = logging.INFO, size: int = 1) -> None:
+    def __init__(self, number: int, levelno: int = logging.INFO, size: int = 1, text: str | None = None) -> None:
         self.number = number
         self.levelno = levelno
         self.levelname = logging.getLevelName(levelno)
+        self.message = text or f"number {number}"
+        self.created = self.last_created = float(number)
+        self.count = 1
         self.sequence = 0
+        self.taken_at: float | None = None
         self.own_size = size
         self.on_size: Callable[[], object] = lambda: None
 
@@ -41,10 +49,14 @@ class Item:
         self.on_size()
         return self.own_size
 
+    def fingerprint(self) -> str:
+        """Return what its repeats have too."""
+        return self.message
 
-def item(number: int, levelno: int = logging.INFO, size: int = 1) -> Any:
-    """Return a record of which only order, level and size matter."""
-    return cast("FrozenRecord", Item(number, levelno, size))
+
+def item(number: int, levelno: int = logging.INFO, size: int = 1, text: str | None = None) -> Any:
+    """Return a record of which only order, level and size matter, and what it says if that is told."""
+    return cast("FrozenRecord", Item(number, levelno, size, text))
 
 
 def make(max_records: int = 10_000, max_bytes: int = 64_000_000, rouse: Callable[[], bool] = lambda: True) -> Backlog:
@@ -161,67 +173,464 @@ def test_what_is_in_flight_counts_against_the_bound() -> None:
     assert check_books(backlog) == {"accepted": 30, "delivered": 5, "pending": 10, "dropped": 15}
 
 
+class Clock:
+    """Stands in for the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        """Return the time that the test wants."""
+        return self.now
+
+    def sleep(self, _: float) -> None:
+        """Do not."""
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(_backlog, "time", clock)
+    return clock
+
+
+WINDOW = 60.0
+
+
+class Model:
+    """What a backlog does, said with lists that are sorted by number."""
+
+    def __init__(self, max_records: int, max_bytes: int, window: float) -> None:
+        self.max_records, self.max_bytes, self.window = max_records, max_bytes, window
+        self.now = 1_000.0
+        self.incoming: list[Item] = []
+        self.waiting: list[Item] = []
+        self.flying: list[Item] = []
+        self.held: list[tuple[float, Item]] = []
+        self.standing: dict[str, Item] = {}
+        self.counts: dict[int, int] = {}
+        self.taken: dict[int, float | None] = {}
+        self.entered: list[int] = []
+        self.is_closed = False
+        self.accepted = self.delivered = self.lost = 0
+
+    def put(self, new: Item) -> None:
+        self.incoming.append(new)
+        self.accepted += 1
+        if self.is_closed or len(self.incoming) >= self.max_records:
+            self.take_in()
+
+    def take_in(self, *, flush: bool = False) -> None:
+        for new in self.incoming:
+            self._sort(new)
+        self.incoming.clear()
+        due = [each for each in self.held if flush or each[0] <= self.now]
+        self.held = [each for each in self.held if each not in due]
+        for _, each in due:
+            self._enter(each)
+        self.evict()
+
+    def _sort(self, new: Item) -> None:
+        self.counts[new.number], self.taken[new.number] = 1, None
+        standing = self.standing.get(new.message) if self.window else None
+        if standing is not None:
+            taken_at = self.taken[standing.number]
+            if taken_at is None:
+                self.counts[standing.number] += 1
+                return
+            if self.now < taken_at + self.window:
+                self.held.append((taken_at + self.window, new))
+                self.standing[new.message] = new
+                return
+        self.standing[new.message] = new
+        self._enter(new)
+
+    def _enter(self, new: Item) -> None:
+        if new.own_size > self.max_bytes:
+            self.lose([new])
+        else:
+            self.entered.append(new.number)
+            self.waiting.append(new)
+
+    def evict(self) -> None:
+        self.waiting.sort(key=lambda each: self.entered.index(each.number))
+        while self.waiting and (
+            self.is_closed
+            or len(self.waiting) > self.max_records
+            or sum(each.own_size for each in self.waiting) > self.max_bytes
+        ):
+            lowest = min(each.levelno for each in self.waiting)
+            first = next(each for each in self.waiting if each.levelno == lowest)
+            self.waiting.remove(first)
+            self.lose([first])
+
+    def take(self, limit: int) -> list[Item]:
+        self.take_in()
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        self.taken.update((each.number, self.now) for each in taken)
+        self.flying += taken
+        return taken
+
+    def put_back(self) -> None:
+        self.waiting += self.flying
+        self.taken.update((each.number, None) for each in self.flying)
+        self.flying = []
+        self.evict()
+
+    def settle(self, *, is_delivered: bool) -> None:
+        if is_delivered:
+            self.delivered += sum(self.counts[each.number] for each in self.flying)
+        else:
+            self.lose(self.flying)
+        self.flying = []
+
+    def drop_waiting(self) -> None:
+        self.take_in(flush=True)
+        self.lose(self.waiting)
+        self.waiting = []
+
+    def lose(self, records: list[Item]) -> None:
+        self.lost += sum(self.counts[each.number] for each in records)
+        self.taken.update((each.number, float("-inf")) for each in records)
+
+    def count(self) -> dict[str, int]:
+        pending = self.accepted - self.delivered - self.lost
+        parts = [*self.waiting, *self.flying, *(each for _, each in self.held)]
+        assert pending == len(self.incoming) + sum(self.counts[each.number] for each in parts)
+        return {"accepted": self.accepted, "delivered": self.delivered, "pending": pending, "dropped": self.lost}
+
+
 operations = st.one_of(
     st.tuples(st.just("put"), st.sampled_from(LEVELS), st.integers(1, 40)),
-    st.tuples(st.just("take"), st.integers(1, 12), st.booleans()),
-    st.tuples(st.sampled_from(["return", "deliver", "drop", "drop waiting", "refuse"]), st.none(), st.none()),
+    st.tuples(st.just("put"), st.sampled_from(LEVELS), st.sampled_from("abc")),
+    st.tuples(st.just("take"), st.integers(1, 12), st.none()),
+    st.tuples(st.just("pass"), st.sampled_from([1.0, 59.0, 60.0, 200.0]), st.none()),
+    st.tuples(
+        st.sampled_from(["put back", "deliver", "drop", "drop waiting", "drop all", "refuse", "flush", "close"]),
+        st.none(),
+        st.none(),
+    ),
 )
 
 
-@given(max_records=st.integers(1, 12), max_bytes=st.integers(1, 150), steps=st.lists(operations, max_size=60))
-def test_it_behaves_like_a_sorted_list(max_records: int, max_bytes: int, steps: list[tuple[str, Any, Any]]) -> None:
-    """A list that is sorted by number, and cut by level and number, is the whole of what it does."""
-    backlog = make(max_records, max_bytes)
-    waiting: list[Item] = []
-    flying: list[Any] = []
-    lost = delivered = accepted = 0
+@settings(max_examples=200)
+@given(
+    max_records=st.integers(1, 12),
+    max_bytes=st.integers(1, 150),
+    window=st.sampled_from([0.0, WINDOW, WINDOW]),
+    steps=st.lists(operations, max_size=60),
+)
+def test_it_behaves_like_a_sorted_list(
+    max_records: int, max_bytes: int, window: float, steps: list[tuple[str, Any, Any]]
+) -> None:
+    """A list that is sorted by number, and cut by level and number, is the whole of what it does, repeats included."""
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(_backlog, "time", clock)
+        backlog = make(max_records, max_bytes)
+        backlog.configure(max_records, max_bytes, window)
+        model = Model(max_records, max_bytes, window)
+        flying: list[FrozenRecord] = []
+        for number, (what, first, second) in enumerate(steps):
+            act(backlog, model, flying, number, what, first, second)
+            model.now = clock.now = clock.now + (first if what == "pass" else 0)
+            assert check_books(backlog) == model.count()
+            assert backlog.pending == model.count()["pending"]
+        taken = cast("list[Item]", backlog.take(10_000))
+        assert [each.number for each in taken] == [each.number for each in model.take(10_000)]
+        assert [each.count for each in taken] == [model.counts[each.number] for each in taken]
+        assert check_books(backlog) == model.count()
 
-    def evict() -> int:
-        before = len(waiting)
-        waiting.sort(key=lambda each: each.number)
-        while waiting and (
-            len(waiting) + len(flying) > max_records or sum(each.own_size for each in waiting) > max_bytes
-        ):
-            waiting.remove(min(waiting, key=lambda each: (each.levelno, each.number)))
-        return before - len(waiting)
 
-    for number, (what, first, second) in enumerate(steps):
-        if what == "put":
-            new = item(number, first, second)
-            backlog.put_nowait(new)
-            waiting.append(new)
-            accepted += 1
-        elif what == "take":
-            lost += evict()
-            taken: list[Any] = backlog.take(first)
-            assert taken == waiting[:first]
-            del waiting[:first]
-            flying += taken
-        elif what == "return":
-            backlog.put_back(flying)
-            waiting += flying
-            flying.clear()
-        elif what in ("deliver", "drop"):
-            backlog.settle(flying, None if what == "deliver" else "rejected")
-            delivered += len(flying) if what == "deliver" else 0
-            lost += len(flying) if what == "drop" else 0
-            flying.clear()
-        elif what == "refuse":
-            backlog.refuse("INFO", "unreadable")
-            accepted, lost = accepted + 1, lost + 1
-        else:
-            backlog.drop_waiting("webhook_gone")
-            lost += len(waiting)
-            waiting.clear()
-        check_books(backlog)
-    lost += evict()
-    assert take(backlog) == [each.number for each in waiting]
-    assert check_books(backlog) == {
-        "accepted": accepted,
-        "delivered": delivered,
-        "pending": len(waiting) + len(flying),
-        "dropped": lost,
-    }
+def act(
+    backlog: Backlog, model: Model, flying: list[FrozenRecord], number: int, what: str, first: Any, second: Any
+) -> None:
+    if what == "put":
+        is_kind = isinstance(second, str)
+        new = item(number, first, 5 if is_kind else second, f"{first} {second}" if is_kind else None)
+        backlog.put_nowait(new)
+        model.put(new)
+    elif what == "take":
+        taken = backlog.take(first)
+        assert taken == cast("list[Any]", model.take(first))
+        flying += taken
+    elif what == "put back":
+        backlog.put_back(flying)
+        model.put_back()
+    elif what in ("deliver", "drop"):
+        backlog.settle(flying, None if what == "deliver" else "rejected")
+        model.settle(is_delivered=what == "deliver")
+    elif what == "drop all":
+        backlog.drop_all("internal_error")
+        model.settle(is_delivered=False)
+    elif what == "refuse":
+        backlog.refuse("INFO", "unreadable")
+        model.accepted, model.lost = model.accepted + 1, model.lost + 1
+    elif what == "flush":
+        assert backlog.wait_until_settled(0.0, lambda: False) == (not take_in_all(model))
+    elif what == "close":
+        backlog.close()
+        model.is_closed = True
+        model.take_in(flush=True)
+    if what in ("drop waiting", "drop all"):
+        backlog.drop_waiting("webhook_gone")
+        model.drop_waiting()
+    if what in ("put back", "deliver", "drop", "drop all"):
+        flying.clear()
+
+
+def take_in_all(model: Model) -> int:
+    model.take_in(flush=True)
+    return model.count()["pending"]
+
+
+# Repeats
+
+
+def repeat(number: int, levelno: int = logging.INFO, text: str = "same") -> Any:
+    return item(number, levelno, text=text)
+
+
+def folding(*numbers: int, **bounds: Any) -> Backlog:
+    """Return a backlog that folds and holds records with these numbers, which all say the same."""
+    backlog = make(**bounds)
+    backlog.configure(backlog.max_records, backlog.max_bytes, WINDOW)
+    for number in numbers:
+        backlog.put_nowait(repeat(number))
+    return backlog
+
+
+def deliver(backlog: Backlog) -> list[tuple[int, int]]:
+    """Deliver what can be taken; return numbers and counts."""
+    records = cast("list[Item]", backlog.take(10_000))
+    backlog.settle(cast("list[FrozenRecord]", records))
+    check_books(backlog)
+    return [(record.number, record.count) for record in records]
+
+
+def test_repeats_that_wait_are_counted_on_the_first(clock: Clock) -> None:
+    """They take no room in the queue, and all are delivered with it."""
+    backlog = folding(*range(50), max_records=3)
+    assert deliver(backlog) == [(0, 50)]
+    assert backlog.count() == {"accepted": 50, "delivered": 50, "pending": 0, "dropped": 0}
+    assert clock.now == 1_000
+
+
+def test_later_repeats_are_pending_until_their_window_ends(clock: Clock) -> None:
+    """The first goes at once, the others together when they are due, and then once more a window later."""
+    backlog = folding(0)
+    assert deliver(backlog) == [(0, 1)]
+    for number in range(1, 4):
+        backlog.put_nowait(repeat(number))
+    assert deliver(backlog) == []
+    assert not backlog.is_ready
+    assert backlog.count() == {"accepted": 4, "delivered": 1, "pending": 3, "dropped": 0}
+    clock.now += WINDOW
+    assert backlog.is_ready
+    backlog.put_nowait(repeat(4))
+    assert deliver(backlog) == [(1, 4)]
+    clock.now += WINDOW - 1
+    backlog.put_nowait(repeat(5))
+    assert deliver(backlog) == []
+    clock.now += 1
+    assert deliver(backlog) == [(5, 1)]
+
+
+def test_nothing_is_counted_on_what_was_delivered_or_dropped(clock: Clock) -> None:
+    """A repeat of what was lost goes out at once, for its kind stands nowhere in the channel."""
+    backlog = folding(0)
+    backlog.settle(backlog.take(1), "rejected")
+    backlog.put_nowait(repeat(1))
+    backlog.drop_waiting("webhook_gone")
+    backlog.put_nowait(repeat(2))
+    assert deliver(backlog) == [(2, 1)]
+    backlog.put_nowait(repeat(3))
+    assert deliver(backlog) == []
+    assert backlog.dropped == {("rejected", "INFO"): 1, ("webhook_gone", "INFO"): 1}
+    clock.now += WINDOW
+    assert deliver(backlog) == [(3, 1)]
+
+
+def test_what_failed_and_waits_again_is_counted_on(clock: Clock) -> None:
+    """While it is in flight its repeats are held back; once it waits again, no more than that one is told apart."""
+    backlog = folding(0)
+    records = backlog.take(1)
+    backlog.put_nowait(repeat(1))
+    assert backlog.take(1) == []
+    backlog.put_back(records)
+    backlog.put_nowait(repeat(2))
+    assert deliver(backlog) == [(0, 1)]
+    clock.now += WINDOW
+    assert deliver(backlog) == [(1, 2)]
+
+
+def test_a_record_that_stands_for_many_is_dropped_with_all_of_them() -> None:
+    """Evicted, it counts as often as it came."""
+    backlog = folding(*range(7), max_records=2)
+    for number, levelno in enumerate((logging.ERROR, logging.ERROR, logging.DEBUG), 7):
+        backlog.put_nowait(item(number, levelno))
+    assert take(backlog) == [7, 8]
+    assert backlog.dropped == {("queue_full", "INFO"): 7, ("queue_full", "DEBUG"): 1}
+    check_books(backlog)
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_is_held_back_comes_under_the_bound_when_it_is_released() -> None:
+    """A flush does not let more wait than may."""
+    backlog = folding(max_records=3)
+    for round_ in range(2):
+        for number in range(3):
+            backlog.put_nowait(repeat(number + 3 * round_, text=str(number)))
+        if not round_:
+            backlog.settle(backlog.take(3))
+    for number in (7, 8):
+        backlog.put_nowait(item(number, logging.ERROR))
+    assert not backlog.wait_until_settled(0.0, lambda: True)
+    assert take(backlog) == [7, 8, 5]
+    assert backlog.dropped == {("queue_full", "INFO"): 2}
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_flush_holds_nothing_back() -> None:
+    """Whoever waits until all is settled waits for repeats too, and they come at once."""
+    backlog = folding(0)
+    deliver(backlog)
+    backlog.put_nowait(repeat(1))
+    backlog.put_nowait(repeat(2))
+    assert deliver(backlog) == []
+    assert not backlog.wait_until_settled(0.0, lambda: False)
+    assert deliver(backlog) == [(1, 2)]
+    assert backlog.wait_until_settled(0.0, lambda: False)
+
+
+@pytest.mark.usefixtures("clock")
+def test_closing_drops_what_is_held_back() -> None:
+    """It is counted, and so is what repeats it afterwards."""
+    backlog = folding(0)
+    deliver(backlog)
+    backlog.put_nowait(repeat(1))
+    assert deliver(backlog) == []
+    backlog.close()
+    assert backlog.dropped == {("closed", "INFO"): 1}
+    for number in range(2, 5):
+        backlog.put_nowait(repeat(number))
+    assert backlog.count() == {"accepted": 5, "delivered": 1, "pending": 0, "dropped": 4}
+
+
+@pytest.mark.parametrize(("window", "wait"), [(WINDOW, WINDOW), (1e12, None)])
+def test_the_listener_sleeps_until_the_next_is_due(
+    window: float, wait: float | None, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    """And without end where no clock counts so far."""
+    backlog = folding(0)
+    backlog.configure(10, 10_000, window)
+    deliver(backlog)
+    backlog.put_nowait(repeat(1))
+    deliver(backlog)
+    waits: list[float | None] = []
+    monkeypatch.setattr(backlog, "wait", waits.append)
+    backlog.wait_for_record()
+    assert waits == [wait]
+    clock.now += window
+    backlog.wait_for_record()
+    assert waits == [wait]
+    assert deliver(backlog) == [(1, 1)]
+
+
+def test_the_listener_wakes_when_a_repeat_is_due() -> None:
+    """Nobody rouses it."""
+    backlog = folding(0)
+    backlog.configure(10, 10_000, 0.05)
+    deliver(backlog)
+    backlog.put_nowait(repeat(1))
+    backlog.take_in()
+    while not backlog.is_ready:
+        backlog.wait_for_record()
+    assert deliver(backlog) == [(1, 1)]
+
+
+def test_a_flush_wakes_a_listener_that_sleeps_on_repeats() -> None:
+    """It may have looked before they were released."""
+    backlog = folding(0)
+    deliver(backlog)
+    backlog.put_nowait(repeat(1))
+    backlog.take_in()
+    is_asleep = threading.Event()
+
+    def listen() -> None:
+        while not backlog.is_ready:
+            is_asleep.set()
+            backlog.wait_for_record()
+        deliver(backlog)
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    assert is_asleep.wait(10)
+    assert backlog.wait_until_settled(time.monotonic() + 10, lambda: False)
+    listener.join(10)
+    assert not listener.is_alive()
+
+
+def test_a_signal_handler_may_flush_while_repeats_are_released(clock: Clock) -> None:
+    """Each is released once."""
+    backlog = folding()
+    for number in range(6):
+        record = repeat(number, text=str(number % 3))
+        backlog.put_nowait(record)
+        if number == 2:
+            deliver(backlog)
+        if number == 3:
+            chatty = record
+    assert deliver(backlog) == []
+    chatty.on_size = in_turn(
+        partial(setattr, chatty, "on_size", lambda: None),
+        partial(backlog.wait_until_settled, 0.0, lambda: True),
+    )
+    clock.now += WINDOW
+    assert sorted(deliver(backlog)) == [(3, 1), (4, 1), (5, 1)]
+
+
+@pytest.mark.timeout(20)
+def test_the_listener_may_look_while_others_fold() -> None:
+    """Looking takes no lock, and no record that is held back meanwhile disturbs it."""
+    backlog = folding()
+    is_over = threading.Event()
+    troubles: list[Exception] = []
+
+    def look() -> None:
+        try:
+            while not is_over.is_set():
+                assert backlog.pending >= 0
+                backlog.is_ready  # noqa: B018 - reading it is all
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            troubles.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    listener = threading.Thread(target=look)
+    listener.start()
+    try:
+        for turn in range(30):
+            for number in range(40):
+                backlog.put_nowait(repeat(number, text=str(number)))
+            deliver(backlog)
+            if turn % 2:
+                backlog.wait_until_settled(0.0, lambda: True)
+    finally:
+        is_over.set()
+        listener.join(10)
+        sys.setswitchinterval(interval)
+    assert troubles == []
+
+
+def test_a_record_without_a_fingerprint_goes_its_own_way() -> None:
+    """An attribute that cannot be hashed costs the folding, not the record."""
+    backlog = folding()
+    for _ in range(2):
+        odd = FrozenRecord(logging.makeLogRecord({"msg": "x", "pathname": ["no", "path"], "levelname": "INFO"}), None)
+        backlog.put_nowait(odd)
+    assert [record.count for record in backlog.take(10)] == [1, 1]
+    assert check_books(backlog)["pending"] == 2
 
 
 # The caller's side
@@ -255,8 +664,9 @@ def test_the_listener_is_roused_once_per_sleep() -> None:
         backlog.put_nowait(item(number))
     assert len(roused) == 3
     backlog.wake()
-    assert take(backlog) == list(range(5))
-    backlog.settle(cast("Any", [Item(number) for number in range(5)]))
+    records = backlog.take(5)
+    assert len(records) == 5
+    backlog.settle(records)
     backlog.wait_for_record()
     backlog.put_nowait(item(5))
     assert len(roused) == 3
@@ -307,7 +717,8 @@ def test_a_record_that_is_just_taken_in_does_not_let_the_listener_sleep() -> Non
     flusher = threading.Thread(target=lambda: backlog.wait_until_settled(time.monotonic(), lambda: True))
     flusher.start()
     assert is_inside.wait(10)
-    assert not backlog.pending
+    assert not backlog.is_ready
+    assert backlog.pending == 1
     listener = threading.Thread(target=backlog.wait_for_record, daemon=True)
     listener.start()
     may_go_on.set()
@@ -485,27 +896,29 @@ def test_wait_ends_by_time_or_by_a_call() -> None:
 
 
 @pytest.fixture
-def closed() -> Iterator[Backlog]:
-    """Yield a backlog that was closed with three records waiting and two in flight."""
+def is_closed() -> Iterator[Closed]:
+    """Yield a backlog that was closed with three records waiting, and the two that are in flight."""
     backlog = filled(range(5))
-    backlog.take(2)
+    records = backlog.take(2)
     backlog.close()
-    yield backlog
+    yield backlog, records
     check_books(backlog)
 
 
-def test_closing_drops_what_waits_and_whatever_comes(closed: Backlog) -> None:
+def test_closing_drops_what_waits_and_whatever_comes(is_closed: Closed) -> None:
     """All of it is counted."""
+    closed, _ = is_closed
     assert closed.count() == {"accepted": 5, "delivered": 0, "pending": 2, "dropped": 3}
     closed.put_nowait(item(5))
     assert closed.dropped == {("closed", "INFO"): 4}
     assert take(closed) == []
 
 
-def test_what_is_in_flight_at_the_end_may_arrive_or_not(closed: Backlog) -> None:
+def test_what_is_in_flight_at_the_end_may_arrive_or_not(is_closed: Closed) -> None:
     """A message that fails after the end is not kept for ever."""
-    closed.settle(cast("Any", [Item(0)]))
-    closed.put_back(cast("Any", [Item(1)]))
+    closed, records = is_closed
+    closed.settle(records[:1])
+    closed.put_back(records[1:])
     assert closed.count() == {"accepted": 5, "delivered": 1, "pending": 0, "dropped": 4}
 
 

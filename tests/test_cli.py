@@ -41,6 +41,7 @@ class TestDemo:
         """Without arguments it needs nothing but itself, and prints the cards."""
         assert main(["demo", "--no-keep-open"]) == 0
         output = capsys.readouterr().out
+        assert "18 of 18 records found in 2 messages." in output
         assert "18 of 18 records delivered with 2 requests, 0 of them answered with 429." in output
         assert "A local Discord is at http://127.0.0.1:" in output
         for words in ("ERROR · shop", "OrderError", "could not convert string to float", "order_id: 4711", "packer"):
@@ -55,6 +56,24 @@ class TestDemo:
         monkeypatch.setattr(sys, "stdin", io.StringIO(discord.webhook_url + "\n"))
         assert main(["demo", "--webhook-url", "-" if from_stdin else discord.webhook_url]) == 0
         assert sum(len(message.embeds) for message in discord.messages) == 18
+
+    def test_large_burst_is_folded_and_found(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Three hundred records at once are a few messages, and each is found in the channel."""
+        monkeypatch.setattr(_demo, "_BURST", 300)
+        assert main(["demo", "--no-keep-open"]) == 0
+        output = capsys.readouterr().out
+        assert "306 of 306 records found" in output
+        assert "lines more" in output
+
+    def test_missing_record_is_exit_code_1(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What was delivered but is not in the channel is missing."""
+        monkeypatch.setattr(_demo, "_card_text", lambda _: "")
+        assert main(["demo", "--no-keep-open"]) == 1
+        assert "0 of 18 records found" in capsys.readouterr().out
 
     def test_unreachable_discord_is_exit_code_1_and_counted(self, capsys: pytest.CaptureFixture[str]) -> None:
         """What could not be delivered is said, without the token."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
-from discord_logging._compose import compose, compose_plain, lay_out
+from discord_logging._compose import Composed, compose, compose_plain, lay_out
+from discord_logging._record_text import clock_time
 from discord_logging._settings import CardSettings
 
 if TYPE_CHECKING:
-    from discord_logging._types import Embed, Message, Payload
+    from discord_logging._types import Embed, Payload
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 SETTINGS = CardSettings(EmbedFormatter())
@@ -25,19 +27,41 @@ def make(msg: object = "hello", settings: CardSettings = SETTINGS, **attributes:
     """Return a frozen record."""
     record = logging.LogRecord("shop", logging.ERROR, "orders.py", 42, msg, (), None, "place")
     record.__dict__.update(attributes)
-    return FrozenRecord(record, settings)
+    frozen = FrozenRecord(record, settings)
+    # Its marks are there from the first time on that it is asked for anything.
+    assert frozen.count == 1
+    return frozen
 
 
-def carry(records: list[FrozenRecord], note: str = "") -> list[Message]:
-    """Return the messages that a backlog leaves in, one after the other."""
+def carry(records: list[FrozenRecord], note: str = "", *, allowance: int = 1) -> list[Composed]:
+    """Return what a backlog leaves in, one message after the other."""
     messages = []
     while records:
-        message, count = compose(records, note)
-        assert 1 <= count <= len(records)
-        assert len(message.payload["embeds"]) == count
-        messages.append(message)
-        records = records[count:]
+        composed = compose(records, allowance=allowance, note=note)
+        destination = records[0].settings.destination
+        mine = [record for record in records if record.settings.destination == destination]
+        assert 1 <= len(composed.records) <= len(mine)
+        assert list(composed.records) == mine[: len(composed.records)]
+        messages.append(composed)
+        allowance = max(allowance - 1, 1)
+        carried = set(map(id, composed.records))
+        records = [record for record in records if id(record) not in carried]
     return messages
+
+
+def carry_cards(records: list[FrozenRecord], note: str = "") -> list[Composed]:
+    """Return what a backlog leaves in when there are requests enough for cards."""
+    messages = carry(records, note, allowance=len(records))
+    assert all(len(message.payload["embeds"]) == len(carried) for message, carried in messages)
+    return messages
+
+
+def form(composed: Composed) -> str:
+    """Return which of the three forms a message has."""
+    embeds = composed.message.payload["embeds"]
+    if [field["name"] for field in embeds[0].get("fields", [])] == ["From", "To", "Loggers"]:
+        return "digest"
+    return "lines" if "```ansi\n" in embeds[-1].get("description", "") else "cards"
 
 
 def length(embed: Embed) -> int:
@@ -68,8 +92,9 @@ class TestCompose:
     def test_one_record_is_one_card(self) -> None:
         """Under no load nothing is folded."""
         record = make()
-        message, count = compose([record])
-        assert count == 1
+        message, carried = compose([record])
+        assert carried == [record]
+        assert message.files == ()
         assert set(message.payload) == {"embeds", "allowed_mentions"}
         assert message.payload["embeds"] == [EmbedFormatter().embed(record)]
         assert message.thread_id is None
@@ -77,8 +102,8 @@ class TestCompose:
     @pytest.mark.parametrize(("waiting", "counts"), [(9, [9]), (10, [10]), (11, [10, 1]), (35, [10, 10, 10, 5])])
     def test_ten_cards_share_a_message(self, waiting: int, counts: list[int]) -> None:
         """More Discord does not take."""
-        messages = carry([make(str(number)) for number in range(waiting)])
-        assert [len(message.payload["embeds"]) for message in messages] == counts
+        messages = carry_cards([make(str(number)) for number in range(waiting)])
+        assert [len(carried) for _, carried in messages] == counts
 
     @pytest.mark.parametrize(("size", "counts"), [(1500, [4, 1]), (2000, [3, 2]), (2001, [2, 2, 1])])
     def test_six_thousand_characters_share_a_message(self, size: int, counts: list[int]) -> None:
@@ -94,8 +119,12 @@ class TestCompose:
             def description(self, record: FrozenRecord) -> str:
                 return record.message
 
-        messages = carry([make("x" * size, CardSettings(Bare())) for _ in range(5)])
-        assert [len(message.payload["embeds"]) for message in messages] == counts
+        messages = carry_cards([make("x" * size, CardSettings(Bare())) for _ in range(5)])
+        assert [len(carried) for _, carried in messages] == counts
+        # The note needs its room as well.
+        [with_note, *_] = carry_cards([make("x" * size, CardSettings(Bare())) for _ in range(5)], "n" * 40)
+        assert sum(map(length, with_note.message.payload["embeds"])) <= 6000
+        assert len(with_note.records) == min(counts[0], 5957 // size)
 
     @given(
         st.lists(
@@ -121,12 +150,13 @@ class TestCompose:
             settings = CardSettings(EmbedFormatter(), thread_id=thread_id)
             records.append(make(f"#{number:02}" + "x" * size, settings, threadName=thread_name, **extra))
             records[-1].is_repeat = is_repeat
-        messages = carry(records, note)
-        assert [problem for message in messages for problem in problems(message.payload)] == []
-        cards = [(embed, message.thread_id) for message in messages for embed in message.payload["embeds"]]
-        assert [(embed["description"][1:4], thread_id) for embed, thread_id in cards] == [
-            (f"#{number:02}", part[-1]) for number, part in enumerate(parts)
-        ]
+        messages = carry_cards(records, note)
+        assert [problem for message, _ in messages for problem in problems(message.payload)] == []
+        cards = [(embed, message.thread_id) for message, _ in messages for embed in message.payload["embeds"]]
+        for destination in (None, "1", "2"):
+            assert [embed["description"][1:4] for embed, thread_id in cards if thread_id == destination] == [
+                f"#{number:02}" for number, part in enumerate(parts) if part[-1] == destination
+            ]
 
     @pytest.mark.parametrize(
         ("change", "shares"),
@@ -141,8 +171,9 @@ class TestCompose:
     )
     def test_a_message_has_one_destination(self, change: dict[str, Any], *, shares: bool) -> None:
         """Handlers that look differently share a webhook, but no message."""
-        messages = carry([make(), make("other", CardSettings(EmbedFormatter(), **change)), make()])
-        assert len(messages) == (1 if shares else 3)
+        records = [make(), make("other", CardSettings(EmbedFormatter(), **change)), make()]
+        carried = [message.records for message in carry(records)]
+        assert carried == ([records] if shares else [records[0::2], records[1:2]])
 
     def test_the_message_goes_where_its_handler_says(self) -> None:
         """Under its name, with its picture, into its thread."""
@@ -156,10 +187,10 @@ class TestCompose:
         """In its footer."""
         records = [make(), make(), make()]
         records[0].is_repeat = records[2].is_repeat = True
-        embeds = compose(records, "delayed 5 s")[0].payload["embeds"]
+        embeds = compose(records, note="delayed 5 s").message.payload["embeds"]
         footer = EmbedFormatter().footer(records[0])
         assert [embed["footer"]["text"].removeprefix(footer) for embed in embeds] == [
-            " · delayed 5 s · may be a repeat",
+            " · may be a repeat · delayed 5 s",
             "",
             " · may be a repeat",
         ]
@@ -172,8 +203,191 @@ class TestCompose:
                 return ""
 
         record = make(settings=CardSettings(Footless()))
-        assert compose([record], "delayed 5 s")[0].payload["embeds"][0]["footer"] == {"text": "delayed 5 s"}
+        assert compose([record], note="delayed 5 s")[0].payload["embeds"][0]["footer"] == {"text": "delayed 5 s"}
         assert "footer" not in compose([record])[0].payload["embeds"][0]
+
+
+class TestForms:
+    """Cards, lines or a digest: the plainest that is enough."""
+
+    @pytest.mark.parametrize(
+        ("waiting", "allowance", "expected"),
+        [
+            (1, 1, "cards"),
+            (10, 1, "cards"),
+            (11, 1, "lines"),
+            (60, 1, "lines"),
+            (60, 6, "cards"),
+            (100, 1, "digest"),
+            (100, 2, "lines"),
+            (100, 10, "cards"),
+            (400, 4, "digest"),
+            (400, 8, "lines"),
+            (10_000, 40, "digest"),
+        ],
+    )
+    def test_the_plainest_form_that_clears_the_backlog(self, waiting: int, allowance: int, expected: str) -> None:
+        """With as many requests as are allowed."""
+        records = [make(f"user {number} logged in", levelno=20, levelname="INFO") for number in range(waiting)]
+        composed = compose(records, allowance=allowance)
+        assert form(composed) == expected
+        assert len(composed.records) * allowance >= waiting
+        assert len(carry(records, allowance=allowance)) <= allowance
+
+    def test_lines_are_coloured_and_have_a_footer(self) -> None:
+        """As in a terminal; below is how many there are, and from when to when."""
+        records = [
+            make(f"no {number}", levelno=30, levelname="WARNING", created=1e9 + number, order=number)
+            for number in range(20)
+        ]
+        records[3].count, records[3].last_created = 5, 1e9 + 100
+        records[4].is_repeat = True
+        [embed] = compose(records, note="delayed 5 s").message.payload["embeds"]
+        lines = embed["description"].split("\n")
+        first, last = clock_time(1e9), clock_time(1e9 + 100)
+        assert (lines[0], lines[-1], len(lines)) == ("```ansi", "```", 22)
+        assert lines[1] == f"{first} \x1b[33mWARNING\x1b[0m shop: no 0 order=0"
+        assert lines[4].endswith(f"order=3 ×5, first {clock_time(1e9 + 3)}, last {last}")  # noqa: RUF001 - the sign
+        assert embed["footer"]["text"] == f"24 records, {first} to {last} · may be a repeat · delayed 5 s"
+        assert embed["color"] == SETTINGS.colors[30]
+
+    def test_among_lines_severe_and_long_records_have_cards(self) -> None:
+        """They stand first, and the others below."""
+        records = [make(f"no {number}", levelno=20, levelname="INFO") for number in range(20)]
+        records.insert(5, make("severe"))
+        records.insert(9, make("raised", levelno=20, exc_info=ValueError("no")))
+        records.insert(12, make("long" * 150, levelno=20))
+        records.insert(15, make("stack", levelno=20, stack_info="Stack:"))
+        composed = compose(records)
+        *cards, lines = composed.message.payload["embeds"]
+        assert [card["description"].split("\n")[0][:6] for card in cards] == ["severe", "raised", "longlo", "stack"]
+        assert [line.split()[-1] for line in lines["description"].split("\n")[1:-1]] == [str(n) for n in range(20)]
+        assert list(composed.records) == records
+
+    @pytest.mark.parametrize(
+        ("levels", "cards"),
+        [([40] * 3, 3), ([40] * 4, 0), ([40] * 9 + [50], 1), ([50] * 3 + [40], 3), ([50] * 4, 0), ([30] * 2, 0)],
+    )
+    def test_few_severe_records_stand_out(self, levels: list[int], cards: int) -> None:
+        """Many would not."""
+        records = [make(str(number), levelno=level) for number, level in enumerate([*levels, *[20] * 20])]
+        composed = compose(records)
+        assert form(composed) == "lines"
+        assert len(composed.message.payload["embeds"]) == cards + 1
+
+    def test_lines_leave_room_for_nine_cards(self) -> None:
+        """What comes after the tenth must wait, even if it is a line."""
+        records = [make(f"line {number}", levelno=20) for number in range(12)]
+        records[6:6] = [make(f"card {number}", levelno=20, stack_info="Stack:") for number in range(10)]
+        composed = compose(records, allowance=2)
+        assert form(composed) == "lines"
+        assert len(composed.records) == 15
+        assert len(composed.message.payload["embeds"]) == 10
+
+    def test_records_that_no_line_can_hold_stay_cards(self) -> None:
+        """A form that is denser for others may take fewer of these."""
+        records = [make("x" * 580, levelno=20, funcName="") for _ in range(40)]
+        assert form(compose(records, allowance=5)) == "cards"
+
+    def test_a_huge_record_does_not_keep_the_next_from_being_cards(self) -> None:
+        """Its text fills the file, so a digest would take it alone."""
+        records = [make("x" * 8_000_000), *(make(str(number)) for number in range(20))]
+        composed = compose(records)
+        assert form(composed) != "digest"
+        assert len(composed.records) > 1
+        [file] = composed.message.files
+        assert len(file.content) <= 8_000_000
+
+    def test_a_digest_has_a_card_of_each_of_the_worst_kinds(self) -> None:
+        """Below the summary; the file has every record."""
+        records = [make(f"job {number}", levelno=20, levelname="INFO") for number in range(200)]
+        records += [make("failed", levelno=40 + kind % 2 * 10, lineno=kind) for kind in range(2)] * 9
+        records[7].is_repeat = True
+        composed = compose(records, note="delayed 5 s")
+        summary, *cards = composed.message.payload["embeds"]
+        assert summary["title"] == "🚨 218 records in 0 s"
+        assert summary["footer"]["text"] == "may be a repeat · delayed 5 s"
+        assert [card["title"][:1] for card in cards] == ["🚨", "❌"]
+        [file] = composed.message.files
+        assert file.content.count(b"\n") == 218
+
+    def test_a_card_that_is_too_large_is_not_beside_a_digest(self) -> None:
+        """The summary goes first."""
+        records = [make("x" * 5000 + str(number), levelno=40 + number % 2, owner="y" * 1000) for number in range(80)]
+        records += [make("short", levelno=42)]
+        composed = compose(records)
+        assert form(composed) == "digest"
+        assert problems(composed.message.payload) == []
+
+    def test_an_override_of_the_whole_card_may_be_too_large_for_any_message(self) -> None:
+        """Then the record is in a digest's file."""
+
+        class Huge(EmbedFormatter):
+            def embed(self, record: FrozenRecord) -> Embed:  # noqa: ARG002 - the signature
+                return {"description": "x" * 7000}
+
+        composed = compose([make("found", CardSettings(Huge()))], allowance=40)
+        assert form(composed) == "digest"
+        assert b"found" in composed.message.files[0].content
+
+    def test_an_override_may_return_the_same_card_twice(self) -> None:
+        """What is added to it for one message does not come again in the next."""
+        card: Embed = {"title": "one"}
+
+        class Same(EmbedFormatter):
+            def embed(self, record: FrozenRecord) -> Embed:  # noqa: ARG002 - the signature
+                return card
+
+        record = make(settings=CardSettings(Same()))
+        assert compose([record], note="late") == compose([record], note="late")
+        assert card == {"title": "one"}
+
+
+class TestFile:
+    """The whole text of what a card leaves out."""
+
+    def test_a_long_record_is_attached(self) -> None:
+        """With all of its parts, and those of the handler."""
+        settings = CardSettings(EmbedFormatter(), context={"service": "shop"})
+        message, _ = compose([make("x" * 5000, settings, order=17, exc_info=ValueError("no"), created=1e9)])
+        [(name, content)] = message.files
+        assert re.fullmatch(r"records-2001090\d-\d{6}\.txt", name)
+        head, *rest = content.decode().split("\n")
+        assert re.fullmatch(r"2001-09-0\d \d\d:\d\d:\d\d\.000 ERROR shop \[MainThread\] orders.py:42: x{5000}", head)
+        assert rest == ["order=17", "service=shop", "ValueError: no", ""]
+
+    def test_only_the_long_one_of_several_is_attached(self) -> None:
+        """The others leave nothing out."""
+        message, carried = compose([make("a"), make("x" * 3000 + "_" * 2000), make("b")])
+        assert len(carried) == 3
+        [(_, content)] = message.files
+        assert content.count(b"\n") == 1
+
+    def test_files_of_one_message_have_a_bound(self) -> None:
+        """The next message takes the rest."""
+        records = [make("x" * 4_500_000) for _ in range(3)]
+        sizes = [[len(file.content) for file in message.files] for message, _ in carry(records)]
+        assert len(sizes) == 3
+        assert all(4_500_000 < size < 4_600_000 for [size] in sizes)
+
+    @pytest.mark.parametrize("text", ["é", "🚨"])
+    @pytest.mark.parametrize("shift", range(4))
+    def test_a_record_that_is_too_large_for_a_file_is_cut_between_characters(self, text: str, shift: int) -> None:
+        """It says how large it is, and stays UTF-8."""
+        message, _ = compose([make("y" * shift + text * (9_000_000 // len(text.encode())))])
+        [(_, content)] = message.files
+        assert 7_999_990 <= len(content) <= 8_000_000
+        assert re.search(r"\n… cut: the record has 9,000,\d\d\d bytes\n$", content.decode())
+
+    @pytest.mark.parametrize("created", [float("nan"), float("inf"), None, "now", 10**400])
+    def test_a_record_without_a_time_has_a_file_too(self, created: object) -> None:
+        """Of a name that Discord keeps."""
+        [(name, content)] = compose([make("x" * 5000, created=created)]).message.files
+        assert name == "records-------.txt"
+        assert content.startswith(b"--:--:-- ERROR shop ")
+        digest = compose([make(created=created) for _ in range(300)])
+        assert form(digest) == "digest"
+        assert digest.message.payload["embeds"][0]["title"] == "❌ 300 records"
 
 
 class TestLayOut:

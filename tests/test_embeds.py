@@ -308,8 +308,13 @@ class TestFields:
         assert len(card["fields"]) == 25
         assert card["fields"][23]["name"] == r"key\_23"
         last = card["fields"][24]
-        assert (last["name"], last["inline"]) == ("6 more", False)
+        assert (last["name"], last["inline"]) == ("… and 6 more", False)
         assert last["value"] == ", ".join(rf"key\_{number}" for number in range(24, 30))
+
+    def test_the_value_of_the_record_wins(self) -> None:
+        """It says more than the handler's, which is the same for all."""
+        card = lay_out(make(service="till"), context={"service": "shop", "env": "test"})
+        assert [(field["name"], field["value"]) for field in card["fields"]] == [("service", "till"), ("env", "test")]
 
     def test_twenty_five_fit(self) -> None:
         """Nothing is left out without need."""
@@ -319,7 +324,7 @@ class TestFields:
     def test_what_is_too_long_is_named(self) -> None:
         """Six thousand characters are for all of the card."""
         card = lay_out(make(**{f"key{number}": "x" * 1000 for number in range(9)}))
-        assert [field["name"] for field in card["fields"]] == [*(f"key{number}" for number in range(5)), "4 more"]
+        assert [field["name"] for field in card["fields"]] == [*(f"key{number}" for number in range(5)), "… and 4 more"]
         assert card["fields"][-1]["value"] == "key5, key6, key7, key8"
         assert problems(card) == []
 

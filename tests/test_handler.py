@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import logging.config
+import os
 import sys
 import textwrap
 import threading
@@ -309,7 +310,7 @@ class TestRecords:
         handler.setFormatter(logging.Formatter("<<%(levelname)s %(message)s>>"))
         record = logger.makeRecord("shop", 40, __file__, 1, "no %s", ("tea",), None)
         try:
-            {}["tea"]
+            os.environ["NO TEA"]
         except KeyError:
             record.exc_info = sys.exc_info()
         before = dict(record.__dict__)
@@ -386,7 +387,7 @@ class TestRecords:
         """A record that cannot be frozen goes to handleError, and is in the books."""
         monkeypatch.setattr(logging, "raiseExceptions", True)
         record = logging.makeLogRecord({"msg": "hello"})
-        del record.pathname
+        del record.msg
         handler.handle(record)
         assert handler.health()["dropped_by_reason"] == {"unreadable": 1}
         assert "AttributeError" in capsys.readouterr().err

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import logging.config
+import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -119,6 +123,76 @@ class TestExit:
         )
         assert (texts(discord), done.returncode) == (["in time"], 0)
 
+    def test_first_record_of_all_logged_at_exit(self, discord: LocalDiscord) -> None:
+        """When no thread can be started any more, as on Python 3.12, whoever flushes delivers."""
+        done = run(
+            """
+            import atexit
+            atexit.unregister(logging.shutdown)
+            atexit.register(lambda: (log.error("at exit"), logging.shutdown()))
+            """,
+            discord.webhook_url,
+        )
+        assert (texts(discord), done.returncode, done.stderr) == (["at exit"], 0, "")
+
+    def test_handler_that_is_gone_before_the_end_loses_nothing(self, discord: LocalDiscord) -> None:
+        """A handler that was removed and collected has its records delivered all the same."""
+        done = run(
+            f"""
+            import gc
+            other = discord_logging.DiscordHandler({discord.add_webhook()!r})
+            log.addHandler(other)
+            log.error("hello")
+            log.removeHandler(other)
+            del other
+            gc.collect()
+            """,
+            discord.webhook_url,
+        )
+        assert (texts(discord), done.returncode, done.stderr) == (["hello", "hello"], 0, "")
+
+    def test_records_logged_during_the_flush_have_their_time_too(self, discord: LocalDiscord) -> None:
+        """What comes while the exit flush waits is no reason for close to give up."""
+        discord.fail_next(Fault.stall(0.5))
+        done = run(
+            """
+            log.error("first")
+            threading.Thread(target=lambda: (time.sleep(0.3), log.error("second")), daemon=True).start()
+            """,
+            discord.webhook_url,
+        )
+        assert (texts(discord), done.stderr) == (["first", "second"], "")
+
+    @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+    def test_child_of_multiprocessing_delivers(self, discord: LocalDiscord, method: str) -> None:
+        """Such a child ends without atexit hooks up to Python 3.12, and delivers all the same."""
+        if method not in multiprocessing.get_all_start_methods():
+            return
+        script = textwrap.dedent(
+            f"""
+            import logging, multiprocessing, os
+            import discord_logging
+            log = logging.getLogger("app")
+            log.addHandler(discord_logging.DiscordHandler(flush_timeout=5))
+            def work(number):
+                log.error("child %d", number)
+            if __name__ == "__main__":
+                import warnings
+                warnings.simplefilter("ignore", DeprecationWarning)
+                context = multiprocessing.get_context({method!r})
+                children = [context.Process(target=work, args=(number,)) for number in range(2)]
+                for child in children: child.start()
+                log.error("parent")
+                for child in children: child.join()
+            """
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "children.py")
+            path.write_text(script)
+            environment = {**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url}
+            subprocess.run([sys.executable, path], env=environment, timeout=40, check=True)
+        assert sorted(texts(discord)) == ["child 0", "child 1", "parent"]
+
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
 class TestFork:
@@ -195,6 +269,55 @@ class TestReconfiguration:
         assert texts(discord) == ["0", "1", "2"]
         assert float(done.stdout) < 1.5
 
+    @pytest.mark.parametrize("fault", [Fault.rate_limited(0.3), Fault(status=502)])
+    def test_dict_config_while_there_is_trouble_to_warn_of(self, discord: LocalDiscord, fault: Fault) -> None:
+        """The warning about a 429 or an outage needs no lock that dictConfig holds either."""
+        discord.fail_next(fault)
+        done = run(
+            """
+            import logging.config
+            handler.close()
+            handler = discord_logging.DiscordHandler(retry_delays=[0.2])
+            log.addHandler(handler)
+            log.error("hello")
+            began = time.monotonic()
+            logging.config.dictConfig({"version": 1})
+            print(time.monotonic() - began)
+            """,
+            discord.webhook_url,
+        )
+        assert texts(discord) == ["hello"]
+        assert float(done.stdout) < 2
+
+    def test_handlers_are_made_while_dict_config_runs(self, discord: LocalDiscord) -> None:
+        """Making a handler asks for no lock of logging while it holds ours, nor the other way round."""
+        done = run(
+            """
+            import logging.config
+            def make():
+                for number in range(50):
+                    discord_logging.DiscordHandler().close(timeout=0)
+            def configure():
+                for number in range(50):
+                    logging.config.dictConfig({
+                        "version": 1, "handlers": {"discord": {"class": "discord_logging.DiscordHandler"}},
+                    })
+            threads = [threading.Thread(target=each, daemon=True) for each in (make, configure)]
+            for thread in threads: thread.start()
+            for thread in threads: thread.join(10)
+            print(any(thread.is_alive() for thread in threads))
+            """,
+            discord.webhook_url,
+        )
+        assert done.stdout == "False\n"
+
+    def test_handler_may_be_closed_by_the_garbage_collector(self, discord: LocalDiscord) -> None:
+        """`__del__` that closes a handler while its thread makes another does not wait for itself."""
+        handler = DiscordHandler(discord.webhook_url)
+        with _listener._registry_lock:
+            handler.close(timeout=0)
+        assert handler.health()["status"] == "closed"
+
     def test_dict_config_twice_with_the_same_webhook(self, discord: LocalDiscord) -> None:
         """The second configuration takes over; nothing is lost or sent twice."""
         config = {
@@ -245,7 +368,7 @@ class TestThread:
         assert handler.flush()
         assert texts(discord) == ["next"]
         assert handler.health()["dropped_by_reason"] == {"internal_error": 1}
-        assert "the listener failed" in caplog.text
+        assert "The listener failed" in caplog.text
         handler.close()
 
     def test_thread_that_cannot_start_is_tried_again(
@@ -264,6 +387,61 @@ class TestThread:
         handler.handle(logging.makeLogRecord({"msg": "second"}))
         assert handler.flush()
         assert texts(discord) == ["first", "second"]
+        handler.close()
+
+    def test_flush_delivers_when_no_thread_can_be_started(
+        self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever flushes then does the work, and waits out short limits."""
+        discord.fail_next(Fault.rate_limited(0.2))
+        handler = DiscordHandler(discord.webhook_url)
+
+        def refuse(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            handler.handle(logging.makeLogRecord({"msg": "hello"}))
+            assert handler.flush()
+        assert texts(discord) == ["hello"]
+        assert threading.get_ident() not in _listener.listener_threads
+        handler.close()
+
+    def test_interrupted_start_of_the_thread_is_tried_again(
+        self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Ctrl-C in the very call that starts the thread does not end delivery for ever."""
+        handler = DiscordHandler(discord.webhook_url)
+
+        def interrupt(_: threading.Thread) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                handler.handle(logging.makeLogRecord({"msg": "first"}))
+        handler.handle(logging.makeLogRecord({"msg": "second"}))
+        assert handler.flush()
+        assert texts(discord) == ["first", "second"]
+        handler.close()
+
+    def test_raising_filter_of_the_users_costs_nothing(self, discord: LocalDiscord) -> None:
+        """A filter that cannot do with our thread, as one that asks for Flask's request, meets our own warning."""
+
+        def only_main_thread(_: logging.LogRecord) -> bool:
+            if threading.current_thread() is not threading.main_thread():
+                raise RuntimeError("working outside of request context")
+            return True
+
+        stream = logging.StreamHandler(io.StringIO())
+        stream.addFilter(only_main_thread)
+        logging.getLogger().addHandler(stream)
+        discord.fail_next(Fault(status=502))
+        handler = DiscordHandler(discord.webhook_url, retry_delays=[0.1])
+        for number in range(3):
+            handler.handle(logging.makeLogRecord({"msg": str(number)}))
+        assert handler.flush()
+        assert texts(discord) == ["0", "1", "2"]
         handler.close()
 
     def test_thread_is_started_by_one_caller_only(self) -> None:

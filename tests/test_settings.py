@@ -22,6 +22,7 @@ from discord_logging._settings import (
     check_delays,
     check_emojis,
     check_enabled,
+    check_level,
     check_number,
     check_snowflake,
     check_username,
@@ -58,7 +59,7 @@ class TestNearestLevel:
 class TestCheckNumber:
     """Sizes and seconds."""
 
-    @pytest.mark.parametrize("value", [0, 1, 0.5, 10**12])
+    @pytest.mark.parametrize("value", [0, 1, 0.5, 10**9])
     def test_numbers_pass_as_they_are(self, value: float) -> None:
         """From the minimum on."""
         assert check_number("timeout", value, minimum=0) is value
@@ -288,4 +289,28 @@ def test_every_handler_has_colours_of_its_own() -> None:
 
 def test_standard_delivery() -> None:
     """The numbers that the documentation names."""
-    assert DeliverySettings() == DeliverySettings(10_000, 64_000_000, 10.0, (2.0, 3.0, 5.0), 60.0)
+    assert DeliverySettings() == DeliverySettings(
+        queue_size=10_000,
+        queue_bytes=64_000_000,
+        max_lag=5.0,
+        repeat_window=60.0,
+        flush_timeout=5.0,
+        timeout=10.0,
+        retry_delays=(2.0, 3.0, 5.0),
+        max_retry_delay=60.0,
+        channel_limit=30,
+    )
+
+
+@pytest.mark.parametrize("level", [0, 35, "ERROR", logging.DEBUG])
+def test_levels(level: int | str) -> None:
+    """Numbers and names are levels."""
+    assert check_level(level) == level
+
+
+@pytest.mark.parametrize("level", ["error!", None, 1.5, URL])
+def test_what_is_no_level_is_named(level: object) -> None:
+    """A webhook URL, given as the level by mistake, is not shown."""
+    with pytest.raises(InvalidSettingError, match="level must be a level such as") as caught:
+        check_level(level)
+    assert TOKEN not in str(caught.value)

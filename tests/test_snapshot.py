@@ -136,7 +136,8 @@ class TestRecord:
         record = make("order %s", 17)
         frozen = freeze(record)
         kept = set(FrozenRecord.__slots__) & set(record.__dict__) - {"exc_text"}
-        assert len(kept) >= 12
+        assert len(kept) >= 11
+        assert "thread" not in kept
         assert {name: getattr(frozen, name) for name in kept} == {name: record.__dict__[name] for name in kept}
         assert (frozen.message, frozen.template, frozen.settings) == ("order 17", "order %s", SETTINGS)
         assert (frozen.exception, frozen.exc_text, frozen.extra, frozen.sequence) == (None, None, None, 0)
@@ -149,6 +150,45 @@ class TestRecord:
         freeze(record)
         assert record.__dict__ == before
         assert all(record.__dict__[name] is before[name] for name in before)
+
+    def test_what_is_marked_stays_marked(self) -> None:
+        """By the backlog and the delivery, from the time on when it has its marks."""
+        marks = {"count": 5, "is_repeat": True, "sequence": 7, "taken_at": 1.5, "last_created": 9.0}
+        frozen = freeze(make(created=3.0))
+        assert [getattr(frozen, name) for name in marks] == [1, False, 0, None, 3.0]
+        for name, mark in marks.items():
+            setattr(frozen, name, mark)
+        assert (frozen.name, frozen.created) == ("shop.orders", 3.0)
+        assert {name: getattr(frozen, name) for name in marks} == marks
+
+    @pytest.mark.parametrize("created", [None, "now", 10**400, [], float("nan")], ids=lambda value: str(value)[:5])
+    def test_a_time_that_is_none_is_no_number(self, created: object) -> None:
+        """Records that were made by hand have anything there."""
+        assert repr(freeze(make(created=created)).created) == "nan"
+
+    def test_a_name_that_it_has_not_is_an_error(self) -> None:
+        """As for any object."""
+        frozen = freeze(make())
+        for _ in range(2):
+            with pytest.raises(AttributeError):
+                _ = frozen.thread  # type: ignore[attr-defined,unused-ignore]  # it is not kept
+
+    def test_no_value_is_kept_alive(self) -> None:
+        """A request may hold a hundred megabytes, or a file."""
+
+        class Request:
+            pass
+
+        request = Request()
+        alive = weakref.ref(request)
+        frozen = freeze(make("%s", request, exc_info=ValueError(request), request=request))
+        template = freeze(make(request))
+        del request
+        gc.collect()
+        assert alive() is None
+        assert frozen.extra is not None
+        assert "Request object" in frozen.extra["request"]
+        assert "Request object" in template.message
 
     def test_later_changes_do_not_show(self) -> None:
         """What the program said is what it said then."""
@@ -282,7 +322,7 @@ class TestException:
         frozen = freeze_exception(catch(int, "x"))
         assert frozen.type_name == "ValueError"
         assert frozen.text == "ValueError: invalid literal for int() with base 10: 'x'"
-        assert [place.code.co_name for place in frozen.stack] == ["catch"]
+        assert [code.co_name for code, _, _ in frozen.stack] == ["catch"]
         assert (frozen.notes, frozen.cause, frozen.context, frozen.members) == ((), None, None, ())
 
     @pytest.mark.parametrize(
@@ -299,7 +339,7 @@ class TestException:
         error = catch(int, "x")
         frozen = freeze(make(exc_info=error)).exception
         assert frozen is not None
-        assert [place.code.co_name for place in frozen.stack] == ["catch"]
+        assert [code.co_name for code, _, _ in frozen.stack] == ["catch"]
 
     def test_the_traceback_of_the_tuple_counts(self) -> None:
         """It may be none, or another than that of the exception."""
@@ -381,7 +421,7 @@ class TestException:
         assert [member.type_name for member in frozen.members][0::2] == ["ValueError", "ValueError"]
         assert len(everything(frozen)) == 5
         assert frozen.members[1].members[0].text == "KeyboardInterrupt"
-        assert [place.code.co_name for place in frozen.members[2].stack] == ["catch"]
+        assert [code.co_name for code, _, _ in frozen.members[2].stack] == ["catch"]
 
     def test_other_exceptions_with_exceptions_are_no_groups(self) -> None:
         """The attribute may mean anything there."""
@@ -471,6 +511,35 @@ class TestException:
         found = everything(freeze_exception(error))
         assert all(type(each.text) is str and type(each.type_name) is str for each in found)
         assert found[0].size >= sum(len(each.text) for each in found)
+
+
+class TestFingerprint:
+    """What records share that say the same."""
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"levelno": 50},
+            {"name": "till"},
+            {"msg": "other"},
+            {"lineno": 43},
+            {"own": 2},
+            {"stack_info": "Stack:"},
+            {"exc_text": "ready-made"},
+            {"exc_info": ValueError("other")},
+            {"exc_info": link(KeyError(1), ValueError("no"))},
+            {"exc_info": catch(int, "x")},
+        ],
+        ids="-".join,
+    )
+    def test_what_tells_records_apart(self, changes: dict[str, Any]) -> None:
+        """Level, logger, text, place, values and exception; not the time."""
+        usual: dict[str, Any] = {"own": 1, "exc_info": ValueError("no")}
+        one = freeze(make(**usual)).fingerprint()
+        assert one == freeze(make(**usual, created=5.0)).fingerprint()
+        assert hash(one) == hash(freeze(make(**usual)).fingerprint())
+        without = {} if "exc_text" in changes else usual
+        assert freeze(make(**{**without, **changes})).fingerprint() != freeze(make(**without)).fingerprint()
 
 
 class TestToText:

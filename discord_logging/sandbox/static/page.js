@@ -48,7 +48,7 @@ function time(moment, style) {
 // ---- Discord's markdown
 
 const INLINE = new RegExp([
-  /\\(?<escaped>[\\*_~|`#>\-[\]<:.()])/,
+  /\\(?<escaped>[^0-9A-Za-z\s])/,
   /(?<ticks>`+)(?<code>[^]*?[^`])\k<ticks>(?!`)/,
   /<t:(?<stamp>-?\d{1,15})(?::(?<style>[tTdDfFsSR]))?>/,
   /(?<mention>@everyone|@here|<@[!&]?\d+>|<#\d+>)/,

@@ -1,0 +1,128 @@
+"""The summary of a large backlog: what broke, how often, since when and where, worth reading at 3 a.m."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from discord_logging import _limits
+from discord_logging._record_text import clock_time, one_line
+from discord_logging._settings import nearest_level
+from discord_logging._snapshot import to_text
+from discord_logging._text import clean, plain, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from discord_logging._snapshot import FrozenRecord
+    from discord_logging._types import Embed
+
+_MOST = 5
+"""How many kinds and loggers the summary names."""
+_MOST_LEVELS = 8
+"""How many levels the summary names."""
+
+
+class Kind(NamedTuple):
+    """What records share that tell of the same thing: they may differ in their arguments."""
+
+    levelno: int
+    name: str
+    template: str
+    exception: str
+
+
+class _Tally:
+    """How often a kind came, and when."""
+
+    __slots__ = ("count", "first", "last")
+
+    def __init__(self, first: FrozenRecord) -> None:
+        self.first = first
+        self.last = first.created
+        self.count = 0
+
+    def add(self, record: FrozenRecord) -> None:
+        self.count += record.count
+        self.last = max(self.last, record.last_created)
+
+
+class Summary:
+    """What a backlog tells, counted in one pass."""
+
+    def __init__(self, records: Iterable[FrozenRecord]) -> None:
+        self.count = 0
+        self.levels: Counter[tuple[int, str]] = Counter()
+        self.loggers: Counter[str] = Counter()
+        self._kinds: dict[Kind, _Tally] = {}
+        for record in records:
+            self.count += record.count
+            self.levels[record.levelno, to_text(record.levelname)] += record.count
+            self.loggers[to_text(record.name)] += record.count
+            kind = kind_of(record)
+            if kind not in self._kinds:
+                self._kinds[kind] = _Tally(record)
+            self._kinds[kind].add(record)
+
+    def worst(self) -> list[FrozenRecord]:
+        """Return the first record of each severe kind, or of those of the highest level; the worst first."""
+        least = min(max(kind.levelno for kind in self._kinds), logging.ERROR)
+        return [tally.first for kind, tally in self._ranked() if kind.levelno >= least]
+
+    def _ranked(self) -> list[tuple[Kind, _Tally]]:
+        return sorted(self._kinds.items(), key=lambda item: (-item[0].levelno, -item[1].count))
+
+    def embed(self, first: FrozenRecord, last: FrozenRecord) -> Embed:
+        """Return the summary card for a backlog that began with `first` and ended with `last`."""
+        (top, _), _ = max(self.levels.items())
+        settings = first.settings
+        levels = sorted(self.levels.items(), reverse=True)
+        lines = [" · ".join(f"**{number:,}** {_name(name)}" for (_, name), number in levels[:_MOST_LEVELS])]
+        ranked = self._ranked()
+        lines += [self._kind_line(kind, tally, settings.emojis) for kind, tally in ranked[:_MOST]]
+        if len(ranked) > _MOST:
+            lines.append(f"-# and {len(ranked) - _MOST:,} other kinds; every record is in the attached file")
+        else:
+            lines.append("-# every record is in the attached file")
+        span = _span(max(last.last_created - first.created, 0.0))
+        loggers = [f"{number:,} {_name(name)}" for name, number in self.loggers.most_common(_MOST)]
+        return {
+            "title": shorten(clean(f"{nearest_level(settings.emojis, top)} {self.count:,} records{span}").strip(), 256),
+            "description": shorten(clean("\n".join(lines)), _limits.DESCRIPTION // 2),
+            "color": int(nearest_level(settings.colors, top)),
+            "fields": [
+                {"name": "From", "value": clock_time(first.created), "inline": True},
+                {"name": "To", "value": clock_time(last.last_created), "inline": True},
+                {"name": "Loggers", "value": shorten("\n".join(loggers), 400), "inline": True},
+            ],
+        }
+
+    def _kind_line(self, kind: Kind, tally: _Tally, emojis: object) -> str:
+        emoji = nearest_level(emojis, kind.levelno)  # type: ignore[arg-type]  # a mapping of levels
+        text = plain(one_line(kind.template, 120), 160)
+        if kind.exception:
+            text += f" — {_name(kind.exception)}"
+        times = clock_time(tally.first.created)
+        if tally.count > 1:
+            times += f"–{clock_time(tally.last)}"  # noqa: RUF001 - a range
+        return f"{emoji} **×{tally.count:,}** {_name(kind.name)}: {text} ({times})".strip()  # noqa: RUF001 - the sign for times
+
+
+def kind_of(record: FrozenRecord) -> Kind:
+    """Return what kind of record it is."""
+    exception = record.exception.type_name if record.exception else ""
+    return Kind(record.levelno, to_text(record.name), record.template or record.message[:200], exception)
+
+
+def _name(text: str) -> str:
+    return plain(one_line(text, 60), 80)
+
+
+def _span(seconds: float) -> str:
+    if not seconds < 1e9:  # noqa: PLR2004 - thirty years: a record that was made by hand may have any time, or none
+        return ""
+    if seconds < 120:  # noqa: PLR2004 - two minutes
+        return f" in {seconds:.0f} s"
+    minutes = seconds / 60
+    return f" in {minutes:.0f} min" if minutes < 120 else f" in {minutes / 60:.1f} h"  # noqa: PLR2004 - two hours

@@ -1,0 +1,104 @@
+"""A frozen record as text: whole, for a file, or as one line, for a block of lines."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from discord_logging._snapshot import to_text
+from discord_logging._text import clean, shorten
+from discord_logging._traceback import format_exception
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from discord_logging._snapshot import FrozenRecord
+
+_RESET = "\x1b[0m"
+_ANSI_COLORS = ((50, "\x1b[1;31m"), (40, "\x1b[31m"), (30, "\x1b[33m"), (20, "\x1b[34m"))
+_LINE_BREAK = "\n         "
+_NO_TIME = "--:--:--"
+
+
+def clock_time(created: float, form: str = "%H:%M:%S") -> str:
+    """Return a record's time in this machine's zone."""
+    try:
+        return time.strftime(form, time.localtime(created))
+    except (OverflowError, OSError, TypeError, ValueError):
+        return _NO_TIME
+
+
+def describe_repeats(record: FrozenRecord) -> str:
+    """Return how often the record came and when, or nothing if it came once."""
+    if record.count == 1:
+        return ""
+    return f"×{record.count:,}, first {clock_time(record.created)}, last {clock_time(record.last_created)}"  # noqa: RUF001 - the sign for times
+
+
+def has_traceback(record: FrozenRecord) -> bool:
+    """Tell whether the record has more than its message: an exception or a stack."""
+    return bool(record.exception or record.exc_text or record.stack_info)
+
+
+def traceback_text(record: FrozenRecord) -> str:
+    """Return the text of the record's exception, or nothing."""
+    return format_exception(record.exception) if record.exception else record.exc_text or ""
+
+
+def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
+    """Return the whole record: a line that begins with time, level and logger, then whatever else it has.
+
+    Args:
+        record: The record.
+        with_context: Whether the handler's context, which is the same for all its records, is told as well.
+    """
+    head = [
+        _exact_time(record.created),
+        _one_word(record.levelname),
+        _one_word(record.name),
+        f"[{_one_word(record.threadName)}]",
+        f"{os.path.basename(_one_word(record.pathname))}:{record.lineno}:",  # noqa: PTH119 - it is text
+        record.message,
+    ]
+    if repeats := describe_repeats(record):
+        head.append(f"({repeats})")
+    context = _pairs(record.settings.context) if with_context else ""
+    parts = [" ".join(head), extra_text(record), context, traceback_text(record), record.stack_info]
+    return clean("\n".join(part for part in parts if part)) + "\n"
+
+
+def extra_text(record: FrozenRecord) -> str:
+    """Return the record's `extra` values as `name=value`, or nothing."""
+    return _pairs(record.extra or {})
+
+
+def ansi_line(record: FrozenRecord) -> str:
+    """Return the record as a line for an ANSI code block: time, level in its colour, logger, message, `extra`.
+
+    One colour alone is set, so that clients which show the codes as they are leave the line readable.
+    """
+    color = next((code for level, code in _ANSI_COLORS if record.levelno >= level), "")
+    level = f"{color}{_one_word(record.levelname)}{_RESET if color else ''}"
+    parts = (f"{_one_word(record.name)}:", record.message.strip(), extra_text(record), describe_repeats(record))
+    text = f"{clock_time(record.created)} {level} {clean(' '.join(part for part in parts if part))}"
+    return text.replace("```", "`\u200b`\u200b`\u200b").replace("\n", _LINE_BREAK)
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    return " ".join(f"{name}={to_text(value)}" for name, value in values.items())
+
+
+def _exact_time(created: float) -> str:
+    seconds = clock_time(created, "%Y-%m-%d %H:%M:%S")
+    return f"{seconds}.{int(created % 1 * 1000):03}" if seconds != _NO_TIME else seconds
+
+
+def _one_word(value: object) -> str:
+    """Return `value` as text that ends no line."""
+    return clean(to_text(value)).replace("\n", " ")
+
+
+def one_line(text: str, limit: int) -> str:
+    """Return the first line of `text`, cleaned and cut."""
+    return shorten(clean(text[: limit * 2]).strip().partition("\n")[0], limit)

@@ -1,0 +1,42 @@
+"""Measures what the package promises, beside its peers: `python tests/benchmarks`.
+
+Prints one markdown table for each group of figures, and judges none: what a figure has to reach stands beside it. Every
+contender runs in a process of its own, the peers in virtual environments that are made at the first run, from PyPI.
+Needs a POSIX system and the project with its extra `sandbox` in the interpreter that runs it; posts only to a local
+Discord on loopback. Takes about 20 minutes, most of it waiting for peers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from pathlib import Path
+
+import _environments
+from _contenders import CONTENDERS, PEERS
+from _groups import GROUPS, Runner
+
+
+def main() -> int:
+    """Run the groups that the command line names."""
+    parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS), help="groups to run")
+    parser.add_argument("--no-peers", action="store_true", help="only ours and the standard library's recipe")
+    parser.add_argument("--repeat", type=int, default=7, help="how often short runs are repeated; %(default)s")
+    parser.add_argument("--quick", action="store_true", help="cut all short, to try the benchmark itself")
+    parser.add_argument("--environments", type=Path, help="directory for the peers' environments, which are kept")
+    arguments = parser.parse_args()
+    names = [name for name in CONTENDERS if not (arguments.no_peers and name in PEERS)]
+    directory = (arguments.environments or _environments.default_directory()).absolute()
+    repeat = 2 if arguments.quick else arguments.repeat
+    runner = Runner(_environments.prepare(names, directory), repeat, arguments.quick)
+    sys.stdout.write(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}\n\n")
+    for group in arguments.only:
+        sys.stdout.write(GROUPS[group](runner).markdown(names) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+"""The process of a contender: `python _contend.py NAME SCENARIO URL RESULTS OPTIONS`.
+
+What it finds out it appends to the file RESULTS, a line of JSON at a time, so that nothing is lost when it is killed.
+Runs in the environment of the contender, on the standard library alone.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import statistics
+import sys
+import threading
+import time
+import traceback
+import tracemalloc
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import _contenders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _contenders import Logger
+
+_RUN_NS = 100_000_000
+"""About how long one run of calls takes."""
+_SLOW_NS = 50_000_000
+"""A call of this length is told at once, for the process may be killed before it has logged all."""
+_SHORT = "rec%06d order could not be shipped: no stock in warehouse 7"
+_MIXED = [
+    ("INFO", "rec%06d order paid"),
+    ("DEBUG", "rec%06d cache miss for the price list of warehouse 7, asking the database"),
+    ("INFO", "rec%06d GET /orders/4711/items?expand=price,stock&currency=EUR 200 in 12 ms"),
+    ("WARNING", "rec%06d the payment gateway answered slowly: " + "attempt 1 took 2.4 s, " * 5),
+]
+_TEMPLATES = {
+    "short": [(level, _SHORT) for level in ("INFO", "WARNING", "ERROR")],
+    "long": [(level, _SHORT.ljust(598, "x")) for level in ("INFO", "WARNING", "ERROR")],
+    "same": [("ERROR", _SHORT)],
+    "mixed": [*(_MIXED * 5)[:19], ("CRITICAL", _SHORT)],
+}
+"""What is logged, level and text; a critical record comes with a traceback."""
+
+
+def tell(**facts: Any) -> None:
+    """Note results."""
+    with Path(sys.argv[4]).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(facts) + "\n")
+
+
+def make_exception() -> Exception:
+    """Return an exception whose traceback has 20 frames."""
+
+    def fail(depth: int) -> None:
+        if depth == 1:
+            raise ValueError("no stock in warehouse 7")
+        # One that calls itself would be shown as "repeated 18 more times".
+        pass_on(depth - 1)
+
+    def pass_on(depth: int) -> None:
+        fail(depth - 1)
+
+    try:
+        fail(19)
+    except ValueError as error:
+        return error
+    raise AssertionError
+
+
+def percentiles(name: str, times: list[float]) -> dict[str, float]:
+    """Return p50, p99 and p99.9."""
+    times.sort()
+    return {f"{name} p{p}": times[min(len(times) - 1, int(len(times) * p / 100))] for p in (50, 99, 99.9)}
+
+
+# Group 1: what a call costs
+
+
+def time_calls(call: Callable[[], None], number: int, threads: int, clock: Callable[[], int]) -> float:
+    """Return nanoseconds per call."""
+    gc.collect()
+    # What earlier runs left in the queue is no concern of this one's collections.
+    gc.freeze()
+
+    def run() -> None:
+        for _ in range(number // threads):
+            call()
+
+    others = [threading.Thread(target=run) for _ in range(threads - 1)]
+    began = clock()
+    for thread in others:
+        thread.start()
+    run()
+    for thread in others:
+        thread.join()
+    return (clock() - began) / number
+
+
+def cost(logger: Logger, *, repeat: int, calls: int, fill: int = 0, waits: bool = False) -> None:
+    """Time calls that do nothing, plain ones, ones with a traceback, and plain ones from 8 threads.
+
+    The time is that of the caller's processor, which other work of the machine hardly disturbs, unless the calls wait
+    for something. That of 8 threads is the whole process's, background threads included.
+    """
+
+    def clock(threads: int) -> Callable[[], int]:
+        if waits:
+            return time.perf_counter_ns
+        return time.thread_time_ns if threads == 1 else time.process_time_ns
+
+    exception = make_exception()
+    plain = logger.call()
+    for _ in range(fill):
+        plain()
+    kinds = [("floor", _contenders.floor().call(), 1), ("plain", plain, 1)]
+    if not fill:
+        kinds += [("traceback", logger.call(exception), 1), ("8 threads", plain, 8)]
+    numbers = {}
+    for kind, call, threads in kinds:
+        one = time_calls(call, 16 * threads, threads, clock(threads))
+        numbers[kind] = threads * max(8, min(calls, int(_RUN_NS / one)) // threads)
+    runs = [
+        [time_calls(call, numbers[kind], threads, clock(threads)) for kind, call, threads in kinds]
+        for _ in range(repeat)
+    ]
+    for (kind, _, _), times in zip(kinds, zip(*runs, strict=True), strict=True):
+        # Against the floor of the same run, for a machine with other work to do is now faster, now slower.
+        shares = [time - run[0] for time, run in zip(times, runs, strict=True)]
+        tell(**{kind: statistics.median(times), f"{kind} share": statistics.median(shares)})
+
+
+def latency(logger: Logger, *, seconds: float, fill: int = 0, feed: int = 0, pause: float = 0.001) -> None:
+    """Time single calls, and the wake-ups from a short sleep between them, while `fill` records and more wait."""
+    call = logger.call()
+    call()
+    time.sleep(0.3)
+    for number in range(fill):
+        logger.say(*_MIXED[number % len(_MIXED)], number)
+    calls, wakes = [], []
+    cpu, own, began = time.process_time(), time.thread_time(), time.monotonic()
+    while time.monotonic() - began < seconds:
+        start = time.perf_counter_ns()
+        time.sleep(pause)
+        woken = time.perf_counter_ns()
+        call()
+        done = time.perf_counter_ns()
+        wakes.append((woken - start) / 1e9 - pause)
+        calls.append((done - woken) / 1e3)
+        for number in range(feed):
+            logger.say(*_MIXED[number % len(_MIXED)], number)
+    elapsed = time.monotonic() - began
+    busy = (time.process_time() - cpu) - (time.thread_time() - own)
+    tell(busy=busy / elapsed, **percentiles("call", calls), **percentiles("wake", wakes))
+
+
+# Groups 2 and 3: what arrives
+
+
+def burst(logger: Logger, *, records: int, kind: str = "short", bursts: int = 1, traced: bool = False) -> None:
+    """Log records as fast as possible, `bursts` times with 3 s between them, and simply end."""
+    exception = make_exception()
+    traceback_length = len("".join(traceback.format_exception(exception)))
+    templates = _TEMPLATES[kind]
+    if traced:
+        tracemalloc.start()
+    worst = text = 0
+    began = time.monotonic()
+    tell(began=began, cpu=time.process_time())
+    for number in range(records * bursts):
+        if number and not number % records:
+            time.sleep(3)
+        level, template = templates[number % len(templates)]
+        error = exception if level == "CRITICAL" else None
+        start = time.perf_counter_ns()
+        logger.say(level, template, 7 if kind == "same" else number, error)
+        took = time.perf_counter_ns() - start
+        worst = max(worst, took)
+        if took > _SLOW_NS:
+            tell(worst=worst / 1e6)
+        text += len(template) + (traceback_length if error else 0)
+    tell(worst=worst / 1e6, text=text, logged=time.monotonic())
+    if traced:
+        logger.handler.flush(max(0.0, began + 50 - time.monotonic()))
+        tell(peak=tracemalloc.get_traced_memory()[1])
+        os._exit(0)
+
+
+def sustain(logger: Logger, *, seconds: float, rate: float) -> None:
+    """Log at a steady rate and then stop dead."""
+    began = time.monotonic()
+    tell(began=began)
+    number = 0
+    while (elapsed := time.monotonic() - began) < seconds:
+        if number < elapsed * rate:
+            logger.say(*_MIXED[number % len(_MIXED)], number)
+            number += 1
+        else:
+            time.sleep(0.005)
+    tell(logged=number)
+
+
+# Group 4: resources
+
+
+def memory(logger: Logger, *, records: int) -> None:
+    """Measure what a waiting record holds beyond its text."""
+    for number in range(200):
+        logger.say("ERROR", _SHORT, number)
+    time.sleep(0.5)
+    gc.collect()
+    tracemalloc.start()
+    for number in range(records):
+        logger.say("ERROR", _SHORT, number)
+    gc.collect()
+    tell(bytes=tracemalloc.get_traced_memory()[0] / records - len(_SHORT % 0))
+
+
+def import_time(name: str) -> None:
+    """Time the import of what `logging` does not bring already."""
+    began = time.perf_counter()
+    importlib.import_module(_contenders.CONTENDERS[name].module)
+    tell(milliseconds=(time.perf_counter() - began) * 1e3, requests="requests" in sys.modules)
+
+
+_SCENARIOS: dict[str, Callable[..., None]] = {
+    "cost": cost,
+    "latency": latency,
+    "burst": burst,
+    "sustain": sustain,
+    "memory": memory,
+}
+_ENDS_BY_ITSELF = {"burst"}
+
+
+def main() -> None:
+    """Run one scenario."""
+    name, scenario, url, _, options = sys.argv[1:]
+    if scenario == "import":
+        import_time(name)
+        return
+    arguments = json.loads(options)
+    logger = _contenders.make(name, url, **arguments.pop("settings", {}))
+    _SCENARIOS[scenario](logger, **arguments)
+    if scenario not in _ENDS_BY_ITSELF:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""A virtual environment for each peer, for some take the place of each other's modules, or of ours."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from _contenders import CONTENDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_INSTALL_SECONDS = 300
+
+
+class UnavailableError(Exception):
+    """A peer that cannot be had; the text says why."""
+
+
+def default_directory() -> Path:
+    """Return the directory for environments when none is given: one for each user and version of Python."""
+    version = "{}.{}".format(*sys.version_info)
+    return Path(tempfile.gettempdir()) / f"discord-logging-benchmarks-{os.getuid()}-{version}"
+
+
+def prepare(names: Iterable[str], directory: Path) -> dict[str, str | UnavailableError]:
+    """Return the interpreter of each contender, or why there is none; make the environments that are missing."""
+    return {name: _find_python(CONTENDERS[name].requirement, directory / name) for name in names}
+
+
+def _find_python(requirement: str, home: Path) -> str | UnavailableError:
+    if not requirement:
+        return sys.executable
+    python, stamp = home / "bin" / "python", home / "complete"
+    if not stamp.exists():
+        sys.stderr.write(f"installing {requirement} into {home}\n")
+        home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            _run(sys.executable, "-m", "venv", "--clear", str(home))
+            _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement)
+        except UnavailableError as error:
+            return error
+        stamp.touch()
+    return str(python)
+
+
+def clean_environ() -> dict[str, str]:
+    """Return the environment variables without those that change what is imported or where is posted."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DISCORD_"))}
+    return {**kept, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+
+
+def _run(*command: str) -> None:
+    try:
+        subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=_INSTALL_SECONDS, env=clean_environ()
+        )
+    except subprocess.CalledProcessError as error:
+        raise UnavailableError(last_line(error.stderr)) from None
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(f"not installed within {_INSTALL_SECONDS} s") from None
+
+
+def last_line(text: str) -> str:
+    """Return the last line that says something, for a cell of a table."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("[notice]")]
+    return lines[-1].replace("|", "/")[:100] if lines else "no reason given"

@@ -1,0 +1,295 @@
+"""The groups of figures: what is run, and what is read from it."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from _contenders import CONTENDERS, PEERS
+from _run import NO_LIMITS, SECONDS, Case, Outcome
+from _table import Figure, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from _environments import UnavailableError
+
+_BIG = {"queue_size": 1_000_000, "queue_bytes": 4_000_000_000}
+"""Ours, when nothing shall be dropped."""
+_HELD = {**_BIG, "timeout": 600}
+"""Ours, against a server that holds the listener up."""
+_SLOW = {**NO_LIMITS, "latency": 600.0}
+_BLIND = {"blind": True}
+_UNLIMITED = {**_BIG, "limits": "none"}
+_STAGGER = 3.0
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs cases.
+
+    Attributes:
+        pythons: The interpreter of each, or why there is none.
+        repeat: How often short runs are repeated.
+        quick: Whether all is cut short, to try the benchmark itself.
+    """
+
+    pythons: Mapping[str, str | UnavailableError]
+    repeat: int
+    quick: bool
+
+    def run(self, case: Case | Callable[[str], Case], *, only: str = "", at_once: bool = False) -> dict[str, Outcome]:
+        """Run a case with every contender, one after the other.
+
+        Args:
+            case: The case, or what gives that of a contender.
+            only: The one contender to run it with; all by default.
+            at_once: Let the peers run side by side, a few seconds apart: for cases in which they wait, not work.
+        """
+        names = [only] if only else list(self.pythons)
+        together = [name for name in names if self.quick or (at_once and name in PEERS)]
+        outcomes = {name: self._run(case, name) for name in names if name not in together}
+        with ThreadPoolExecutor(len(CONTENDERS)) as pool:
+            delays = [number * (0.0 if self.quick else _STAGGER) for number in range(len(together))]
+            outcomes |= zip(together, pool.map(self._run, [case] * len(together), together, delays), strict=True)
+        return outcomes
+
+    def _run(self, case: Case | Callable[[str], Case], name: str, delay: float = 0.0) -> Outcome:
+        time.sleep(delay)
+        chosen = case if isinstance(case, Case) else case(name)
+        sys.stderr.write(f"{time.strftime('%H:%M:%S')} {name}: {chosen.scenario} {dict(chosen.options)}\n")
+        python = self.pythons[name]
+        return chosen.run(name, python) if isinstance(python, str) else Outcome(failure=f"not installed: {python}")
+
+
+def _number(key: str, digits: int = 0, scale: float = 1.0) -> Callable[[Outcome], str]:
+    return lambda outcome: f"{outcome.facts[key] * scale:,.{digits}f}"
+
+
+def _options(name: str, settings: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    return {**options, "settings": dict(settings)} if name == "ours" else options
+
+
+# Group 1
+
+
+def calls(runner: Runner) -> Table:
+    """What a logging call costs its caller."""
+    table = Table("Caller's cost (ns of processor time per call; of wall time for the two that post in it)")
+    number = 1_000 if runner.quick else 20_000
+
+    def cost(name: str) -> Case:
+        # A slow server holds the listeners up, so that they do not compete; who posts in the call gets a fast one.
+        waits = CONTENDERS[name].posts_in_the_call
+        options = _options(name, _HELD, repeat=runner.repeat, calls=number, waits=waits)
+        return Case("cost", options, NO_LIMITS if waits else _SLOW)
+
+    outcomes = runner.run(cost)
+    reference = outcomes.get("stdlib", Outcome()).facts
+
+    def share(kind: str) -> Callable[[Outcome], str]:
+        return _number(f"{kind} share")
+
+    def ratio(kind: str) -> Callable[[Outcome], str]:
+        return lambda outcome: f"{outcome.facts[f'{kind} share'] / reference[f'{kind} share']:.2f}"
+
+    table.add(
+        outcomes,
+        [
+            Figure("floor: a handler that does nothing", _number("floor")),
+            Figure("plain record", _number("plain")),
+            Figure("plain, own share (above the floor)", share("plain"), "<= 1,000"),
+            Figure("plain, own share / stdlib's", ratio("plain"), "<= 0.25"),
+            Figure("20-frame traceback", _number("traceback")),
+            Figure("traceback, own share", share("traceback"), "<= 8,000"),
+            Figure("traceback, own share / stdlib's", ratio("traceback"), "<= 0.25"),
+            Figure("plain, 8 threads", _number("8 threads")),
+        ],
+    )
+    full = {**_HELD, "queue_size": 1_000}
+    case = Case("cost", _options("ours", full, repeat=runner.repeat, calls=number, fill=2_000), _SLOW)
+    full_figures = [
+        Figure("plain, queue full", _number("plain")),
+        Figure("plain, queue full, own share", share("plain"), "<= 1,000"),
+    ]
+    table.add(runner.run(case, only="ours"), full_figures)
+    for busy, loads in _loads(runner).items():
+        outcomes = runner.run(loads)
+        figures = [Figure(f"call p{p}, µs", _number(f"call p{p}", 1)) for p in (50, 99, 99.9)]
+        table.add(outcomes, [*figures, Figure("listener's share of a core", _number("busy", 2))], f"listener {busy}: ")
+    return table
+
+
+def _loads(runner: Runner) -> dict[str, Callable[[str], Case]]:
+    def idle(name: str) -> Case:
+        seconds = 0.3 if runner.quick else 5.0
+        return Case("latency", _options(name, _UNLIMITED, seconds=seconds, pause=0.005), _BLIND)
+
+    def busy(name: str) -> Case:
+        seconds = 0.3 if runner.quick else 4.0
+        load = {"fill": 0, "feed": 0} if CONTENDERS[name].posts_in_the_call else {"fill": 5_000, "feed": 20}
+        return Case("latency", _options(name, _UNLIMITED, seconds=seconds, **load), _BLIND)
+
+    return {"idle": idle, "busy": busy}
+
+
+# Group 2
+
+
+def _span(outcome: Outcome) -> str:
+    posted = [at - outcome.facts["began"] for at in outcome.arrived["posted"]]
+    return f"{posted[0]:.2f} / {posted[-1]:.2f}"
+
+
+def _ended(outcome: Outcome) -> str:
+    return f"{outcome.ended - outcome.facts['began']:.1f}" if outcome.ended else f"killed at {SECONDS} s"
+
+
+def _answers(outcome: Outcome) -> str:
+    arrived = outcome.arrived
+    return f"{arrived['requests']} / {arrived['rate_limited']} / {arrived['refused']}"
+
+
+def _worst(outcome: Outcome) -> str:
+    return f"{'' if 'logged' in outcome.facts else '>= '}{outcome.facts['worst']:,.1f}"
+
+
+def _burst_figures(delivered: str, requests: str, span: str) -> list[Figure]:
+    return [
+        Figure("records delivered", lambda outcome: f"{outcome.arrived['delivered']:,}", delivered),
+        Figure("requests / 429s / other refusals", _answers, requests),
+        Figure("first / last message, s", _span, span),
+        Figure("process ended, s", _ended),
+        Figure("worst call, ms", _worst),
+        Figure("peak RSS, MB", lambda outcome: f"{outcome.peak_rss / 1e6:.0f}"),
+    ]
+
+
+def bursts(runner: Runner) -> Table:
+    """What arrives of many records at once."""
+    table = Table("Bursts (5 requests per 2 s, answered after 50 ms; the process logs and ends)")
+    count = 20 if runner.quick else 200
+    distant = {"latency": 0.05}
+    no_channel: dict[str, Any] = {**distant, "channel_limit": None}
+    small: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
+        ("short", {}, no_channel, [f"{count}", "<= 5, no 429", "first <= 0.3, last <= 2"]),
+        ("long", {"kind": "long"}, no_channel, [f"{count}", "<= 8, no 429", "last <= 5"]),
+        ("short, 3 bursts, channel limit", {"bursts": 3}, distant, [f"{3 * count}", "no 429", ""]),
+        ("long, 3 bursts, channel limit", {"kind": "long", "bursts": 3}, distant, [f"{3 * count}", "no 429", ""]),
+    ]
+    for name, options, server, bars in small:
+        outcomes = runner.run(Case("burst", {"records": count, **options}, server), at_once=True)
+        table.add(outcomes, _burst_figures(*bars), f"{count} {name}: ")
+    raised = {**_BIG, "flush_timeout": SECONDS - 5}
+    big = [
+        ("mixed", 10_000, ["10,000", "", ""]),
+        ("mixed", 100_000, ["100,000", "<= 12, no 429", "last <= 30"]),
+        ("same", 10_000, ["", "<= 2, no 429", ""]),
+    ]
+    for kind, records, bars in big:
+        number = records // 100 if runner.quick else records
+        load = {"records": number, "kind": kind}
+        outcomes = runner.run(Case("burst", _options("ours", raised, **load), distant), only="ours")
+        figures = _burst_figures(*bars)
+        if kind == "same":
+            told = Figure("records told", lambda outcome: f"{outcome.arrived['repeats']:,}", f"{records:,}")
+            figures = [told, Figure("messages", lambda outcome: str(outcome.arrived["messages"]), "1-2"), *figures[1:]]
+        table.add(outcomes, figures, f"{number:,} {kind}: ")
+        traced = runner.run(Case("burst", _options("ours", raised, **load, traced=True), distant), only="ours")
+        bar = "<= 3" if records == 100_000 else ""
+        ratio = Figure("peak memory / text logged", lambda run: f"{run.facts['peak'] / run.facts['text']:.1f}", bar)
+        table.add(traced, [ratio], f"{number:,} {kind}: ")
+    return table
+
+
+# Group 3
+
+
+def limits(runner: Runner) -> Table:
+    """How close to Discord's limits, and never beyond."""
+    table = Table("Limits (5 requests per 0.2 s and 30 per 6 s: a tenth of Discord's windows)")
+    seconds = 1.5 if runner.quick else 18.0
+    # Ten cards fill a message: twice as many as 5 messages a second take.
+    load = {"seconds": seconds, "rate": 100.0}
+    server = {"webhook_limit": (5, 0.2), "channel_limit": (30, 6.0)}
+    outcomes = runner.run(lambda name: Case("sustain", _options(name, {"limits": "scaled"}, **load), server))
+    allowed = 30 * -(-seconds // 6)
+
+    def used(outcome: Outcome) -> str:
+        # A call may have held its caller up for longer.
+        in_time = [at for at in outcome.arrived["posted"] if at <= outcome.facts["began"] + seconds]
+        return f"{len(in_time) / allowed:.0%} ({outcome.arrived['delivered']:,} records)"
+
+    sustained = [
+        Figure("429s", lambda outcome: str(outcome.arrived["rate_limited"]), "0"),
+        Figure("allowed requests used", used),
+    ]
+    table.add(outcomes, sustained, f"{seconds * 10:.0f} s (scaled) of 100 records/s: ")
+    for retry_after in (0.3,) if runner.quick else (0.3, 1.0, 2.0, 5.0):
+        # One of the peers posts every 3 s.
+        load = {"seconds": retry_after + (1.5 if runner.quick else 4.0), "rate": 10.0}
+        case = Case("sustain", load, {"retry_after": retry_after})
+
+        def after(outcome: Outcome, told: float = retry_after) -> str:
+            refused_at = outcome.arrived["refusals"][0]
+            following = [came for came in outcome.arrived["came"] if came > refused_at]
+            return f"{following[0] - refused_at - told:+.3f}" if following else "none"
+
+        bar = f"0 to {retry_after * 0.05 + 0.05:.3f}"
+        table.add(runner.run(case), [Figure(f"429 for {retry_after} s: next request, s after", after, bar)])
+    return table
+
+
+# Group 4
+
+
+def resources(runner: Runner) -> Table:
+    """Memory, processor time, and what other threads feel."""
+    table = Table("Resources")
+
+    def memory(name: str) -> Case:
+        return Case("memory", _options(name, _HELD, records=10_000), _SLOW)
+
+    outcomes = {name: runner.run(memory, only=name)[name] for name in ("ours", "stdlib")}
+    table.add(outcomes, [Figure("bytes per waiting record beyond its text", _number("bytes"), "<= 400")])
+
+    def delivery(name: str) -> Case:
+        settings = {**_UNLIMITED, "flush_timeout": SECONDS - 5}
+        return Case("burst", _options(name, settings, records=500), NO_LIMITS)
+
+    def cpu(outcome: Outcome) -> str:
+        return f"{(outcome.cpu - outcome.facts['cpu']) / outcome.arrived['delivered'] * 1e6:,.0f}"
+
+    table.add(runner.run(delivery), [Figure("CPU per delivered record, of 500 at once, µs", cpu)])
+    outcomes = runner.run(_loads(runner)["busy"])
+    wakes = [
+        Figure("wake-up from a 1 ms sleep, p50, ms late", _number("wake p50", 2, 1e3), "<= 0.3"),
+        Figure("wake-up from a 1 ms sleep, p99, ms late", _number("wake p99", 2, 1e3)),
+        Figure("listener's share of a core", _number("busy", 2)),
+    ]
+    table.add(outcomes, wakes, "listener saturated: ")
+    # One import is soon measured and easily disturbed.
+    runs = [runner.run(Case("import", server=None)) for _ in range(min(runner.repeat, 5))]
+
+    def import_time(name: str) -> str:
+        times = [run[name].facts["milliseconds"] for run in runs if not run[name].failure]
+        return f"{statistics.median(times):.0f}" if times else runs[0][name].failure
+
+    def requests(outcome: Outcome) -> str:
+        return "yes" if outcome.facts["requests"] else "no"
+
+    table.rows.append(("import beyond logging, ms", {name: import_time(name) for name in runs[0]}, ""))
+    table.add(runs[0], [Figure("import brings requests", requests, "no")])
+    return table
+
+
+GROUPS: dict[str, Callable[[Runner], Table]] = {
+    "calls": calls,
+    "bursts": bursts,
+    "limits": limits,
+    "resources": resources,
+}

@@ -1,0 +1,54 @@
+"""Figures as a markdown table."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from _run import SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from _run import Outcome
+
+NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure: how it is read from what became of a case."""
+
+    name: str
+    show: Callable[[Outcome], str]
+    bar: str = ""
+
+    def cell(self, outcome: Outcome) -> str:
+        """Return the figure, or why there is none."""
+        if outcome.failure:
+            return outcome.failure
+        with contextlib.suppress(LookupError, TypeError, ZeroDivisionError):
+            return self.show(outcome)
+        return NOTHING if outcome.ended else f"killed at {SECONDS} s"
+
+
+@dataclass
+class Table:
+    """The table of a group; each row is a figure, a text for each contender, and what ours has to reach."""
+
+    title: str
+    rows: list[tuple[str, Mapping[str, str], str]] = field(default_factory=list)
+
+    def add(self, outcomes: Mapping[str, Outcome], figures: Iterable[Figure], prefix: str = "") -> None:
+        """Add a row for each figure."""
+        for figure in figures:
+            cells = {name: figure.cell(outcome) for name, outcome in outcomes.items()}
+            self.rows.append((prefix + figure.name, cells, figure.bar))
+
+    def markdown(self, names: Iterable[str]) -> str:
+        """Return the table; `names` are its columns."""
+        head = ["figure", *names, "bar"]
+        body = [[figure, *(cells.get(name, NOTHING) for name in head[1:-1]), bar] for figure, cells, bar in self.rows]
+        lines = [head, ["---"] * len(head), *body]
+        return "\n".join([f"### {self.title}", "", *("| " + " | ".join(line) + " |" for line in lines), ""])

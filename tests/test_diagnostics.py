@@ -1,0 +1,75 @@
+"""What the package says about itself."""
+
+from __future__ import annotations
+
+import io
+import logging
+import logging.config
+import sys
+import threading
+
+import pytest
+
+from discord_logging._diagnostics import LOGGER_NAME, say, warn
+
+
+def test_warning_goes_to_the_logger_of_the_package(caplog: pytest.LogCaptureFixture) -> None:
+    """It reaches the handlers of the root logger, merged and with its level."""
+    warn("%d of %s", 3, "five")
+    assert caplog.record_tuples == [(LOGGER_NAME, logging.WARNING, "3 of five")]
+
+
+def test_warning_survives_dict_config(caplog: pytest.LogCaptureFixture) -> None:
+    """`disable_existing_loggers`, which is the default, does not silence it."""
+    handlers = logging.root.handlers[:]
+    logging.config.dictConfig({"version": 1})
+    logging.root.handlers[:] = handlers
+    warn("still here")
+    assert "still here" in caplog.text
+
+
+@pytest.mark.parametrize("quiet", ["level", "disable"])
+def test_warning_can_be_switched_off(quiet: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The logger's level and `logging.disable` hold."""
+    logger = logging.getLogger(LOGGER_NAME)
+    if quiet == "level":
+        logger.setLevel(logging.ERROR)
+    else:
+        logging.disable(logging.WARNING)
+    warn("not heard")
+    logger.setLevel(logging.NOTSET)
+    assert "not heard" not in caplog.text
+
+
+def test_warning_takes_no_lock_of_logging() -> None:
+    """`dictConfig` holds that lock while it waits for a flush, which may have something to warn of."""
+    lock = logging._lock  # type: ignore[attr-defined]  # the lock that dictConfig takes
+    with lock:
+        thread = threading.Thread(target=warn, args=("hello",))
+        thread.start()
+        thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_warning_shows_the_exception_that_is_being_handled(caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of ours comes with its traceback."""
+    try:
+        int("x")
+    except ValueError:
+        warn("failed", exc_info=True)
+    assert "invalid literal" in caplog.text
+
+
+def test_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """It begins with the name of the package."""
+    say("hello")
+    assert capsys.readouterr().err == "discord_logging: hello\n"
+
+
+def test_missing_or_closed_stderr_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under pythonw there is none; at exit it may be closed."""
+    closed = io.StringIO()
+    closed.close()
+    for stderr in (None, closed):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        say("hello")

@@ -1,0 +1,265 @@
+"""The summary of a large backlog."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from discord_logging import EmbedFormatter, FrozenRecord
+from discord_logging._compose import compose
+from discord_logging._digest import Kind, Summary, kind_of
+from discord_logging._embeds import embed_length
+from discord_logging._settings import EMOJIS, CardSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from discord_logging._types import Embed
+
+TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"
+FENCE = "```"
+SETTINGS = CardSettings(EmbedFormatter())
+HOSTILE = [
+    FENCE,
+    "a\nb\n# big\n>>> quote",
+    "**bold** __x__ ||y|| ~~z~~ `c`",
+    "<@1> <@&2> @everyone <#3> <t:1>",
+    "x" * 10_000,
+    "_" * 10_000,
+    URL,
+    f"{'x' * 20}{URL}",
+    f"{'x' * 70}{URL}",
+    "\x1b[31mred\x1b[0m\x00",
+    "\ud800",
+    "",
+    " ",
+    "\n",
+    "[x](https://x.example)",
+    "🚨" * 500,
+    "…",
+]
+
+
+def make(
+    template: object = "hello",
+    *args: object,
+    level: int = 40,
+    at: float = 0,
+    card: CardSettings = SETTINGS,
+    **more: object,
+) -> FrozenRecord:
+    """Return a frozen record, logged `at` seconds after the first."""
+    record = logging.LogRecord("shop", level, "orders.py", 42, template, args, None, "place")
+    record.__dict__.update({"levelname": logging.getLevelName(level), "created": 1e9 + at, **more})
+    frozen = FrozenRecord(record, card)
+    # Its marks are there from the first time on that it is asked for anything.
+    assert frozen.count == 1
+    return frozen
+
+
+def summarize(records: Sequence[FrozenRecord]) -> Embed:
+    """Return the summary card of a backlog."""
+    return Summary(records).embed(records[0], records[-1])
+
+
+def clock(seconds: float) -> str:
+    """Return the time that is so many seconds after the first."""
+    return time.strftime("%H:%M:%S", time.localtime(1e9 + seconds))
+
+
+def problems(embed: Embed) -> list[str]:
+    """Return what is wrong with a summary: for Discord, and for a reader."""
+    title, description = embed["title"], embed["description"]
+    values = [field["value"] for field in embed["fields"]]
+    found = ["title"] if not 0 < len(title.strip()) <= 256 or "\n" in title else []
+    found += ["description"] if not 0 < len(description) <= 4096 else []
+    found += ["fields"] if not all(0 < len(value.strip()) <= 1024 for value in values) else []
+    found += ["too long to stand beside cards"] if embed_length(embed) > 3000 else []
+    everything = json.dumps(embed, ensure_ascii=False).encode().decode()
+    found += ["token"] if TOKEN[:9] in everything else []
+    found += ["codes"] if "\\u001b" in everything or "\x00" in everything else []
+    shown = [text.replace("\\\\", "").replace("\\`", "") for text in (description, values[2])]
+    found += ["fence"] if any(FENCE in text for text in shown) else []
+    # Levels, at most five kinds, and where the rest is.
+    lines = description.split("\n")
+    found += ["lines"] if not 3 <= len(lines) <= 7 or "attached file" not in lines[-1] else []
+    found += ["heading"] if any(line.lstrip().startswith(("# ", ">", "- ")) for line in lines) else []
+    return found + (["loggers"] if len(values[2].split("\n")) > 5 else [])
+
+
+class TestSummary:
+    """What broke, how often, since when and where."""
+
+    def test_the_whole_card(self) -> None:
+        """Worth reading at 3 a.m."""
+        records = [make("user %s logged in", name, level=20, at=at) for at, name in enumerate(["ann", "bob", "cy"])]
+        records += [make("no disk", level=50, name="shop.db", at=10)]
+        records += [make("order %d failed", number, at=20 + number, exc_info=OSError("no")) for number in range(70)]
+        records[3].count, records[3].last_created = 1000, 1e9 + 60
+        assert summarize(records) == {
+            "title": "🚨 1,073 records in 89 s",
+            "description": (
+                "**1,000** CRITICAL · **70** ERROR · **3** INFO\n"
+                f"🚨 **×1,000** shop.db: no disk ({clock(10)}–{clock(60)})\n"  # noqa: RUF001 - the signs
+                f"❌ **×70** shop: order %d failed — OSError ({clock(20)}–{clock(89)})\n"  # noqa: RUF001 - the signs
+                f"{EMOJIS[20]} **×3** shop: user %s logged in ({clock(0)}–{clock(2)})\n"  # noqa: RUF001 - the signs
+                "-# every record is in the attached file"
+            ),
+            "color": SETTINGS.colors[50],
+            "fields": [
+                {"name": "From", "value": clock(0), "inline": True},
+                {"name": "To", "value": clock(89), "inline": True},
+                {"name": "Loggers", "value": "1,000 shop.db\n73 shop", "inline": True},
+            ],
+        }
+
+    def test_a_kind_that_came_once_has_one_time(self) -> None:
+        """Not from when to when."""
+        assert f"**×1** shop: hello ({clock(0)})" in summarize([make()])["description"]  # noqa: RUF001 - the sign
+
+    def test_of_many_kinds_five_are_named(self) -> None:
+        """The worst, and of those the most frequent; how many others there are is told."""
+        records = [make(f"kind {kind}", level=30 + kind % 2 * 10) for kind in range(1008) for _ in range(kind % 7 + 1)]
+        lines = summarize(records)["description"].split("\n")
+        assert len(lines) == 7
+        assert all("❌ **×7** shop: kind " in line for line in lines[1:6])  # noqa: RUF001 - the sign
+        assert lines[6] == "-# and 1,003 other kinds; every record is in the attached file"
+
+    def test_of_many_loggers_and_levels_the_first_are_named(self) -> None:
+        """Those with the most records; the highest levels."""
+        records = [make(level=number, name=f"shop{number}") for number in range(1, 30) for _ in range(number)]
+        card = summarize(records)
+        assert card["fields"][2]["value"] == "\n".join(f"{number} shop{number}" for number in range(29, 24, -1))
+        first = card["description"].split("\n")[0]
+        assert first == " · ".join(f"**{number}** Level {number}" for number in range(29, 21, -1))
+
+    @pytest.mark.parametrize(
+        ("seconds", "words"),
+        [
+            (0, " in 0 s"),
+            (-5, " in 0 s"),
+            (119, " in 119 s"),
+            (120, " in 2 min"),
+            (7199, " in 120 min"),
+            (7200, " in 2.0 h"),
+            (3e9, ""),
+            (float("nan"), ""),
+        ],
+    )
+    def test_how_long_it_lasted(self, seconds: float, words: str) -> None:
+        """In the unit that one would use; the clock of a machine may be set back."""
+        assert summarize([make(), make(at=seconds)])["title"] == f"❌ 2 records{words}"
+
+    def test_times_are_those_of_the_first_and_the_last_whatever_their_order(self) -> None:
+        """A record that repeats may have come last though it was the first."""
+        records = [make(level=20, at=50), make(level=20, at=10), *(make(level=20, at=20) for _ in range(200))]
+        records[1].count, records[1].last_created = 2, 1e9 + 90
+        card = compose(records).message.payload["embeds"][0]
+        assert [field["value"] for field in card["fields"][:2]] == [clock(10), clock(90)]
+        assert card["title"].endswith("203 records in 80 s")
+
+    def test_no_emoji_leaves_no_blank(self) -> None:
+        """At the beginning of title and lines."""
+        card = summarize([make(card=CardSettings(EmbedFormatter(), emojis={0: ""}))])
+        assert card["title"] == "1 records in 0 s"
+        assert card["description"].split("\n")[1].startswith("**×1**")  # noqa: RUF001 - the sign
+
+
+class TestKinds:
+    """What counts as the same."""
+
+    @pytest.mark.parametrize(
+        ("one", "two", "same"),
+        [
+            (make("order %d", 1), make("order %d", 2), True),
+            (make("order 1"), make("order 2"), False),
+            (make("a", level=40), make("a", level=50), False),
+            (make("a"), make("a", name="till"), False),
+            (make("a", exc_info=ValueError(1)), make("a", exc_info=ValueError(2)), True),
+            (make("a", exc_info=ValueError(1)), make("a", exc_info=KeyError(1)), False),
+            (make("a", exc_info=ValueError(1)), make("a"), False),
+            (make(ValueError("a")), make(ValueError("a")), True),
+            (make("x" * 200 + "1"), make("x" * 200 + "2"), False),
+            (make("a", at=1, threadName="b"), make("a", at=2), True),
+        ],
+    )
+    def test_which_records_are_of_one_kind(self, one: FrozenRecord, two: FrozenRecord, *, same: bool) -> None:
+        """Level, logger, template and exception; not the arguments."""
+        assert (kind_of(one) == kind_of(two)) is same
+
+    def test_a_message_that_is_no_template_stands_for_itself(self) -> None:
+        """As much of it as is shown."""
+        assert kind_of(make(ValueError("x" * 900))) == Kind(40, "shop", "x" * 200, "")
+
+    def test_the_worst_are_the_severe_ones(self) -> None:
+        """The worst first, then the most frequent; the first record of each."""
+        records = [make("a"), make("b"), make("b", at=1), make("c", level=50), make("d", level=30), make("a", at=2)]
+        records[1].count = 5
+        assert Summary(records).worst() == [records[3], records[1], records[0]]
+
+    def test_without_severe_ones_those_of_the_highest_level(self) -> None:
+        """There is always something to show."""
+        records = [make("a", level=20), make("b", level=30), make("c", level=10)]
+        assert Summary(records).worst() == [records[1]]
+
+
+SPECS = st.tuples(
+    st.sampled_from([0, 10, 20, 30, 40, 50, -7, 10**30]), st.integers(0, 3), st.integers(0, 5), st.integers(1, 10**6)
+)
+
+
+class TestAnyBacklog:
+    """Counted right, and shown well."""
+
+    @given(st.lists(SPECS, min_size=1, max_size=40))
+    def test_counts_are_right(self, specs: list[tuple[int, int, int, int]]) -> None:
+        """By level, by logger and by kind."""
+        records = [make(f"no {template}", level=level, name=f"shop{name}") for level, name, template, _ in specs]
+        for record, spec in zip(records, specs, strict=True):
+            record.count = spec[3]
+        summary = Summary(iter(records))
+        assert summary.count == sum(spec[3] for spec in specs)
+        assert sum(summary.levels.values()) == sum(summary.loggers.values()) == summary.count
+        for level, name, template, _ in specs:
+            assert summary.levels[level, logging.getLevelName(level)] == sum(s[3] for s in specs if s[0] == level)
+            assert summary.loggers[f"shop{name}"] == sum(s[3] for s in specs if s[1] == name)
+            tally = summary._kinds[Kind(level, f"shop{name}", f"no {template}", "")]
+            assert tally.count == sum(s[3] for s in specs if s[:3] == (level, name, template))
+        assert problems(summarize(records)) == []
+
+    @settings(deadline=None, max_examples=50)
+    @given(
+        st.lists(st.tuples(*[st.sampled_from(HOSTILE) | st.text(st.characters())] * 4), min_size=1, max_size=12),
+    )
+    def test_hostile_names_leave_it_readable(self, texts: list[tuple[str, str, str, str]]) -> None:
+        """Each kind has a line of its own, nothing is formatted, and no token is shown."""
+        records = []
+        for template, name, levelname, error in texts:
+            exception = type(error.replace("\x00", "").encode("ascii", "ignore").decode() or "E", (Exception,), {})()
+            records.append(make(template, name=name, levelname=levelname, exc_info=exception))
+        assert problems(summarize(records)) == []
+
+    @pytest.mark.parametrize("emoji", ["\ud800", "\x1b[31m", "x" * 10_000, "🚨" * 3], ids=lambda text: ascii(text[:9]))
+    def test_any_emoji_leaves_it_valid(self, emoji: str) -> None:
+        """They are settings, but settings come from files."""
+        card = summarize([make(card=CardSettings(EmbedFormatter(), emojis={0: emoji}))])
+        assert json.dumps(card, ensure_ascii=False).encode()
+        assert "\x1b" not in card["title"] + card["description"]
+        assert len(card["title"]) <= 256
+        assert len(card["description"]) <= 4096
+
+    @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:10]))
+    def test_all_hostile_at_once(self, text: str) -> None:
+        """Ten levels, ten loggers and ten templates that begin with it."""
+        records = [
+            make(f"{text}{number}", level=40 + number, name=f"{text}{number}", levelname=f"{text}{number}")
+            for number in range(10)
+        ]
+        assert problems(summarize(records)) == []

@@ -1,0 +1,187 @@
+"""A frozen record as text: whole, or as one line."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from discord_logging import EmbedFormatter, FrozenRecord
+from discord_logging._record_text import (
+    ansi_line,
+    clock_time,
+    describe_repeats,
+    extra_text,
+    full_text,
+    has_traceback,
+    one_line,
+    traceback_text,
+)
+from discord_logging._settings import CardSettings
+
+TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"
+FENCE = "```"
+NO_TIMES = [float("nan"), float("inf"), float("-inf"), 1e300]
+ANYTHING = st.text(st.characters(), max_size=30) | st.sampled_from(
+    [URL, FENCE, "`" * 7, "\x1b[31m", "a\r\nb", "\ud800"]
+)
+
+
+def make(msg: object = "hello", **attributes: object) -> FrozenRecord:
+    """Return a frozen record."""
+    record = logging.LogRecord("shop", logging.ERROR, "/srv/orders.py", 42, msg, (), None, "place")
+    record.__dict__.update({"created": 1e9 + 0.25, **attributes})
+    frozen = FrozenRecord(record, CardSettings(EmbedFormatter(), context={"service": "shop", "env": "test"}))
+    # Its marks are there from the first time on that it is asked for anything.
+    assert frozen.count == 1
+    return frozen
+
+
+def at(seconds: float, form: str = "%H:%M:%S") -> str:
+    """Return a time as the machine's zone has it."""
+    return time.strftime(form, time.localtime(seconds))
+
+
+class TestClockTime:
+    """The time in this machine's zone."""
+
+    def test_it_has_a_form(self) -> None:
+        """Hours, minutes and seconds without a word about it."""
+        assert clock_time(1e9) == at(1e9)
+        assert clock_time(1e9, "%Y") == "2001"
+
+    @pytest.mark.parametrize("created", NO_TIMES)
+    def test_what_is_no_time_is_shown_as_none(self, created: float) -> None:
+        """A record that was made by hand may have any."""
+        assert clock_time(created) == "--:--:--"
+
+
+class TestRepeats:
+    """How often it came."""
+
+    def test_once_says_nothing(self) -> None:
+        """That is the usual case."""
+        assert describe_repeats(make()) == ""
+
+    def test_more_often(self) -> None:
+        """And from when to when."""
+        record = make()
+        record.count, record.last_created = 1280, 1e9 + 60
+        assert describe_repeats(record) == f"×1,280, first {at(1e9)}, last {at(1e9 + 60)}"  # noqa: RUF001 - the sign
+
+
+@pytest.mark.parametrize(
+    ("attributes", "text", "has_one"),
+    [
+        ({}, "", False),
+        ({"exc_text": ""}, "", False),
+        ({"exc_text": "Traceback"}, "Traceback", True),
+        ({"exc_info": ValueError("no")}, "ValueError: no", True),
+        ({"stack_info": "Stack"}, "", True),
+    ],
+)
+def test_a_traceback_is_an_exception_or_a_stack(attributes: dict[str, object], text: str, *, has_one: bool) -> None:
+    """The stack is told apart."""
+    record = make(**attributes)
+    assert (traceback_text(record), has_traceback(record)) == (text, has_one)
+
+
+class TestFullText:
+    """For a file that `grep` likes."""
+
+    def test_all_of_it(self) -> None:
+        """In the order in which one reads."""
+        record = make("one\ntwo", order=17, user="ann", exc_text="Traceback:\nno", stack_info="Stack:\nhere")
+        record.count, record.last_created = 3, 1e9 + 60
+        assert full_text(record) == (
+            f"{at(1e9, '%Y-%m-%d %H:%M:%S')}.250 ERROR shop [MainThread] orders.py:42: one\ntwo "
+            f"(×3, first {at(1e9)}, last {at(1e9 + 60)})\n"  # noqa: RUF001 - the sign
+            "order=17 user=ann\nTraceback:\nno\nStack:\nhere\n"
+        )
+
+    def test_the_context_is_told_on_request(self) -> None:
+        """It is the same for all records of a handler."""
+        assert full_text(make(order=17), with_context=True).endswith(": hello\norder=17\nservice=shop env=test\n")
+        assert "service" not in full_text(make(order=17))
+
+    @pytest.mark.parametrize("created", [*NO_TIMES, None, "now"])
+    def test_a_record_without_a_time(self, created: object) -> None:
+        """Has the rest."""
+        assert full_text(make(created=created)) == "--:--:-- ERROR shop [MainThread] orders.py:42: hello\n"
+
+    @pytest.mark.parametrize("created", [1e9 + 0.999_999_9, 1e9, 0.0, -0.001, 12])
+    def test_milliseconds_have_three_digits(self, created: float) -> None:
+        """So that lines can be sorted."""
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} ERROR ", full_text(make(created=created)))
+
+    @given(ANYTHING, ANYTHING, ANYTHING, ANYTHING, st.dictionaries(ANYTHING, ANYTHING, max_size=3))
+    def test_of_any_record(self, msg: str, name: str, levelname: str, thread: str, extra: dict[str, str]) -> None:
+        """One head line with time, level and logger; UTF-8; no codes and no token."""
+        extra = {f"_{key}": value for key, value in extra.items()}
+        record = make(f"id {msg}", name=name, levelname=levelname, threadName=thread, pathname=thread, **extra)
+        text = full_text(record, with_context=True)
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.250 .*:42: id ", text)
+        assert re.search(r"[^\n\t\x20-\x7e\xa0-\U0010ffff]", text.encode().decode()) is None
+        assert TOKEN[:9] not in text
+        assert text.endswith("\n")
+
+
+class TestAnsiLine:
+    """For a block that looks like a terminal."""
+
+    @pytest.mark.parametrize(
+        ("level", "color"), [(10, ""), (20, "34"), (25, "34"), (30, "33"), (40, "31"), (50, "1;31"), (99, "1;31")]
+    )
+    def test_the_level_has_its_colour(self, level: int, color: str) -> None:
+        """One alone, so that the line can be read where the codes are shown."""
+        shown = f"\x1b[{color}mERROR\x1b[0m" if color else "ERROR"
+        assert ansi_line(make(levelno=level)) == f"{at(1e9)} {shown} shop: hello"
+
+    def test_what_else_it_says(self) -> None:
+        """Values and repeats on the same line, more lines of the message below it."""
+        record = make(" one\r\ntwo \n", order=17)
+        record.count = 2
+        assert ansi_line(record) == (
+            f"{at(1e9)} \x1b[31mERROR\x1b[0m shop: one\n         two order=17 ×2, first {at(1e9)}, last {at(1e9)}"  # noqa: RUF001 - the sign
+        )
+
+    @given(ANYTHING, ANYTHING, ANYTHING, st.dictionaries(ANYTHING, ANYTHING, max_size=3))
+    def test_of_any_record(self, msg: str, name: str, levelname: str, extra: dict[str, str]) -> None:
+        """No fence, no codes but ours, no token."""
+        extra = {f"_{key}": value for key, value in extra.items()}
+        line = ansi_line(make(msg, name=name, levelname=levelname, **extra))
+        assert FENCE not in line
+        assert TOKEN[:9] not in line
+        assert re.findall("\x1b.{0,4}", line)[:1] == ["\x1b[31m"]
+        assert line.count("\x1b") == 2
+        assert all(part.startswith(" " * 9) for part in line.split("\n")[1:])
+        assert line.encode()
+
+
+def test_extra_values_are_pairs() -> None:
+    """As they were frozen."""
+    assert extra_text(make()) == ""
+    assert extra_text(make(order=17, user=None, items=["a"])) == "order=17 user=None items=['a']"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", ""),
+        ("one", "one"),
+        ("\n one\ntwo", "one"),
+        ("\x1b[1mone\x00", "one"),
+        ("x" * 10, "x" * 10),
+        ("x" * 11, "x" * 9 + "…"),
+        ("x" * 1_000_000, "x" * 9 + "…"),
+        (f"{URL} x", "https://d…"),
+    ],
+)
+def test_one_line_is_the_first(text: str, line: str) -> None:
+    """Cleaned and cut."""
+    assert one_line(text, 10) == line
