@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from discord_logging import _delivery
 from discord_logging._backlog import Backlog
+from discord_logging._compose import Composed, compose
 from discord_logging._delivery import Delivery
 from discord_logging._diagnostics import say
 from discord_logging._embeds import EmbedFormatter
@@ -89,12 +91,15 @@ def footers(message: Message) -> list[str]:
     return [embed["footer"]["text"] for embed in message.payload["embeds"]]
 
 
-class Generous(DiscordRateLimiter):
-    """A limiter in whose sight any backlog clears in time, so that each record has its card."""
+class Limiter(DiscordRateLimiter):
+    """A limiter without limits, whose word on how many requests clear a backlog is the test's."""
+
+    allowed = 1_000_000
+    """So many that each record has its card."""
 
     def allowance(self, *_: object, **__: object) -> int:
-        """Return more than anybody needs."""
-        return 1_000_000
+        """Return what the test wants."""
+        return self.allowed
 
 
 class World:
@@ -106,6 +111,7 @@ class World:
         react: Callable[[list[int], bool], Reaction] | None = None,
         size: int = 10_000,
         max_bytes: int = 64_000_000,
+        limiter: DiscordRateLimiter | None = None,
     ) -> None:
         self.now = START
         self.answers = list(answers)
@@ -114,7 +120,7 @@ class World:
         self.times: list[float] = []
         self.passed: list[Message] = []
         self.backlog = Backlog(size, max_bytes, lambda: True)
-        self.limiter: DiscordRateLimiter = Generous(channel_limit=None, global_limit=1_000_000)
+        self.limiter = limiter or Limiter(channel_limit=None, global_limit=1_000_000)
         self.delivery = Delivery(URL, self.backlog, cast("WebhookSender", self), self.limiter, clock=lambda: self.now)
 
     def post(self, message: Message) -> Answer:
@@ -671,7 +677,7 @@ def test_after_a_dropped_record_nothing_is_late() -> None:
     assert "delayed" not in footers(world.sent[-1])[0]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     total=st.integers(1, 35),
     bad=st.sets(st.integers(0, 34)),
@@ -842,6 +848,22 @@ def test_a_card_that_holds_itself_is_no_endless_retry() -> None:
     assert world.plain == [1]
 
 
+def test_what_no_message_can_be_made_of_is_halved_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong while a message is laid out costs one record its card, and no request is counted."""
+
+    def fail(records: Sequence[FrozenRecord], **options: Any) -> Composed:
+        if any(each.message == "rec4e" for each in records):
+            raise RecursionError
+        return compose(records, **options)
+
+    monkeypatch.setattr(_delivery, "compose", fail)
+    world = World().put(range(8)).run(most=40)
+    assert world.arrived == list(range(8))
+    assert world.plain == [4]
+    assert world.delivery.health()["requests"] == len(world.sent)
+    world.check_books()
+
+
 # What is told
 
 
@@ -870,6 +892,282 @@ def test_the_next_card_says_how_late_it_is(seconds: float, note: str | None) -> 
     first, second = footers(world.sent[1])
     assert first.split(" · ")[-1] == note if note else "delayed" not in first
     assert "delayed" not in second + footers(world.sent[2])[0]
+
+
+# Losses
+
+
+def losses(message: Message) -> str:
+    """Return what `message` tells of losses."""
+    return message.payload.get("content", "")
+
+
+def test_losses_are_told_with_the_next_message_and_once() -> None:
+    """How many of each level, why, and since when; the channel is not told again what it knows."""
+    world = World(size=10)
+    for levelno, number in ((logging.INFO, 25), (logging.ERROR, 5)):
+        for each in range(number):
+            world.backlog.put_nowait(record(each, levelno=levelno))
+    world.backlog.refuse("ERROR", "unreadable")
+    world.run().put([100]).run()
+    first, second = world.sent
+    assert re.fullmatch(
+        r"⚠️ 21 records were dropped since \d\d:\d\d:\d\d: 20 INFO \(queue full\), 1 ERROR \(unreadable\)", losses(first)
+    )
+    assert losses(second) == ""
+    world.backlog.refuse("ERROR", "unreadable")
+    world.put([101]).run()
+    assert "1 records were dropped" in losses(world.sent[-1])
+
+
+@pytest.mark.parametrize("answer", [REFUSED, TIMED_OUT, BROKEN, limited(1), REJECTED, TOO_LARGE], ids=str)
+def test_losses_are_told_until_a_message_that_tells_of_them_is_delivered(answer: Reaction) -> None:
+    """What never stood in the channel was not told, and what was lost meanwhile is told along."""
+    world = World(answer).put(range(4))
+    world.backlog.refuse("ERROR", "unreadable")
+    world.post_next()
+    world.backlog.refuse("INFO", "unreadable")
+    world.run().put([9]).run()
+    assert "1 records were dropped" in losses(world.sent[0])
+    assert "2 records were dropped" in losses(world.passed[0])
+    assert [losses(message) for message in world.passed[1:]] == [""] * (len(world.passed) - 1)
+
+
+def test_plain_text_tells_of_no_losses_and_hides_none() -> None:
+    """A record whose card was refused goes out as it is; the losses wait for the next message, with their time."""
+    world = World(react=lambda numbers, is_plain: REJECTED if 1 in numbers and not is_plain else OK).put([1])
+    world.delivery._told_at = "12:03:11"
+    world.backlog.refuse("ERROR", "unreadable")
+    world.run().put([2]).run()
+    assert world.plain == [1]
+    assert "dropped" not in losses(world.passed[0])
+    assert "1 records were dropped since 12:03:11" in losses(world.passed[1])
+
+
+def test_a_record_that_was_set_apart_and_dropped_is_told() -> None:
+    """The channel learns of what Discord refused."""
+    world = World(react=lambda numbers, _is_plain: REJECTED if 1 in numbers else OK).put(range(3)).run()
+    world.put([3]).run()
+    told = [losses(message) for message in world.passed]
+    assert sum("1 ERROR (rejected)" in each for each in told) == 1
+
+
+def test_losses_of_any_names_fit_into_a_message() -> None:
+    """Ten kinds are named, all are counted, and no name breaks out of its line or its length."""
+    world = World().put([1])
+    for number in range(15):
+        world.backlog.refuse(f"@everyone **{number}** {'x' * 500}", "un_readable")
+    world.run()
+    assert len(losses(world.sent[0])) <= 2000
+    assert "15 records were dropped" in losses(world.sent[0])
+    assert "**" not in losses(world.sent[0]).replace("\\*", "")
+
+
+# How dense a message is
+
+
+@pytest.mark.parametrize(
+    ("number", "allowed", "forms"),
+    [
+        (1, 0, ["cards"]),
+        (10, 0, ["cards"]),
+        (11, 0, ["lines"]),
+        (11, 1, ["cards", "cards"]),
+        (40, 4, ["cards"] * 4),
+        (40, 0, ["lines"]),
+        (1_000, 0, ["digest"]),
+    ],
+)
+def test_a_backlog_takes_the_plainest_form_that_clears_it(number: int, allowed: int, forms: list[str]) -> None:
+    """This request counts, and so do those that are allowed after it."""
+    world = World()
+    world.limiter.allowed = allowed  # type: ignore[attr-defined]  # it is ours
+    world.put(range(number)).run()
+    assert [form(message) for message in world.sent] == forms
+    assert sorted(world.arrived) == list(range(number))
+    world.check_books()
+
+
+@pytest.mark.parametrize(("used", "expected"), [(0, "cards"), (12, "cards"), (20, "lines"), (28, "lines")])
+def test_the_form_gets_denser_when_little_is_left_of_what_the_channel_takes(used: int, expected: str) -> None:
+    """One backlog uses up a part of it, and the rest is kept for what comes next."""
+    world = World(limiter=DiscordRateLimiter(channel_limit=30))
+    for number in range(used):
+        assert not world.limiter.acquire(URL.key, START + number / 10)
+        world.limiter.update(URL.key, 204, {}, None, START + number / 10)
+    world.now = START + 5
+    world.put(range(30)).run()
+    assert form(world.sent[0]) == expected
+    assert sorted(world.arrived) == list(range(30))
+
+
+@pytest.mark.parametrize(("max_lag", "left", "expected"), [(5, math.inf, "cards"), (5, 0.1, "lines"), (0, 9, "lines")])
+def test_the_form_gets_denser_when_a_deadline_is_near(max_lag: float, left: float, expected: str) -> None:
+    """Whoever flushes gets what can be had until they give up, and nothing is to come later than `max_lag`."""
+    head = {"X-RateLimit-Limit": "5", "X-RateLimit-Remaining": "4", "X-RateLimit-Reset-After": "2"}
+    world = World(Answer(200, head, None), limiter=DiscordRateLimiter(channel_limit=None)).put([0]).run()
+    world.delivery.max_lag = max_lag
+    world.delivery.deadline = world.now + left
+    world.put(range(1, 71)).step()
+    assert form(world.sent[1]) == expected
+    world.run()
+    assert sorted(world.arrived) == list(range(71))
+
+
+def test_a_deadline_that_has_passed_allows_the_request_under_way() -> None:
+    """Nobody looks into the past."""
+    world = World(limiter=DiscordRateLimiter()).put(range(1_000))
+    world.delivery.deadline = START - 10
+    world.run()
+    assert [form(message) for message in world.sent] == ["digest"]
+
+
+# Dense messages that fail
+
+
+def dense(number: int, react: Callable[[list[int], bool], Reaction], *answers: Reaction) -> World:
+    """Return a world in which one request has to do for what waits, where that is `number` records."""
+    world = World(*answers, react=react)
+    world.limiter.allowed = 0  # type: ignore[attr-defined]  # it is ours
+    return world.put(range(number))
+
+
+@pytest.mark.parametrize("answer", [REJECTED, TOO_LARGE], ids=str)
+@pytest.mark.parametrize(("number", "bad"), [(40, 0), (40, 17), (600, 0), (600, 333), (600, 599)])
+def test_a_refused_dense_message_is_halved_down_to_the_bad_record(number: int, bad: int, answer: Answer) -> None:
+    """Of hundreds one becomes plain text, in few requests and at once, and all others arrive in order."""
+    world = dense(number, lambda numbers, is_plain: answer if bad in numbers and not is_plain else OK).run()
+    assert sorted(world.arrived) == list(range(number))
+    assert world.plain == [bad]
+    assert len(world.sent) <= 3 * math.log2(number) + 3
+    assert world.now == START
+    assert world.dropped == {}
+    assert form(world.sent[0]) == ("digest" if number > 100 else "lines")
+    payloads = [(json.dumps(message.payload), message.files) for message in world.sent]
+    assert len(set(payloads)) == len(payloads)
+    world.check_books()
+
+
+@pytest.mark.parametrize("is_taken_plain", [True, False])
+@pytest.mark.parametrize(("number", "bad"), [(40, 17), (600, 333)])
+def test_poison_in_a_dense_message_is_set_apart_when_another_passes(
+    number: int, bad: int, is_taken_plain: bool
+) -> None:
+    """Three tries, then what came later has its turn, then halves, until one record is left of hundreds."""
+
+    def react(numbers: list[int], is_plain: bool) -> Reaction:
+        return BROKEN if bad in numbers and not (is_plain and is_taken_plain) else OK
+
+    world = dense(number, react)
+    world.post_next(3)
+    world.put([number]).run()
+    assert world.requests[3] == [number]
+    assert world.requests[:3] == [world.requests[0]] * 3
+    assert set(range(number + 1)) - {bad} <= set(world.arrived)
+    assert world.plain == ([bad] if is_taken_plain else [])
+    assert world.dropped == ({} if is_taken_plain else {"rejected": 1})
+    assert len(world.sent) <= 3 * math.log2(number) + 7
+    world.check_books()
+
+
+def test_probes_during_an_outage_are_no_larger_than_what_failed_first() -> None:
+    """What piles up behind waits for the first probe that passes, and goes out densely then."""
+    world = dense(10, lambda _numbers, _is_plain: BROKEN)
+    world.post_next(3)
+    world.put(range(10, 20))
+    world.post_next()
+    world.put(range(20, 600))
+    world.post_next(5)
+    assert [len(numbers) for numbers in world.requests] == [10] * 9
+    world.react = lambda _numbers, _is_plain: OK
+    world.run()
+    assert sorted(world.arrived) == list(range(600))
+    assert world.plain == []
+
+
+def test_what_a_message_does_not_carry_waits_while_it_is_sent() -> None:
+    """Repeats are counted on it meanwhile, and it makes room for what is more severe."""
+    world = World(react=lambda _numbers, _is_plain: flood(), size=20)
+    seen: list[int] = []
+
+    def flood() -> Answer:
+        if not seen:
+            seen.append(len(world.backlog._in_flight))
+            for number in range(100, 120):
+                world.backlog.put_nowait(record(number, levelno=logging.CRITICAL))
+        return OK
+
+    world.put(range(20)).run()
+    assert seen == [10]
+    assert sorted(world.arrived) == [*range(10), *range(100, 120)]
+    assert world.dropped == {"queue_full": 10}
+    world.check_books()
+
+
+# Several destinations
+
+
+@pytest.mark.parametrize("allowed", [0, 1_000_000])
+@pytest.mark.parametrize(
+    "answers", [[], [REFUSED], [TIMED_OUT] * 2, [BROKEN] * 5, [REJECTED], [TOO_LARGE] * 2, [limited(1)]], ids=str
+)
+@pytest.mark.parametrize("number", [8, 60, 400])
+def test_destinations_share_no_message_and_lose_nothing(number: int, answers: list[Reaction], allowed: int) -> None:
+    """Interleaved records go out by destination, each once and in order, whatever fails in between."""
+    bots = [CardSettings(EmbedFormatter(), username=name) for name in (None, "Ada", "Bob")]
+    world = World(*answers)
+    world.limiter.allowed = allowed  # type: ignore[attr-defined]  # it is ours
+    for each in range(number):
+        world.put([each], bots[each % 3])
+    world.run()
+    assert sorted(world.arrived) == list(range(number))
+    assert world.dropped == {}
+    for message in world.passed:
+        if form(message) != "plain":
+            places = {each % 3 for each in shown(message)}
+            assert [bots[place].username for place in places] == [message.payload.get("username")]
+    if not answers:
+        assert len(world.sent) == (3 if not allowed else 3 * math.ceil(number / 30))
+        for place in range(3):
+            own = [each for each in world.arrived if each % 3 == place]
+            assert own == sorted(own)
+    world.check_books()
+
+
+# Repeats
+
+
+def test_a_repeat_that_is_held_back_costs_no_request() -> None:
+    """The limiter is not asked, and what the channel takes is kept for records that go out."""
+    world = World(limiter=DiscordRateLimiter(channel_limit=30))
+    world.backlog.configure(10_000, 64_000_000, 60.0)
+    world.put([1]).step()
+    left = world.limiter.info(URL.key, world.now)["channel"]["remaining"]
+    for _ in range(50):
+        world.put([1]).step()
+    assert world.requests == [[1]]
+    assert world.limiter.info(URL.key, world.now)["channel"]["remaining"] == left
+    assert world.backlog.count()["pending"] == 50
+    assert not world.backlog.wait_until_settled(0.0, lambda: True)
+    world.step()
+    assert "×50" in footers(world.sent[1])[0]  # noqa: RUF001 - the sign for times
+    assert world.backlog.count() == {"accepted": 51, "delivered": 51, "pending": 0, "dropped": 0}
+
+
+def test_what_vanishes_while_the_limiter_is_asked_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may close the backlog at any moment."""
+    world = World().put([1])
+    acquire = world.limiter.acquire
+
+    def close_first(*args: Any, **options: Any) -> float:
+        world.backlog.close()
+        return acquire(*args, **options)
+
+    monkeypatch.setattr(world.limiter, "acquire", close_first)
+    world.step()
+    assert world.sent == []
+    assert world.dropped == {"closed": 1}
+    world.check_books()
 
 
 # Anything at all
@@ -963,4 +1261,4 @@ class AnyAnswers(RuleBasedStateMachine):
 
 
 TestAnyAnswers = AnyAnswers.TestCase
-TestAnyAnswers.settings = settings(max_examples=40, stateful_step_count=25)
+TestAnyAnswers.settings = settings(max_examples=30, stateful_step_count=25)

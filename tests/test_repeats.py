@@ -1,0 +1,288 @@
+"""Folding: which records say the same, what becomes of each of them, and that memory stays flat."""
+
+from __future__ import annotations
+
+import logging
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from discord_logging import _repeats
+from discord_logging._backlog import Backlog
+from discord_logging._repeats import Repeats
+from discord_logging._snapshot import FrozenRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WINDOW = 60.0
+SETTINGS = object()
+NEVER = float("inf")
+
+
+def record(text: str = "same", created: float = 0.0, settings: object = SETTINGS, **attributes: Any) -> FrozenRecord:
+    """Return a record that says `text`, unlike others where `attributes` tell."""
+    base = {"msg": text, "levelname": "ERROR", "levelno": logging.ERROR, "name": "shop", "created": created}
+    return FrozenRecord(logging.makeLogRecord({**base, "threadName": "Main", **attributes}), settings)
+
+
+def deliver(*records: FrozenRecord, at: float = 0.0) -> None:
+    """Let records leave the backlog."""
+    for each in records:
+        each.taken_at = at
+
+
+def stumble(text: str) -> None:
+    raise ValueError(text)
+
+
+def failure(text: str = "no", *, note: str | None = None) -> Any:
+    """Return an exception as it is caught; each call of one line comes from the same place."""
+    try:
+        stumble(text)
+    except ValueError as error:
+        if note:
+            error.__dict__["__notes__"] = [note]  # what add_note does from Python 3.11 on
+        return error
+
+
+def failure_elsewhere() -> Any:
+    try:
+        stumble("no")
+    except ValueError as error:
+        return error
+
+
+def test_the_first_of_its_kind_goes_at_once() -> None:
+    """Whatever else is remembered."""
+    repeats = Repeats(WINDOW)
+    assert not repeats.fold(record("one"), 0.0)
+    assert not repeats.fold(record("two"), 0.0)
+    assert repeats.due_at == NEVER
+
+
+def test_a_repeat_of_what_waits_is_counted_on_it() -> None:
+    """However long it waits, with the time of the latest."""
+    repeats = Repeats(WINDOW)
+    first = record(created=1.0)
+    repeats.fold(first, 0.0)
+    for number in range(1, 100):
+        assert repeats.fold(record(created=1.0 + number), number * WINDOW)
+    assert (first.count, first.created, first.last_created) == (100, 1.0, 100.0)
+    assert repeats.due_at == NEVER
+
+
+def test_later_repeats_are_held_back_and_told_once() -> None:
+    """One record stands for all of them, due when the window of the first has passed."""
+    repeats = Repeats(WINDOW)
+    first = record()
+    repeats.fold(first, 0.0)
+    deliver(first, at=5.0)
+    later = [record(created=float(number)) for number in range(10, 14)]
+    assert all(repeats.fold(each, each.created) for each in later)
+    assert repeats.due_at == 5.0 + WINDOW
+    assert list(repeats.release(4.0 + WINDOW)) == []
+    assert list(repeats.release(5.0 + WINDOW)) == later[:1]
+    assert (later[0].count, later[0].created, later[0].last_created) == (4, 10.0, 13.0)
+    assert list(repeats.release(NEVER)) == []
+    assert (first.count, repeats.due_at) == (1, NEVER)
+
+
+def test_what_was_released_is_counted_on_until_it_leaves() -> None:
+    """And when it has left, the next window begins."""
+    repeats = Repeats(WINDOW)
+    first, second = record(), record()
+    repeats.fold(first, 0.0)
+    deliver(first)
+    repeats.fold(second, 1.0)
+    assert list(repeats.release(WINDOW)) == [second]
+    assert repeats.fold(record(), WINDOW + 1)
+    assert second.count == 2
+    deliver(second, at=WINDOW + 2)
+    assert repeats.fold(record(), WINDOW + 3)
+    assert second.count == 2
+    assert repeats.due_at == 2 * WINDOW + 2
+
+
+def test_after_its_window_a_record_is_news_again() -> None:
+    """What comes once an hour is told each time, at once."""
+    repeats = Repeats(WINDOW)
+    for turn in range(3):
+        each = record()
+        assert not repeats.fold(each, turn * WINDOW)
+        deliver(each, at=turn * WINDOW)
+
+
+@pytest.mark.parametrize("taken_at", [0.0, float("-inf")], ids=["delivered", "dropped"])
+def test_nothing_is_counted_on_a_record_that_has_left(taken_at: float) -> None:
+    """What was dropped stands nowhere, so its repeat goes at once; what was delivered holds it back."""
+    repeats = Repeats(WINDOW)
+    first = record()
+    repeats.fold(first, 0.0)
+    deliver(first, at=taken_at)
+    assert repeats.fold(record(), 1.0) == (taken_at == 0.0)
+    assert first.count == 1
+
+
+def test_a_window_of_nothing_folds_nothing() -> None:
+    """And remembers nothing."""
+    repeats = Repeats(0.0)
+    assert not any(repeats.fold(record(), 0.0) for _ in range(3))
+    assert not repeats._standing
+
+
+def test_large_records_are_not_remembered() -> None:
+    """They would keep more memory than they save."""
+    repeats = Repeats(WINDOW)
+    assert not any(repeats.fold(record("x" * _repeats._LARGE), 0.0) for _ in range(3))
+    assert not repeats._standing
+
+
+def test_the_number_of_kinds_is_bounded() -> None:
+    """The kind that was not seen for longest is forgotten, and told as new when it comes again."""
+    repeats = Repeats(WINDOW)
+    for number in range(_repeats._KINDS):
+        repeats.fold(record(str(number)), 0.0)
+    assert repeats.fold(record("0"), 0.0)
+    for number in range(_repeats._KINDS, 2 * _repeats._KINDS - 1):
+        repeats.fold(record(str(number)), 0.0)
+    assert len(repeats._standing) == _repeats._KINDS
+    assert repeats.fold(record("0"), 0.0)
+    assert not repeats.fold(record("1"), 0.0)
+
+
+def test_what_is_held_back_of_a_forgotten_kind_is_due_at_once() -> None:
+    """No more are held back than kinds are remembered, and a newer one of that kind does not take its place."""
+    repeats = Repeats(WINDOW)
+    held: list[FrozenRecord] = []
+    for number in range(_repeats._KINDS + 1):
+        first, second = record(str(number)), record(str(number))
+        repeats.fold(first, 0.0)
+        deliver(first)
+        assert repeats.fold(second, 1.0)
+        held.append(second)
+    assert repeats.due_at == float("-inf")
+    again = record("0")
+    assert not repeats.fold(again, 2.0)
+    deliver(again, at=2.0)
+    assert repeats.fold(record("0"), 3.0)
+    assert list(repeats.release(4.0)) == held[:2]
+    assert len(list(repeats.release(NEVER))) == _repeats._KINDS
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"text": "other"},
+        {"levelno": logging.CRITICAL},
+        {"name": "shop.cart"},
+        {"pathname": "elsewhere.py"},
+        {"lineno": 7},
+        {"threadName": "worker"},
+        {"order": 2},
+        {"order": 1, "user": "ada"},
+        {"stack_info": "Stack (most recent call last):"},
+        {"exc_text": "ValueError: ready-made"},
+        {"exc_info": failure("no")},
+        {"settings": object()},
+    ],
+    ids=str,
+)
+def test_records_that_differ_in_what_a_card_shows_are_not_folded(other: dict[str, Any]) -> None:
+    """Nothing is left out."""
+    repeats = Repeats(WINDOW)
+    text = other.pop("text", "same")
+    assert not repeats.fold(record(order=1), 0.0)
+    assert not repeats.fold(record(text, **{"order": 1, **other}), 0.0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [failure("yes"), failure("no", note="a note"), failure_elsewhere(), None],
+    ids=["text", "note", "place", ""],
+)
+def test_exceptions_that_differ_are_not_folded(other: Any) -> None:
+    """Their text, their notes and where they came from tell them apart."""
+    repeats = Repeats(WINDOW)
+    assert not repeats.fold(record(exc_info=failure("no")), 0.0)
+    assert not repeats.fold(record(exc_info=other), 0.0)
+    assert repeats.fold(record(exc_info=failure("no")), 0.0)
+
+
+def test_causes_tell_exceptions_apart() -> None:
+    """The chain belongs to what a card shows."""
+    repeats = Repeats(WINDOW)
+    chained = []
+    for text in ("disk", "net", "net"):
+        error = failure()
+        error.__cause__ = failure(text)
+        chained.append(record(exc_info=error))
+    assert [repeats.fold(each, 0.0) for each in chained] == [False, False, True]
+
+
+def test_equal_records_of_different_times_are_folded() -> None:
+    """Time is the one thing that a card shows which does not count."""
+    repeats = Repeats(WINDOW)
+    assert not repeats.fold(record(created=1.0, order=1, exc_info=failure()), 0.0)
+    assert repeats.fold(record(created=2.0, order=1, exc_info=failure()), 0.0)
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["fold", "take", "drop", "pass", "release"]), st.integers(0, 6)), max_size=80
+)
+
+
+@settings(max_examples=150)
+@given(steps=steps, kinds=st.integers(1, 5))
+def test_every_record_is_counted_exactly_once(steps: Sequence[tuple[str, int]], kinds: int) -> None:
+    """On the records that went their way or are held back, and never on one that has left."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(_repeats, "_KINDS", kinds)
+        repeats = Repeats(3.0)
+        waiting: list[FrozenRecord] = []
+        gone: dict[int, tuple[FrozenRecord, int]] = {}
+        now = logged = 0
+        for what, number in steps:
+            if what == "fold":
+                new = record(str(number))
+                logged += 1
+                waiting += [] if repeats.fold(new, float(now)) else [new]
+            elif what == "pass":
+                now += number
+            elif what == "release":
+                waiting += repeats.release(float(now))
+            else:
+                deliver(*waiting, at=now if what == "take" else float("-inf"))
+                gone.update({id(each): (each, each.count) for each in waiting})
+                waiting = []
+            assert all(each.count == count for each, count in gone.values())
+        waiting += repeats.release(NEVER)
+        assert sum(each.count for each in waiting) + sum(count for _, count in gone.values()) == logged
+        assert repeats.due_at == NEVER
+
+
+@pytest.mark.parametrize("is_delivered", [False, True], ids=["waits", "was delivered"])
+def test_memory_does_not_grow_with_repeats(is_delivered: bool) -> None:
+    """Ten thousand that say the same are one record, whether the first waits or is in the channel already."""
+    backlog = Backlog(100_000, 64_000_000, lambda: True, repeat_window=WINDOW)
+    backlog.put_nowait(record())
+    if is_delivered:
+        backlog.settle(backlog.take(1))
+    tracemalloc.start()
+    try:
+        for number in range(10_000):
+            backlog.put_nowait(record(created=float(number)))
+            if number % 100 == 0:
+                backlog.take_in()
+        backlog.take_in()
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000
+    assert peak < 2_000_000
+    backlog.wait_until_settled(0.0, lambda: True)
+    assert [each.count for each in backlog.take(10)] == [10_000 if is_delivered else 10_001]
+    assert backlog.count()["accepted"] == 10_001
