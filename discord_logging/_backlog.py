@@ -29,7 +29,7 @@ _INTAKE = 100
 """How many records are taken in at a time."""
 _OVERFLOW = 5000
 """How many records callers leave in the deque before one of them takes some in."""
-_LARGE = 100_000
+_LARGE = 10_000
 """The length of a message that is not left in the deque, for there it counts by number alone."""
 
 

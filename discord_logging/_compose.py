@@ -79,7 +79,9 @@ def compose(records: Sequence[FrozenRecord], *, allowance: int = 1, note: str = 
 def compose_plain(record: FrozenRecord) -> Message:
     """Return a message of plain text for a record whose card Discord refused."""
     payload: Payload = {"allowed_mentions": {"parse": []}}
-    payload["content"] = plain(f"{record.levelname} {record.name}: {record.message}", _limits.CONTENT)
+    repeats = describe_repeats(record)
+    text = f"{record.levelname} {record.name}: {record.message}"
+    payload["content"] = plain(f"{repeats} {text}" if repeats else text, _limits.CONTENT)
     return Message(payload, record.settings.thread_id)
 
 

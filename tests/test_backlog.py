@@ -116,6 +116,7 @@ def test_records_return_to_their_places() -> None:
     assert take(backlog) == list(range(6))
 
 
+@settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, 12), min_size=1, max_size=4), levels=st.lists(st.sampled_from(LEVELS), min_size=12))
 def test_parts_may_return_in_any_order(cuts: list[int], levels: list[int]) -> None:
     """What was passed over and what was tried behind it find their places, whichever comes back first."""
@@ -385,7 +386,7 @@ operations = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     max_records=st.integers(1, 12),
     max_bytes=st.integers(1, 150),

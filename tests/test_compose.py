@@ -441,6 +441,12 @@ class TestComposePlain:
         """Its text is within Discord's limit."""
         assert problems(compose_plain(make(text * times, name=name, levelname=levelname)).payload) == []
 
+    def test_plain_text_says_how_many_it_stands_for(self) -> None:
+        """Repeats that were counted on a record are told with it."""
+        record = make("hello")
+        record.count = record.count + 2
+        assert (compose_plain(record).payload["content"]).startswith("\u00d73, first ")
+
     def test_it_shows_no_token(self) -> None:
         """As a card shows none."""
         content = compose_plain(make(f"https://discord.com/api/webhooks/1/{TOKEN}")).payload["content"]

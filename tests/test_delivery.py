@@ -677,7 +677,7 @@ def test_after_a_dropped_record_nothing_is_late() -> None:
     assert "delayed" not in footers(world.sent[-1])[0]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25, deadline=None)
 @given(
     total=st.integers(1, 35),
     bad=st.sets(st.integers(0, 34)),
@@ -1033,7 +1033,7 @@ def dense(number: int, react: Callable[[list[int], bool], Reaction], *answers: R
 
 
 @pytest.mark.parametrize("answer", [REJECTED, TOO_LARGE], ids=str)
-@pytest.mark.parametrize(("number", "bad"), [(40, 0), (40, 17), (600, 0), (600, 333), (600, 599)])
+@pytest.mark.parametrize(("number", "bad"), [(40, 0), (40, 17), (400, 0), (400, 333)])
 def test_a_refused_dense_message_is_halved_down_to_the_bad_record(number: int, bad: int, answer: Answer) -> None:
     """Of hundreds one becomes plain text, in few requests and at once, and all others arrive in order."""
     world = dense(number, lambda numbers, is_plain: answer if bad in numbers and not is_plain else OK).run()
@@ -1049,7 +1049,7 @@ def test_a_refused_dense_message_is_halved_down_to_the_bad_record(number: int, b
 
 
 @pytest.mark.parametrize("is_taken_plain", [True, False])
-@pytest.mark.parametrize(("number", "bad"), [(40, 17), (600, 333)])
+@pytest.mark.parametrize(("number", "bad"), [(40, 17), (400, 333)])
 def test_poison_in_a_dense_message_is_set_apart_when_another_passes(
     number: int, bad: int, is_taken_plain: bool
 ) -> None:
@@ -1111,7 +1111,7 @@ def test_what_a_message_does_not_carry_waits_while_it_is_sent() -> None:
 @pytest.mark.parametrize(
     "answers", [[], [REFUSED], [TIMED_OUT] * 2, [BROKEN] * 5, [REJECTED], [TOO_LARGE] * 2, [limited(1)]], ids=str
 )
-@pytest.mark.parametrize("number", [8, 60, 400])
+@pytest.mark.parametrize("number", [8, 400])
 def test_destinations_share_no_message_and_lose_nothing(number: int, answers: list[Reaction], allowed: int) -> None:
     """Interleaved records go out by destination, each once and in order, whatever fails in between."""
     bots = [CardSettings(EmbedFormatter(), username=name) for name in (None, "Ada", "Bob")]
@@ -1261,4 +1261,4 @@ class AnyAnswers(RuleBasedStateMachine):
 
 
 TestAnyAnswers = AnyAnswers.TestCase
-TestAnyAnswers.settings = settings(max_examples=30, stateful_step_count=25)
+TestAnyAnswers.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)

@@ -701,7 +701,7 @@ class TestAllowance:
         assert limiter.allowance("c", 59, START) == 0
         assert limiter.allowance("c", 60.1, START) > 0
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(seed=st.integers(0, 10**6), seconds=st.floats(0, 120))
     def test_agrees_with_what_acquire_grants(self, seed: Any, seconds: Any) -> None:
         """From any state: what was promised is what requests answered at once really get."""

@@ -235,7 +235,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(steps=steps, kinds=st.integers(1, 5))
 def test_every_record_is_counted_exactly_once(steps: Sequence[tuple[str, int]], kinds: int) -> None:
     """On the records that went their way or are held back, and never on one that has left."""
