@@ -8,6 +8,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from freezegun import freeze_time
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -218,6 +219,13 @@ class TestParts:
         monkeypatch.setattr(socket, "gethostname", lambda: "web-1")
         card = lay_out(make(**{"process": 7, "threadName": "MainThread", **attributes}))
         assert card["footer"]["text"] == footer
+
+    def test_timestamp_is_the_time_of_logging(self) -> None:
+        """Not that of laying out, which may be much later."""
+        with freeze_time("2026-08-06T11:31:01.123Z") as clock:
+            record = make()
+            clock.tick(3600)
+            assert lay_out(record)["timestamp"] == "2026-08-06T11:31:01.123+00:00"
 
     @pytest.mark.parametrize("created", [float("nan"), float("inf"), 1e300, None, "now"])
     def test_a_time_that_is_none_is_left_out(self, created: object) -> None:

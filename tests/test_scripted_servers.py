@@ -182,6 +182,25 @@ def test_outage_is_told_by_one_line_and_on_the_next_card(
     handler.close()
 
 
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_jumps_of_the_wall_clock_move_no_wait(
+    discord: LocalDiscord, jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit is waited out on the monotonic clock, whatever happens to the other one meanwhile."""
+    discord.fail_next(Fault.rate_limited(0.5))
+    handler = DiscordHandler(discord.webhook_url)
+    log(handler, "one")
+    while not handler.health()["rate_limited"]:
+        handler.flush(0.01)
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + jump)
+    assert handler.flush(5)
+    refused, taken = discord.requests
+    assert refused.finished is not None
+    assert 0.5 <= taken.time - refused.finished < 5
+    handler.close()
+
+
 def test_poison_message_steps_aside(discord: LocalDiscord) -> None:
     """A record whose message is answered with 500 every time is set apart; all others arrive."""
     handler = DiscordHandler(
