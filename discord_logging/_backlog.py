@@ -1,8 +1,9 @@
 """What waits to be delivered: bounded, ordered, and counted to the record.
 
 A caller's `put_nowait` appends to a deque and takes no lock. The records are taken in from there, under a lock that
-a caller only ever tries, into one lane per level, so that the least severe and oldest can leave first when the
-bounds are reached. Every record that was accepted is delivered, pending or dropped, at every moment.
+a caller only ever tries (but to count a record that cannot be read), into one lane per level, so that the least severe
+and oldest can leave first when the bounds are reached. Every record that was accepted is delivered, pending or dropped,
+at every moment.
 
 `queue.Queue` would not do: a signal handler or `__del__` that logs while the same thread is inside `put` waits for
 its lock for ever. `SimpleQueue` is made for that (https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put),

@@ -1,7 +1,7 @@
 """Waiting records as one message: cards, lines or a digest.
 
-A pure function: no clock, no network, no state. It takes the plainest form that clears the backlog with the requests
-that are allowed. Under no load that is one card per record.
+No network and no state; the clock is read only to let other threads run now and then. It takes the plainest form that
+clears the backlog with the requests that are allowed. Under no load that is one card per record.
 """
 
 from __future__ import annotations

@@ -148,8 +148,7 @@ class Delivery:
         return records[self._skip :]
 
     def _post(self, records: Sequence[FrozenRecord]) -> None:
-        verdict, reason, carried = self._try(records)
-        records = carried
+        verdict, reason, records = self._try(records)
         if verdict is Verdict.DELIVERED:
             self._delivered(records)
             return
@@ -171,7 +170,7 @@ class Delivery:
         try:
             message, carried = self._compose(records)
         except Exception as error:  # noqa: BLE001 - an override of the user's may lay out what is no card
-            self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
+            self._note_unanswered()
             return Verdict.REJECTED, f"no message can be made of it: {type(error).__name__}", records
         if len(carried) < len(records):
             ids = set(map(id, carried))
@@ -219,10 +218,10 @@ class Delivery:
         try:
             answer = self._sender.post(message)
         except TransportError as error:
-            self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
+            self._note_unanswered()
             return Verdict.MAYBE_SAVED if error.maybe_saved else Verdict.NOT_SAVED, str(error)
         except (TypeError, ValueError, RecursionError) as error:
-            self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
+            self._note_unanswered()
             return Verdict.REJECTED, f"no JSON can be made of it: {type(error).__name__}"
         hit = self._limiter.update(
             self._url.key, answer.status, answer.headers, answer.body, self._clock(), host=self._url.host
@@ -238,6 +237,9 @@ class Delivery:
             warn("Discord refuses a setting, which is left out from now on: %s", answer.reason)
             return Verdict.LIMITED, answer.reason
         return judge(answer), answer.reason
+
+    def _note_unanswered(self) -> None:
+        self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
 
     def _find_refused_setting(self, answer: Answer, message: Message) -> str | None:
         if not 400 <= answer.status < 500:  # noqa: PLR2004 - only these say what is wrong with a message

@@ -13,7 +13,7 @@ from discord_logging._snapshot import to_text
 from discord_logging._text import clean, plain, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from discord_logging._snapshot import FrozenRecord
     from discord_logging._types import Embed
@@ -75,9 +75,9 @@ class Summary:
 
     def embed(self, first: FrozenRecord, last: FrozenRecord) -> Embed:
         """Return the summary card for a backlog that began with `first` and ended with `last`."""
-        (top, _), _ = max(self.levels.items())
         settings = first.settings
         levels = sorted(self.levels.items(), reverse=True)
+        (top, _), _ = levels[0]
         lines = [" · ".join(f"**{number:,}** {_name(name)}" for (_, name), number in levels[:_MOST_LEVELS])]
         ranked = self._ranked()
         lines += [self._kind_line(kind, tally, settings.emojis) for kind, tally in ranked[:_MOST]]
@@ -88,7 +88,9 @@ class Summary:
         span = _span(max(last.last_created - first.created, 0.0))
         loggers = [f"{number:,} {_name(name)}" for name, number in self.loggers.most_common(_MOST)]
         return {
-            "title": shorten(clean(f"{nearest_level(settings.emojis, top)} {self.count:,} records{span}").strip(), 256),
+            "title": shorten(
+                clean(f"{nearest_level(settings.emojis, top)} {self.count:,} records{span}").strip(), _limits.TITLE
+            ),
             "description": shorten(clean("\n".join(lines)), _limits.DESCRIPTION // 2),
             "color": int(nearest_level(settings.colors, top)),
             "fields": [
@@ -98,8 +100,8 @@ class Summary:
             ],
         }
 
-    def _kind_line(self, kind: Kind, tally: _Tally, emojis: object) -> str:
-        emoji = nearest_level(emojis, kind.levelno)  # type: ignore[arg-type]  # a mapping of levels
+    def _kind_line(self, kind: Kind, tally: _Tally, emojis: Mapping[int, str]) -> str:
+        emoji = nearest_level(emojis, kind.levelno)
         text = plain(one_line(kind.template, 120), 160)
         if kind.exception:
             text += f" — {_name(kind.exception)}"

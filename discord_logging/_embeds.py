@@ -9,10 +9,10 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from discord_logging import _limits
+from discord_logging._record_text import traceback_text
 from discord_logging._settings import CardSettings, nearest_level
 from discord_logging._snapshot import FrozenRecord, to_text
 from discord_logging._text import ELLIPSIS, clean, code_block, note_cut, plain, shorten
-from discord_logging._traceback import format_exception
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,7 @@ class EmbedFormatter(logging.Formatter):
 
     def traceback(self, record: FrozenRecord) -> str | None:
         """Return the text of the record's exception, or `None`."""
-        return format_exception(record.exception) if record.exception else record.exc_text
+        return traceback_text(record) or None
 
     def location(self, record: FrozenRecord) -> str:
         """Return the line in small print that says where the record was logged."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _said: set[str] = set()
 _NOTHING: dict[str, Any] = {
-    **dict.fromkeys(("accepted", "delivered", "pending", "dropped", "requests"), 0),
+    **dict.fromkeys(("accepted", "delivered", "pending", "dropped", "requests", "retries"), 0),
     "dropped_by_reason": {},
     "rate_limited": {},
     "last_success": None,
@@ -91,7 +91,8 @@ class DiscordHandler(logging.Handler):
         repeat_window: Seconds for which records that say the same as one before are held back, to be told together; 60
             by default, 0 is off.
         flush_timeout: Seconds for `flush` and `close`, and for interpreter exit; 5 by default, 0 does not wait.
-        timeout: Seconds to wait for a connection, and for the answer; 10 by default.
+        timeout: Seconds for a whole request: connection, message and answer; 10 by default. One with a file has more,
+            by its size.
         retry_delays: Seconds to wait after the first failures in a row, 2, 3 and 5 by default; from then on the last is
             doubled each time.
         max_retry_delay: The longest such wait, in seconds; 60 by default.
@@ -193,7 +194,7 @@ class DiscordHandler(logging.Handler):
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Freeze `record` and queue it. Never waits and never raises an `Exception`."""
+        """Freeze `record` and queue it. Never raises an `Exception`; never waits, but to count an unreadable one."""
         if self._listener is None:
             return
         try:
@@ -248,8 +249,8 @@ class DiscordHandler(logging.Handler):
         Returns:
             `status` (`ok`, `limited`, `retrying`, `blocked`, `stopped`, `disabled` or `closed`), `reason` (words),
             the counters `accepted`, `delivered`, `pending` and `dropped` of records with `dropped_by_reason`,
-            `requests`, `rate_limited` (429s by scope), `last_success` (a time, or `None`), `last_error` (`time` and
-            `reason`, or `None`) and `rate_limit`, as `get_rate_limit_info` gives it.
+            `requests`, `retries`, `rate_limited` (429s by scope), `last_success` (a time, or `None`), `last_error`
+            (`time` and `reason`, or `None`) and `rate_limit`, as `get_rate_limit_info` gives it.
         """
         if self._listener is None:
             return {
@@ -266,7 +267,8 @@ class DiscordHandler(logging.Handler):
 
         Returns:
             `global_rate_limit` (`active`, `wait_time`) and `buckets` by id, each with `limit`, `remaining`,
-            `reset_after` and `wait_time`; times in seconds.
+            `reset_after` and `wait_time`; and, unless the handler is disabled, `channel`, `edge_block` and
+            `invalid_requests`. Times are in seconds.
         """
         if self._listener is None:
             return {"global_rate_limit": {"active": False, "wait_time": 0.0}, "buckets": {}}

@@ -300,5 +300,5 @@ def _forget_parent() -> None:
 
 # Runs before the hook of `logging`, which was registered earlier and closes the handlers that are left.
 atexit.register(_finish, only_orphans=True)
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
     os.register_at_fork(after_in_child=_forget_parent)

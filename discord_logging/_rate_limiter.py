@@ -555,7 +555,7 @@ class DiscordRateLimiter:
 
     def _trial(self, webhook: str, host: str) -> DiscordRateLimiter:
         """Return a limiter with a copy of all that bears on one webhook; requests of others stay in flight."""
-        trial = DiscordRateLimiter(channel_limit=self._channel_limit, channel_window=self._channel_window)
+        trial = DiscordRateLimiter()
         hook = self._webhooks.get(webhook) or self._new_hook(webhook)
         mine, channel = copy.copy(hook.request), copy.copy(hook.channel)
         channel.swap(hook.request, mine)

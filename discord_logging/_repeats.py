@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from discord_logging._snapshot import FrozenRecord
 
 _KINDS = 500
-"""How many kinds are remembered; the oldest is forgotten first."""
+"""How many kinds are remembered; that which was not seen the longest is forgotten first."""
 _LARGE = 16_384
 """From how many bytes on a record is not worth remembering."""
 

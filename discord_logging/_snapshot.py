@@ -54,23 +54,21 @@ class FrozenException:
 
     def fingerprint(self) -> Hashable:
         """Return what is the same for exceptions that came the same way. Formats nothing."""
-        parts: list[Hashable] = []
+        return tuple(
+            (each.text, each.notes, tuple((code.co_filename, lineno) for code, lineno, _ in each.stack))
+            for each in self._linked()
+        )
+
+    def _linked(self) -> list[FrozenException]:
         found = [self]
         for each in found:
-            places = tuple((code.co_filename, lineno) for code, lineno, _ in each.stack)
-            parts.append((each.text, each.notes, places))
             found += [linked for linked in (each.cause, each.context, *each.members) if linked]
-        return tuple(parts)
+        return found
 
     @property
     def size(self) -> int:
         """About how many bytes it holds on to."""
-        size = 0
-        found = [self]
-        for each in found:
-            size += 256 + len(each.text) + sum(map(len, each.notes)) + 112 * len(each.stack)
-            found += [linked for linked in (each.cause, each.context, *each.members) if linked]
-        return size
+        return sum(256 + len(each.text) + sum(map(len, each.notes)) + 112 * len(each.stack) for each in self._linked())
 
 
 class FrozenRecord:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from discord_logging._demo import run_demo
 from discord_logging._exceptions import DiscordLoggingError
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 when it did what it was asked, 1 when not, 2 for wrong usage.
+    """Run a command and return its exit code.
+
+    It is 0 when it did what it was asked, 1 when not, 2 for wrong usage, and 130 after Ctrl-C.
 
     Args:
         arguments: The words after the program's name; `None` takes those of this process.
@@ -68,7 +70,7 @@ def _run_demo(options: argparse.Namespace) -> int:
         return exit_code
 
 
-def _run_sandbox(options: argparse.Namespace) -> int:
+def _run_sandbox(options: argparse.Namespace) -> NoReturn:
     from discord_logging.sandbox import LocalDiscord  # noqa: PLC0415 - needs the extra
 
     with LocalDiscord(port=options.port) as discord:
@@ -76,9 +78,9 @@ def _run_sandbox(options: argparse.Namespace) -> int:
             f"The channel: {discord.url}\n\nexport DISCORD_WEBHOOK_URL={discord.webhook_url}\n\nCtrl-C ends.\n"
         )
         _wait_for_interrupt()
-    return 0
 
 
-def _wait_for_interrupt() -> None:
+def _wait_for_interrupt() -> NoReturn:
     sys.stdout.flush()
-    threading.Event().wait()
+    while True:
+        threading.Event().wait()

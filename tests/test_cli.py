@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from discord_logging.cli import main
 from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
 TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
@@ -113,11 +115,12 @@ def test_wrong_url_is_an_error_without_the_token(capsys: pytest.CaptureFixture[s
 def test_sandbox_shows_where_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """`discord-logging sandbox` prints the page's address and a webhook URL to export."""
 
-    def interrupt() -> None:
+    def interrupt(_: threading.Event) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("discord_logging.cli._wait_for_interrupt", interrupt)
-    assert main(["sandbox", "--port", "0"]) == 130
+    with monkeypatch.context() as patch:
+        patch.setattr("discord_logging.cli.threading", SimpleNamespace(Event=type("Event", (), {"wait": interrupt})))
+        assert main(["sandbox", "--port", "0"]) == 130
     assert re.search(
         r"export DISCORD_WEBHOOK_URL=http://127\.0\.0\.1:\d+/api/v10/webhooks/\d+/\S+", capsys.readouterr().out
     )

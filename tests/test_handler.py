@@ -392,6 +392,24 @@ class TestRecords:
         assert handler.health()["dropped_by_reason"] == {"unreadable": 1}
         assert "AttributeError" in capsys.readouterr().err
 
+    def test_record_that_is_queued_already_is_counted_once(
+        self, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What fails after a record was accepted goes to handleError, and changes no count."""
+        queue_handler = handler._queue_handler
+        enqueue = queue_handler.enqueue
+
+        def fail_late(record: Any) -> None:
+            enqueue(record)
+            raise RecursionError
+
+        monkeypatch.setattr(logging, "raiseExceptions", True)
+        monkeypatch.setattr(queue_handler, "enqueue", fail_late)
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        assert handler.flush()
+        assert (handler.health()["accepted"], handler.health()["delivered"]) == (1, 1)
+        assert "RecursionError" in capsys.readouterr().err
+
     def test_posts_into_the_thread_of_the_url_or_setting(self, discord: LocalDiscord) -> None:
         """A thread is named by the URL's query, or by the setting, which wins."""
         first, second = discord.add_thread(), discord.add_thread()

@@ -448,6 +448,45 @@ class TestThread:
         assert texts(discord) == ["0", "1", "2"]
         handler.close()
 
+    def test_child_forgets_its_parent(self, discord: LocalDiscord) -> None:
+        """What the hook after a fork leaves: nothing queued, no thread, books at nothing, and all works anew."""
+        handler = DiscordHandler(discord.webhook_url)
+        handler.handle(logging.makeLogRecord({"msg": "parent"}))
+        assert handler.flush()
+        _listener._forget_parent()
+        assert (handler.health()["accepted"], _listener.listener_threads) == (0, set())
+        handler.handle(logging.makeLogRecord({"msg": "child"}))
+        assert handler.flush()
+        assert texts(discord) == ["parent", "child"]
+        handler.close()
+
+    def test_two_flushes_at_a_time(self, discord: LocalDiscord) -> None:
+        """The deadline of one that ends is not forgotten while another waits."""
+        discord.fail_next(Fault.stall(0.5))
+        handler = DiscordHandler(discord.webhook_url)
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        results: list[bool] = []
+        thread = threading.Thread(target=lambda: results.append(handler.flush(10)))
+        thread.start()
+        while not discord.requests:
+            assert not handler.flush(0.01)
+        thread.join()
+        assert results == [True]
+        handler.close()
+
+    def test_thread_that_somebody_else_has_just_started_is_left_alone(
+        self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between the first look and the lock another caller may have started it."""
+        handler = DiscordHandler(discord.webhook_url)
+        assert handler._listener
+        looks = iter([False, True])
+        monkeypatch.setattr(handler._listener, "_is_running", lambda: next(looks))
+        assert handler._listener._rouse()
+        assert handler._listener._thread is None
+        monkeypatch.undo()
+        handler.close()
+
     def test_thread_is_started_by_one_caller_only(self) -> None:
         """While somebody starts the thread, others do not wait for that."""
         listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())

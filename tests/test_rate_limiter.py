@@ -393,6 +393,19 @@ class TestChannel:
             limiter.failed("a", START)
         assert limiter.acquire("a", START) > 0.0
 
+    @pytest.mark.parametrize(("limit", "granted"), [(3, 3), (None, 40)])
+    def test_the_limit_of_one_channel_can_be_set(self, limit: int | None, granted: int) -> None:
+        """Before or after its first request; other webhooks keep the standard one."""
+        limiter = DiscordRateLimiter(global_limit=1000)
+        limiter.acquire("b", START)
+        for webhook in ("a", "b"):
+            limiter.set_channel_limit(webhook, limit)
+        assert limiter.info("a", START)["channel"]["limit"] == limiter.info("b", START)["channel"]["limit"] == limit
+        assert min(limiter.allowance("a", 0, START), 40) in (granted, 1)
+        assert limiter.info("c", START)["channel"]["limit"] == 30
+        with pytest.raises(ValueError, match="at least 1"):
+            limiter.set_channel_limit("a", 0)
+
     def test_the_limit_is_a_setting(self) -> None:
         """Limit and window are settings, and None is no pacing at all."""
         limiter = DiscordRateLimiter(channel_limit=2, channel_window=10)
