@@ -19,19 +19,17 @@ import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
+from discord_logging._politeness import politely
 from discord_logging._repeats import Repeats
+from discord_logging._snapshot import FrozenRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from discord_logging._snapshot import FrozenRecord
+    from discord_logging._snapshot import Snapshot
 
-_INTAKE = 100
+_INTAKE = 20
 """How many records are taken in at a time."""
-_OVERFLOW = 5000
-"""How many records callers leave in the deque before one of them takes some in."""
-_LARGE = 10_000
-"""The length of a message that is not left in the deque, for there it counts by number alone."""
 
 
 class Backlog:
@@ -45,6 +43,9 @@ class Backlog:
             Returns whether the listener is awake now.
     """
 
+    _thaw = FrozenRecord
+    """Makes of what was put in a record that can be counted on."""
+
     def __init__(
         self, max_records: int, max_bytes: int, rouse: Callable[[], bool], *, repeat_window: float = 0.0
     ) -> None:
@@ -57,12 +58,18 @@ class Backlog:
     def configure(self, max_records: int, max_bytes: int, repeat_window: float) -> None:
         """Take over new bounds."""
         self.max_records, self.max_bytes = max_records, max_bytes
-        self._overflow = min(_OVERFLOW, max_records)
         self.repeat_window = self._repeats.window = repeat_window
+        self._bound_intake()
+
+    def _bound_intake(self) -> None:
+        """Set how much callers leave in the deque, where records count by number alone."""
+        room = self.max_records - self._waiting
+        self._overflow = 0 if self._closed else min(max(room, _INTAKE), self.max_records)
+        self._large = self.max_bytes // self.max_records
 
     def clear(self) -> None:
         """Become empty and new, as a forked child needs it: what the parent queued stays the parent's."""
-        self._incoming: deque[FrozenRecord] = deque()
+        self._incoming: deque[Snapshot] = deque()
         self._lanes: dict[int, deque[FrozenRecord]] = {}
         self._repeats = Repeats(self.repeat_window)
         self._signals: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -70,21 +77,21 @@ class Backlog:
         self._settled = threading.Condition(threading.RLock())
         self._idle = True
         self._closed = self._is_taking_in = False
-        self._overflow = min(_OVERFLOW, self.max_records)
         self._in_flight: dict[int, FrozenRecord] = {}
         self._taken_in = self._sequence = self._waiting = self._bytes = 0
         self.delivered = 0
         self.dropped: Counter[tuple[str, str]] = Counter()
+        self._bound_intake()
 
     # The caller's side
 
-    def put_nowait(self, record: FrozenRecord) -> None:
-        """Accept `record`. Never waits."""
+    def put_nowait(self, snapshot: Snapshot) -> None:
+        """Accept a record. Never waits."""
         incoming = self._incoming
-        incoming.append(record)
+        incoming.append(snapshot)
         if self._idle:
             self._rouse_listener()
-        if len(incoming) >= self._overflow or len(record.message) > _LARGE:
+        if len(incoming) >= self._overflow or len(snapshot[0]) > self._large:
             self._relieve()
 
     def _rouse_listener(self) -> None:
@@ -135,11 +142,9 @@ class Backlog:
 
     def take_in(self) -> bool:
         """Take in what came, and what is held back no longer; return whether there is something to take."""
-        for _ in range(0, max(len(self._incoming), 1), _INTAKE):
+        for _ in politely(range(0, max(len(self._incoming), 1), _INTAKE)):
             with self._settled:
                 self._take_in()
-            # A thread that comes back from I/O would wait 5 ms for the interpreter's lock.
-            time.sleep(0)
         return self._waiting > 0
 
     def take(self, limit: int) -> list[FrozenRecord]:
@@ -216,7 +221,6 @@ class Backlog:
         """Drop what waits and whatever still comes, as `closed`."""
         with self._settled:
             self._closed = True
-            self._overflow = 0
             self._take_in(len(self._incoming))
 
     def wait_until_settled(self, deadline: float, give_up: Callable[[], bool]) -> bool:
@@ -262,7 +266,7 @@ class Backlog:
         for _ in range(limit):
             if not self._incoming:
                 break
-            record = self._incoming.popleft()
+            record = self._thaw(self._incoming.popleft())
             self._taken_in += 1
             if not self._is_folded(record, now):
                 yield record
@@ -298,6 +302,7 @@ class Backlog:
         # What is in flight counts when it comes back: up to then no error is lost to what may just be delivered.
         while self._waiting > self.max_records or self._bytes > self.max_bytes:
             self._count([self._pop(self._lanes[min(self._lanes)])], "queue_full")
+        self._bound_intake()
 
     def _pop(self, lane: deque[FrozenRecord]) -> FrozenRecord:
         record = lane.popleft()

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import heapq
 import logging
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging import _limits
 from discord_logging._digest import Summary
 from discord_logging._embeds import EmbedFormatter, embed_length
+from discord_logging._politeness import politely
 from discord_logging._record_text import (
     ansi_line,
     clock_time,
@@ -26,7 +26,7 @@ from discord_logging._text import ELLIPSIS, cuts_made, plain
 from discord_logging._types import File, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from discord_logging._settings import CardSettings
     from discord_logging._snapshot import FrozenRecord
@@ -42,8 +42,6 @@ _FEW = 3
 """So many records of the most severe levels stand out as cards among lines."""
 _WORST_CARDS = 3
 """So many kinds of the worst records have a card beside a digest."""
-_POLITENESS = 0.0002
-"""Seconds after which the listener lets other threads run."""
 _FOOTER_ROOM = 150
 """What is kept free for the footer of the lines or the digest, in characters."""
 
@@ -138,7 +136,7 @@ class _Draft:
 def _cards(records: Sequence[FrozenRecord], note: str) -> _Draft:
     """One embed per record."""
     draft = _Draft(records[0].settings, note)
-    for record in _politely(records):
+    for record in politely(records):
         if not draft.add_card(record):
             break
         draft.records.append(record)
@@ -153,7 +151,7 @@ def _lines(records: Sequence[FrozenRecord], note: str) -> _Draft:
     lined: list[FrozenRecord] = []
     room = _limits.DESCRIPTION - _BLOCK
     draft.room -= _BLOCK + _FOOTER_ROOM
-    for record in _politely(records):
+    for record in politely(records):
         line = ansi_line(record)
         if record.levelno >= severe or has_traceback(record) or len(line) > _LONG_LINE:
             # One place is kept for the block of lines.
@@ -175,11 +173,11 @@ def _lines(records: Sequence[FrozenRecord], note: str) -> _Draft:
 def _digest(records: Sequence[FrozenRecord], note: str) -> _Draft:
     """A summary, the first card of the worst kinds, and a file with every record whole."""
     draft = _Draft(records[0].settings, note)
-    for record in _politely(records):
+    for record in politely(records):
         if not draft.attach(full_text(record)):
             break
         draft.records.append(record)
-    summary = Summary(_politely(draft.records))
+    summary = Summary(politely(draft.records))
     draft.room -= _FOOTER_ROOM
     first = min(draft.records, key=lambda record: record.created)
     embed = summary.embed(first, max(draft.records, key=lambda record: record.last_created))
@@ -254,13 +252,3 @@ def _file(texts: Sequence[bytes], first: FrozenRecord) -> File:
         cut = f"\n{ELLIPSIS} cut: the record has {len(content):,} bytes\n".encode()
         content = content[: _limits.FILE_BYTES - len(cut)].decode(errors="ignore").encode() + cut
     return File(f"records-{clock_time(first.created, '%Y%m%d-%H%M%S').replace(':', '')}.txt", content)
-
-
-def _politely(records: Sequence[FrozenRecord]) -> Iterator[FrozenRecord]:
-    """Give up the interpreter's lock now and then: a thread that comes back from I/O would wait 5 ms for it."""
-    resume_by = time.perf_counter() + _POLITENESS
-    for record in records:
-        yield record
-        if time.perf_counter() > resume_by:
-            time.sleep(0)
-            resume_by = time.perf_counter() + _POLITENESS

@@ -183,7 +183,7 @@ class Delivery:
         if records[0] is self._plain:
             message, carried = Composed(compose_plain(records[0]), records[:1])
         else:
-            message, carried = compose(records, allowance=self._count_allowance(), note=self._note())
+            message, carried = compose(records, allowance=self._count_allowance(len(records)), note=self._note())
             self._tell_losses(message.payload)
         for name in self._given_up & set(message.payload):
             del message.payload[name]  # type: ignore[misc]  # it is one of the optional keys
@@ -193,11 +193,13 @@ class Delivery:
         held_up = 0.0 if self._held_up_since is None else self._clock() - self._held_up_since
         return f"delayed {held_up:.0f} s" if held_up >= _WORTH_TELLING else ""
 
-    def _count_allowance(self) -> int:
+    def _count_allowance(self, waiting: int) -> int:
         """Return how many requests may be used to clear the backlog in time, this one included."""
         now = self._clock()
         lag = max(min(self.max_lag, self.deadline - now), 0.0)
-        allowed = self._limiter.allowance(self._url.key, lag, now, host=self._url.host)
+        # More would be no folding.
+        at_most = min(waiting, 100)
+        allowed = self._limiter.allowance(self._url.key, lag, now, at_most=at_most, host=self._url.host)
         left = self._limiter.info(self._url.key, now, host=self._url.host)["channel"]["remaining"]
         # The larger part of what the channel takes this minute is kept for what comes next.
         return 1 + (allowed if left is None else min(allowed, left // _SHARE))

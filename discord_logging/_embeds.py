@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging import _limits
 from discord_logging._record_text import traceback_text
 from discord_logging._settings import CardSettings, nearest_level
-from discord_logging._snapshot import FrozenRecord, to_text
+from discord_logging._snapshot import FrozenRecord, freeze, to_text
 from discord_logging._text import ELLIPSIS, clean, code_block, note_cut, plain, shorten
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class EmbedFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return what the card says as plain text, for handlers that are not ours."""
-        frozen = FrozenRecord(record, CardSettings(self))
+        frozen = FrozenRecord(freeze(record, CardSettings(self)))
         return "\n".join(
             part for part in (f"{frozen.levelname} {frozen.name}: {frozen.message}", self.traceback(frozen)) if part
         )

@@ -18,7 +18,7 @@ from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._listener import attach, detach, listener_threads
 from discord_logging._settings import CardSettings, DeliverySettings
-from discord_logging._snapshot import FrozenRecord, to_text
+from discord_logging._snapshot import freeze, to_text
 from discord_logging._webhook_url import WebhookURL
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class DiscordQueueHandler(logging.handlers.QueueHandler):
         """Return the frozen record. `record` stays as it is, for other handlers."""
         settings = self.settings
         body = None if self._lays_out_later else _format_body(settings.formatter, record)
-        return FrozenRecord(record, settings, body)
+        return freeze(record, settings, body)
 
 
 class DiscordHandler(logging.Handler):
@@ -158,6 +158,7 @@ class DiscordHandler(logging.Handler):
             emojis=_settings.check_emojis(emojis),
         )
         url, self._disabled = _find_url(webhook_url, enabled, allow_http=allow_http)
+        self._overrides_filter = type(self).filter is not logging.Handler.filter
         self._listener = None
         self._flush_timeout = delivery.flush_timeout
         self._gave_up_on: int | None = None
@@ -186,11 +187,15 @@ class DiscordHandler(logging.Handler):
         """
         if get_ident() in listener_threads:
             return False
-        allowed: Any = self.filter(record)
-        if not allowed:
-            return False
-        # From Python 3.12 on a filter may return another record.
-        self.emit(record if allowed is True or not isinstance(allowed, logging.LogRecord) else allowed)
+        # Asking each time would cost a sixth of the whole.
+        if self.filters or self._overrides_filter:
+            allowed: Any = self.filter(record)
+            if not allowed:
+                return False
+            # From Python 3.12 on a filter may return another record.
+            if isinstance(allowed, logging.LogRecord):
+                record = allowed
+        self.emit(record)
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -313,4 +318,4 @@ def _format_body(formatter: logging.Formatter, record: logging.LogRecord) -> str
         return to_text(formatter.format(bare))
     except Exception as error:  # noqa: BLE001 - a formatter of the user's may raise anything
         trouble = f"({type(formatter).__name__} failed: {type(error).__name__}: {to_text(error)})"
-        return f"{FrozenRecord(bare, None).message}\n{trouble}"
+        return f"{freeze(bare, None)[0]}\n{trouble}"

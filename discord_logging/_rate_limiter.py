@@ -404,20 +404,23 @@ class DiscordRateLimiter:
         with _lock:
             self._unanswered(self._hook(webhook, now), host, now)
 
-    def allowance(self, webhook: str, seconds: float, now: float, *, host: str = DEFAULT_HOST) -> int:
+    def allowance(
+        self, webhook: str, seconds: float, now: float, *, at_most: float = math.inf, host: str = DEFAULT_HOST
+    ) -> int:
         """Return how many requests `acquire` will grant within the next `seconds` if they are answered at once.
 
         Args:
             webhook: The webhook.
             seconds: How far to look ahead, at most an hour; 0 asks for what may leave in this moment.
             now: The monotonic time.
+            at_most: How many to count to; each costs some microseconds.
             host: The host.
         """
         with _lock:
             trial = self._trial(webhook, host)
         end = now + min(max(seconds, 0.0), _LONGEST_LOOK_AHEAD)
         granted = 0
-        while now <= end:
+        while now <= end and granted < at_most:
             wait = trial.acquire(webhook, now, host=host)
             if not wait:
                 trial.update(webhook, 204, {}, None, now, host=host)

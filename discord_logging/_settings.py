@@ -29,7 +29,7 @@ _SNOWFLAKE = re.compile(r"[1-9][0-9]{0,19}")
 _HEX_COLOR = re.compile(r"#([0-9a-fA-F]{6})")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # hashed with each record, so by identity
 class CardSettings:
     """How the records of one handler look, and where in the webhook's channel they go."""
 

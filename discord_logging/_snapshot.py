@@ -7,21 +7,31 @@ triples: no frames, no locals and no source lines, which are read later on the l
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import linecache
 import logging
+import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping, Sequence
     from types import CodeType, TracebackType
 
     FrameLocation = tuple[CodeType, int | None, int]
     """A place in a traceback: code, line, and the offset of the last instruction, which tells the column."""
 
+    Snapshot = tuple[Any, ...]
+    """What `freeze` keeps of a record. The first seven, and the last, tell its kind."""
+
+    _Beside = tuple[dict[str, Any] | None, "FrozenException | None", str | None, str | None]
+
 _STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-_STANDARD_ATTRIBUTE_COUNT = len(logging.makeLogRecord({}).__dict__)
+_ATTRIBUTE_COUNT = len(logging.makeLogRecord({}).__dict__)
+_HAS_TASK_NAME = sys.version_info >= (3, 12)
+_NOTHING: _Beside = (None, None, None, None)
+"""What most records have beside their message."""
 _SCALARS = (str, int, float, bool, type(None))
 _MAX_EXCEPTIONS = 500
 """How many exceptions of one chain or group are frozen."""
@@ -34,28 +44,34 @@ class FrozenException:
         type_name: The qualified name of its class.
         text: The last line (for a `SyntaxError` lines) of its traceback, such as `ValueError: no`.
         notes: Its notes (https://docs.python.org/3/library/exceptions.html#BaseException.add_note).
-        stack: Where it came from, outermost first: code, line, and the offset of the last instruction.
+        places: Where it came from, as in `stack`, but flat.
         cause: The exception that it was raised from, or `None`.
         context: The exception that was being handled when it was raised, or `None`.
         members: The exceptions of a group.
     """
 
-    __slots__ = ("cause", "context", "members", "notes", "stack", "text", "type_name")
+    __slots__ = ("cause", "context", "members", "notes", "places", "text", "type_name")
 
-    def __init__(self, exception: BaseException, tb: TracebackType | None, seen: set[int]) -> None:
-        seen.add(id(exception))
+    def __init__(self, exception: BaseException, tb: TracebackType | None) -> None:
         self.type_name = _type_name(type(exception))
         self.notes = _notes(exception)
         self.text = _exception_text(exception, self.type_name, self.notes)
-        self.stack = _freeze_stack(tb)
+        # Flat, for a tuple for each frame would be twice the memory, and work for the garbage collector.
+        self.places = _freeze_stack(tb)
         self.cause: FrozenException | None = None
         self.context: FrozenException | None = None
         self.members: tuple[FrozenException, ...] = ()
 
+    @property
+    def stack(self) -> list[FrameLocation]:
+        """Where it came from, outermost first: code, line, and the offset of the last instruction."""
+        places = iter(self.places)
+        return list(zip(places, places, places, strict=True))
+
     def fingerprint(self) -> Hashable:
         """Return what is the same for exceptions that came the same way. Formats nothing."""
         return tuple(
-            (each.text, each.notes, tuple((code.co_filename, lineno) for code, lineno, _ in each.stack))
+            (each.text, each.notes, *each.places[1::3], *(code.co_filename for code in each.places[::3]))
             for each in self._linked()
         )
 
@@ -68,7 +84,61 @@ class FrozenException:
     @property
     def size(self) -> int:
         """About how many bytes it holds on to."""
-        return sum(256 + len(each.text) + sum(map(len, each.notes)) + 112 * len(each.stack) for each in self._linked())
+        return sum(256 + len(each.text) + sum(map(len, each.notes)) + 20 * len(each.places) for each in self._linked())
+
+
+def freeze(record: logging.LogRecord, settings: Any, message: str | None = None) -> Snapshot:
+    """Return what `record` says, for a `FrozenRecord`.
+
+    A tuple, and no object of a class, for that is what costs the caller the least.
+
+    Args:
+        record: The record. It stays as it is.
+        settings: The settings of the handler that takes it.
+        message: What to show instead of the merged message.
+    """
+    if message is None:
+        try:
+            message = record.getMessage()
+        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+            message = _describe_unmerged(record, error)
+    template = record.msg
+    try:
+        return (
+            message if type(message) is str else to_text(message),
+            record.levelno,
+            record.name,
+            record.pathname,
+            record.lineno,
+            record.threadName,
+            settings,
+            record.created,
+            record.levelname,
+            record.funcName,
+            record.process,
+            record.processName,
+            record.taskName if _HAS_TASK_NAME else None,  # type: ignore[attr-defined]
+            template if type(template) is str else None,
+            # Last: once CPython has made the __dict__ that is asked for, attributes are read more slowly.
+            _freeze_beside(record)
+            if record.exc_info or record.stack_info or record.exc_text or len(record.__dict__) != _ATTRIBUTE_COUNT
+            else _NOTHING,
+        )
+    except AttributeError:
+        complete = logging.LogRecord("root", logging.NOTSET, "", 0, "", (), None)
+        if record.__dict__.keys() >= complete.__dict__.keys():
+            raise
+        # Whoever made it left something out.
+        complete.__dict__.update(record.__dict__)
+        return freeze(complete, settings, message)
+
+
+def _part(index: int) -> Any:
+    return property(lambda self: self._snapshot[index])
+
+
+def _part_beside(index: int) -> Any:
+    return property(lambda self: self._snapshot[-1][index])
 
 
 class FrozenRecord:
@@ -89,117 +159,82 @@ class FrozenRecord:
         taken_at: When it left the backlog to be delivered, on the monotonic clock; `None` while it waits.
     """
 
-    __slots__ = (
-        "_folded",
-        "count",
-        "created",
-        "exc_text",
-        "exception",
-        "extra",
-        "funcName",
-        "is_repeat",
-        "last_created",
-        "levelname",
-        "levelno",
-        "lineno",
-        "message",
-        "name",
-        "pathname",
-        "process",
-        "processName",
-        "sequence",
-        "settings",
-        "size",
-        "stack_info",
-        "taken_at",
-        "taskName",
-        "template",
-        "threadName",
-    )
-    count: int
-    created: float
-    exc_text: str | None
-    exception: FrozenException | None
-    is_repeat: bool
-    last_created: float
-    levelname: str
-    levelno: int
-    sequence: int
-    size: int
-    stack_info: str | None
-    taken_at: float | None
-    template: str | None
+    __slots__ = ("_snapshot", "count", "is_repeat", "last_created", "sequence", "taken_at")
 
-    def __init__(self, record: logging.LogRecord, settings: Any, message: str | None = None) -> None:
-        # Copying the attributes at once and sorting them later costs the caller a third of sorting them at once.
-        folded = record.__dict__.copy()
-        if message is None:
-            try:
-                message = record.getMessage()
-            except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-                message = _describe_unmerged(record, error)
-        self.message = message if type(message) is str else to_text(message)
-        self.extra = _freeze_extra(folded) if len(folded) != _STANDARD_ATTRIBUTE_COUNT else None
-        self.settings = settings
-        # What these hold may change, or keep much else alive.
-        if self.extra:
-            folded = {name: value for name, value in folded.items() if name in _STANDARD_ATTRIBUTES}
-        folded["args"] = None
-        if record.exc_info:
-            folded["exc_info"] = _freeze_exc_info(record.exc_info)
-        if type(record.msg) is not str:
-            folded["msg"] = None
-        self._folded = folded
-
-    def __getattr__(self, name: str) -> Any:
-        """Unfold the attributes when the first of them is asked for, which is on the listener's thread."""
-        if name == "_folded":
-            raise AttributeError(name)
-        self._unfold(self._folded)
-        return getattr(self, name)
-
-    def _unfold(self, folded: Mapping[str, Any]) -> None:
-        del self._folded
-        get = folded.get
-        self.name = get("name")
-        # A record that was made from a dict without a level has None, which has no place in an order.
-        levelno = get("levelno")
-        self.levelno = int.__int__(levelno) if isinstance(levelno, int) else 0
-        levelname = get("levelname")
-        self.levelname = levelname if type(levelname) is str else to_text(levelname)
-        self.template = folded["msg"]
-        self.pathname = get("pathname")
-        self.lineno = get("lineno")
-        self.funcName = get("funcName")
-        self.process = get("process")
-        self.processName = get("processName")
-        self.threadName = get("threadName")
-        self.taskName = get("taskName")
-        created = get("created")
-        self.created = self.last_created = created if type(created) is float else _to_seconds(created)
-        self.exception = get("exc_info") or None
-        exc_text, stack_info = get("exc_text"), get("stack_info")
-        self.exc_text = to_text(exc_text) if exc_text and self.exception is None else None
-        self.stack_info = to_text(stack_info) if stack_info else None
-        self.sequence = 0
-        self.taken_at = None
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
         self.count = 1
         self.is_repeat = False
-        self.size = 512 + len(self.message) + self._size_beside_message()
+        self.last_created: float = self.created
+        self.sequence = 0
+        self.taken_at: float | None = None
 
-    def _size_beside_message(self) -> int:
-        extra = sum(len(value) if type(value) is str else 64 for value in self.extra.values()) if self.extra else 0
-        texts = len(self.exc_text or "") + len(self.stack_info or "")
-        return extra + texts + (self.exception.size if self.exception else 0)
+    message: str = _part(0)
+    name: Any = _part(2)
+    pathname: Any = _part(3)
+    lineno: Any = _part(4)
+    threadName: Any = _part(5)  # noqa: N815 - logging's name, as those below
+    settings: Any = _part(6)
+    funcName: Any = _part(9)  # noqa: N815
+    process: Any = _part(10)
+    processName: Any = _part(11)  # noqa: N815
+    taskName: Any = _part(12)  # noqa: N815
+    template: str | None = _part(13)
+    extra: Mapping[str, Any] | None = _part_beside(0)
+    exception: FrozenException | None = _part_beside(1)
+    exc_text: str | None = _part_beside(2)
+    stack_info: str | None = _part_beside(3)
+
+    @property
+    def levelno(self) -> int:
+        levelno = self._snapshot[1]
+        if type(levelno) is int:
+            return levelno
+        # A record that was made from a dict without a level has None, which has no place in an order.
+        return int.__int__(levelno) if isinstance(levelno, int) else 0
+
+    @property
+    def levelname(self) -> str:
+        return to_text(self._snapshot[8])
+
+    @property
+    def created(self) -> float:
+        created = self._snapshot[7]
+        return created if type(created) is float else _to_seconds(created)
+
+    @property
+    def size(self) -> int:
+        message, beside = self._snapshot[0], self._snapshot[-1]
+        return 512 + len(message) + (0 if beside is _NOTHING else _size_beside(*beside))
 
     def fingerprint(self) -> Hashable:
         """Return what is the same for records that say the same, from the same place and thread."""
-        beside = None
-        if self.extra or self.exception or self.exc_text or self.stack_info:
-            exception = self.exception.fingerprint() if self.exception else self.exc_text
-            beside = exception, self.stack_info, tuple((self.extra or {}).items())
-        place = self.pathname, self.lineno, self.threadName
-        return self.levelno, self.name, self.message, place, id(self.settings), beside
+        beside = self._snapshot[-1]
+        if beside is _NOTHING:
+            return self._snapshot[:7]
+        extra, exception, *texts = beside
+        return self._snapshot[:7], exception and exception.fingerprint(), tuple((extra or {}).items()), *texts
+
+
+def _freeze_beside(record: logging.LogRecord) -> _Beside:
+    attributes = record.__dict__
+    get = attributes.get
+    exception = _freeze_exc_info(get("exc_info"))
+    exc_text = get("exc_text") if exception is None else None
+    stack_info = get("stack_info")
+    return (
+        _freeze_extra(attributes),
+        exception,
+        to_text(exc_text) if exc_text else None,
+        to_text(stack_info) if stack_info else None,
+    )
+
+
+def _size_beside(
+    extra: Mapping[str, Any] | None, exception: FrozenException | None, exc_text: str | None, stack_info: str | None
+) -> int:
+    values = sum(len(value) if type(value) is str else 64 for value in extra.values()) if extra else 0
+    return values + (exception.size if exception else 0) + len(exc_text or "") + len(stack_info or "")
 
 
 def _to_seconds(created: Any) -> float:
@@ -226,11 +261,14 @@ def _describe_unmerged(record: logging.LogRecord, error: Exception) -> str:
 
 
 def _freeze_extra(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+    # Another handler's formatter may have added `message` and `asctime`.
+    if len(attributes) == _ATTRIBUTE_COUNT or not attributes.keys() - _STANDARD_ATTRIBUTES:
+        return None
     return {
         to_text(name): value if type(value) in _SCALARS else to_text(value)
         for name, value in attributes.items()
         if name not in _STANDARD_ATTRIBUTES
-    } or None
+    }
 
 
 def _freeze_exc_info(exc_info: Any) -> FrozenException | None:
@@ -242,37 +280,42 @@ def _freeze_exc_info(exc_info: Any) -> FrozenException | None:
 
 def _freeze_chain(exception: BaseException, tb: TracebackType | None) -> FrozenException:
     """Freeze `exception` and all that is linked to it. Not recursive: a chain may be longer than the stack is deep."""
-    seen: set[int] = set()
-    first = FrozenException(exception, tb, seen)
+    first = FrozenException(exception, tb)
     found = [(first, exception)]
-
-    def freeze(linked: Any) -> FrozenException | None:
-        if not isinstance(linked, BaseException) or id(linked) in seen or len(seen) >= _MAX_EXCEPTIONS:
-            return None
-        frozen = FrozenException(linked, linked.__traceback__, seen)
-        found.append((frozen, linked))
-        return frozen
-
+    seen = {id(exception)}
     for frozen, original in found:
-        frozen.cause = freeze(original.__cause__)
+        cause, context, members = original.__cause__, original.__context__, _members(original)
+        if cause is None and context is None and not members:
+            continue
+        frozen.cause = _freeze_linked(cause, found, seen)
         if frozen.cause is None and not original.__suppress_context__:
-            frozen.context = freeze(original.__context__)
-        if _is_group(original):
-            frozen.members = tuple(filter(None, map(freeze, getattr(original, "exceptions", ()))))
+            frozen.context = _freeze_linked(context, found, seen)
+        frozen.members = tuple(filter(None, (_freeze_linked(member, found, seen) for member in members)))
     return first
 
 
-def _freeze_stack(tb: TracebackType | None) -> list[FrameLocation]:
-    stack: list[FrameLocation] = []
+def _freeze_linked(
+    linked: Any, found: list[tuple[FrozenException, BaseException]], seen: set[int]
+) -> FrozenException | None:
+    if not isinstance(linked, BaseException) or id(linked) in seen or len(seen) >= _MAX_EXCEPTIONS:
+        return None
+    seen.add(id(linked))
+    frozen = FrozenException(linked, linked.__traceback__)
+    found.append((frozen, linked))
+    return frozen
+
+
+def _freeze_stack(tb: TracebackType | None) -> list[Any]:
+    places: list[Any] = []
+    known = linecache.cache
     while tb is not None:
-        frame = tb.tb_frame
-        code = frame.f_code
-        stack.append((code, tb.tb_lineno, tb.tb_lasti))
+        code = tb.tb_frame.f_code
+        places += code, tb.tb_lineno, tb.tb_lasti
         # Modules in a zip file have their source from their loader, which only the frame's globals know.
-        if code.co_filename not in linecache.cache:
-            linecache.lazycache(code.co_filename, frame.f_globals)
+        if code.co_filename not in known:
+            linecache.lazycache(code.co_filename, tb.tb_frame.f_globals)
         tb = tb.tb_next
-    return stack
+    return places
 
 
 def _type_name(cls: type) -> str:
@@ -292,12 +335,15 @@ def _exception_text(exception: BaseException, type_name: str, notes: tuple[str, 
 
 def _notes(exception: BaseException) -> tuple[str, ...]:
     try:
-        notes = getattr(exception, "__notes__", ())
+        notes = getattr(exception, "__notes__", None)
     except Exception:  # noqa: BLE001 - a __getattr__ of the user's may raise anything
         return ()
-    return tuple(to_text(note) for note in notes) if isinstance(notes, (list, tuple)) else ()
+    return tuple(map(to_text, notes)) if isinstance(notes, (list, tuple)) else ()
 
 
-def _is_group(exception: BaseException) -> bool:
-    # Python 3.10 has no groups of its own; the backport's class has the same name and attribute.
-    return any(cls.__name__ == "BaseExceptionGroup" for cls in type(exception).__mro__)
+def _members(exception: BaseException) -> Sequence[BaseException]:
+    if sys.version_info >= (3, 11):
+        is_group = isinstance(exception, builtins.BaseExceptionGroup)
+    else:  # the backport's class has the same name and attribute
+        is_group = any(cls.__name__ == "BaseExceptionGroup" for cls in type(exception).__mro__)
+    return getattr(exception, "exceptions", ()) if is_group else ()

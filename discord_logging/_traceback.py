@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
 import traceback
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from types import CodeType
 
     from discord_logging._snapshot import FrameLocation, FrozenException
 
+_SHOWN_REPEATS = 3
+"""How often the same line is shown before it is said how often it is repeated, as the standard library does."""
 _CAUSE = "The above exception was the direct cause of the following exception:"
 _CONTEXT = "During handling of the above exception, another exception occurred:"
 
@@ -41,9 +45,7 @@ def _chain_lines(exception: FrozenException) -> Iterator[str]:
 def _own_lines(exception: FrozenException) -> Iterator[str]:
     if exception.stack:
         yield "Traceback (most recent call last):"
-        frames = traceback.StackSummary.from_list([_summarize(location) for location in exception.stack])
-        # Not splitlines(): a form feed or U+2028 in a line of source ends no line.
-        yield from "".join(frames.format()).rstrip("\n").split("\n")
+        yield from _stack_lines(exception.stack)
     yield from exception.text.split("\n")
     for note in exception.notes:
         yield from note.split("\n")
@@ -53,8 +55,25 @@ def _own_lines(exception: FrozenException) -> Iterator[str]:
             yield f"| {line}"
 
 
-def _summarize(location: FrameLocation) -> traceback.FrameSummary:
-    code, lineno, lasti = location
+def _stack_lines(stack: Sequence[FrameLocation]) -> Iterator[str]:
+    for _, same in itertools.groupby(stack, key=lambda place: (place[0].co_filename, place[1], place[0].co_name)):
+        places = list(same)
+        for place in places[:_SHOWN_REPEATS]:
+            yield from _frame_lines(*place)
+        hidden = len(places) - _SHOWN_REPEATS
+        if hidden > 0:
+            yield f"  [Previous line repeated {hidden} more time{'s' if hidden > 1 else ''}]"
+
+
+# Most tracebacks of a program share most of their frames, and the carets of one frame take longer than all else.
+@functools.lru_cache(maxsize=2048)
+def _frame_lines(code: CodeType, lineno: int | None, lasti: int) -> list[str]:
+    text = "".join(traceback.StackSummary.from_list([_summarize(code, lineno, lasti)]).format())
+    # Not splitlines(): a form feed or U+2028 in a line of source ends no line.
+    return text.rstrip("\n").split("\n")
+
+
+def _summarize(code: CodeType, lineno: int | None, lasti: int) -> traceback.FrameSummary:
     if sys.version_info < (3, 11):
         return traceback.FrameSummary(code.co_filename, lineno or 0, code.co_name, lookup_line=False)
     # A traceback that was made by hand may have -1, which is nowhere.

@@ -15,6 +15,7 @@ from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._compose import Composed, compose, compose_plain, lay_out
 from discord_logging._record_text import clock_time
 from discord_logging._settings import CardSettings
+from discord_logging._snapshot import freeze
 
 if TYPE_CHECKING:
     from discord_logging._types import Embed, Payload
@@ -27,7 +28,7 @@ def make(msg: object = "hello", settings: CardSettings = SETTINGS, **attributes:
     """Return a frozen record."""
     record = logging.LogRecord("shop", logging.ERROR, "orders.py", 42, msg, (), None, "place")
     record.__dict__.update(attributes)
-    frozen = FrozenRecord(record, settings)
+    frozen = FrozenRecord(freeze(record, settings))
     # Its marks are there from the first time on that it is asked for anything.
     assert frozen.count == 1
     return frozen
@@ -423,7 +424,7 @@ class TestLayOut:
     def test_the_text_of_another_formatter_is_on_a_standard_card(self) -> None:
         """It was formatted on the caller's thread."""
         formatter = logging.Formatter("%(message)s!")
-        record = FrozenRecord(logging.makeLogRecord({"lineno": 0}), CardSettings(formatter), "body!")
+        record = FrozenRecord(freeze(logging.makeLogRecord({"lineno": 0}), CardSettings(formatter), "body!"))
         assert lay_out(record)["description"] == "body!"
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from discord_logging import EmbedFormatter, FrozenRecord
+from discord_logging import EmbedFormatter, FrozenRecord, _snapshot
 from discord_logging._compose import Composed, compose
 from discord_logging._settings import CardSettings
 from discord_logging._text import clean, escape_markdown
@@ -185,7 +185,9 @@ def freeze(number: int, spec: Spec, **more: Any) -> FrozenRecord:
         error = raised(spec.error)
         record.exc_info = (type(error), error, error.__traceback__)
     place: dict[str, Any] = PLACES[spec.place]
-    frozen = FrozenRecord(record, CardSettings(FORMATTERS[spec.formatter], **place, context={"service": "shop"}))
+    frozen = FrozenRecord(
+        _snapshot.freeze(record, CardSettings(FORMATTERS[spec.formatter], **place, context={"service": "shop"}))
+    )
     # Its marks are there from the first time on that it is asked for anything.
     assert frozen.count == 1
     frozen.count, frozen.is_repeat = spec.times, spec.is_repeat
@@ -199,7 +201,7 @@ def freeze_all(specs: Sequence[Spec]) -> list[FrozenRecord]:
 
 def state(record: FrozenRecord) -> dict[str, object]:
     """Return all that a record holds."""
-    kept = {name: getattr(record, name) for name in set(FrozenRecord.__slots__) - {"_folded"}}
+    kept = {name: getattr(record, name) for name in set(FrozenRecord.__slots__) - {"_snapshot"}}
     kept["extra"] = dict(record.extra or {})
     return {**kept, "exception": record.exception.fingerprint() if record.exception else None}
 
@@ -490,7 +492,9 @@ class TestCuts:
             record.exc_info = (type(failure), failure, failure.__traceback__)
         for number, each in enumerate(extra):
             record.__dict__[f"key{number}"] = fill(*each) or "0"
-        frozen = FrozenRecord(record, CardSettings(STANDARD, context={"service": fill(*context) or "shop"}))
+        frozen = FrozenRecord(
+            _snapshot.freeze(record, CardSettings(STANDARD, context={"service": fill(*context) or "shop"}))
+        )
         message = compose([frozen], allowance=40).message
         assert bool(message.files) == (not is_whole(message.payload["embeds"][0], frozen))
         check([frozen], [compose([frozen], allowance=40)])
@@ -532,7 +536,7 @@ class TestCuts:
         """An ellipsis says nothing: the text may have its own."""
         record = logging.LogRecord("shop", 40, "orders.py", 42, "hello", (), None, "place")
         record.__dict__.update(changes)
-        assert bool(compose([FrozenRecord(record, CardSettings(STANDARD))]).message.files) is is_cut
+        assert bool(compose([FrozenRecord(_snapshot.freeze(record, CardSettings(STANDARD)))]).message.files) is is_cut
 
     @pytest.mark.parametrize(
         ("part", "returned", "is_cut"),
@@ -556,12 +560,14 @@ class TestCuts:
         """What one leaves out is its own affair; what we cut of it is ours. One that fails has cut nothing."""
         formatter = type("Own", (EmbedFormatter,), {part: lambda *_: returned})()
         record = logging.LogRecord("shop", 40, "orders.py", 42, "hello", (), None, "place")
-        assert bool(compose([FrozenRecord(record, CardSettings(formatter))]).message.files) is is_cut
+        assert bool(compose([FrozenRecord(_snapshot.freeze(record, CardSettings(formatter)))]).message.files) is is_cut
 
     def test_the_context_is_in_the_text_too(self) -> None:
         """A value of the handler's may be what was cut."""
         record = logging.LogRecord("shop", 40, "orders.py", 42, "hello", (), None, "place")
-        composed = compose([FrozenRecord(record, CardSettings(STANDARD, context={"query": "x" * 2000}))])
+        composed = compose(
+            [FrozenRecord(_snapshot.freeze(record, CardSettings(STANDARD, context={"query": "x" * 2000})))]
+        )
         assert f"query={'x' * 2000}\n" in text_of_files(composed)
 
 
@@ -590,9 +596,9 @@ class TestLarge:
             scope["a"](0)
         except ValueError as error:
             record.exc_info = (type(error), error, error.__traceback__)
-        frozen = FrozenRecord(record, CardSettings(STANDARD))
+        frozen = FrozenRecord(_snapshot.freeze(record, CardSettings(STANDARD)))
         assert frozen.exception is not None
-        frozen.exception.stack[:] = frozen.exception.stack * 5000
+        frozen.exception.places *= 5000
         began = time.process_time()
         content = text_of_files(compose([frozen]))
         assert time.process_time() - began < 4

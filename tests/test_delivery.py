@@ -23,13 +23,14 @@ from discord_logging._exceptions import TransportError
 from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging._retry import Backoff
 from discord_logging._settings import CardSettings
-from discord_logging._snapshot import FrozenRecord
+from discord_logging._snapshot import freeze
 from discord_logging._webhook_sender import Answer, WebhookSender
 from discord_logging._webhook_url import WebhookURL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from discord_logging._snapshot import FrozenRecord, Snapshot
     from discord_logging._types import Embed, Message
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
@@ -58,10 +59,10 @@ def status(code: int) -> Answer:
     return Answer(code, {}, None)
 
 
-def record(number: int, settings: CardSettings = PLAIN, levelno: int = logging.ERROR) -> FrozenRecord:
-    """Return a record that can be told from others wherever it is shown."""
+def record(number: int, settings: CardSettings = PLAIN, levelno: int = logging.ERROR) -> Snapshot:
+    """Return what is put into the backlog for a record that can be told from others wherever it is shown."""
     level = {"levelno": levelno, "levelname": logging.getLevelName(levelno)}
-    return FrozenRecord(logging.makeLogRecord({"name": "shop", "msg": f"rec{number}e", **level}), settings)
+    return freeze(logging.makeLogRecord({"name": "shop", "msg": f"rec{number}e", **level}), settings)
 
 
 def shown(message: Message) -> list[int]:

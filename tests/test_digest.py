@@ -16,6 +16,7 @@ from discord_logging._compose import compose
 from discord_logging._digest import Kind, Summary, kind_of
 from discord_logging._embeds import embed_length
 from discord_logging._settings import EMOJIS, CardSettings
+from discord_logging._snapshot import freeze
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ def make(
     """Return a frozen record, logged `at` seconds after the first."""
     record = logging.LogRecord("shop", level, "orders.py", 42, template, args, None, "place")
     record.__dict__.update({"levelname": logging.getLevelName(level), "created": 1e9 + at, **more})
-    frozen = FrozenRecord(record, card)
+    frozen = FrozenRecord(freeze(record, card))
     # Its marks are there from the first time on that it is asked for anything.
     assert frozen.count == 1
     return frozen

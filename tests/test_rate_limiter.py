@@ -714,6 +714,11 @@ class TestAllowance:
         assert limiter.allowance("c", 59, START) == 0
         assert limiter.allowance("c", 60.1, START) > 0
 
+    def test_counts_no_further_than_it_matters(self) -> None:
+        """Where nothing but a very high limit holds requests back, counting them all would take seconds."""
+        limiter = DiscordRateLimiter(channel_limit=None, global_limit=1_000_000)
+        assert limiter.allowance("a", 5.0, START, at_most=17) == 17
+
     @settings(max_examples=25, deadline=None)
     @given(seed=st.integers(0, 10**6), seconds=st.floats(0, 120))
     def test_agrees_with_what_acquire_grants(self, seed: Any, seconds: Any) -> None:

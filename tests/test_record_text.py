@@ -22,6 +22,7 @@ from discord_logging._record_text import (
     traceback_text,
 )
 from discord_logging._settings import CardSettings
+from discord_logging._snapshot import freeze
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"
@@ -36,7 +37,7 @@ def make(msg: object = "hello", **attributes: object) -> FrozenRecord:
     """Return a frozen record."""
     record = logging.LogRecord("shop", logging.ERROR, "/srv/orders.py", 42, msg, (), None, "place")
     record.__dict__.update({"created": 1e9 + 0.25, **attributes})
-    frozen = FrozenRecord(record, CardSettings(EmbedFormatter(), context={"service": "shop", "env": "test"}))
+    frozen = FrozenRecord(freeze(record, CardSettings(EmbedFormatter(), context={"service": "shop", "env": "test"})))
     # Its marks are there from the first time on that it is asked for anything.
     assert frozen.count == 1
     return frozen

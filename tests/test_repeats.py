@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from discord_logging import _repeats
 from discord_logging._backlog import Backlog
 from discord_logging._repeats import Repeats
-from discord_logging._snapshot import FrozenRecord
+from discord_logging._snapshot import FrozenRecord, freeze
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +23,15 @@ SETTINGS = object()
 NEVER = float("inf")
 
 
-def record(text: str = "same", created: float = 0.0, settings: object = SETTINGS, **attributes: Any) -> FrozenRecord:
-    """Return a record that says `text`, unlike others where `attributes` tell."""
+def snapshot(text: str = "same", created: float = 0.0, settings: object = SETTINGS, **attributes: Any) -> Any:
+    """Return what is put into a backlog for a record that says `text`, unlike others where `attributes` tell."""
     base = {"msg": text, "levelname": "ERROR", "levelno": logging.ERROR, "name": "shop", "created": created}
-    return FrozenRecord(logging.makeLogRecord({**base, "threadName": "Main", **attributes}), settings)
+    return freeze(logging.makeLogRecord({**base, "threadName": "Main", **attributes}), settings)
+
+
+def record(text: str = "same", created: float = 0.0, settings: object = SETTINGS, **attributes: Any) -> FrozenRecord:
+    """Return such a record."""
+    return FrozenRecord(snapshot(text, created, settings, **attributes))
 
 
 def deliver(*records: FrozenRecord, at: float = 0.0) -> None:
@@ -268,13 +273,13 @@ def test_every_record_is_counted_exactly_once(steps: Sequence[tuple[str, int]], 
 def test_memory_does_not_grow_with_repeats(is_delivered: bool) -> None:
     """Ten thousand that say the same are one record, whether the first waits or is in the channel already."""
     backlog = Backlog(100_000, 64_000_000, lambda: True, repeat_window=WINDOW)
-    backlog.put_nowait(record())
+    backlog.put_nowait(snapshot())
     if is_delivered:
         backlog.settle(backlog.take(1))
     tracemalloc.start()
     try:
         for number in range(10_000):
-            backlog.put_nowait(record(created=float(number)))
+            backlog.put_nowait(snapshot(created=float(number)))
             if number % 100 == 0:
                 backlog.take_in()
         backlog.take_in()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from discord_logging import FrozenException, FrozenRecord
+from discord_logging import FrozenException, FrozenRecord, _snapshot, _traceback
 from discord_logging._traceback import format_exception
 
 if sys.version_info < (3, 11):
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def freeze(exception: BaseException) -> FrozenException:
     """Return the frozen exception of a record that has it."""
     record = logging.LogRecord("a", 40, "a.py", 1, "no", (), (type(exception), exception, exception.__traceback__))
-    frozen = FrozenRecord(record, None).exception
+    frozen = FrozenRecord(_snapshot.freeze(record, None)).exception
     assert frozen is not None
     return frozen
 
@@ -269,6 +269,7 @@ def test_source_is_read_only_when_the_text_is_written(monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(linecache, "updatecache", read_file)
         patch.setattr(linecache, "cache", {})
+        _traceback._frame_lines.cache_clear()
         frozen = freeze(error)
         assert not read
         format_exception(frozen)

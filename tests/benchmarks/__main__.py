@@ -23,7 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS), help="groups to run")
     parser.add_argument("--no-peers", action="store_true", help="only ours and the standard library's recipe")
-    parser.add_argument("--repeat", type=int, default=7, help="how often short runs are repeated; %(default)s")
+    parser.add_argument("--repeat", type=int, default=25, help="how often short runs are repeated; %(default)s")
     parser.add_argument("--quick", action="store_true", help="cut all short, to try the benchmark itself")
     parser.add_argument("--environments", type=Path, help="directory for the peers' environments, which are kept")
     arguments = parser.parse_args()

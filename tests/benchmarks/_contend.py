@@ -10,7 +10,6 @@ import gc
 import importlib
 import json
 import os
-import statistics
 import sys
 import threading
 import time
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from _contenders import Logger
 
-_RUN_NS = 100_000_000
+_RUN_NS = 20_000_000
 """About how long one run of calls takes."""
 _SLOW_NS = 50_000_000
 """A call of this length is told at once, for the process may be killed before it has logged all."""
@@ -104,7 +103,8 @@ def cost(logger: Logger, *, repeat: int, calls: int, fill: int = 0, waits: bool 
     """Time calls that do nothing, plain ones, ones with a traceback, and plain ones from 8 threads.
 
     The time is that of the caller's processor, which other work of the machine hardly disturbs, unless the calls wait
-    for something. That of 8 threads is the whole process's, background threads included.
+    for something. That of 8 threads is the whole process's, background threads included. The quickest of many short
+    runs counts, as with `timeit`: what disturbs a run only ever adds to it.
     """
 
     def clock(threads: int) -> Callable[[], int]:
@@ -123,18 +123,20 @@ def cost(logger: Logger, *, repeat: int, calls: int, fill: int = 0, waits: bool 
     for kind, call, threads in kinds:
         one = time_calls(call, 16 * threads, threads, clock(threads))
         numbers[kind] = threads * max(8, min(calls, int(_RUN_NS / one)) // threads)
+    # In turn, for a machine with other work to do is now faster, now slower.
     runs = [
         [time_calls(call, numbers[kind], threads, clock(threads)) for kind, call, threads in kinds]
         for _ in range(repeat)
     ]
-    for (kind, _, _), times in zip(kinds, zip(*runs, strict=True), strict=True):
-        # Against the floor of the same run, for a machine with other work to do is now faster, now slower.
-        shares = [time - run[0] for time, run in zip(times, runs, strict=True)]
-        tell(**{kind: statistics.median(times), f"{kind} share": statistics.median(shares)})
+    tell(**dict(zip(numbers, map(min, zip(*runs, strict=True)), strict=True)))
 
 
 def latency(logger: Logger, *, seconds: float, fill: int = 0, feed: int = 0, pause: float = 0.001) -> None:
-    """Time single calls, and the wake-ups from a short sleep between them, while `fill` records and more wait."""
+    """Time single calls, and the wake-ups from a short sleep between them.
+
+    Before it `fill` records are logged, and between two of them `feed` with tracebacks, which keep a listener busy.
+    """
+    exception = make_exception()
     call = logger.call()
     call()
     time.sleep(0.3)
@@ -150,8 +152,9 @@ def latency(logger: Logger, *, seconds: float, fill: int = 0, feed: int = 0, pau
         done = time.perf_counter_ns()
         wakes.append((woken - start) / 1e9 - pause)
         calls.append((done - woken) / 1e3)
-        for number in range(feed):
-            logger.say(*_MIXED[number % len(_MIXED)], number)
+        for _ in range(feed):
+            fill += 1  # another number each time, or they would be folded into one
+            logger.say(*_MIXED[fill % len(_MIXED)], fill, exception)
     elapsed = time.monotonic() - began
     busy = (time.process_time() - cpu) - (time.thread_time() - own)
     tell(busy=busy / elapsed, **percentiles("call", calls), **percentiles("wake", wakes))

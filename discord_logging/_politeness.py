@@ -1,0 +1,28 @@
+"""Long work in small portions, so that the program's own threads get their turn."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_T = TypeVar("_T")
+_PORTION = 0.0002
+"""Seconds of work between two pauses."""
+
+
+def politely(items: Iterable[_T]) -> Iterator[_T]:
+    """Yield `items`, and give up the interpreter's lock now and then between two of them.
+
+    A thread that comes back from I/O would wait 5 ms for it
+    (https://docs.python.org/3/library/sys.html#sys.setswitchinterval).
+    """
+    pause_at = time.perf_counter() + _PORTION
+    for item in items:
+        yield item
+        if time.perf_counter() > pause_at:
+            # Not 0: up to Python 3.10 a thread that waits for the lock would starve.
+            time.sleep(1e-6)
+            pause_at = time.perf_counter() + _PORTION
