@@ -11,6 +11,7 @@ from discord_logging._exceptions import (
 )
 from discord_logging._handler import DiscordHandler
 from discord_logging._rate_limiter import DiscordRateLimiter, RateLimitBucket
+from discord_logging._signals import flush_on_signals
 from discord_logging._snapshot import FrozenException, FrozenRecord
 from discord_logging._webhook_sender import WebhookSender
 
@@ -26,6 +27,7 @@ __all__ = [
     "RateLimitBucket",
     "TransportError",
     "WebhookSender",
+    "flush_on_signals",
 ]
 
 

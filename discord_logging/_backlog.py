@@ -104,6 +104,8 @@ class Backlog:
             self._idle = not is_awake
 
     def _relieve(self) -> None:
+        if self._closed:
+            self._rouse()
         # Whoever holds the lock is taking records in already. It may be this very thread, below a signal handler.
         if not self._is_taking_in and self._settled.acquire(blocking=False):
             try:
@@ -139,6 +141,12 @@ class Backlog:
     def wake(self) -> None:
         """End the listener's wait."""
         self._signals.put(None)
+
+    def renew_locks(self) -> None:
+        """Make new ones if gevent has replaced their classes: a wait for the old ones would stop every greenlet."""
+        if type(self._signals) is not queue.SimpleQueue:
+            self._signals = queue.SimpleQueue()
+            self._settled = threading.Condition(threading.RLock())
 
     def take_in(self) -> bool:
         """Take in what came, and what is held back no longer; return whether there is something to take."""

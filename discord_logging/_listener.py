@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import logging
 import logging.handlers
 import os
@@ -65,7 +66,7 @@ class WebhookListener(logging.handlers.QueueListener):
     def _reset(self, settings: DeliverySettings) -> None:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._stopping = False
+        self._stopping = self._has_said_late = False
         self._busy = False
         self._hurries = 0
         self._delivery = Delivery(self.url, self.backlog, self._sender, _rate_limiter)
@@ -80,6 +81,9 @@ class WebhookListener(logging.handlers.QueueListener):
     # On the caller's thread
 
     def _rouse(self) -> bool:
+        if self._stopping:
+            self._say_late()
+            return True
         if self._is_running():
             self.backlog.wake()
             return True
@@ -96,12 +100,18 @@ class WebhookListener(logging.handlers.QueueListener):
             self._starting.release()
         return True
 
+    def _say_late(self) -> None:
+        if not self._has_said_late:
+            self._has_said_late = True
+            say(f"a record came after the last handler for webhook {self.url.id} was closed: it is dropped")
+
     def _is_running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
         """Start the thread."""
         _finish_with_child()
+        self.backlog.renew_locks()
         self._thread = threading.Thread(target=self._run, name=f"discord-logging-{self.url.id}", daemon=True)
         self._thread.start()
 
@@ -121,7 +131,7 @@ class WebhookListener(logging.handlers.QueueListener):
         self._hurries += 1
         self._delivery.deadline = min(self._delivery.deadline, deadline)
         try:
-            if self.backlog.pending and not self._rouse():
+            if self.backlog.pending and not self._stopping and not self._rouse():
                 self._deliver_here(deadline)
             is_settled = self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
         finally:
@@ -228,6 +238,7 @@ class WebhookListener(logging.handlers.QueueListener):
 
 def attach(user: logging.Handler, url: WebhookURL, settings: DeliverySettings) -> WebhookListener:
     """Return the listener of `url`, which `user` shares from now on with all others that post there."""
+    _warn_of_uwsgi()
     key = url.key, url.token
     known = _listeners.get(key)
     new = known or WebhookListener(url, settings)
@@ -251,6 +262,18 @@ def detach(user: logging.Handler, listener: WebhookListener, timeout: float) -> 
         listener.flush(timeout)
 
 
+@functools.lru_cache(maxsize=1)
+def _warn_of_uwsgi() -> None:
+    """Warn once if uWSGI runs without threads (https://uwsgi-docs.readthedocs.io/en/latest/ThingsToKnow.html)."""
+    options = getattr(sys.modules.get("uwsgi"), "opt", None)
+    if options is None:
+        return
+    values = (options.get(name, b"") for name in ("enable-threads", "threads"))
+    words = [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    if all(word.lower() in ("", "0", "false", "no", "off") for word in words):
+        warn("uWSGI runs without threads, so records are delivered at flush and exit only: add --enable-threads")
+
+
 def _warm_level_caches() -> None:
     """Ask each logger that speaks during a POST whether it is on, so that the listener need not.
 
@@ -268,7 +291,14 @@ def _exit_deadline(timeout: float) -> float:
     return float("inf") if _exit_began is None else _exit_began + timeout
 
 
-def _finish(*, only_orphans: bool) -> None:
+def flush_all() -> None:
+    """Flush every listener, for the longest of their flush timeouts altogether."""
+    began = time.monotonic()
+    for listener in list(_listeners.values()):
+        listener.flush(began + listener.flush_timeout - time.monotonic())
+
+
+def finish(*, only_orphans: bool = False) -> None:
     """End all listeners, or those whose handlers are gone, within one deadline."""
     global _exit_began  # noqa: PLW0603 - a process ends once
     _exit_began = time.monotonic()
@@ -285,7 +315,7 @@ def _finish_with_child() -> None:
         return
     _ends_as_child = True
     # Not earlier: a child begins by forgetting what was to be done at its parent's end.
-    sys.modules["multiprocessing.util"].Finalize(None, _finish, kwargs={"only_orphans": False}, exitpriority=10)
+    sys.modules["multiprocessing.util"].Finalize(None, finish, exitpriority=10)
 
 
 def _forget_parent() -> None:
@@ -299,6 +329,6 @@ def _forget_parent() -> None:
 
 
 # Runs before the hook of `logging`, which was registered earlier and closes the handlers that are left.
-atexit.register(_finish, only_orphans=True)
+atexit.register(finish, only_orphans=True)
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
     os.register_at_fork(after_in_child=_forget_parent)

@@ -481,21 +481,23 @@ class TestLifecycle:
     def test_close_is_final_and_says_what_was_lost(
         self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Close drops what is left, counts it, and says so on stderr, once."""
+        """Close drops what is left, counts it, and says so on stderr, once; and that more came later, once."""
         discord.fail_next(Fault(status=503), times=100)
         handler = DiscordHandler(discord.webhook_url, retry_delays=[60])
         for _ in range(3):
             handler.handle(logging.makeLogRecord({"msg": "hello"}))
         handler.close(2)
         handler.close()
-        handler.handle(logging.makeLogRecord({"msg": "too late"}))
+        for _ in range(2):
+            handler.handle(logging.makeLogRecord({"msg": "too late"}))
         health = handler.health()
-        assert health["dropped_by_reason"] == {"closed": 4}
+        assert health["dropped_by_reason"] == {"closed": 5}
         lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("discord_logging:")]
-        assert len(lines) == 1
+        assert len(lines) == 2
         assert "3 of 3 records were not delivered" in lines[0]
+        assert "a record came after the last handler for webhook" in lines[1]
         assert "HTTP 503" in lines[0]
-        assert discord.webhook_url.rpartition("/")[2] not in lines[0]
+        assert discord.webhook_url.rpartition("/")[2] not in "".join(lines)
 
     def test_close_after_a_flush_in_vain_does_not_wait_again(self, discord: LocalDiscord) -> None:
         """`logging.shutdown` calls flush and close in a row: they share one wait."""
