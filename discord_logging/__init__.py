@@ -11,11 +11,13 @@ from discord_logging._exceptions import (
 )
 from discord_logging._handler import DiscordHandler
 from discord_logging._rate_limiter import DiscordRateLimiter, RateLimitBucket
+from discord_logging._secrets import DEFAULT_REDACT, SecretMasker
 from discord_logging._signals import flush_on_signals
 from discord_logging._snapshot import FrozenException, FrozenRecord
 from discord_logging._webhook_sender import WebhookSender
 
 __all__ = [
+    "DEFAULT_REDACT",
     "DiscordHandler",
     "DiscordLoggingError",
     "DiscordRateLimiter",
@@ -25,6 +27,7 @@ __all__ = [
     "InvalidSettingError",
     "InvalidWebhookURLError",
     "RateLimitBucket",
+    "SecretMasker",
     "TransportError",
     "WebhookSender",
     "flush_on_signals",

@@ -15,10 +15,10 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
+from discord_logging import _clock as time
 from discord_logging._politeness import politely
 from discord_logging._repeats import Repeats
 from discord_logging._snapshot import FrozenRecord
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     from discord_logging._snapshot import Snapshot
 
+_ENOUGH = 12_000_000
+"""More text than any message carries, in characters."""
+_BESIDE_TEXT = 400
+"""The least by which a record's size exceeds its line in a file."""
 _INTAKE = 20
 """How many records are taken in at a time."""
 
@@ -77,7 +81,7 @@ class Backlog:
         self._settled = threading.Condition(threading.RLock())
         self._idle = True
         self._closed = self._is_taking_in = False
-        self._in_flight: dict[int, FrozenRecord] = {}
+        self._in_flight: list[FrozenRecord] = []
         self._taken_in = self._sequence = self._waiting = self._bytes = 0
         self.delivered = 0
         self.dropped: Counter[tuple[str, str]] = Counter()
@@ -86,7 +90,7 @@ class Backlog:
     # The caller's side
 
     def put_nowait(self, snapshot: Snapshot) -> None:
-        """Accept a record. Never waits."""
+        """Accept a record. Waits for nobody; gives others a turn when more come than are taken in."""
         incoming = self._incoming
         incoming.append(snapshot)
         if self._idle:
@@ -106,12 +110,18 @@ class Backlog:
     def _relieve(self) -> None:
         if self._closed:
             self._rouse()
-        # Whoever holds the lock is taking records in already. It may be this very thread, below a signal handler.
-        if not self._is_taking_in and self._settled.acquire(blocking=False):
-            try:
+        settled = self._settled
+        if not settled.acquire(blocking=False):
+            # Somebody takes records in. Without the interpreter's lock they could not keep up with many threads.
+            time.sleep(1e-6)
+            return
+        try:
+            # It may be this very thread that takes records in, below a signal handler.
+            if not self._is_taking_in:
                 self._take_in()
-            finally:
-                self._settled.release()
+        finally:
+            # After a fork in a signal handler it is not `self._settled` any more.
+            settled.release()
 
     def refuse(self, levelname: str, reason: str) -> None:
         """Count a record that could not be accepted."""
@@ -156,23 +166,26 @@ class Backlog:
         return self._waiting > 0
 
     def take(self, limit: int) -> list[FrozenRecord]:
-        """Return the oldest `limit` records, which are in flight from here on."""
+        """Return the oldest `limit` records, or all that a message could carry, which are in flight from here on."""
         self.take_in()
         now = time.monotonic()
         with self._settled:
             records: list[FrozenRecord] = []
-            while self._waiting and len(records) < limit:
+            room = _ENOUGH
+            while self._waiting and len(records) < limit and room > 0:
                 record = self._pop(min(self._lanes.values(), key=_first_sequence))
                 record.taken_at = now
+                record.in_flight = True
+                room -= record.size - _BESIDE_TEXT
                 records.append(record)
-            self._in_flight.update((id(record), record) for record in records)
+            self._in_flight += records
             return records
 
     def put_back(self, records: Sequence[FrozenRecord]) -> None:
         """Return records that were taken to their places."""
         with self._settled:
+            self._land(records)
             for record in records:
-                del self._in_flight[id(record)]
                 self._lanes.setdefault(record.levelno, deque()).append(record)
                 record.taken_at = None
                 self._waiting += 1
@@ -185,14 +198,18 @@ class Backlog:
     def settle(self, records: Sequence[FrozenRecord], dropped: str | None = None) -> None:
         """Count records that were taken as delivered, or as dropped for the reason `dropped`."""
         with self._settled:
-            for record in records:
-                del self._in_flight[id(record)]
+            self._land(records)
             self._count(records, dropped)
+
+    def _land(self, records: Iterable[FrozenRecord]) -> None:
+        for record in records:
+            record.in_flight = False
+        self._in_flight = [record for record in self._in_flight if record.in_flight]
 
     def drop_all(self, reason: str) -> None:
         """Drop all that waits or is in flight, and count it under `reason`."""
         with self._settled:
-            self.settle(list(self._in_flight.values()), reason)
+            self.settle(self._in_flight, reason)
             self.drop_waiting(reason)
 
     def drop_waiting(self, reason: str) -> None:
@@ -241,16 +258,20 @@ class Backlog:
         Returns:
             Whether it is.
         """
-        with self._settled:
+        settled = self._settled
+        with settled:
+            # Below a signal handler this thread may be taking in, and does not go on before this returns.
+            is_on_top = self._is_taking_in
             self._take_in(len(self._incoming), float("inf"))
             # The listener may sleep until what was held back is due.
             self.wake()
-            target = self._taken_in
-            while self.delivered + sum(self.dropped.values()) < target:
+            target = self._taken_in - (self._count_in_hand() if is_on_top else 0)
+            # A child that a signal handler forked meanwhile has nothing to wait for.
+            while settled is self._settled and self.delivered + sum(self.dropped.values()) < target:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or give_up():
                     return False
-                self._settled.wait(min(remaining, threading.TIMEOUT_MAX))
+                settled.wait(min(remaining, threading.TIMEOUT_MAX))
             return True
 
     def announce(self) -> None:
@@ -260,13 +281,32 @@ class Backlog:
 
     def _take_in(self, limit: int = _INTAKE, until: float | None = None) -> None:
         """Take in the oldest that came, and what was held back until `until`; `None` is now."""
-        self._is_taking_in = True
+        is_on_top, self._is_taking_in = self._is_taking_in, True
         try:
             self._enter(self._sort(limit))
             self._enter(self._repeats.release(time.monotonic() if until is None else until))
             self._evict()
+        except BaseException:
+            # Ctrl-C, or a signal handler that exits.
+            self._mend()
+            raise
         finally:
-            self._is_taking_in = False
+            self._is_taking_in = is_on_top
+
+    def _count_in_hand(self) -> int:
+        """Return how many records an interrupted taking in has in its hand."""
+        places = (*self._lanes.values(), self._in_flight, self._repeats.held)
+        known = sum(record.count for records in places for record in records)
+        return self._taken_in - self.delivered - sum(self.dropped.values()) - known
+
+    def _mend(self) -> None:
+        """Put the books in order after a taking in that goes on no more."""
+        if lost := self._count_in_hand():
+            self.dropped["interrupted", "?"] += lost
+        self._lanes = {levelno: lane for levelno, lane in self._lanes.items() if lane}
+        waiting = [record for lane in self._lanes.values() for record in lane]
+        self._waiting, self._bytes = len(waiting), sum(record.size for record in waiting)
+        self._settled.notify_all()
 
     def _sort(self, limit: int) -> Iterator[FrozenRecord]:
         """Count the oldest that came in, and yield those that are no repeats."""
@@ -274,8 +314,8 @@ class Backlog:
         for _ in range(limit):
             if not self._incoming:
                 break
-            record = self._thaw(self._incoming.popleft())
             self._taken_in += 1
+            record = self._thaw(self._incoming.popleft())
             if not self._is_folded(record, now):
                 yield record
 

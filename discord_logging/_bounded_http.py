@@ -10,13 +10,14 @@ from __future__ import annotations
 import http.client
 import io
 import socket
-import time
 from typing import Any
 
 import requests
 import urllib3.connection
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError
+
+from discord_logging import _clock as time
 
 
 class BoundedSession(requests.Session):

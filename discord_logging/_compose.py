@@ -6,13 +6,16 @@ clears the backlog with the requests that are allowed. Under no load that is one
 
 from __future__ import annotations
 
+import contextlib
 import heapq
+import io
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging import _limits
 from discord_logging._digest import Summary
 from discord_logging._embeds import EmbedFormatter, embed_length
+from discord_logging._exceptions import ends_program
 from discord_logging._politeness import politely
 from discord_logging._record_text import (
     ansi_line,
@@ -21,7 +24,7 @@ from discord_logging._record_text import (
     full_text,
     has_traceback,
 )
-from discord_logging._settings import nearest_level
+from discord_logging._settings import MENTION, at_level, nearest_level
 from discord_logging._text import ELLIPSIS, cuts_made, plain
 from discord_logging._types import File, Message
 
@@ -42,6 +45,8 @@ _FEW = 3
 """So many records of the most severe levels stand out as cards among lines."""
 _WORST_CARDS = 3
 """So many kinds of the worst records have a card beside a digest."""
+_MOST_MENTIONS = 10
+"""So many mentions stand in one message at the most."""
 _FOOTER_ROOM = 150
 """What is kept free for the footer of the lines or the digest, in characters."""
 
@@ -80,7 +85,32 @@ def compose_plain(record: FrozenRecord) -> Message:
     repeats = describe_repeats(record)
     text = f"{record.levelname} {record.name}: {record.message}"
     payload["content"] = plain(f"{repeats} {text}" if repeats else text, _limits.CONTENT)
-    return Message(payload, record.settings.thread_id)
+    return _address(payload, record.settings, record.levelno)
+
+
+def _address(payload: Payload, settings: CardSettings, levelno: int, files: tuple[File, ...] = ()) -> Message:
+    """Return the message with what belongs to its place, and to its most severe level."""
+    if settings.thread_name:
+        payload["thread_name"] = settings.thread_name
+        if settings.applied_tags:
+            payload["applied_tags"] = list(settings.applied_tags)
+    if levelno < settings.silent_below:
+        payload["flags"] = _limits.SUPPRESS_NOTIFICATIONS
+    return Message(payload, settings.thread_id, files)
+
+
+def _mentions(records: Sequence[FrozenRecord]) -> tuple[str, ...]:
+    """Return whom the records are to notify, each once, the most severe ones' first."""
+    found: dict[str, int] = {}
+    for record in politely(records):
+        formatter: Any = record.settings.formatter
+        # An override of the user's may raise anything; its record is posted all the same.
+        with contextlib.suppress(Exception):
+            mention = (formatter if isinstance(formatter, EmbedFormatter) else EmbedFormatter()).mention(record)
+            if mention:
+                found[mention] = max(found.get(mention, 0), record.levelno)
+    wanted = sorted(found, key=found.__getitem__, reverse=True)
+    return tuple(mention for mention in wanted if MENTION.fullmatch(mention))[:_MOST_MENTIONS]
 
 
 class _Draft:
@@ -92,8 +122,7 @@ class _Draft:
         self.records: list[FrozenRecord] = []
         self.embeds: list[Embed] = []
         self.room = _limits.EMBEDS_TOTAL - (len(note) + len(_BETWEEN) if note else 0)
-        self.texts: list[bytes] = []
-        self.text_size = 0
+        self.text = io.BytesIO()
 
     def has_room(self, embed: Embed) -> bool:
         """Tell whether `embed` may be added."""
@@ -115,22 +144,24 @@ class _Draft:
     def attach(self, text: str) -> bool:
         """Put `text` into the file if there is room; the first always has."""
         content = text.encode()
-        if self.texts and self.text_size + len(content) > _limits.FILE_BYTES:
+        size = self.text.tell()
+        if size and size + len(content) > _limits.FILE_BYTES:
             return False
-        self.texts.append(content)
-        self.text_size += len(content)
+        self.text.write(content)
         return True
 
     def message(self) -> Composed:
         """Return what was drafted, with the note in the footer of its first embed."""
         _add_to_footer(self.embeds[0], self.note)
         payload: Payload = {"allowed_mentions": {"parse": []}, "embeds": self.embeds}
-        if self.settings.username:
-            payload["username"] = self.settings.username
-        if self.settings.avatar_url:
-            payload["avatar_url"] = self.settings.avatar_url
-        files = (_file(self.texts, self.records[0]),) if self.texts else ()
-        return Composed(Message(payload, self.settings.thread_id, files), self.records)
+        worst = max(record.levelno for record in self.records)
+        if username := at_level(self.settings.username, worst):
+            payload["username"] = username
+        if avatar_url := at_level(self.settings.avatar_url, worst):
+            payload["avatar_url"] = avatar_url
+        files = (_file(self.text.getvalue(), self.records[0]),) if self.text.tell() else ()
+        message = _address(payload, self.settings, worst, files)
+        return Composed(message._replace(mentions=_mentions(self.records)), self.records)
 
 
 def _cards(records: Sequence[FrozenRecord], note: str) -> _Draft:
@@ -223,7 +254,9 @@ def _lay_out(record: FrozenRecord) -> tuple[Embed, bool]:
         # A copy, since an override may return the same embed twice.
         embed = (formatter if isinstance(formatter, EmbedFormatter) else EmbedFormatter()).embed(record).copy()
         embed_length(embed)
-    except Exception as error:  # noqa: BLE001 - an override may raise anything, or return it
+    except BaseException as error:  # an override may raise anything, or return it
+        if ends_program(error):
+            raise
         cuts = cuts_made()
         embed = _StandInFormatter(f"{type(formatter).__name__} failed: {type(error).__name__}").embed(record)
     is_cut = cuts_made() > cuts
@@ -246,8 +279,7 @@ def _add_to_footer(embed: Embed, *notes: str) -> None:
         embed["footer"] = {"text": joined}
 
 
-def _file(texts: Sequence[bytes], first: FrozenRecord) -> File:
-    content = b"".join(texts)
+def _file(content: bytes, first: FrozenRecord) -> File:
     if len(content) > _limits.FILE_BYTES:
         cut = f"\n{ELLIPSIS} cut: the record has {len(content):,} bytes\n".encode()
         content = content[: _limits.FILE_BYTES - len(cut)].decode(errors="ignore").encode() + cut

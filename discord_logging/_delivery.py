@@ -16,6 +16,7 @@ while Discord is away. Four things are remembered between steps:
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 import time
@@ -28,7 +29,8 @@ from discord_logging._compose import Composed, compose, compose_plain
 from discord_logging._diagnostics import say, warn
 from discord_logging._exceptions import TransportError
 from discord_logging._record_text import clock_time
-from discord_logging._retry import UNKNOWN_CHANNEL, Backoff, Verdict, judge
+from discord_logging._retry import NO_FORUM, UNKNOWN_CHANNEL, Backoff, Verdict, judge
+from discord_logging._settings import MENTION
 from discord_logging._text import plain
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ class Delivery:
         self.backoff = Backoff((2.0, 3.0, 5.0), 60.0)
         self.max_lag = 5.0
         """Seconds within which the backlog is to be cleared."""
+        self.mention_interval = 300.0
+        """Seconds within which nobody is notified twice."""
         self.deadline = float("inf")
         """When somebody who flushes gives up, on the clock."""
         self.not_before = float("-inf")
@@ -94,6 +98,9 @@ class Delivery:
         self._telling: Counter[tuple[str, str]] = Counter()  # what the message that is under way tells
         self._told_at = clock_time(time.time())
         self._given_up: set[str] = set()  # names of settings, or ids of threads, that Discord refuses
+        self._posts: dict[str, str] = {}  # the thread that was opened in a forum, by its name
+        self._mentioning: Sequence[str] = ()  # whom the message that is under way notifies
+        self._mentioned: dict[str, float] = {}
         self._forget_trouble()
 
     def _forget_trouble(self) -> None:
@@ -172,22 +179,48 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - an override of the user's may lay out what is no card
             self._note_unanswered()
             return Verdict.REJECTED, f"no message can be made of it: {type(error).__name__}", records
-        if len(carried) < len(records):
-            ids = set(map(id, carried))
-            self._backlog.put_back([record for record in records if id(record) not in ids])
+        if rest := _others(records, carried):
+            self._backlog.put_back(rest)
         self._requests += 1
         self._retries += self._failures > 0
         return *self._send(message), carried
 
     def _compose(self, records: Sequence[FrozenRecord]) -> Composed:
+        self._mentioning = ()
         if records[0] is self._plain:
-            message, carried = Composed(compose_plain(records[0]), records[:1])
+            composed = Composed(compose_plain(records[0]), records[:1])
         else:
-            message, carried = compose(records, allowance=self._count_allowance(len(records)), note=self._note())
-            self._tell_losses(message.payload)
-        for name in self._given_up & set(message.payload):
-            del message.payload[name]  # type: ignore[misc]  # it is one of the optional keys
-        return Composed(message._replace(thread_id=None) if message.thread_id in self._given_up else message, carried)
+            composed = compose(records, allowance=self._count_allowance(len(records)), note=self._note())
+            self._tell_losses(composed.message.payload)
+            self._mention(composed.message.payload, composed.message.mentions)
+        return composed._replace(message=self._redirect(composed.message))
+
+    def _redirect(self, message: Message) -> Message:
+        """Leave out what Discord refused before, and go to the post that is open already."""
+        payload, thread_id = message.payload, message.thread_id
+        if thread_id in self._given_up:
+            thread_id = None
+        if post := self._posts.get(payload.get("thread_name", "")):
+            thread_id = post
+        is_open = thread_id or "thread_name" in self._given_up
+        for name in self._given_up | ({"thread_name", "applied_tags"} if is_open else set()):
+            payload.pop(name, None)  # type: ignore[misc]  # it is one of the optional keys
+        return message._replace(thread_id=thread_id)
+
+    def _mention(self, payload: Payload, mentions: Sequence[str]) -> None:
+        """Notify those who were not notified for a while."""
+        since = self._clock() - self.mention_interval
+        due = [mention for mention in mentions if self._mentioned.get(mention, -math.inf) <= since]
+        if not due:
+            return
+        self._mentioning = due
+        payload["content"] = "\n".join(text for text in (" ".join(due), payload.get("content")) if text)
+        ids = [match for match in map(MENTION.fullmatch, due) if match and match["id"]]
+        payload["allowed_mentions"] = {
+            "parse": ["everyone"] if len(ids) < len(due) else [],
+            "roles": [match["id"] for match in ids if match["kind"]],
+            "users": [match["id"] for match in ids if not match["kind"]],
+        }
 
     def _note(self) -> str:
         held_up = 0.0 if self._held_up_since is None else self._clock() - self._held_up_since
@@ -214,7 +247,7 @@ class Delivery:
             f"{number:,} {level} ({reason.replace('_', ' ')})" for (reason, level), number in untold.most_common(10)
         ]
         words = f"⚠️ {sum(untold.values()):,} records were dropped since {self._told_at}: {', '.join(parts)}"
-        payload["content"] = plain(words, _limits.CONTENT)
+        payload["content"] = plain(words, _limits.CONTENT // 2)
 
     def _send(self, message: Message) -> tuple[Verdict, str]:
         try:
@@ -238,7 +271,10 @@ class Delivery:
             self._given_up.add(refused)
             warn("Discord refuses a setting, which is left out from now on: %s", answer.reason)
             return Verdict.LIMITED, answer.reason
-        return judge(answer), answer.reason
+        verdict = judge(answer)
+        if verdict is Verdict.DELIVERED and (name := message.payload.get("thread_name")) and answer.channel_id:
+            self._posts[name] = answer.channel_id
+        return verdict, answer.reason
 
     def _note_unanswered(self) -> None:
         self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
@@ -247,15 +283,19 @@ class Delivery:
         if not 400 <= answer.status < 500:  # noqa: PLR2004 - only these say what is wrong with a message
             return None
         if answer.code == UNKNOWN_CHANNEL and message.thread_id:
+            # If it was a post of ours, another is opened.
+            self._posts = {name: post for name, post in self._posts.items() if post != message.thread_id}
             return message.thread_id
-        return next(
-            (name for name in ("username", "avatar_url") if name in answer.errors and name in message.payload), None
-        )
+        if answer.code == NO_FORUM and "thread_name" in message.payload:
+            return "thread_name"
+        names = ("username", "avatar_url", "thread_name", "applied_tags")
+        return next((name for name in names if name in answer.errors and name in message.payload), None)
 
     def _delivered(self, records: Sequence[FrozenRecord]) -> None:
         self._backlog.settle(records)
         if records[0] is not self._plain:  # plain text tells of no losses
             self._told, self._told_at = self._telling, clock_time(time.time())
+        self._mentioned.update(dict.fromkeys(self._mentioning, self._clock()))
         self._last_success = _now()
         self._held_up_since = None
         self._set_status("ok", "")
@@ -336,6 +376,14 @@ class Delivery:
     def last_trouble(self) -> str:
         """The last error in words, or nothing."""
         return self._last_error["reason"] if self._last_error else ""
+
+
+def _others(records: Sequence[FrozenRecord], carried: Sequence[FrozenRecord]) -> Sequence[FrozenRecord]:
+    """Return those of `records` that were not carried."""
+    if records[len(carried) - 1] is carried[-1]:
+        return records[len(carried) :]
+    ids = set(map(id, carried))
+    return [record for record in records if id(record) not in ids]
 
 
 def _now() -> str:

@@ -30,6 +30,7 @@ def warn(text: str, *args: object, exc_info: bool = False) -> None:
 
 def say(text: str) -> None:
     """Write one line to stderr, if there is one."""
-    # There is none under pythonw; it may be closed, or a broken pipe.
-    with contextlib.suppress(AttributeError, OSError, ValueError):
+    # There is none under pythonw; it may be closed, or a broken pipe; a signal handler may be on top of another write
+    # (https://docs.python.org/3/library/io.html#reentrancy).
+    with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):
         sys.stderr.write(f"discord_logging: {text}\n")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from discord_logging import _limits
 from discord_logging._record_text import clock_time, one_line
 from discord_logging._settings import nearest_level
-from discord_logging._snapshot import to_text
 from discord_logging._text import clean, plain, shorten
+from discord_logging._values import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,7 +102,7 @@ class Summary:
 
     def _kind_line(self, kind: Kind, tally: _Tally, emojis: Mapping[int, str]) -> str:
         emoji = nearest_level(emojis, kind.levelno)
-        text = plain(one_line(kind.template, 120), 160)
+        text = plain(one_line(tally.first.mask(kind.template), 120), 160)
         if kind.exception:
             text += f" — {_name(kind.exception)}"
         times = clock_time(tally.first.created)

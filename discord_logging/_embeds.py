@@ -7,12 +7,15 @@ import os
 import socket
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from discord_logging import _limits
 from discord_logging._record_text import traceback_text
 from discord_logging._settings import CardSettings, nearest_level
-from discord_logging._snapshot import FrozenRecord, freeze, to_text
+from discord_logging._snapshot import FrozenRecord, freeze
 from discord_logging._text import ELLIPSIS, clean, code_block, note_cut, plain, shorten
+from discord_logging._traceback_card import format_card, short_path
+from discord_logging._values import show_value, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 _BLOCK_MINIMUM = 1500
 """What the message leaves to the traceback, in characters."""
+_FENCES = len("```py\n\n```")
+_LONGEST_LINK = 500
+"""The longest address of a line of source, in characters."""
 _REST_ROOM = 200
 """What is kept free for the field that names the fields left out, in characters."""
 _NOTE_ROOM = 150
@@ -32,7 +38,7 @@ _INLINE_VALUE = 40
 class EmbedFormatter(logging.Formatter):
     """Lays a record out as a Discord embed.
 
-    Subclass it and override `title`, `description`, `fields`, `footer` or `color` to change that part of the card.
+    Subclass it and override `title`, `description`, `fields`, `footer`, `color` or `mention` to change that part.
     Each is given the record as it was frozen when it was logged, with the attributes of `logging.LogRecord`,
     `message` (str), `extra` (dict or `None`) and `exception`. They run on the listener's thread. What they return
     is cleaned and cut to Discord's limits afterwards.
@@ -66,27 +72,36 @@ class EmbedFormatter(logging.Formatter):
         """Return the body: the message, the traceback in a code block, and where it was logged."""
         where = self.location(record)
         room = _limits.DESCRIPTION - len(where) - 2
-        blocks = [block for block in (self.traceback(record), record.stack_info) if block]
-        message = plain(record.message, room - len(blocks) * _BLOCK_MINIMUM // 2).strip()
-        room = (room - len(message)) // max(len(blocks), 1)
-        fenced = [code_block(block, room - 1, language="py", keep_end=True) for block in blocks]
+        count = bool(record.exception or record.exc_text) + bool(record.stack_info)
+        message = plain(record.message, room - count * _BLOCK_MINIMUM // 2).strip()
+        room = (room - len(message)) // max(count, 1) - 1
+        blocks = (self.traceback(record, room - _FENCES), record.stack_info)
+        fenced = [code_block(block, room, language="py", keep_end=True) for block in blocks if block]
         return "\n".join(part for part in (message, *fenced, where) if part)
 
-    def traceback(self, record: FrozenRecord) -> str | None:
-        """Return the text of the record's exception, or `None`."""
-        return traceback_text(record) or None
+    def traceback(self, record: FrozenRecord, limit: int) -> str | None:
+        """Return the text of the record's exception, which has room for `limit` characters, or `None`."""
+        return record.mask(format_card(record.exception, limit)) if record.exception else record.exc_text
 
     def location(self, record: FrozenRecord) -> str:
-        """Return the line in small print that says where the record was logged."""
-        place = f"{os.path.basename(to_text(record.pathname))}:{record.lineno} in {to_text(record.funcName)}"  # noqa: PTH119 - it is text
-        return f"-# {plain(place, 200)}" if record.lineno else ""
+        """Return the line in small print that says where the record was logged, a link if there is a `source_url`."""
+        if not record.lineno:
+            return ""
+        pathname = to_text(record.pathname)
+        place = plain(f"{os.path.basename(pathname)}:{record.lineno}", 150)  # noqa: PTH119 - it is text
+        if record.settings.source_url:
+            path = quote(clean(short_path(pathname)).replace("\\", "/"))
+            url = record.settings.source_url.format(path=path, line=record.lineno)
+            place = f"[{place}]({url})" if len(url) <= _LONGEST_LINK else place
+        return f"-# {place} in {plain(to_text(record.funcName), 100)}"
 
     def fields(self, record: FrozenRecord) -> list[EmbedField]:
         """Return the record's `extra` values and the handler's context as fields."""
-        extra = record.extra or {}
-        context = record.settings.context
+        extra, context, chosen = record.extra or {}, record.settings.context, record.settings.fields
+        if chosen is not None:
+            extra = {name: extra[name] for name in chosen if name in extra}
         values: Mapping[str, Any] = {**extra, **{name: context[name] for name in context if name not in extra}}
-        return [_field(name, to_text(value)) for name, value in values.items()]
+        return [_field(name, show_value(value, _limits.EMBEDS_TOTAL)) for name, value in values.items()]
 
     def footer(self, record: FrozenRecord) -> str:
         """Return the host, process, thread and asyncio task, as far as they are known."""
@@ -100,11 +115,20 @@ class EmbedFormatter(logging.Formatter):
         """Return the colour of the record's level, as 0xRRGGBB. Other levels take that of the nearest below."""
         return int(nearest_level(record.settings.colors, record.levelno))
 
+    def mention(self, record: FrozenRecord) -> str:
+        """Return whom the record notifies, such as `<@&ID>` for a role, or nothing.
+
+        The standard one is that of its level in the handler's `mentions`. Nobody is notified more often than once in
+        `mention_interval`.
+        """
+        mentions = record.settings.mentions
+        return nearest_level(mentions, record.levelno) if mentions else ""
+
     def format(self, record: logging.LogRecord) -> str:
         """Return what the card says as plain text, for handlers that are not ours."""
         frozen = FrozenRecord(freeze(record, CardSettings(self)))
         return "\n".join(
-            part for part in (f"{frozen.levelname} {frozen.name}: {frozen.message}", self.traceback(frozen)) if part
+            part for part in (f"{frozen.levelname} {frozen.name}: {frozen.message}", traceback_text(frozen)) if part
         )
 
 

@@ -8,6 +8,8 @@ DiscordLoggingError
 
 from __future__ import annotations
 
+import threading
+
 from discord_logging._text import mask_token, shorten
 
 
@@ -38,3 +40,8 @@ class TransportError(DiscordLoggingError):
     def __init__(self, reason: str, *, maybe_saved: bool) -> None:
         super().__init__(reason)
         self.maybe_saved = maybe_saved
+
+
+def ends_program(error: BaseException) -> bool:
+    """Tell whether `error` is Ctrl-C or an exit, which only the main thread passes on: another would just die of it."""
+    return not isinstance(error, Exception) and threading.current_thread() is threading.main_thread()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import difflib
 import inspect
@@ -9,16 +10,16 @@ import logging
 import logging.handlers
 import os
 from dataclasses import replace
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from discord_logging import _settings
 from discord_logging._diagnostics import warn
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
-from discord_logging._listener import attach, detach, listener_threads
+from discord_logging._listener import attach, detach, is_delivering
 from discord_logging._settings import CardSettings, DeliverySettings
-from discord_logging._snapshot import freeze, to_text
+from discord_logging._snapshot import freeze
+from discord_logging._values import to_text
 from discord_logging._webhook_url import WebhookURL
 
 if TYPE_CHECKING:
@@ -75,14 +76,31 @@ class DiscordHandler(logging.Handler):
         webhook_url: The URL that Discord shows in the channel's settings; a password. `None` takes the environment
             variable `DISCORD_WEBHOOK_URL`; if that is not set, the handler is disabled.
         level: The lowest level that is handled.
-        username: The name that messages are posted under, 1 to 80 characters; `None` is the webhook's own.
-        avatar_url: The address of the picture beside them; `None` is the webhook's own.
+        username: The name that messages are posted under, 1 to 80 characters, or such names by level, as
+            `{"ERROR": "Alarm"}`, each from its level on; `None` is the webhook's own. A message of several records has
+            that of the most severe.
+        avatar_url: The address of the picture beside them, likewise.
         thread_id: The thread of the webhook's channel to post into. `None` takes the `thread_id` of the URL, if it
             has one, else the channel itself.
+        thread_name: The title of the post that the first message opens in a forum, 1 to 100 characters; those after
+            it go there too. `None` opens none. Every process opens its own.
+        applied_tags: The ids of up to 5 tags that the post has.
         context: Names and values shown on every card, such as `{"service": "shop", "environment": "production"}`.
+        fields: The names of the `extra` values to show, in this order; `None` is all, `[]` none.
         colors: Colours for levels, such as `{"ERROR": "#ff0000"}` or `{40: 0xFF0000}`, laid over the standard ones.
             A level without one takes that of the nearest below.
         emojis: Emojis for levels, likewise; `""` is none.
+        mentions: Whom records notify, by level: `{"CRITICAL": "<@&ID>"}` is a role from `CRITICAL` on; `"<@ID>"` is a
+            user, `"@everyone"` and `"@here"` are what they are, `""` is nobody. Nothing else ever notifies anybody.
+        mention_interval: Seconds within which nobody is notified twice, 300 by default.
+        silent_below: Messages with nothing but records below this level make no sound on anybody's phone
+            (`SUPPRESS_NOTIFICATIONS`); `NOTSET`, the default, is none.
+        source_url: A template for the address of a line of source, such as
+            `"https://github.com/acme/shop/blob/main/{path}#L{line}"`, which makes the place on the card a link.
+        redact: Words; what has one of them in its name is masked: in `extra` values, and as `name=value`, JSON, header
+            or URL in texts and tracebacks. Passwords in URLs and well-known kinds of keys go too. `None` is
+            `DEFAULT_REDACT`; a list replaces that, `[*DEFAULT_REDACT, "iban"]` adds to it, `[]` masks nothing but the
+            webhook's token. `SecretMasker(words).mask(text)` shows what a list does.
         queue_size: How many records may wait. When more come, the least severe and oldest are dropped and
             counted. 10,000 by default.
         queue_bytes: How many bytes may wait, likewise; estimated. 64,000,000 by default.
@@ -113,12 +131,20 @@ class DiscordHandler(logging.Handler):
         webhook_url: str | None = None,
         level: int | str = logging.NOTSET,
         *,
-        username: str | None = None,
-        avatar_url: str | None = None,
+        username: str | Mapping[Any, str | None] | None = None,
+        avatar_url: str | Mapping[Any, str | None] | None = None,
         thread_id: str | int | None = None,
+        thread_name: str | None = None,
+        applied_tags: Sequence[str | int] | None = None,
         context: Mapping[str, object] | None = None,
+        fields: Sequence[str] | None = None,
         colors: Mapping[Any, int | str] | None = None,
         emojis: Mapping[Any, str] | None = None,
+        mentions: Mapping[Any, str] | None = None,
+        mention_interval: float = DeliverySettings.mention_interval,
+        silent_below: int | str = logging.NOTSET,
+        source_url: str | None = None,
+        redact: Sequence[str] | None = None,
         queue_size: int = DeliverySettings.queue_size,
         queue_bytes: int = DeliverySettings.queue_bytes,
         max_lag: float = DeliverySettings.max_lag,
@@ -135,27 +161,33 @@ class DiscordHandler(logging.Handler):
         # Only then super().__init__(), which makes a handler known to logging.shutdown(), even one that is half built.
         if unknown:
             raise InvalidSettingError(_describe_unknown(unknown))
-        delivery = DeliverySettings(
-            queue_size=_settings.check_number("queue_size", queue_size, minimum=1, whole=True),
-            queue_bytes=_settings.check_number("queue_bytes", queue_bytes, minimum=1, whole=True),
-            max_lag=_settings.check_number("max_lag", max_lag, minimum=0),
-            repeat_window=_settings.check_number("repeat_window", repeat_window, minimum=0),
-            flush_timeout=_settings.check_number("flush_timeout", flush_timeout, minimum=0),
-            timeout=_settings.check_number("timeout", timeout, minimum=0.1),
-            retry_delays=_settings.check_delays("retry_delays", retry_delays),
-            max_retry_delay=_settings.check_number("max_retry_delay", max_retry_delay, minimum=1),
-            channel_limit=None
-            if channel_limit is None
-            else _settings.check_number("channel_limit", channel_limit, minimum=1, whole=True),
+        delivery = DeliverySettings.check(
+            queue_size=queue_size,
+            queue_bytes=queue_bytes,
+            max_lag=max_lag,
+            repeat_window=repeat_window,
+            flush_timeout=flush_timeout,
+            timeout=timeout,
+            retry_delays=retry_delays,
+            max_retry_delay=max_retry_delay,
+            channel_limit=channel_limit,
+            mention_interval=mention_interval,
         )
-        card = CardSettings(
+        card = CardSettings.check(
             EmbedFormatter(),
-            username=_settings.check_username(username),
-            avatar_url=_settings.check_avatar_url(avatar_url),
-            thread_id=_settings.check_snowflake("thread_id", thread_id),
-            context=_settings.check_context(context),
-            colors=_settings.check_colors(colors),
-            emojis=_settings.check_emojis(emojis),
+            username=username,
+            avatar_url=avatar_url,
+            thread_id=thread_id,
+            thread_name=thread_name,
+            applied_tags=applied_tags,
+            context=context,
+            fields=fields,
+            colors=colors,
+            emojis=emojis,
+            mentions=mentions,
+            silent_below=silent_below,
+            source_url=source_url,
+            redact=redact,
         )
         url, self._disabled = _find_url(webhook_url, enabled, allow_http=allow_http)
         self._overrides_filter = type(self).filter is not logging.Handler.filter
@@ -167,7 +199,7 @@ class DiscordHandler(logging.Handler):
         self.formatter = card.formatter
         if url is not None:
             self._listener = attach(self, url, delivery)
-            card = replace(card, thread_id=card.thread_id or url.thread_id)
+            card = replace(card, thread_id=card.thread_id or (None if card.thread_name else url.thread_id))
             self._queue_handler = DiscordQueueHandler(self._listener.backlog, card)
 
     def __repr__(self) -> str:
@@ -185,11 +217,15 @@ class DiscordHandler(logging.Handler):
 
         What the listeners' threads log, such as urllib3's lines about our own requests, does not come back to us.
         """
-        if get_ident() in listener_threads:
+        if is_delivering.get():
             return False
         # Asking each time would cost a sixth of the whole.
         if self.filters or self._overrides_filter:
-            allowed: Any = self.filter(record)
+            try:
+                allowed: Any = self.filter(record)
+            except Exception:  # noqa: BLE001 - a filter of the user's may raise anything
+                self._refuse(record)
+                return False
             if not allowed:
                 return False
             # From Python 3.12 on a filter may return another record.
@@ -205,13 +241,23 @@ class DiscordHandler(logging.Handler):
         try:
             frozen = self._queue_handler.prepare(record)
         except Exception:  # noqa: BLE001 - as in every handler of the standard library
-            self._listener.backlog.refuse(to_text(getattr(record, "levelname", "?")), "unreadable")
-            self.handleError(record)
+            self._refuse(record)
             return
         try:
             self._queue_handler.enqueue(frozen)
         except Exception:  # noqa: BLE001 - it has been accepted; what is left to do somebody else will
             self.handleError(record)
+
+    def _refuse(self, record: logging.LogRecord) -> None:
+        if self._listener is not None:
+            self._listener.backlog.refuse(to_text(getattr(record, "levelname", "?")), "unreadable")
+        self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging gave it
+        """Say on stderr that `record` was lost, as every handler does. Never raises an `Exception`."""
+        # It shows the record and the error, with the exceptions linked to it: what could not be read before.
+        with contextlib.suppress(Exception):
+            super().handleError(record)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging ignores what it returns
         """Block until all that was logged so far is delivered or dropped.

@@ -20,8 +20,13 @@ FOOTER = 2048
 
 CONTENT = 2000
 USERNAME = 80
+THREAD_NAME = 100
+TAGS = 5
 URL = 2048
 COLOR = 0xFFFFFF
+SUPPRESS_NOTIFICATIONS = 1 << 12
+"""The flag of a message that notifies nobody
+(https://docs.discord.com/developers/resources/message#message-object-message-flags)."""
 
 FILE_BYTES = 8_000_000
 """The most that we attach to a message. Discord takes 10 MiB a file

@@ -9,13 +9,15 @@ import logging.handlers
 import os
 import sys
 import threading
-import time
 import weakref
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from discord_logging import _clock as time
 from discord_logging._backlog import Backlog
 from discord_logging._delivery import Delivery
 from discord_logging._diagnostics import say, warn
+from discord_logging._exceptions import ends_program
 from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging._retry import Backoff
 from discord_logging._webhook_sender import WebhookSender
@@ -27,15 +29,18 @@ if TYPE_CHECKING:
 _GATHER = 0.05
 """Seconds that the listener gathers records after the first, so that a burst goes out in few messages."""
 
-listener_threads: set[int] = set()
-"""The idents of the listeners' threads. What is logged on them never comes back to us."""
+is_delivering: ContextVar[bool] = ContextVar("is_delivering", default=False)
+"""True on the listeners' threads. What is logged on them never comes back to us.
+
+Not the threads' idents, for gevent may give another one to a thread that runs already.
+"""
 
 _rate_limiter = DiscordRateLimiter()
 _listeners: dict[tuple[str, str], WebhookListener] = {}
 # Re-entrant, for `__del__` and signal handlers may make and close handlers. Under it nothing is logged or imported:
 # whoever holds the lock of `logging` may be waiting for it.
 _registry_lock = threading.RLock()
-_exit_began: float | None = None
+_waited_at_exit: float | None = None
 _ends_as_child = False
 
 
@@ -61,6 +66,7 @@ class WebhookListener(logging.handlers.QueueListener):
         _rate_limiter.set_channel_limit(self.url.key, settings.channel_limit)
         self.flush_timeout = settings.flush_timeout
         self._delivery.max_lag = settings.max_lag
+        self._delivery.mention_interval = settings.mention_interval
         self._delivery.backoff = Backoff(settings.retry_delays, settings.max_retry_delay)
 
     def _reset(self, settings: DeliverySettings) -> None:
@@ -88,7 +94,8 @@ class WebhookListener(logging.handlers.QueueListener):
             self.backlog.wake()
             return True
         # Somebody else, or this very thread below us, may be starting it.
-        if not self._starting.acquire(blocking=False):
+        starting = self._starting
+        if not starting.acquire(blocking=False):
             return True
         try:
             if not self._is_running():
@@ -97,7 +104,8 @@ class WebhookListener(logging.handlers.QueueListener):
             self._thread = None
             return False
         finally:
-            self._starting.release()
+            # After a fork in a signal handler it is not `self._starting` any more.
+            starting.release()
         return True
 
     def _say_late(self) -> None:
@@ -123,10 +131,11 @@ class WebhookListener(logging.handlers.QueueListener):
         Returns:
             Whether all of it was delivered.
         """
-        if threading.get_ident() in listener_threads:
+        if is_delivering.get():
             return False
         _warm_level_caches()
-        deadline = min(time.monotonic() + timeout, _exit_deadline(timeout))
+        began = time.monotonic()
+        deadline = began + timeout - (_waited_at_exit or 0.0)
         dropped = self.backlog.count()["dropped"]
         self._hurries += 1
         self._delivery.deadline = min(self._delivery.deadline, deadline)
@@ -135,19 +144,24 @@ class WebhookListener(logging.handlers.QueueListener):
                 self._deliver_here(deadline)
             is_settled = self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
         finally:
-            self._hurries -= 1
+            # A child that a signal handler forked above has forgotten that it hurried.
+            self._hurries = max(self._hurries - 1, 0)
             if not self._hurries:
                 self._delivery.deadline = float("inf")
+            _count_wait(time.monotonic() - began)
         return is_settled and self.backlog.count()["dropped"] == dropped
 
     def _deliver_here(self, deadline: float) -> None:
         """Deliver on the caller's thread, when no other can be started any more."""
-        listener_threads.add(threading.get_ident())
+        token = is_delivering.set(True)
         try:
             while self.backlog.is_ready and max(time.monotonic(), self._delivery.not_before) < deadline:
-                self.handle(None)
+                self.backlog.wait(max(self._delivery.not_before - time.monotonic(), 0.0))
+                self._sender.timeout = min(self._settings.timeout, deadline - time.monotonic())
+                self._step()
         finally:
-            listener_threads.discard(threading.get_ident())
+            self._sender.timeout = self._settings.timeout
+            is_delivering.reset(token)
 
     def stop(self, timeout: float = 0.0) -> None:
         """Deliver what can be delivered within `timeout` seconds, drop the rest, and end the thread. Once.
@@ -160,13 +174,17 @@ class WebhookListener(logging.handlers.QueueListener):
             self.flush(timeout)
         self.backlog.close()
         self.enqueue_sentinel()
+        self.say_losses()
+
+    def say_losses(self) -> None:
+        """Say on stderr how many records were not delivered, if any."""
         count = self.backlog.count()
         if lost := count["dropped"] + count["pending"]:
             reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(self._dropped_by_reason().items()))
             trouble = self._delivery.last_trouble
             say(
                 f"{lost} of {count['accepted']} records were not delivered to webhook {self.url.id}"
-                f" ({reasons or 'in flight'}{'; last error: ' + trouble if trouble else ''})"
+                f" ({reasons or 'pending'}{'; last error: ' + trouble if trouble else ''})"
             )
 
     def enqueue_sentinel(self) -> None:
@@ -177,13 +195,11 @@ class WebhookListener(logging.handlers.QueueListener):
     # On the listener's thread
 
     def _run(self) -> None:
-        ident = threading.get_ident()
-        listener_threads.add(ident)
+        is_delivering.set(True)
         try:
             self._monitor()  # type: ignore[attr-defined]  # the loop of QueueListener: dequeue and handle
         finally:
             self._sender.close()
-            listener_threads.discard(ident)
 
     def dequeue(self, block: bool) -> Any:
         """Wait until something is to be delivered; `None` ends the thread."""
@@ -196,17 +212,23 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def handle(self, _: Any) -> None:
         """Deliver one message, or wait until one may be delivered. Never raises."""
+        delay = self._step()
+        if delay and self._busy:
+            self.backlog.announce()
+            self.backlog.wait(delay)
+
+    def _step(self) -> float:
         try:
             delay = self._delivery.step()
-        except Exception:  # noqa: BLE001 - whatever it is
+        except BaseException as error:  # whatever it is
+            if ends_program(error):
+                raise
             # A fault of ours must not end the thread, nor repeat itself without end.
             warn("The listener failed", exc_info=True)
             self.backlog.drop_all("internal_error")
             delay = 1.0
         self._busy = self.backlog.is_ready
-        if delay and self._busy:
-            self.backlog.announce()
-            self.backlog.wait(delay)
+        return delay
 
     # Everybody's
 
@@ -286,22 +308,26 @@ def _warm_level_caches() -> None:
                 logger.isEnabledFor(level)
 
 
-def _exit_deadline(timeout: float) -> float:
-    """Return when everything must end at interpreter exit, which all flushes share; infinite before it."""
-    return float("inf") if _exit_began is None else _exit_began + timeout
+def _count_wait(seconds: float) -> None:
+    """Take `seconds` from the time that all flushes at interpreter exit share. What other hooks take is not counted."""
+    global _waited_at_exit  # noqa: PLW0603 - a process ends once
+    if _waited_at_exit is not None:
+        _waited_at_exit += seconds
 
 
-def flush_all() -> None:
-    """Flush every listener, for the longest of their flush timeouts altogether."""
+def flush_all() -> list[WebhookListener]:
+    """Flush every listener, for the longest of their flush timeouts altogether, and return them."""
     began = time.monotonic()
-    for listener in list(_listeners.values()):
+    listeners = list(_listeners.values())
+    for listener in listeners:
         listener.flush(began + listener.flush_timeout - time.monotonic())
+    return listeners
 
 
 def finish(*, only_orphans: bool = False) -> None:
     """End all listeners, or those whose handlers are gone, within one deadline."""
-    global _exit_began  # noqa: PLW0603 - a process ends once
-    _exit_began = time.monotonic()
+    global _waited_at_exit  # noqa: PLW0603 - a process ends once
+    _waited_at_exit = _waited_at_exit or 0.0
     for listener in list(_listeners.values()):
         if not (only_orphans and listener.users):
             listener.stop(listener.flush_timeout)
@@ -319,11 +345,11 @@ def _finish_with_child() -> None:
 
 
 def _forget_parent() -> None:
-    global _registry_lock, _ends_as_child, _exit_began  # noqa: PLW0603 - this is another process now
+    global _registry_lock, _ends_as_child, _waited_at_exit  # noqa: PLW0603 - this is another process now
     _registry_lock = threading.RLock()
     _ends_as_child = False
-    _exit_began = None
-    listener_threads.clear()
+    _waited_at_exit = None
+    is_delivering.set(False)
     for listener in _listeners.values():
         listener.forget_parent()
 

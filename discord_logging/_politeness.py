@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _PORTION = 0.0002
 """Seconds of work between two pauses."""
+_LONGEST_PORTION = 0.005
+"""After so long the interpreter makes a thread give up its lock."""
 
 
 def politely(items: Iterable[_T]) -> Iterator[_T]:
@@ -22,7 +24,10 @@ def politely(items: Iterable[_T]) -> Iterator[_T]:
     pause_at = time.perf_counter() + _PORTION
     for item in items:
         yield item
-        if time.perf_counter() > pause_at:
+        now = time.perf_counter()
+        if now > pause_at:
             # Not 0: up to Python 3.10 a thread that waits for the lock would starve.
             time.sleep(1e-6)
-            pause_at = time.perf_counter() + _PORTION
+            resumed = time.perf_counter()
+            # Where others hold the lock for long, so many pauses would leave next to no time for the work.
+            pause_at = resumed + min(max(resumed - now, _PORTION), _LONGEST_PORTION)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from discord_logging._snapshot import to_text
 from discord_logging._text import clean, shorten
 from discord_logging._traceback import format_exception
+from discord_logging._values import to_text, value_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ def has_traceback(record: FrozenRecord) -> bool:
 
 def traceback_text(record: FrozenRecord) -> str:
     """Return the text of the record's exception, or nothing."""
-    return format_exception(record.exception) if record.exception else record.exc_text or ""
+    return record.mask(format_exception(record.exception)) if record.exception else record.exc_text or ""
 
 
 def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
@@ -85,8 +85,8 @@ def ansi_line(record: FrozenRecord) -> str:
     return text.replace("```", "`\u200b`\u200b`\u200b").replace("\n", _LINE_BREAK)
 
 
-def _pairs(values: Mapping[str, object]) -> str:
-    return " ".join(f"{name}={to_text(value)}" for name, value in values.items())
+def _pairs(values: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value_line(value)}" for name, value in values.items())
 
 
 def _exact_time(created: float) -> str:

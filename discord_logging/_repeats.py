@@ -60,6 +60,11 @@ class Repeats:
                 self._held[id(forgotten)] = float("-inf"), forgotten
 
     @property
+    def held(self) -> list[FrozenRecord]:
+        """Those that are held back."""
+        return [record for _, record in self._held.values()]
+
+    @property
     def due_at(self) -> float:
         """When the next of those held back is due, on the monotonic clock."""
         # Read by the listener without a lock, and others may fold meanwhile.

@@ -6,18 +6,22 @@ webhook, which all its handlers share.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from discord_logging import _limits
 from discord_logging._exceptions import InvalidSettingError
+from discord_logging._secrets import SecretMasker
 from discord_logging._text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
 COLORS = MappingProxyType({0: 0x95A5A6, 10: 0x95A5A6, 20: 0x3498DB, 30: 0xF1C40F, 40: 0xED4245, 50: 0x9B1C31})
 EMOJIS = MappingProxyType({0: "🔍", 10: "🔍", 20: "ℹ️", 30: "⚠️", 40: "❌", 50: "🚨"})  # noqa: RUF001 - the emoji
@@ -26,6 +30,10 @@ _FORBIDDEN_IN_USERNAME = re.compile(r"clyde|discord", re.IGNORECASE)
 _FORBIDDEN_USERNAMES = frozenset({"everyone", "here"})
 _HTTP_URL = re.compile(r"https?://[^\s/]+\.[^\s/]+(?:/\S*)?")
 _SNOWFLAKE = re.compile(r"[1-9][0-9]{0,19}")
+_MINIMA = {"queue_size": 1, "queue_bytes": 1, "timeout": 0.1, "max_retry_delay": 1}
+_WHOLE = frozenset({"queue_size", "queue_bytes"})
+MENTION = re.compile(r"<@(?P<kind>&?)(?P<id>[1-9][0-9]{0,19})>|@everyone|@here")
+DEFAULT_MASKER = SecretMasker()
 _HEX_COLOR = re.compile(r"#([0-9a-fA-F]{6})")
 
 
@@ -34,17 +42,69 @@ class CardSettings:
     """How the records of one handler look, and where in the webhook's channel they go."""
 
     formatter: Any
-    username: str | None = None
-    avatar_url: str | None = None
+    username: str | Mapping[int, str | None] | None = None
+    avatar_url: str | Mapping[int, str | None] | None = None
     thread_id: str | None = None
+    thread_name: str | None = None
+    applied_tags: tuple[str, ...] = ()
     context: Mapping[str, str] = field(default_factory=dict)
+    fields: tuple[str, ...] | None = None
     colors: Mapping[int, int] = field(default_factory=COLORS.copy)
     emojis: Mapping[int, str] = field(default_factory=EMOJIS.copy)
+    mentions: Mapping[int, str] = field(default_factory=dict)
+    silent_below: int = 0
+    source_url: str | None = None
+    masker: SecretMasker = DEFAULT_MASKER
 
-    @property
-    def destination(self) -> tuple[str | None, ...]:
+    @classmethod
+    def check(
+        cls,
+        formatter: Any,
+        *,
+        username: object,
+        avatar_url: object,
+        thread_id: object,
+        thread_name: object,
+        applied_tags: object,
+        context: object,
+        fields: object,
+        colors: object,
+        emojis: object,
+        mentions: object,
+        silent_below: object,
+        source_url: object,
+        redact: object,
+    ) -> CardSettings:
+        """Return the settings.
+
+        Raises:
+            InvalidSettingError: One is not right.
+        """
+        thread_id = check_snowflake("thread_id", thread_id)
+        return cls(
+            formatter,
+            username=check_by_level("username", username, check_username),
+            avatar_url=check_by_level("avatar_url", avatar_url, check_avatar_url),
+            thread_id=thread_id,
+            thread_name=check_thread_name(thread_name, thread_id),
+            applied_tags=check_tags(applied_tags),
+            context=check_context(context),
+            fields=check_names("fields", fields),
+            colors=check_colors(colors),
+            emojis=check_emojis(emojis),
+            mentions=check_mentions(mentions),
+            silent_below=_check_level("silent_below", silent_below),
+            source_url=check_source_url(source_url),
+            masker=check_redact(redact),
+        )
+
+    @cached_property
+    def destination(self) -> tuple[Any, ...]:
         """What two records must share to go out in one message."""
-        return self.username, self.avatar_url, self.thread_id
+        looks = (
+            tuple(each.items()) if isinstance(each, Mapping) else each for each in (self.username, self.avatar_url)
+        )
+        return *looks, self.thread_id, self.thread_name, self.applied_tags
 
 
 @dataclass(frozen=True)
@@ -60,6 +120,30 @@ class DeliverySettings:
     retry_delays: tuple[float, ...] = (2.0, 3.0, 5.0)
     max_retry_delay: float = 60.0
     channel_limit: int | None = 30
+    mention_interval: float = 300.0
+
+    @classmethod
+    def check(cls, *, retry_delays: object, channel_limit: object, **numbers: object) -> DeliverySettings:
+        """Return the settings.
+
+        Raises:
+            InvalidSettingError: One is not right.
+        """
+        return cls(
+            retry_delays=check_delays("retry_delays", retry_delays),
+            channel_limit=None
+            if channel_limit is None
+            else check_number("channel_limit", channel_limit, minimum=1, whole=True),
+            **{
+                name: check_number(name, value, minimum=_MINIMA.get(name, 0.0), whole=name in _WHOLE)
+                for name, value in numbers.items()
+            },
+        )
+
+
+def at_level(value: Any, levelno: int) -> Any:
+    """Return `value`, or what it has for `levelno` if it is by level."""
+    return nearest_level(value, levelno) if isinstance(value, Mapping) else value
 
 
 def nearest_level(mapping: Mapping[int, Any], levelno: int) -> Any:
@@ -102,6 +186,17 @@ def check_delays(name: str, value: object) -> tuple[float, ...]:
     if isinstance(value, (list, tuple)) and value:
         return tuple(float(check_number(f"{name}[{index}]", each, minimum=0)) for index, each in enumerate(value))
     raise InvalidSettingError(f"{name} must be a list of seconds such as [2, 3, 5], not {value!r}.")
+
+
+def check_by_level(name: str, value: object, check: Callable[[object], Any]) -> Any:
+    """Return `value`, or a mapping of levels to values, each checked; below the lowest there is `None`.
+
+    Raises:
+        InvalidSettingError: One is not right.
+    """
+    if not isinstance(value, dict):
+        return check(value)
+    return {logging.NOTSET: None, **{_check_level(name, level): check(each) for level, each in value.items()}}
 
 
 def check_username(value: object) -> str | None:
@@ -150,6 +245,94 @@ def check_snowflake(name: str, value: object) -> str | None:
     if isinstance(value, (str, int)) and not isinstance(value, bool) and _SNOWFLAKE.fullmatch(str(value)):
         return str(value)
     raise InvalidSettingError(f"{name} must be an id such as '123456789012345678', not {value!r}.")
+
+
+def check_thread_name(value: object, thread_id: str | None) -> str | None:
+    """Return `value`, the title of a forum post, or `None`.
+
+    Raises:
+        InvalidSettingError: It is none, or there is a `thread_id` as well, which Discord refuses (220002).
+    """
+    if value is None:
+        return None
+    name = clean(" ".join(value.split())) if isinstance(value, str) else ""
+    if not 1 <= len(name) <= _limits.THREAD_NAME:
+        raise InvalidSettingError(f"thread_name must be 1 to {_limits.THREAD_NAME} characters, not {value!r}.")
+    if thread_id is not None:
+        raise InvalidSettingError("thread_name opens a new post and thread_id is one that exists: give one of them.")
+    return name
+
+
+def check_tags(value: object) -> tuple[str, ...]:
+    """Return `value`, a list of ids of a forum's tags, as strings.
+
+    Raises:
+        InvalidSettingError: It is none, or too long.
+    """
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)) or len(value) > _limits.TAGS:
+        raise InvalidSettingError(f"applied_tags must be a list of at most {_limits.TAGS} ids, not {value!r}.")
+    return tuple(check_snowflake("applied_tags", each) or "" for each in value)
+
+
+def check_names(name: str, value: object) -> tuple[str, ...] | None:
+    """Return `value`, a list of names, as a tuple, or `None`.
+
+    Raises:
+        InvalidSettingError: It is none.
+    """
+    if value is None:
+        return None
+    if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    raise InvalidSettingError(f"{name} must be a list of names such as ['order_id'], not {value!r}.")
+
+
+def check_mentions(value: object) -> Mapping[int, str]:
+    """Return `value`, a mapping of levels to mentions; `''` is none.
+
+    Raises:
+        InvalidSettingError: It is none.
+    """
+    if value is None:
+        return {}
+    pairs = _check_mapping("mentions", value, "{'CRITICAL': '<@&123456789012345678>'}")
+    return {logging.NOTSET: "", **{_check_level("mentions", level): _check_mention(each) for level, each in pairs}}
+
+
+def _check_mention(value: object) -> str:
+    if value == "" or (isinstance(value, str) and MENTION.fullmatch(value)):
+        return value
+    raise InvalidSettingError(
+        f"mentions must be '<@&ID>' for a role, '<@ID>' for a user, '@everyone' or '@here', not {value!r}."
+    )
+
+
+def check_redact(value: object) -> SecretMasker:
+    """Return what masks the values of names with the words in `value`, a list; `None` is the standard list.
+
+    Raises:
+        InvalidSettingError: It is none.
+    """
+    words = check_names("redact", value)
+    return DEFAULT_MASKER if words is None else SecretMasker(words)
+
+
+def check_source_url(value: object) -> str | None:
+    """Return `value`, a template of the address of a line of source, or `None`.
+
+    Raises:
+        InvalidSettingError: It is none.
+    """
+    if value is None:
+        return None
+    with contextlib.suppress(AttributeError, IndexError, KeyError, TypeError, ValueError):
+        url = value.format(path="shop/orders.py", line=42)  # type: ignore[attr-defined]  # anything else is named below
+        if check_avatar_url(url) and "{path}" in value:  # type: ignore[operator]
+            return str(value)
+    example = "https://github.com/acme/shop/blob/main/{path}#L{line}"
+    raise InvalidSettingError(f"source_url must be a template such as {example!r}, not {value!r}.")
 
 
 def check_enabled(value: object, *, name: str = "enabled") -> bool:

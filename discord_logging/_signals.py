@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 from typing import Any
 
-from discord_logging._listener import finish, flush_all
+from discord_logging._listener import flush_all
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_under_way: set[tuple[int, int]] = set()  # process and signal: a forked child has a flush of its own
 
 
 def flush_on_signals(*signals: int) -> None:
@@ -18,16 +20,17 @@ def flush_on_signals(*signals: int) -> None:
     (https://docs.python.org/3/library/atexit.html). Call this after whatever else sets handlers for signals. Servers
     such as gunicorn need no help: theirs let the interpreter exit in order.
 
-    When the signal comes, the main thread blocks for the longest `flush_timeout` of all handlers at the most. Then the
-    handler that was there before is called; if there was none, the signal ends the process, and what could not be
-    delivered is said on stderr. A signal that is ignored stays ignored, and one whose handler was not set from Python
-    stays with it. May be called twice.
+    When the signal comes, the main thread blocks for the longest `flush_timeout` of all handlers at the most, however
+    often it comes meanwhile. Then the handler that was there before is called; if there was none, what could not be
+    delivered is said on stderr, and the signal ends the process. A signal that is ignored stays ignored, and one whose
+    handler was not set from Python stays with it. May be called twice.
 
     Args:
         *signals: Which signals; none is `SIGTERM` and, where there is one, `SIGHUP`.
 
     Raises:
         ValueError: Called from another thread than the main thread, or no such signal.
+        OSError: The signal cannot be handled, such as `SIGKILL`.
     """
     for number in signals or _ENDING:
         previous = signal.getsignal(number)
@@ -37,10 +40,20 @@ def flush_on_signals(*signals: int) -> None:
 
 
 def _flush_first(previous: Any, number: int, frame: Any) -> None:
+    key = os.getpid(), number
+    is_first = key not in _under_way
+    if is_first:
+        _under_way.add(key)
+        try:
+            listeners = flush_all()
+        finally:
+            _under_way.discard(key)
     if callable(previous):
-        flush_all()
         previous(number, frame)
-    else:
-        finish()
-        signal.signal(number, signal.SIG_DFL)
+    elif is_first:
+        for listener in listeners:
+            listener.say_losses()
+        ours = signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
+        # It ends nothing, such as SIGCHLD, or SIGTERM for the first process of a container.
+        signal.signal(number, ours)

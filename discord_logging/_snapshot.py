@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import itertools
 import linecache
 import logging
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from discord_logging._values import freeze_value, to_text, value_line, value_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
     from types import CodeType, TracebackType
+
+    from discord_logging._values import Frozen
 
     FrameLocation = tuple[CodeType, int | None, int]
     """A place in a traceback: code, line, and the offset of the last instruction, which tells the column."""
 
     Snapshot = tuple[Any, ...]
     """What `freeze` keeps of a record. The first seven, and the last, tell its kind."""
+
+    _Text = TypeVar("_Text", str, "str | None")
 
     _Beside = tuple[dict[str, Any] | None, "FrozenException | None", str | None, str | None]
 
@@ -32,7 +39,6 @@ _ATTRIBUTE_COUNT = len(logging.makeLogRecord({}).__dict__)
 _HAS_TASK_NAME = sys.version_info >= (3, 12)
 _NOTHING: _Beside = (None, None, None, None)
 """What most records have beside their message."""
-_SCALARS = (str, int, float, bool, type(None))
 _MAX_EXCEPTIONS = 500
 """How many exceptions of one chain or group are frozen."""
 
@@ -144,32 +150,36 @@ def _part_beside(index: int) -> Any:
 class FrozenRecord:
     """A log record as it was when it was logged. Attributes are named as in `logging.LogRecord`.
 
+    Secrets in its texts and values are masked, but for those in `exception`, whose text `mask` is for.
+
     Attributes:
         message: The merged message.
         template: The message before its arguments were merged in, or `None` when it was no text.
-        extra: What `extra=` and filters added: scalars as they are, all else as text. `None` when there is nothing.
+        extra: What `extra=` and filters added: scalars as they are, dicts, lists and tuples as copies of bounded depth
+            and size, all else as text. `None` when there is nothing.
         exception: The exception, or `None`.
         exc_text: The text of an exception that came ready-made with the record, or `None`.
         settings: The settings of the handler that took the record.
         count: How many records it stands for: itself, and those that said the same.
         last_created: When the last of them was logged.
+        in_flight: Whether it is under way to the channel.
         is_repeat: Whether it may stand in the channel already, for Discord did not say whether it was saved.
         size: About how many bytes it holds on to, given that a character is one.
         sequence: Its place in the order of the backlog, from 1; 0 until it has one.
         taken_at: When it left the backlog to be delivered, on the monotonic clock; `None` while it waits.
     """
 
-    __slots__ = ("_snapshot", "count", "is_repeat", "last_created", "sequence", "taken_at")
+    __slots__ = ("_message", "_snapshot", "count", "in_flight", "is_repeat", "last_created", "sequence", "taken_at")
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
+        self._message: str | None = None
         self.count = 1
-        self.is_repeat = False
+        self.in_flight = self.is_repeat = False
         self.last_created: float = self.created
         self.sequence = 0
         self.taken_at: float | None = None
 
-    message: str = _part(0)
     name: Any = _part(2)
     pathname: Any = _part(3)
     lineno: Any = _part(4)
@@ -180,10 +190,33 @@ class FrozenRecord:
     processName: Any = _part(11)  # noqa: N815
     taskName: Any = _part(12)  # noqa: N815
     template: str | None = _part(13)
-    extra: Mapping[str, Any] | None = _part_beside(0)
     exception: FrozenException | None = _part_beside(1)
-    exc_text: str | None = _part_beside(2)
-    stack_info: str | None = _part_beside(3)
+
+    @property
+    def message(self) -> str:
+        if self._message is None:
+            self._message = self.mask(self._snapshot[0])
+        return self._message
+
+    @property
+    def extra(self) -> Mapping[str, Frozen] | None:
+        extra = self._snapshot[-1][0]
+        mask = self.settings.masker.mask_value
+        return {name: mask(name, value) for name, value in extra.items()} if extra else None
+
+    @property
+    def exc_text(self) -> str | None:
+        text: str | None = self._snapshot[-1][2]
+        return self.mask(text)
+
+    @property
+    def stack_info(self) -> str | None:
+        text: str | None = self._snapshot[-1][3]
+        return self.mask(text)
+
+    def mask(self, text: _Text) -> _Text:
+        """Return `text` without the secrets in it, as the handler's `redact` has them."""
+        return self.settings.masker.mask(text) if text else text
 
     @property
     def levelno(self) -> int:
@@ -213,14 +246,18 @@ class FrozenRecord:
         if beside is _NOTHING:
             return self._snapshot[:7]
         extra, exception, *texts = beside
-        return self._snapshot[:7], exception and exception.fingerprint(), tuple((extra or {}).items()), *texts
+        values = ((name, value if type(value) is str else value_line(value)) for name, value in (extra or {}).items())
+        return self._snapshot[:7], exception and exception.fingerprint(), tuple(values), *texts
 
 
 def _freeze_beside(record: logging.LogRecord) -> _Beside:
     attributes = record.__dict__
     get = attributes.get
-    exception = _freeze_exc_info(get("exc_info"))
-    exc_text = get("exc_text") if exception is None else None
+    try:
+        exception = _freeze_exc_info(get("exc_info"))
+        exc_text = get("exc_text") if exception is None else None
+    except Exception as error:  # noqa: BLE001 - `__cause__`, `exceptions` and others may be properties of the user's
+        exception, exc_text = None, f"<exception that cannot be shown: {type(error).__name__}>"
     stack_info = get("stack_info")
     return (
         _freeze_extra(attributes),
@@ -233,7 +270,7 @@ def _freeze_beside(record: logging.LogRecord) -> _Beside:
 def _size_beside(
     extra: Mapping[str, Any] | None, exception: FrozenException | None, exc_text: str | None, stack_info: str | None
 ) -> int:
-    values = sum(len(value) if type(value) is str else 64 for value in extra.values()) if extra else 0
+    values = sum(map(value_size, extra.values())) if extra else 0
     return values + (exception.size if exception else 0) + len(exc_text or "") + len(stack_info or "")
 
 
@@ -245,29 +282,17 @@ def _to_seconds(created: Any) -> float:
         return float("nan")
 
 
-def to_text(value: object, convert: Callable[[Any], str] = str) -> str:
-    """Return `str(value)`, or words about why there is none. Never raises an `Exception`."""
-    try:
-        text = convert(value)
-        # A subclass of str, such as markupsafe's Markup, would change what is later joined to it.
-        return text if type(text) is str else str.__str__(text)
-    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
-
-
 def _describe_unmerged(record: logging.LogRecord, error: Exception) -> str:
     template, args = to_text(record.msg), to_text(record.args, repr)
     return f"{template}\nargs: {args} (could not be merged: {type(error).__name__}: {to_text(error)})"
 
 
-def _freeze_extra(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+def _freeze_extra(attributes: Mapping[str, Any]) -> dict[str, Frozen] | None:
     # Another handler's formatter may have added `message` and `asctime`.
     if len(attributes) == _ATTRIBUTE_COUNT or not attributes.keys() - _STANDARD_ATTRIBUTES:
         return None
     return {
-        to_text(name): value if type(value) in _SCALARS else to_text(value)
-        for name, value in attributes.items()
-        if name not in _STANDARD_ATTRIBUTES
+        to_text(name): freeze_value(value) for name, value in attributes.items() if name not in _STANDARD_ATTRIBUTES
     }
 
 
@@ -290,7 +315,9 @@ def _freeze_chain(exception: BaseException, tb: TracebackType | None) -> FrozenE
         frozen.cause = _freeze_linked(cause, found, seen)
         if frozen.cause is None and not original.__suppress_context__:
             frozen.context = _freeze_linked(context, found, seen)
-        frozen.members = tuple(filter(None, (_freeze_linked(member, found, seen) for member in members)))
+        # As a property of the user's they may be without end.
+        first_members = itertools.islice(members, _MAX_EXCEPTIONS)
+        frozen.members = tuple(filter(None, (_freeze_linked(member, found, seen) for member in first_members)))
     return first
 
 

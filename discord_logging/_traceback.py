@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _SHOWN_REPEATS = 3
 """How often the same line is shown before it is said how often it is repeated, as the standard library does."""
-_CAUSE = "The above exception was the direct cause of the following exception:"
+HEAD = "Traceback (most recent call last):"
+CAUSE = "The above exception was the direct cause of the following exception:"
 _CONTEXT = "During handling of the above exception, another exception occurred:"
 
 
@@ -28,23 +29,28 @@ def format_exception(exception: FrozenException) -> str:
     return "\n".join(_chain_lines(exception))
 
 
-def _chain_lines(exception: FrozenException) -> Iterator[str]:
-    chain: list[tuple[FrozenException, str | None]] = []
+def chain_links(exception: FrozenException) -> list[tuple[FrozenException, str | None]]:
+    """Return an exception and those before it, each with the words that link it to the one before it."""
+    links: list[tuple[FrozenException, str | None]] = []
     link: FrozenException | None = exception
     while link is not None:
         earlier = link.cause or link.context
-        introduction = _CAUSE if link.cause else _CONTEXT
-        chain.append((link, introduction if earlier else None))
+        introduction = CAUSE if link.cause else _CONTEXT
+        links.append((link, introduction if earlier else None))
         link = earlier
-    for each, introducing in reversed(chain):
-        if introducing:
-            yield from ("", introducing, "")
+    return links
+
+
+def _chain_lines(exception: FrozenException) -> Iterator[str]:
+    for each, introduction in reversed(chain_links(exception)):
+        if introduction:
+            yield from ("", introduction, "")
         yield from _own_lines(each)
 
 
 def _own_lines(exception: FrozenException) -> Iterator[str]:
     if exception.stack:
-        yield "Traceback (most recent call last):"
+        yield HEAD
         yield from _stack_lines(exception.stack)
     yield from exception.text.split("\n")
     for note in exception.notes:
@@ -59,7 +65,7 @@ def _stack_lines(stack: Sequence[FrameLocation]) -> Iterator[str]:
     for _, same in itertools.groupby(stack, key=lambda place: (place[0].co_filename, place[1], place[0].co_name)):
         places = list(same)
         for place in places[:_SHOWN_REPEATS]:
-            yield from _frame_lines(*place)
+            yield from frame_lines(*place)
         hidden = len(places) - _SHOWN_REPEATS
         if hidden > 0:
             yield f"  [Previous line repeated {hidden} more time{'s' if hidden > 1 else ''}]"
@@ -67,7 +73,7 @@ def _stack_lines(stack: Sequence[FrameLocation]) -> Iterator[str]:
 
 # Most tracebacks of a program share most of their frames, and the carets of one frame take longer than all else.
 @functools.lru_cache(maxsize=2048)
-def _frame_lines(code: CodeType, lineno: int | None, lasti: int) -> list[str]:
+def frame_lines(code: CodeType, lineno: int | None, lasti: int) -> list[str]:
     text = "".join(traceback.StackSummary.from_list([_summarize(code, lineno, lasti)]).format())
     # Not splitlines(): a form feed or U+2028 in a line of source ends no line.
     return text.rstrip("\n").split("\n")

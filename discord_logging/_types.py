@@ -38,9 +38,11 @@ class Embed(TypedDict, total=False):
 
 
 class AllowedMentions(TypedDict):
-    """Who may be notified by a message; `parse: []` is nobody."""
+    """Who may be notified by a message; `parse: []` alone is nobody."""
 
     parse: list[str]
+    roles: NotRequired[list[str]]
+    users: NotRequired[list[str]]
 
 
 class Payload(TypedDict, total=False):
@@ -50,6 +52,9 @@ class Payload(TypedDict, total=False):
     username: str
     avatar_url: str
     embeds: list[Embed]
+    thread_name: str
+    applied_tags: list[str]
+    flags: int
     allowed_mentions: AllowedMentions
 
 
@@ -67,8 +72,10 @@ class Message(NamedTuple):
         payload: The body.
         thread_id: The thread of the webhook's channel to post into; `None` is the channel itself.
         files: What is attached.
+        mentions: Whom its records notify, the most severe ones' first, unless that was done a short while ago.
     """
 
     payload: Payload
     thread_id: str | None = None
     files: tuple[File, ...] = ()
+    mentions: tuple[str, ...] = ()

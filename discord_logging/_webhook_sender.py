@@ -22,6 +22,8 @@ _MAX_ANSWER_BYTES = 65_536
 _MAX_CAUSES = 50
 _BYTES_PER_SECOND = 500_000
 """How slow a connection may be for a file to go through."""
+_LEAST_TOKEN = 20
+"""A shorter one, of a server that is not Discord's, may be a word of the message."""
 _TALKERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 """The loggers that are told the path of a request."""
 
@@ -44,6 +46,12 @@ class Answer(NamedTuple):
         """Discord's own error code, or `None`."""
         code = self._content.get("code")
         return code if type(code) is int else None
+
+    @property
+    def channel_id(self) -> str | None:
+        """The channel or thread that the message was posted to, or `None`."""
+        channel_id = self._content.get("channel_id")
+        return channel_id if isinstance(channel_id, str) and channel_id.isdecimal() else None
 
     @property
     def errors(self) -> Mapping[str, Any]:
@@ -69,7 +77,8 @@ class WebhookSender:
     """Posts messages to one webhook. The only code that touches the network.
 
     Making one imports `requests`, but opens no connection. That is not left to the first message: an import asks for
-    the lock of `logging` many times, and `logging.config.dictConfig` holds that lock while it waits for our flush.
+    the lock of `logging` many times, and `logging.config.dictConfig` holds that lock while it waits for our flush. And
+    a child that is forked during an import waits for ever when it imports the same.
 
     Args:
         url: The webhook.
@@ -84,6 +93,7 @@ class WebhookSender:
         self.timeout = timeout
         self._make_session = BoundedSession
         self._adapter = DeadlineAdapter()
+        self._agent = _user_agent()
         self._session: requests.Session | None = None
         for name in _TALKERS:
             logging.getLogger(name).addFilter(_hide_tokens)
@@ -99,6 +109,9 @@ class WebhookSender:
             TypeError, ValueError, RecursionError: No JSON can be made of the message.
         """
         body, content_type = _encode(message)
+        if len(self._url.token) >= _LEAST_TOKEN:
+            # The texts have none in a webhook's URL, but may hold it alone.
+            body = body.replace(self._url.token.encode(), b"***")
         params = {"wait": "true"}
         if message.thread_id:
             params["thread_id"] = message.thread_id
@@ -141,7 +154,7 @@ class WebhookSender:
             self._session.mount("http://", self._adapter)
             self._session.headers.update(
                 # Without compression the size of an answer is bounded by what is read of it.
-                {"User-Agent": _user_agent(), "Accept-Encoding": "identity"}
+                {"User-Agent": self._agent, "Accept-Encoding": "identity"}
             )
         return self._session
 

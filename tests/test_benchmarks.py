@@ -27,6 +27,8 @@ FIGURES = [
         for state in ("idle", "busy")
         for figure in ("call p50, µs", "call p99, µs", "call p99.9, µs", "listener's share of a core")
     ),
+    "8 threads under load: records a second",
+    "8 threads under load: call p99.9, ms",
     "15 s (scaled) of 100 records/s: 429s",
     "15 s (scaled) of 100 records/s: allowed requests used",
     "429 for 0.3 s: next request, s after",

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord, _snapshot
 from discord_logging._compose import Composed, compose
+from discord_logging._record_text import full_text
 from discord_logging._settings import CardSettings
-from discord_logging._text import clean, escape_markdown
+from discord_logging._text import clean, cuts_made, escape_markdown
 from discord_logging._traceback import format_exception
+from discord_logging._traceback_card import format_card
 from discord_logging._webhook_sender import WebhookSender
 from discord_logging._webhook_url import WebhookURL
 from discord_logging.sandbox import LocalDiscord
@@ -71,7 +73,15 @@ class _Terse(EmbedFormatter):
 
 STANDARD = EmbedFormatter()
 FORMATTERS = [STANDARD] * 5 + [_Failing(), _Returning(), _Wordy(), _Terse(), logging.Formatter("%(message)s"), None]
-PLACES = [{}, {}, {"thread_id": "5"}, {"username": "shop"}, {"avatar_url": "https://x.example/a.png"}]
+PLACES: list[dict[str, Any]] = [
+    {},
+    {},
+    {"thread_id": "5"},
+    {"username": "shop"},
+    {"avatar_url": "https://x.example/a.png", "silent_below": logging.ERROR},
+    {"username": {0: None, logging.ERROR: "Alarm"}, "mentions": {0: "", logging.ERROR: "<@&5>"}},
+    {"thread_name": "Errors", "applied_tags": ("7",)},
+]
 PIECES = [
     "hello",
     "x",
@@ -201,7 +211,7 @@ def freeze_all(specs: Sequence[Spec]) -> list[FrozenRecord]:
 
 def state(record: FrozenRecord) -> dict[str, object]:
     """Return all that a record holds."""
-    kept = {name: getattr(record, name) for name in set(FrozenRecord.__slots__) - {"_snapshot"}}
+    kept = {name: getattr(record, name) for name in set(FrozenRecord.__slots__) - {"_message", "_snapshot"}}
     kept["extra"] = dict(record.extra or {})
     return {**kept, "exception": record.exception.fingerprint() if record.exception else None}
 
@@ -259,14 +269,17 @@ def ansi_problems(block: str) -> list[str]:
 
 def problems(composed: Composed) -> list[str]:
     """Return what Discord would find wrong with a message; written from its documentation alone."""
-    payload, _, files = composed.message
+    payload, _, files, _ = composed.message
     embeds = payload["embeds"]
     found = [problem for embed in embeds for problem in embed_problems(embed)]
     found += ["not 1 to 10 embeds"] if not 1 <= len(embeds) <= 10 else []
     total = sum(len(text) for embed in embeds for _, text, _ in texts_of(embed))
     found += [f"{total} characters"] if total > 6000 else []
     found += ["may ping"] if payload["allowed_mentions"] != {"parse": []} else []
-    found += ["unknown keys"] if set(payload) - {"embeds", "allowed_mentions", "username", "avatar_url"} else []
+    keys = {"embeds", "allowed_mentions", "username", "avatar_url", "thread_name", "applied_tags", "flags"}
+    found += ["unknown keys"] if set(payload) - keys else []
+    found += ["flags of bots"] if payload.get("flags", 0) & ~(1 << 2 | 1 << 12) else []
+    found += ["a post and a thread"] if "thread_name" in payload and composed.message.thread_id else []
     found += ["too many files"] if len(files) > 10 or sum(len(file.content) for file in files) > 20_000_000 else []
     for name, content in files:
         found += [f"file name {name}"] if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}\.txt", name) else []
@@ -398,10 +411,11 @@ class TestAnyBacklog:
     @settings(SOME, max_examples=20)
     @given(BACKLOGS, ALLOWANCES, NOTES)
     def test_the_local_discord_takes_every_message(
-        self, poster: WebhookSender, specs: list[Spec], allowance: int, note: str
+        self, posters: tuple[WebhookSender, WebhookSender], specs: list[Spec], allowance: int, note: str
     ) -> None:
         """As the real one would."""
         for composed in carry(freeze_all(specs), allowance, note):
+            poster = posters["thread_name" in composed.message.payload]
             answer = poster.post(composed.message._replace(thread_id=None))
             assert (answer.status, answer.errors) == (200, {})
             embeds = composed.message.payload["embeds"]
@@ -411,12 +425,14 @@ class TestAnyBacklog:
 
 
 @pytest.fixture(scope="module")
-def poster() -> Iterator[WebhookSender]:
-    """Yield a sender to a local Discord without rate limits."""
+def posters() -> Iterator[tuple[WebhookSender, WebhookSender]]:
+    """Yield senders to a channel and to a forum of a local Discord without rate limits."""
     with LocalDiscord(webhook_limit=None, channel_limit=None, global_limit=None) as discord:
-        sender = WebhookSender(WebhookURL.parse(discord.webhook_url))
-        yield sender
-        sender.close()
+        urls = (discord.webhook_url, discord.add_webhook(forum=True))
+        channel, forum = (WebhookSender(WebhookURL.parse(url)) for url in urls)
+        yield channel, forum
+        channel.close()
+        forum.close()
 
 
 # Cuts
@@ -438,8 +454,9 @@ def fill(unit: str, length: int) -> str:
 def is_whole(card: Embed, record: FrozenRecord) -> bool:
     """Tell whether a standard card shows all that the record says; looks for the text, not for marks of cuts."""
     description, title = card.get("description", ""), card["title"]
-    blocks = (format_exception(record.exception) if record.exception else "", record.stack_info)
-    whole = escape_markdown(clean(record.message)).strip() in description
+    cuts = cuts_made()
+    blocks = (format_card(record.exception, 1_000_000) if record.exception else "", record.stack_info)
+    whole = cuts_made() == cuts and escape_markdown(clean(record.message)).strip() in description
     for block in blocks:
         fenced = clean(block or "").replace(FENCE, BROKEN_FENCE).strip("\n")
         whole = whole and (not fenced or f"\n{fenced}\n{FENCE}" in description)
@@ -600,7 +617,9 @@ class TestLarge:
         assert frozen.exception is not None
         frozen.exception.places *= 5000
         began = time.process_time()
-        content = text_of_files(compose([frozen]))
+        [card] = compose([frozen]).message.payload["embeds"]
+        assert "[Previous 3 frames repeated 4" in card["description"]
+        content = full_text(frozen)
         assert time.process_time() - began < 4
         assert content.count('File "deep.py", line 2, in a') >= 4999
         assert content.endswith("ValueError: id00000z the end\n")

@@ -13,6 +13,7 @@ import tempfile
 import textwrap
 import threading
 import time
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -408,7 +409,7 @@ class TestThread:
             handler.handle(logging.makeLogRecord({"msg": "hello"}))
             assert handler.flush()
         assert texts(discord) == ["hello"]
-        assert threading.get_ident() not in _listener.listener_threads
+        assert not _listener.is_delivering.get()
         handler.close()
 
     def test_interrupted_start_of_the_thread_is_tried_again(
@@ -454,7 +455,7 @@ class TestThread:
         handler.handle(logging.makeLogRecord({"msg": "parent"}))
         assert handler.flush()
         _listener._forget_parent()
-        assert (handler.health()["accepted"], _listener.listener_threads) == (0, set())
+        assert (handler.health()["accepted"], _listener.is_delivering.get()) == (0, False)
         handler.handle(logging.makeLogRecord({"msg": "child"}))
         assert handler.flush()
         assert texts(discord) == ["parent", "child"]
@@ -503,3 +504,47 @@ class TestThread:
         handler.handle(logging.makeLogRecord({"msg": "hello"}))
         handler.close(0.3)
         assert "1 of 1 records were not delivered" in capsys.readouterr().err
+
+
+class TestUWSGI:
+    """A server that runs no threads unless told to, in which nothing would be posted before the end."""
+
+    @pytest.fixture(autouse=True)
+    def _untold(self) -> Iterator[None]:
+        _listener._warn_of_uwsgi.cache_clear()
+        yield
+        _listener._warn_of_uwsgi.cache_clear()
+
+    @pytest.mark.parametrize(
+        "options", [{}, {"enable-threads": b"false"}, {"threads": b"0"}, {"enable-threads": "no", "processes": b"4"}]
+    )
+    def test_without_threads_there_is_one_warning(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, options: dict[str, object]
+    ) -> None:
+        """However many handlers are made, it is said once what to do."""
+        monkeypatch.setitem(sys.modules, "uwsgi", types.SimpleNamespace(opt=options))
+        for _ in range(3):
+            DiscordHandler(REFUSED).close(timeout=0)
+        (warning,) = caplog.messages
+        assert warning.startswith("uWSGI runs without threads")
+        assert warning.endswith("add --enable-threads")
+
+    @pytest.mark.parametrize(
+        "options", [{"enable-threads": True}, {"enable-threads": b"true"}, {"threads": b"2"}, {"threads": "4"}]
+    )
+    def test_with_threads_there_is_none(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, options: dict[str, object]
+    ) -> None:
+        """Either option will do."""
+        monkeypatch.setitem(sys.modules, "uwsgi", types.SimpleNamespace(opt=options))
+        DiscordHandler(REFUSED).close(timeout=0)
+        assert caplog.messages == []
+
+    @pytest.mark.parametrize("module", [None, types.SimpleNamespace()])
+    def test_elsewhere_there_is_none(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, module: object
+    ) -> None:
+        """Without such a module, or with another of its name, nothing is said."""
+        monkeypatch.setitem(sys.modules, "uwsgi", module)
+        DiscordHandler(REFUSED).close(timeout=0)
+        assert caplog.messages == []

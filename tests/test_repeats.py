@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from discord_logging import _repeats
 from discord_logging._backlog import Backlog
 from discord_logging._repeats import Repeats
+from discord_logging._settings import CardSettings
 from discord_logging._snapshot import FrozenRecord, freeze
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WINDOW = 60.0
-SETTINGS = object()
+SETTINGS = CardSettings(None)
 NEVER = float("inf")
 
 

@@ -268,9 +268,11 @@ def test_standard_looks_cover_the_standard_levels() -> None:
 def test_records_share_a_message_if_they_look_and_go_alike() -> None:
     """Name, picture and thread belong to a message; all else belongs to a card."""
     settings = CardSettings(None, username="shop", avatar_url="https://x.example/a.png", thread_id="1")
-    same = CardSettings(logging.Formatter(), "shop", "https://x.example/a.png", "1", {"a": "b"}, {0: 1}, {0: ""})
+    looks: dict[str, Any] = {"context": {"a": "b"}, "colors": {0: 1}, "emojis": {0: ""}}
+    same = CardSettings(logging.Formatter(), "shop", "https://x.example/a.png", "1", **looks)
     assert settings.destination == same.destination
-    for change in ({"username": None}, {"avatar_url": None}, {"thread_id": "2"}):
+    changes: list[dict[str, Any]] = [{"username": None}, {"username": {40: "Alarm"}}, {"avatar_url": None}]
+    for change in [*changes, {"thread_id": "2"}, {"thread_id": None, "thread_name": "a"}, {"applied_tags": ("1",)}]:
         other: dict[str, Any] = {
             "username": "shop",
             "avatar_url": "https://x.example/a.png",

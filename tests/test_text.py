@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
+import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from discord_logging._text import clean, code_block, escape_markdown, mask_token, plain, shorten
+from discord_logging._text import break_fences, clean, code_block, escape_markdown, mask_token, plain, shorten
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ZERO_WIDTH = "\u200b"
+SCOTLAND, WALES = (
+    f"🏴{''.join(chr(0xE0000 + ord(letter)) for letter in letters)}\U000e007f" for letters in ("gbsct", "gbwls")
+)
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"
-HUGE = 100_000
+HUGE = 25_000
 
 MARKS = st.text(st.sampled_from("\\*_~|`[]<>@#:/at-.1 \n\t\x1b\x00m\ud800é🔥"), max_size=60)
 PIECES = st.lists(st.sampled_from(["https://a.b", "http://", "<@1>", "```", "\x1b[1m", "webhooks/1/x", " ", "\n", "_"]))
@@ -39,6 +48,13 @@ WORST = [
     "webhooks/" + "1" * HUGE,
     "webhooks/1/" * (HUGE // 11),
     "\ud800" * HUGE,
+    "\u200b" * HUGE,
+    "`\u200b" * (HUGE // 2),
+    "a\u202e" * (HUGE // 2),
+    "🏴\U000e0061" * (HUGE // 2),
+    ":a" * (HUGE // 2),
+    ":" + "a" * HUGE,
+    "\x1b[" + "0" * HUGE + " " * HUGE,
 ]
 
 
@@ -94,7 +110,6 @@ class TestClean:
             ("\x1b[31", "[31"),
             ("\x1b", ""),
             ("lone \ud800, whole 🔥", "lone ?, whole 🔥"),
-            ("a\u202eb\u200bc", "a\u202eb\u200bc"),
             (f"at {URL}", "at https://discord.com/api/webhooks/111111111111111111/***"),
             (f"{URL[:-9]}\x00{URL[-9:]}", "https://discord.com/api/webhooks/111111111111111111/***"),
             (f"web\x1b[1mhooks/1\x1b[0m/{TOKEN}", "webhooks/1/***"),
@@ -103,6 +118,44 @@ class TestClean:
     def test_examples(self, text: str, cleaned: str) -> None:
         """Terminal codes, control characters, lone surrogates and tokens go; what can be read stays."""
         assert clean(text) == cleaned
+
+    @pytest.mark.parametrize(
+        "code",
+        [0xAD, 0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF, 0xE0001, 0xE007F],
+    )
+    def test_what_cannot_be_seen_is_shown(self, code: int) -> None:
+        """A name that looks like another, or turns around the text behind it, gives itself away."""
+        assert clean(f"ro{chr(code)}ot\n{chr(code)}") == f"ro<U+{code:04X}>ot\n<U+{code:04X}>"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "می\u200cخو क्\u200dष",  # Persian and Hindi
+            "שלום, عالم",
+            "👩\u200d👩\u200d👧 ❤\ufe0f 🏳\ufe0f\u200d🌈 👍🏽 🇳🇴",
+            SCOTLAND,
+            f"{SCOTLAND}{SCOTLAND} {WALES}\n",
+        ],
+    )
+    def test_scripts_and_emoji_stay(self, text: str) -> None:
+        """The two joiners, variation selectors and the letters of a flag belong to what is seen."""
+        assert clean(text) == text
+
+    def test_a_flag_hides_no_message(self) -> None:
+        """Its letters are few, lower case, and stand behind a black flag."""
+        hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "abcdefgh")
+        shown = "".join(f"<U+{ord(letter):04X}>" for letter in hidden)
+        assert clean(f"🏴{hidden}") == f"🏴{hidden[:6]}{shown[-18:]}"
+        assert clean(f"🔥{hidden}") == f"🔥{shown}"
+
+    @given(st.text(st.sampled_from(f"`{ZERO_WIDTH}a\n\u202e{SCOTLAND}")), st.integers(0, 60), st.integers(0, 60))
+    def test_what_was_clean_and_then_cut_stays(self, text: str, end: int, limit: int) -> None:
+        """Cards are cut to their limits after they were cleaned, and cleaned once more."""
+        cut = clean(text)[:end]
+        assert clean(cut) == cut
+        for keep_end in (False, True):
+            block = code_block(text * 3, 20 + limit, keep_end=keep_end)
+            assert clean(block) == block
 
     @pytest.mark.parametrize("code", ["\x1b]", "\x1b]0;x\nline\x07", "\x1b[", "\x1b]8;;\x1b["])
     def test_a_code_without_an_end_hides_nothing(self, code: str) -> None:
@@ -140,6 +193,13 @@ class TestEscapeMarkdown:
             ("<http://x.y/a_b> ok_", r"<http://x.y/a_b> ok\_"),
             ("https://x.y<@1>", r"https://x.y<\@1>"),
             ("http:// a_b", r"http:// a\_b"),
+            ("<id:customize> <t:1618953630>", r"<id\:customize> <t\:1618953630>"),
+            ("user:key:1 2a14:6f42:c::/48 :100:", r"user\:key:1 2a14\:6f42\:c::/48 \:100:"),
+            ("at 12:34:56: a: b, c::d", "at 12:34:56: a: b, c::d"),
+            (">>> all\n### h\n -# s\n  * i", "\\>>> all\n\\### h\n \\-# s\n  \\* i"),
+            ('{"a": [1, null], "b_c": "*"}', r'{"a": \[1, null], "b\_c": "\*"}'),
+            ("{'a': ('b',), 'c': None}", "{'a': ('b',), 'c': None}"),
+            ("```py\nx\n```", "\\`\\`\\`py\nx\n\\`\\`\\`"),
         ],
     )
     def test_examples(self, text: str, escaped: str) -> None:
@@ -157,7 +217,7 @@ class TestEscapeMarkdown:
     def test_no_mark_is_left(self, text: str) -> None:
         """Outside addresses every mark has its backslash, and no line begins with one."""
         shown = re.sub(r"https?://[^\s<>]+|\\[^0-9A-Za-z\s]", "\x00", escape_markdown(text))
-        assert not re.search(r"[*_~|`\[\\]|<[@#:/]|<[at]:", shown)
+        assert not re.search(r"[*_~|`\[\\]|<[@#:/]|<(?:[at]|id):|:(?!\d\d:)[\w+-]+:", shown)
         bare = re.sub(r"\\[^0-9A-Za-z\s]", "\x00", escape_markdown(text))
         assert not re.search(r"^[ \t]*(?:[#>-]|\d+\.)", bare, re.MULTILINE)
 
@@ -225,6 +285,18 @@ class TestPlain:
         shown = plain(text * times, limit)
         assert len(shown) <= limit
         assert is_clean(shown)
+
+
+class TestBreakFences:
+    """Text in a code block."""
+
+    @pytest.mark.parametrize("count", range(9))
+    def test_no_fence_is_left(self, count: int) -> None:
+        """However many backticks there are, and cleaning changes nothing of it."""
+        broken = break_fences("`" * count)
+        assert "```" not in broken
+        assert broken.replace(ZERO_WIDTH, "") == "`" * count
+        assert clean(broken) == broken
 
 
 class TestCodeBlock:
@@ -304,9 +376,23 @@ class TestCodeBlock:
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("text", WORST, ids=[f"{text[:4]!a}-{number}" for number, text in enumerate(WORST)])
-def test_no_text_takes_long(text: str) -> None:
-    """No pattern goes back over what it has read: a hundred thousand characters meant to be slow are not."""
+def test_any_text_is_shown_in_time(text: str) -> None:
+    """Even if it was meant to be slow."""
     assert is_clean(clean(text))
     assert unescape(escape_markdown(text)) == text
     assert len(plain(text, 4000)) <= 4000
     assert len(code_block(text, 4000, keep_end=True)) <= 4000
+
+
+def seconds(function: Callable[[str], str], text: str) -> float:
+    began = time.process_time()
+    function(text)
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("function", [clean, escape_markdown, mask_token])
+@pytest.mark.parametrize("text", WORST, ids=[f"{text[:4]!a}-{number}" for number, text in enumerate(WORST)])
+def test_four_times_the_text_takes_about_four_times_as_long(function: Callable[[str], str], text: str) -> None:
+    """No pattern goes back over what it has read, which would make it sixteen times as long."""
+    once, fourfold = (min(seconds(function, text * times) for _ in range(2)) for times in (1, 4))
+    assert fourfold < 10 * once + 0.02

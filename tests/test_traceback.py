@@ -1,25 +1,39 @@
-"""The text of a frozen exception, next to what the standard library writes."""
+"""The text of a frozen exception: whole, next to what the standard library writes, and as it stands on a card."""
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
+import functools
+import importlib
+import json
 import linecache
 import logging
+import os
+import socket
 import sys
 import traceback
 import types
+import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import flask
 import pytest
+import requests
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
-from discord_logging import FrozenException, FrozenRecord, _snapshot, _traceback
+from discord_logging import FrozenException, FrozenRecord, _snapshot, _traceback, _traceback_card
+from discord_logging._text import cuts_made
 from discord_logging._traceback import format_exception
+from discord_logging._traceback_card import format_card
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
 
 def freeze(exception: BaseException) -> FrozenException:
@@ -269,7 +283,7 @@ def test_source_is_read_only_when_the_text_is_written(monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(linecache, "updatecache", read_file)
         patch.setattr(linecache, "cache", {})
-        _traceback._frame_lines.cache_clear()
+        _traceback.frame_lines.cache_clear()
         frozen = freeze(error)
         assert not read
         format_exception(frozen)
@@ -283,3 +297,556 @@ def test_a_traceback_made_by_hand_may_point_anywhere(lasti: int, lineno: int) ->
     text = format_exception(freeze(error))
     assert f'File "{__file__}", line {lineno}, in test_a_traceback_made_by_hand' in text
     assert text.endswith("\nValueError: no")
+
+
+CARD = 3500
+"""About what a card has for a traceback, in characters."""
+LIBRARY = "/venv/lib/python3/site-packages/{}/app.py"
+
+
+def card(exception: BaseException, limit: int = CARD) -> str:
+    """Return the traceback of `exception` on a card."""
+    return format_card(freeze(exception), limit)
+
+
+def outline(text: str) -> list[str]:
+    """Return the frames, marks and last lines of a traceback, without source, carets and line numbers."""
+    lines = []
+    for line in text.split("\n"):
+        bars = len(line) - len(line.lstrip("| "))
+        stripped = line[bars:]
+        if stripped.startswith("File "):
+            _, path, rest = stripped.split('"')
+            lines.append(f"{Path(path).name} {rest.rpartition(' ')[2]}")
+        elif stripped and not line[:bars].endswith("    ") and not stripped.startswith("Traceback "):
+            lines.append(stripped)
+    return lines
+
+
+def caller(filename: str, name: str = "call") -> Callable[[Callable[[], object]], object]:
+    """Return a function, in a file of that name, that calls what it is given."""
+    names: dict[str, Any] = {}
+    exec(compile(f"def {name}(inner):\n    return inner()", filename, "exec"), names)  # noqa: S102 - our own text
+    function: Callable[[Callable[[], object]], object] = names[name]
+    return function
+
+
+def raised_through(filenames: Sequence[str], error: BaseException, last: str = "/srv/shop/last.py") -> BaseException:
+    """Return `error`, raised through functions in files of these names, and last of all in `fail_here`."""
+
+    def throw() -> None:
+        raise error
+
+    function: Callable[[], object] = functools.partial(caller(last, "fail_here"), throw)
+    for filename in reversed(filenames):
+        function = functools.partial(caller(filename), function)
+    catch(function)
+    # Without the frames of this file.
+    first = error.__traceback__
+    assert first
+    assert first.tb_next
+    places = [place for place, _ in traceback.walk_tb(first.tb_next)]
+    tb = None
+    for frame in reversed(places[:-1]):
+        tb = types.TracebackType(tb, frame, 12, 2)
+    return error.with_traceback(tb)
+
+
+def is_cut(exception: BaseException, limit: int = CARD) -> bool:
+    """Tell whether it was noted that the card leaves something out."""
+    before = cuts_made()
+    card(exception, limit)
+    return cuts_made() > before
+
+
+def closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def bad_json() -> object:
+    return json.loads("{nope")
+
+
+class TestFolding:
+    """Frames of libraries."""
+
+    def test_of_a_library_the_last_frame_is_left(self) -> None:
+        """Here that which found the error, and that of the program that called into the library."""
+        assert outline(card(catch(bad_json)))[:4] == [
+            "test_traceback.py catch",
+            "test_traceback.py bad_json",
+            "… 2 frames in json …",
+            "decoder.py raw_decode",
+        ]
+
+    def test_of_a_library_that_calls_back_nothing_is_left(self) -> None:
+        """The error is in the program."""
+
+        def encode(value: object) -> object:
+            return {}[value]  # type: ignore[index]  # that is the point
+
+        lines = outline(card(catch(lambda: json.dumps([object()], default=encode))))
+        assert lines[2:4] == ["… 3 frames in json …", "test_traceback.py encode"]
+
+    def test_runs_of_libraries_are_folded_each_on_its_own(self) -> None:
+        """A pool's frames stand before the program's, and those of what it calls after them."""
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            error = catch(lambda: pool.submit(bad_json).result())
+        assert outline(card(error))[2:6] == [
+            "… 3 frames in concurrent …",
+            "test_traceback.py bad_json",
+            "… 2 frames in json …",
+            "decoder.py raw_decode",
+        ]
+
+    def test_flask_and_what_it_stands_on_are_one_line(self) -> None:
+        """From the server down to the view."""
+        app = flask.Flask(__name__)
+        app.testing = True
+
+        @app.get("/")
+        def index() -> str:
+            return flask.render_template_string("{{ 1 // 0 }}")
+
+        lines = outline(card(catch(lambda: app.test_client().get("/"))))
+        assert lines[2].endswith(" frames in werkzeug, flask …")
+        assert lines[3] == "test_traceback.py index"
+        assert lines[4].endswith(" frames in flask, jinja2 …")
+        assert lines[5:] == ["<template> code", lines[-1]]
+        assert lines[-1].startswith("ZeroDivisionError: ")
+
+    def test_an_exception_that_the_program_never_saw_shows_its_last_frames(self) -> None:
+        """A library caught it, and raised another."""
+        url = f"http://127.0.0.1:{closed_port()}/"
+        text = card(catch(lambda: urllib.request.urlopen(url, timeout=5)))
+        first, _, second = text.partition("During handling of the above exception")
+        assert outline(first)[0].endswith(" frames in urllib, http …")
+        assert len([line for line in outline(first) if ".py " in line]) == 3
+        assert outline(first)[-1].startswith("ConnectionRefusedError: ")
+        assert "request.py do_open" in outline(second)
+        assert "test_traceback.py <lambda>" in outline(second)
+
+    def test_four_exceptions_of_requests_are_on_one_card(self) -> None:
+        """Each with its last frame and its text, the last with the line of the program too."""
+        text = card(catch(lambda: requests.get(f"http://127.0.0.1:{closed_port()}/", timeout=5)))
+        for name in (
+            "ConnectionRefusedError",
+            "NewConnectionError",
+            "MaxRetryError",
+            "requests.exceptions.ConnectionErr",
+        ):
+            assert name in text
+        assert "requests.get(f" in text
+        assert " frames in requests …" in text.rpartition("During handling")[2]
+        assert len(text) <= CARD
+
+    @pytest.mark.skipif(sys.version_info < (3, 11), reason="task groups are new in Python 3.11")
+    def test_tasks_that_fail_alike_are_told_once(self) -> None:
+        """With how many there are."""
+
+        async def main() -> None:
+            async def fail(text: str) -> None:
+                json.loads(text)
+
+            async with asyncio.TaskGroup() as group:  # type: ignore[attr-defined,unused-ignore]  # mypy checks for 3.10
+                for _ in range(14):
+                    group.create_task(fail("{nope"))
+                group.create_task(fail("nope"))
+
+        text = card(catch(lambda: asyncio.run(main())))
+        assert "… 3 frames in asyncio …" in text
+        assert text.count("| json.decoder.JSONDecodeError: ") == 2
+        assert "\n+- 1 of 15, and 13 like it -\n" in text
+        assert "\n+- 15 of 15 -\n" in text
+
+    @pytest.mark.parametrize(
+        ("filename", "library"),
+        [
+            ("/srv/shop/orders.py", None),
+            ("<stdin>", None),
+            ("<string>", None),
+            ("<template>", None),
+            ("", None),
+            ("relative.py", None),
+            ("<frozen importlib._bootstrap_external>", "importlib"),
+            ("<frozen runpy>", "runpy"),
+            (json.decoder.__file__, "json"),
+            (functools.__file__, "functools"),
+            ("/x/.venv/lib/python3.12/site-packages/flask/app.py", "flask"),
+            ("/usr/lib/python3/dist-packages/six.py", "six"),
+            ("C:\\Python\\Lib\\site-packages\\jinja2\\environment.py", "jinja2"),
+            ("/x/site-packages/old-1.0-py3.egg/old/core.py", "old"),
+            ("/opt/layers/deps.zip/boto/client.py", "boto"),
+        ],
+    )
+    def test_what_a_library_is(self, filename: str, library: str | None) -> None:
+        """The standard library, what was installed, what is frozen, and what is in an archive."""
+        assert _traceback_card._library(filename) == library
+
+    def test_a_few_libraries_are_named(self) -> None:
+        """In the order in which they were called; more would be a line of their own."""
+        libraries = [LIBRARY.format(name) for name in ("gunicorn", "flask", "werkzeug", "flask", "jinja2")]
+        text = card(raised_through(["/srv/main.py", *libraries], ValueError("no")))
+        assert "  … 5 frames in gunicorn, flask, werkzeug and others …\n" in text
+
+    def test_what_is_folded_is_noted(self) -> None:
+        """So that the whole text is attached."""
+        assert is_cut(catch(bad_json))
+        assert not is_cut(catch(one_line))
+
+
+class TestPaths:
+    """As a developer knows them."""
+
+    def test_from_the_current_directory_or_where_it_was_imported_from(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """Whatever leaves less."""
+        (tmp_path / "src").mkdir()
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "path", ["/", str(tmp_path / "src"), "/venv/lib/python3/site-packages"])
+        here = os.getcwd()  # noqa: PTH109 - as the code has it
+        assert _traceback_card.short_path(f"{here}/manage.py") == "manage.py"
+        assert _traceback_card.short_path(f"{tmp_path}/src/shop/orders.py") == "shop/orders.py"
+        assert _traceback_card.short_path(LIBRARY.format("flask")) == "flask/app.py"
+        assert _traceback_card.short_path("/elsewhere/tool.py") == "/elsewhere/tool.py"
+
+    def test_a_current_directory_that_is_gone_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is no reason to fail."""
+
+        def gone() -> str:
+            raise FileNotFoundError
+
+        monkeypatch.setattr(os, "getcwd", gone)
+        assert _traceback_card.short_path("/elsewhere/tool.py") == "/elsewhere/tool.py"
+
+    @pytest.mark.parametrize("filename", ["<stdin>", "<string>", "<template>", "", '"quoted".py', "ünï🔥.py"])
+    def test_other_names_stay(self, filename: str) -> None:
+        """Not every piece of code has a file."""
+        assert f'  File "{filename}", line 2, in fail_here' in card(raised_through([], ValueError(), filename))
+
+    def test_a_name_of_two_lines_is_one(self) -> None:
+        """A card's lines are its frames."""
+        assert '  File "a b", line 2, in fail_here\nValueError' in card(raised_through([], ValueError(), "a\nb"))
+
+    def test_of_a_very_long_name_both_ends_are_left(self) -> None:
+        """The end says which file it is."""
+        error = raised_through([], ValueError("no"), "/srv/" + "x" * 5000 + "/orders.py")
+        assert '  File "/srv/xxx' in card(error)
+        assert 'xxx/orders.py", line 2, in fail_here\nValueError: no' in card(error)
+        assert is_cut(error)
+        assert len(card(error)) < 400
+
+    def test_no_token_is_shown_in_halves(self) -> None:
+        """Where a name is cut, a webhook's address would no longer be known for one."""
+        token = "s3cr3t" * 40
+        error = raised_through([], ValueError("no"), f"https://discord.com/api/webhooks/1/{token}")
+        assert "s3cr3t" not in card(error)
+
+
+class TestSource:
+    """Lines of source and carets."""
+
+    @pytest.mark.parametrize(
+        "shape", [one_line, several_lines, multi_line_statement, caused, in_context, several_lines_of_text, thrown_in]
+    )
+    def test_all_else_is_as_the_standard_library_has_it(
+        self, shape: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Carets, chains, texts of several lines."""
+        monkeypatch.setattr(sys, "path", [])
+        monkeypatch.chdir("/")
+        monkeypatch.setattr(_traceback_card, "_LEAST_REPEATS", 1000)
+        monkeypatch.setattr(_traceback, "_SHOWN_REPEATS", 1000)
+        error = catch(shape)
+        assert format_card(freeze(error), 100_000) == format_exception(freeze(error))
+
+    def test_a_very_long_line_is_cut(self, tmp_path: Path) -> None:
+        """With the carets that would point behind its end."""
+        path = tmp_path / "minified.py"
+        path.write_text(f"value = '{'x' * 5000}'; 1 / 0\n", encoding="utf-8")
+        error = catch(lambda: exec(compile(path.read_text("utf-8"), path, "exec"), {}))  # noqa: S102 - our own text
+        *_, place, source, last = card(error).split("\n")
+        assert place.endswith("in <module>")
+        assert source == "    value = '" + "x" * 146 + "…"
+        assert last == "ZeroDivisionError: division by zero"
+        assert is_cut(error)
+
+    def test_a_syntax_error_shows_its_place(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """File, line, text and caret; of the way there, the line of the program."""
+        (tmp_path / "broken_module.py").write_text("x = 1\ny = = 2\n", encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        error = catch(lambda: importlib.import_module("broken_module"))
+        text = card(error)
+        assert text.endswith('  File "broken_module.py", line 2\n    y = = 2\n        ^\nSyntaxError: invalid syntax')
+        assert "test_traceback.py <lambda>" in outline(text)
+        assert " frames in importlib …" in text
+        assert len(card(error, 400)) <= 400
+        assert card(error, 400).endswith("        ^\nSyntaxError: invalid syntax")
+
+    def test_a_syntax_error_without_a_place_is_its_text(self) -> None:
+        """It may be raised by anybody."""
+        assert card(SyntaxError("no")) == "SyntaxError: no"
+        assert card(ValueError('no\n  File "')).startswith("ValueError: no")
+
+    def test_a_syntax_error_of_a_hostile_file_is_shown(self) -> None:
+        """Its name may hold anything."""
+        error = SyntaxError("no", ('a\nb", line 7', 3, 1, "x = = 1\n"))
+        assert card(error).endswith("\nSyntaxError: no")
+
+
+class TestRepeats:
+    """Frames that come again and again."""
+
+    def test_direct_recursion_is_one_line(self) -> None:
+        """And its last frame."""
+        text = card(catch(endless_recursion))
+        assert outline(text)[:2] == ["test_traceback.py catch", "test_traceback.py endless_recursion"]
+        assert "  [Previous line repeated 9" in text
+        assert outline(text)[3] == "test_traceback.py endless_recursion"
+        assert outline(text)[4].startswith("RecursionError: ")
+        assert not is_cut(catch(endless_recursion))
+
+    def test_functions_that_call_each_other_are_shown_once(self) -> None:
+        """However many turns they take."""
+
+        def down(depth: int) -> object:
+            return across(depth)
+
+        def across(depth: int) -> object:
+            return up(depth - depth // depth)
+
+        def up(depth: int) -> object:
+            return down(depth)
+
+        assert outline(card(catch(lambda: down(100))))[2:-1] == [
+            "test_traceback.py down",
+            "test_traceback.py across",
+            "test_traceback.py up",
+            "[Previous 3 frames repeated 99 more times]",
+            "test_traceback.py down",
+            "test_traceback.py across",
+        ]
+
+    def test_libraries_within_a_cycle_are_folded(self) -> None:
+        """A hook that calls the library that calls the hook."""
+
+        def hook(depth: int) -> object:
+            return json.dumps(object(), default=lambda _: hook(depth - depth // depth))
+
+        text = card(catch(lambda: hook(20)))
+        assert "  … 3 frames in json …\n" in text
+        assert "  [Previous 5 frames repeated 19 more times]\n" in text
+
+    def test_ten_thousand_frames_have_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """And only those that are shown are laid out."""
+        laid_out: list[object] = []
+        write = _traceback.frame_lines
+
+        def count(*place: Any) -> list[str]:
+            laid_out.append(place)
+            return write(*place)
+
+        monkeypatch.setattr(_traceback_card, "frame_lines", count)
+        files = [f"/srv/shop/module_{number % 50}.py" for number in range(50)]
+        error = raised_through(files, ValueError("no"))
+        frozen = freeze(error)
+        frozen.places *= 200
+        text = format_card(frozen, 1500)
+        assert len(text) <= 1500
+        assert 'module_0.py", line 2, in call\n  … 10,' in text
+        assert " frames …\n" in text
+        assert text.endswith('last.py", line 2, in fail_here\nValueError: no')
+        assert len(laid_out) < 200
+
+
+class TestRoom:
+    """What is left out when there is no room, and in which order."""
+
+    FILES = tuple(f"/srv/shop/a_rather_long_name_of_a_module_{number}.py" for number in range(40))
+
+    def test_first_frames_in_the_middle(self) -> None:
+        """The first and as many of the last as fit are left."""
+        text = card(raised_through(self.FILES, ValueError("no")), 1000)
+        assert 800 < len(text) <= 1000
+        lines = text.split("\n")
+        assert "module_0.py" in lines[1]
+        assert lines[2].startswith("  … ")
+        assert lines[2].endswith(" frames …")
+        assert "module_39.py" in lines[-3]
+        assert lines[-2:] == ['  File "/srv/shop/last.py", line 2, in fail_here', "ValueError: no"]
+
+    def test_those_of_earlier_exceptions_before_those_of_the_last(self) -> None:
+        """The last has half of the room or more."""
+        error = raised_through(self.FILES, RuntimeError("effect"))
+        error.__cause__ = raised_through(self.FILES, ValueError("cause"))
+        cause, _, effect = card(error, 1500).partition(_traceback.CAUSE)
+        assert cause.endswith("ValueError: cause\n\n")
+        assert effect.endswith("RuntimeError: effect")
+        assert "  … 40 frames …\n" in cause
+        assert effect.count("module_") > 3
+
+    def test_then_earlier_exceptions(self) -> None:
+        """The nearest stay, and how many do not is told."""
+        error: BaseException = ValueError("first")
+        for number in range(60):
+            following = raised_through(self.FILES, ValueError(f"number {number}"))
+            following.__context__ = error
+            error = following
+        text = card(error, 1500)
+        assert 1000 < len(text) <= 1500
+        assert text.startswith("… 5")
+        assert " earlier exceptions …\n\nDuring handling" in text
+        assert "\nValueError: number 58\n" in text
+        assert text.endswith("ValueError: number 59")
+
+    def test_one_earlier_exception_is_one(self) -> None:
+        """Numbers agree with their words."""
+        error = RuntimeError("x" * 900)
+        error.__cause__ = ValueError("y" * 900)
+        assert card(error, 1100).startswith("… 1 earlier exception …\n")
+
+    def test_a_text_that_is_too_long_is_cut_at_its_end(self) -> None:
+        """With word of how much, and the last frame in sight."""
+        error = raised_through(self.FILES, ValueError("x" * 100_000))
+        text = card(error, 1500)
+        assert 1450 < len(text) <= 1500
+        assert 'last.py", line 2, in fail_here\nValueError: xxx' in text
+        assert text.endswith("xxx… (100,012 characters in all)")
+        assert is_cut(error)
+
+    def test_a_long_text_that_fits_is_whole(self) -> None:
+        """Frames go first."""
+        error = raised_through(self.FILES, ValueError("x" * 1200))
+        assert card(error, 1500).endswith('", line 2, in fail_here\nValueError: ' + "x" * 1200)
+
+    def test_a_long_text_of_an_earlier_exception_is_cut(self) -> None:
+        """Better than to leave it out."""
+        error = RuntimeError("effect")
+        error.__cause__ = raised_through(self.FILES, ValueError("x" * 10_000))
+        text = card(error, 1500)
+        assert "fail_here\nValueError: xxx" in text
+        assert "xxx… (10,012 characters in all)\n\nThe above" in text
+
+    def test_notes_are_shown_as_far_as_there_is_room(self) -> None:
+        """They tell what the text does not."""
+        error = ValueError("no")
+        error.__notes__ = ["while importing row 7", "z" * 5000]
+        text = card(error, 1000)
+        assert text.startswith("ValueError: no\nwhile importing row 7\nzzz")
+        assert text.endswith("… (5,022 characters in all)")
+
+    def test_a_frame_of_a_library_has_its_caller_beside_it(self) -> None:
+        """However little else has room."""
+        files = [*self.FILES, *[LIBRARY.format("flask")] * 9]
+        error = raised_through(files, ValueError("no"), LIBRARY.format("jinja2"))
+        assert [line for line in outline(card(error, 250)) if ".py" in line] == [
+            "a_rather_long_name_of_a_module_39.py call",
+            "app.py fail_here",
+        ]
+
+    def test_with_next_to_no_room_the_line_of_the_last_frame_is_left(self) -> None:
+        """Without its source."""
+        error = catch(bad_json)
+        text = card(error, 300)
+        assert outline(text)[-2].startswith("decoder.py ")
+        assert text.endswith("(char 1)")
+
+    def test_with_no_room_for_frames_their_number_is_told(self) -> None:
+        """The text comes first."""
+        assert card(raised_through(self.FILES, ValueError("no")), 95).split("\n")[-2:] == [
+            "  … 41 frames …",
+            "ValueError: no",
+        ]
+
+
+class TestGroups:
+    """Trees of exceptions."""
+
+    def test_only_so_many_members_are_shown(self) -> None:
+        """And how many are not."""
+        error = ExceptionGroup("several", [ValueError(number) for number in range(22)])
+        lines = card(error, 10_000).split("\n")
+        assert lines[1:3] == ["+- 1 of 22 -", "| ValueError: 0"]
+        assert lines[-2:] == ["| ValueError: 9", "… and 12 more exceptions"]
+
+    def test_members_share_the_room(self) -> None:
+        """Each has its last frame and its text."""
+        members = [raised_through(TestRoom.FILES, ValueError(f"{number} {'x' * 5000}")) for number in range(5)]
+        assert all(isinstance(member, Exception) for member in members)
+        text = card(ExceptionGroup("several", members), 2500)  # type: ignore[type-var]  # asserted above
+        assert 2000 < len(text) <= 2500
+        assert text.count("in fail_here\n| ValueError: ") == 5
+        assert text.count("… (5,014 characters in all)") == 5
+
+    def test_a_group_with_little_room_tells_how_many_it_has(self) -> None:
+        """Its own text comes first."""
+        error = ExceptionGroup("several", [ValueError(1), ValueError(2)])
+        assert card(error, 120).split("\n")[1] == "… and 2 more exceptions"
+
+    def test_members_of_members_are_shown_to_a_depth(self) -> None:
+        """A tree of ten levels is none that anybody reads."""
+        error: Exception = ValueError("inmost")
+        for number in range(400):
+            error = ExceptionGroup(f"level {number}", [error])
+        text = card(error, 100_000)
+        assert text.split("\n")[-1] == "| " * 8 + "… and 1 more exception"
+        assert "inmost" not in text
+        assert "| ValueError: inmost" in card(ExceptionGroup("one", [ExceptionGroup("two", [ValueError("inmost")])]))
+
+    def test_a_member_that_has_no_room_is_counted(self) -> None:
+        """Its notes alone may take what it has."""
+        members = []
+        for number in range(3):
+            member = raised_through([], ValueError("x" * 400), "/srv/" + "y" * 300)
+            member.__cause__ = raised_through([], OSError(number, "z" * 300), "/srv/" + "y" * 300)
+            members.append(member)
+        for limit in range(700, 2000, 50):
+            text = card(ExceptionGroup("several", members), limit)  # type: ignore[type-var]  # they are
+            assert len(text) <= limit
+            assert text.count(" of 3 -") == 3 or " more exception" in text
+
+
+FILENAMES = st.one_of(
+    st.sampled_from(
+        ["/srv/shop/orders.py", "/srv/main.py", "<string>", LIBRARY.format("flask"), LIBRARY.format("x" * 300)]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=300),
+)
+TEXTS = st.one_of(st.text(max_size=200), st.integers(200, 20_000).map(lambda size: "long\n" * (size // 5)))
+
+
+@st.composite
+def exceptions(draw: st.DrawFn, depth: int = 2) -> BaseException:
+    """Raised through many files, with notes, chained, in groups."""
+    error: Exception = ValueError(draw(TEXTS))
+    if depth and draw(st.booleans()):
+        error = ExceptionGroup(draw(TEXTS), draw(st.lists(exceptions(depth - 1), min_size=1, max_size=4)))  # type: ignore[type-var]  # they are
+    if draw(st.booleans()):
+        error.__notes__ = draw(st.lists(TEXTS, max_size=3))
+    files = draw(st.lists(FILENAMES, max_size=6)) * draw(st.sampled_from([1, 1, 5]))
+    raised_through(files, error, draw(FILENAMES))
+    if depth and draw(st.booleans()):
+        error.__cause__ = draw(exceptions(depth - 1))
+    return error
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(error=exceptions(), limit=st.integers(0, 5000))
+@example(error=ValueError("\n" * 5000), limit=1000)
+def test_a_card_keeps_its_limit_and_the_end(error: BaseException, limit: int) -> None:
+    """Whatever the exception is, its last frame and its line are there."""
+    text = card(error, limit)
+    assert len(text) <= limit
+    if limit >= 1000:
+        *_, last = text.split(_traceback.CAUSE)
+        own = last if isinstance(error, ValueError) else text
+        kind = "ValueError" if isinstance(error, ValueError) else "ExceptionGroup"
+        assert kind in own
+        if len(str(error)) < 300:
+            assert str(error).rstrip() in text
+        if error.__traceback__:
+            assert "line 2, in fail_here" in own

@@ -14,7 +14,7 @@ import responses
 import urllib3
 
 from discord_logging._exceptions import TransportError
-from discord_logging._types import Message
+from discord_logging._types import File, Message
 from discord_logging._webhook_sender import Answer, WebhookSender
 from discord_logging._webhook_url import WebhookURL
 from discord_logging.sandbox import Fault, LocalDiscord
@@ -98,7 +98,7 @@ def test_a_redirect_is_an_answer(http: responses.RequestsMock, sender: WebhookSe
 
 
 def test_a_copy_that_was_not_installed_has_a_version_too(
-    http: responses.RequestsMock, sender: WebhookSender, monkeypatch: pytest.MonkeyPatch
+    http: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without metadata it is 0."""
 
@@ -109,7 +109,7 @@ def test_a_copy_that_was_not_installed_has_a_version_too(
 
     monkeypatch.setattr(metadata, "version", find_none)
     http.post(URL.execute_url)
-    sender.post(HELLO)
+    WebhookSender(URL).post(HELLO)
     assert str(http.calls[0].request.headers["User-Agent"]).endswith(", 0)")
 
 
@@ -298,3 +298,23 @@ def test_no_log_of_others_shows_the_token(
     assert "Failed to parse headers" in caplog.text
     assert "a mapping 1" in caplog.text
     assert token not in caplog.text
+
+
+@pytest.mark.parametrize("form", ["{}", "https%3A%2F%2Fdiscord.com%2Fapi%2Fwebhooks%2F1%2F{}", "token={};"])
+def test_its_own_token_is_in_no_message(http: responses.RequestsMock, sender: WebhookSender, form: str) -> None:
+    """Not even alone, or in an address that is encoded."""
+    http.post(URL.execute_url, status=204)
+    text = form.format(TOKEN)
+    assert sender.post(Message({"content": text}, files=(File("a.txt", text.encode()),))).status == 204
+    body = http.calls[0].request.body
+    assert isinstance(body, bytes)
+    assert TOKEN.encode() not in body
+    assert body.count(form.format("***").encode()) == 2
+
+
+def test_a_short_token_may_be_a_word_of_the_message(http: responses.RequestsMock) -> None:
+    """Servers that are not Discord's may have any."""
+    url = WebhookURL.parse("https://chat.example/api/webhooks/1/content")
+    http.post(url.execute_url, status=204)
+    assert WebhookSender(url).post(HELLO).status == 204
+    assert json.loads(http.calls[0].request.body or "") == HELLO.payload

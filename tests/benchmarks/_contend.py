@@ -160,6 +160,29 @@ def latency(logger: Logger, *, seconds: float, fill: int = 0, feed: int = 0, pau
     tell(busy=busy / elapsed, **percentiles("call", calls), **percentiles("wake", wakes))
 
 
+def crowd(logger: Logger, *, seconds: float, threads: int = 8, pause: float = 0.001) -> None:
+    """Time single calls from threads that all log, with a short sleep between two calls."""
+    deadline = time.monotonic() + seconds
+    calls: list[float] = []
+
+    def log(number: int) -> None:
+        mine = []
+        while time.monotonic() < deadline:
+            time.sleep(pause)
+            number += 1
+            start = time.perf_counter_ns()
+            logger.say(*_MIXED[number % len(_MIXED)], number)
+            mine.append((time.perf_counter_ns() - start) / 1e3)
+        calls.extend(mine)
+
+    crew = [threading.Thread(target=log, args=(number * 100_000,)) for number in range(threads)]
+    for thread in crew:
+        thread.start()
+    for thread in crew:
+        thread.join()
+    tell(records=len(calls), **percentiles("call", calls))
+
+
 # Groups 2 and 3: what arrives
 
 
@@ -232,6 +255,7 @@ def import_time(name: str) -> None:
 _SCENARIOS: dict[str, Callable[..., None]] = {
     "cost": cost,
     "latency": latency,
+    "crowd": crowd,
     "burst": burst,
     "sustain": sustain,
     "memory": memory,

@@ -38,6 +38,7 @@ def summarize(discord: LocalDiscord) -> dict[str, Any]:
         "delivered": len({number for text in texts for number in _ID.findall(text)}),
         "repeats": sum(map(count_repeats, texts)),
         "messages": len(messages),
+        "text": sum(map(len, texts)),
         "requests": len(requests),
         "rate_limited": statuses.count(429),
         "refused": sum(status >= 400 for status in statuses) - statuses.count(429),

@@ -1,0 +1,370 @@
+r"""Masks what looks like a password or a token.
+
+A secret is known by the name that it stands behind (`password=…`, `"apiKey": "…"`, `Cookie: …`), by its place in a URL
+(`scheme://user:…@host`) or by its own shape (`ghp_…`). One pattern finds such names and beginnings; from each find on,
+code looks for the end of the value. It goes forward only, past all that it looked at or not further than a fixed
+distance, so that no text, however odd, takes more time than its length is worth.
+
+A masked text, masked again, stays as it is, save for the oddest. What is doubtful is masked: a value that is missing in
+the channel costs a look elsewhere, a password in the channel costs a new password.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    Span = tuple[int, int]
+    """Where a secret begins and ends. Where nothing is secret, both are the place from which to look on."""
+
+    _Seen = dict[int, tuple[Any, Any]]
+    """Values that were looked into, and what came of them, by id."""
+
+MASK = "***"
+"""Stands for every secret."""
+
+DEFAULT_REDACT: tuple[str, ...] = (
+    *("password", "passwords", "passwd", "passphrase", "passcode", "pass", "pwd"),
+    *("secret", "secrets", "token", "jwt", "bearer", "csrf", "xsrf", "auth", "oauth", "authorization"),
+    *("cookie", "cookies", "session", "session id", "sessid", "connect sid", "credential", "credentials", "creds"),
+    *("api key", "api keys", "access key", "secret key", "private key", "account key", "encryption key"),
+    *("signing key", "ssh key", "auth key", "master key", "signature", "sig"),
+    *("dsn", "connection string", "conn str", "ssn", "card number", "credit card", "cvv", "cvc"),
+)
+"""The words that make a name look like that of a secret, as `redact` has them by default."""
+
+_SHORT = 5
+"""A word of fewer letters counts only where a part of a name begins: `auth` in `x-auth`, not `ssn` in `classname`."""
+_REACH = 10_000
+"""How far a quote or a bracket is looked for that ends a value, in characters."""
+_DEPTH = 50
+"""How deep nested values are looked into."""
+_HARMLESS_ENDINGS = frozenset(
+    [
+        *("age", "at", "class", "count", "counts", "domain", "duration", "enabled", "endpoint", "error", "errors"),
+        *("expired", "expires", "expiration", "expiry", "failed", "failure", "failures", "field", "file", "in"),
+        *("invalid", "len", "length", "lifetime", "limit", "method", "missing", "path", "policy", "required"),
+        *("scheme", "size", "source", "start", "started", "status", "timeout", "ttl", "type", "uri", "url", "used"),
+        "valid",
+    ]
+)
+"""A name that ends so tells about a secret: `token_type`, `PASSWORD_FILE`, `sessionTimeout`."""
+_EMPTY = frozenset(("", "none", "null", "true", "false", MASK))
+_HEADERS = ("authorization", "cookie", "cookies")
+
+_BEGINNINGS = frozenset(
+    [
+        *("://", "-----begin", "eyj", "ghp_", "gho_", "ghs_", "ghr_", "ghu_", "github_pat_", "glpat-", "akia", "asia"),
+        *("xoxa-", "xoxb-", "xoxe-", "xoxp-", "xoxr-", "xoxs-", "sk_live_", "sk_test_", "rk_live_", "rk_test_", "sk-"),
+    ]
+)
+"""How secrets begin that are known without a name, in lower case."""
+_SHAPE = re.compile(
+    r"eyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)*"
+    r"|(?:gh[opsru]_|github_pat_|glpat-)[\w-]{16,}"
+    r"|xox[abeprs]-[\w-]{8,}"
+    r"|[sr]k_(?:live|test)_\w{8,}"
+    r"|sk-[\w-]{20,}"
+    r"|A[KS]IA[0-9A-Z]{16}(?![0-9A-Za-z])",
+)
+_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
+_PEM_END = re.compile(r"-----END[A-Z0-9 ]{0,60}-{0,5}")
+_AUTHORITY = re.compile(r"[^\s/?#\"'<>]*")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_BETWEEN = re.compile(r"[-_. ]+")
+_TAIL = re.compile(r"[\w.-]*")
+_SEPARATOR = re.compile(r"(?:\\*[\"']{1,2})?\]?[ \t]*(?:[:=]{1,2}>?(?!//)|%3[Dd])[ \t]*")
+_BEARER = re.compile(r"[ \t]+([\w.~+/-]{16,}=*)")
+_SCHEME = re.compile(r"(?:bearer|basic|token|digest|negotiate)[ \t]+(?=\S)", re.IGNORECASE)
+_QUOTE = re.compile(r"[bBrRuUfF]{0,2}(\\{0,7})([\"'])")
+_BRACKET = re.compile(r"\\[\s\S]|[\[\](){}\"']")
+_LINE_END = re.compile(r"[\r\n]|\\[rn]")
+_BARE_END = re.compile(
+    r"\s|</|[\"'`](?=[\s,;:)\]}>.&|\\\"'`]|$)|[,;&|](?=\s|$|[\"'\[{(]|[\w.-]{1,40}(?: [\w.-]{1,15}){0,2}[\"']?[=:])",
+)
+_ANY_QUOTE = re.compile(r"[\"']")
+_OPTION = re.compile(r"(?:[\"'],)?[ \t]+(?=[^\s-])")
+_PAIR_START = re.compile(r".*\([bB]?[\"']$", re.DOTALL)
+_PAIR = re.compile(r"[\"'],[ \t]*(?=[bB]?[\"'])")
+_OPENERS = ("[", "(", "{")
+_CLOSERS = ")]}>.,;:!?\\\"'"
+
+
+class SecretMasker:
+    """Masks secrets in text and in values.
+
+    Words are compared without regard to case, and `-`, `_`, `.`, spaces and camelCase are alike: `api key` is found in
+    `X-API-Key`, `stripeApiKey` and `API_KEY_2`.
+
+    Args:
+        words: The words that make a name look like that of a secret. With none, nothing is masked.
+    """
+
+    def __init__(self, words: Iterable[str] = DEFAULT_REDACT) -> None:
+        spelled = {tuple(part for part in _BETWEEN.split(_lower(_CAMEL.sub("_", word))) if part) for word in words}
+        self._words = tuple(sorted(" ".join(parts) for parts in spelled if parts))
+        self._name = re.compile(_alternatives(self._words)) if self._words else None
+        self._start = re.compile(_alternatives((*self._words, *_BEGINNINGS))) if self._words else None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({list(self._words)!r})"
+
+    def is_secret(self, name: str) -> bool:
+        """Tell whether `name` looks like that of a secret."""
+        if not self._name:
+            return False
+        found = any(_is_word(name, *match.span()) for match in self._name.finditer(_lower(name)))
+        return found and not _is_harmless(name)
+
+    def mask(self, text: str) -> str:
+        """Return `text` with `***` for every secret in it."""
+        if not self._start:
+            return text
+        lowered = _lower(text)
+        parts: list[str] = []
+        kept = 0
+        match = self._start.search(lowered)
+        while match:
+            start, end = _beginning(text, match) if match[0] in _BEGINNINGS else _named(text, match)
+            if start < end:
+                parts += text[kept:start], MASK
+                kept = end
+            match = self._start.search(lowered, max(end, match.start() + 1))
+        return "".join((*parts, text[kept:])) if parts else text
+
+    def mask_value(self, name: object, value: Any) -> Any:
+        """Return `value`, which is called `name`, with `***` for every secret in it.
+
+        Mappings, lists and tuples are copied, and looked into. Values of other types, text aside, stay as they are
+        unless their name is that of a secret; `None`, `True` and `False` stay in any case.
+        """
+        return self._mask_value(name, value, {}, _DEPTH)
+
+    def _mask_value(self, name: object, value: Any, seen: _Seen, depth: int) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(name, (str, bytes)) and self.is_secret(_to_str(name)):
+            return MASK
+        if isinstance(value, str):
+            return self.mask(value)
+        if not isinstance(value, (Mapping, list, tuple)) or not self._name:
+            return value
+        if not depth:
+            return MASK
+        if id(value) not in seen:
+            # What holds itself is masked there. The value is kept so that no other has its id meanwhile.
+            seen[id(value)] = value, MASK
+            seen[id(value)] = value, self._mask_items(value, seen, depth - 1)
+        return seen[id(value)][1]
+
+    def _mask_items(self, value: Any, seen: _Seen, depth: int) -> Any:
+        if isinstance(value, Mapping):
+            return {name: self._mask_value(name, each, seen, depth) for name, each in value.items()}
+        # HTTP headers often come as pairs.
+        is_pair = isinstance(value, tuple) and len(value) == 2  # noqa: PLR2004
+        names = (None, value[0]) if is_pair else (None,) * len(value)
+        masked = [self._mask_value(name, each, seen, depth) for name, each in zip(names, value, strict=True)]
+        return masked if isinstance(value, list) else tuple(masked)
+
+
+def _lower(text: str) -> str:
+    """Return `text` in lower case, every character in its place."""
+    return text.replace("İ", "I").lower()
+
+
+def _to_str(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode("latin-1")
+
+
+def _alternatives(words: Iterable[str]) -> str:
+    """Return a pattern for `words`. They share their beginnings, which makes it three times as fast as a plain list."""
+    rests: dict[str, list[str]] = {}
+    for word in sorted(words):
+        rests.setdefault(word[:1], []).append(word[1:])
+    optional = "?" if rests.pop("", None) else ""
+    branches = [
+        ("[-_. ]?" if first == " " else re.escape(first)) + _alternatives(rest) for first, rest in rests.items()
+    ]
+    return f"(?:{'|'.join(branches)}){optional}" if branches else ""
+
+
+def _is_word(text: str, start: int, end: int) -> bool:
+    """Tell whether what stands there is a part of a name: `auth` is one in `xAuth` and `AUTH_2`, not in `author`."""
+    after, last = text[end : end + 1], text[end - 1]
+    if after.isalpha() and not (after.isupper() and last.islower()):
+        return False
+    before, first = text[max(start - 1, 0) : start], text[start]
+    return end - start >= _SHORT or not before.isalpha() or (before.islower() and first.isupper())
+
+
+def _is_harmless(name: str) -> bool:
+    last = _BETWEEN.split(_CAMEL.sub("_", name[-20:]))[-1]
+    return last.lower() in _HARMLESS_ENDINGS
+
+
+def _beginning(text: str, match: re.Match[str]) -> Span:
+    """Return the span of a secret that is known without a name."""
+    start, end = match.span()
+    if match[0] == "://":
+        return _url_password(text, end)
+    if match[0] == "-----begin":
+        return start, _pem_end(text, start)
+    if _is_name_part(text, start - 1):
+        return end, end
+    shape = _SHAPE.match(text, start)
+    return shape.span() if shape else (end, end)
+
+
+def _url_password(text: str, start: int) -> Span:
+    end = text.rfind("@", start, _AUTHORITY.match(text, start).end())  # type: ignore[union-attr]  # it matches anything
+    colon = text.find(":", start, max(end, start))
+    if colon < 0:
+        return start, start
+    return (end, end) if text.startswith(MASK, colon + 1) else (colon + 1, end)
+
+
+def _pem_end(text: str, start: int) -> int:
+    """Return the end of the private key in PEM form that begins at `start`, or `start`."""
+    if not _PEM.match(text, start):
+        return start
+    end = _PEM_END.search(text, start, start + _REACH)
+    return _bare_end(text, end.end() if end else min(start + _REACH, len(text)))
+
+
+def _named(text: str, match: re.Match[str]) -> Span:
+    """Return the span of the value that stands behind the word that was found."""
+    start, end = match.span()
+    if not _is_word(text, start, end):
+        return end, end
+    tail = _TAIL.match(text, end).end()  # type: ignore[union-attr]  # it matches anything
+    if match[0] == "bearer" and (bearer := _BEARER.match(text, end)):
+        return bearer.start(1), _bare_end(text, bearer.end())
+    separator = _SEPARATOR.match(text, tail) or _wide_separator(text, start, tail)
+    if not separator or _is_harmless(text[start:tail]):
+        return tail, tail
+    value = separator.end()
+    quoted = _QUOTE.match(text, value)
+    if quoted:
+        return _quoted(text, quoted)
+    if match[0] in _HEADERS and separator[0].strip() == ":" and not text.startswith(_OPENERS, value):
+        return _header(text, start, value)
+    return _unquoted(text, start, value)
+
+
+def _wide_separator(text: str, start: int, tail: int) -> re.Match[str] | None:
+    """Return what parts name and value in an option of a command (`--password x`) or in a pair (`('cookie', 'x')`)."""
+    name = _name_start(text, start)
+    if text.startswith("--", name):
+        return _OPTION.match(text, tail)
+    return _PAIR.match(text, tail) if _PAIR_START.match(text, max(name - 3, 0), name) else None
+
+
+def _name_start(text: str, position: int) -> int:
+    while _is_name_part(text, position - 1):
+        position -= 1
+    return position
+
+
+def _is_name_part(text: str, position: int) -> bool:
+    return position >= 0 and (text[position].isalnum() or text[position] in "-_")
+
+
+def _quoted(text: str, opening: re.Match[str]) -> Span:
+    start = opening.end()
+    end = _closing_quote(text, start, opening[2], len(opening[1]))
+    if end is None:
+        line_end = text.find("\n", _pem_end(text, start))
+        return start, line_end if line_end >= 0 else len(text)
+    after = text.find(opening[2], end) + 1
+    if text[after : after + 1].isalnum() or text[after : after + 1] in ("_", '"', "'"):
+        # It is no end when more stands right behind it, as in CSV or after a forgotten escape.
+        glued = _bare_end(text, after)
+        if glued > after:
+            return opening.start(), glued
+    return (end, end) if text[start:end].lower() in _EMPTY else (start, end)
+
+
+def _closing_quote(text: str, start: int, quote: str, depth: int) -> int | None:
+    """Return where a quoted text ends, or `None` if that is nowhere near.
+
+    Args:
+        text: The whole text.
+        start: Where the quoted text starts, behind its quote.
+        quote: The quote.
+        depth: How many backslashes stood before the quote: 0, and 1, 3, 7… for text within quoted text.
+    """
+    limit = start + _REACH
+    position = text.find(quote, start, limit)
+    begin = start
+    while position >= 0:
+        before = text[begin:position]
+        backslashes = (len(before) - len(before.rstrip("\\"))) % (2 * depth + 2)
+        if backslashes <= 2 * depth:
+            return position - min(backslashes, depth)
+        begin = position + 1
+        position = text.find(quote, begin, limit)
+    return None
+
+
+def _header(text: str, name: int, start: int) -> Span:
+    """Return the span of a header's value: to the end of the line, or of the quotes that the whole header stands in."""
+    if text.startswith(MASK, start):
+        return start, start
+    name = _name_start(text, name)
+    line_end = _LINE_END.search(text, start)
+    end = line_end.start() if line_end else len(text)
+    quote = text[max(name - 1, 0) : name]
+    if quote and quote in "\"'`":
+        before = text[max(name - 8, 0) : name - 1]
+        closing = _closing_quote(text, start, quote, len(before) - len(before.rstrip("\\")))
+        end = end if closing is None else min(closing, end)
+    end = start + len(text[start:end].rstrip())
+    return (end, end) if text[start:end].lower() in _EMPTY else (start, end)
+
+
+def _unquoted(text: str, name: int, start: int) -> Span:
+    if (end := _pem_end(text, start)) > start:
+        return start, end
+    if text[start : start + 1] in _OPENERS:
+        end = _bare_end(text, _closing_bracket(text, start))
+        is_code = not _ANY_QUOTE.search(text, start, end)
+    else:
+        scheme = _SCHEME.match(text, start)
+        end = _bare_end(text, scheme.end() if scheme else start)
+        is_code = True
+    if text[start:end].lower() in _EMPTY or (is_code and _is_source_line(text, name)):
+        return end, end
+    return start, end
+
+
+def _bare_end(text: str, start: int) -> int:
+    """Return where a value without quotes ends that starts, or goes on, at `start`."""
+    match = _BARE_END.search(text, start)
+    return start + len(text[start : match.start() if match else len(text)].rstrip(_CLOSERS))
+
+
+def _closing_bracket(text: str, start: int) -> int:
+    """Return the end of the bracketed value that begins at `start`, or how far it was looked for."""
+    limit = min(start + _REACH, len(text))
+    depth = 0
+    position = start
+    while match := _BRACKET.search(text, position, limit):
+        position = match.end()
+        if match[0] in "\"'":
+            position = (_closing_quote(text, position, match[0], 0) or position - 1) + 1
+            continue
+        depth += 1 if match[0] in "[({" else -1
+        if depth == 0:
+            return position
+    return limit
+
+
+def _is_source_line(text: str, position: int) -> bool:
+    """Tell whether a traceback shows this line of source, where what stands behind a name is no value but code."""
+    line = text.rfind("\n", max(position - 500, 0), position)
+    above = text[max(line - 500, 0) : max(line, 0)].rpartition("\n")[2]
+    return above.startswith('  File "') and text.startswith("    ", line + 1)

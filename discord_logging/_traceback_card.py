@@ -1,0 +1,354 @@
+"""The traceback of a frozen exception as a person wants it on a card.
+
+The frames of libraries are folded to a line, and what is still too long is left out where it is missed least: first
+frames in the middle, those of the earliest exceptions before those of the last, then the earliest exceptions.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, NamedTuple
+
+from discord_logging._text import ELLIPSIS, mask_token, note_cut, shorten
+from discord_logging._traceback import HEAD, chain_links, frame_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from types import CodeType
+
+    from discord_logging._snapshot import FrameLocation, FrozenException
+
+_LIBRARY_MARKS = (".egg/", ".whl/", ".zip/", "/site-packages/", "/dist-packages/")
+_STANDARD_LIBRARY = os.path.dirname(traceback.__file__).replace("\\", "/") + "/"  # noqa: PTH120 - it is text
+_FROZEN = "<frozen "
+_SYNTAX_PLACE = '  File "'
+_NAMES_SHOWN = 3
+"""So many libraries are named in place of their frames."""
+_LIBRARY_FRAMES_SHOWN = 3
+"""So many frames are shown of an exception that has none of the program's."""
+_LEAST_REPEATS = 3
+"""From how often on repeated frames are shown once."""
+_LONGEST_CYCLE = 20
+"""Up to how many frames, or folded runs of them, are recognised when they come again and again."""
+_SOURCE_WIDTH = 160
+"""The longest line of source on a card, in characters."""
+_PLACE_WIDTH = 240
+"""The longest line with file, line and function, in characters."""
+_MARK_ROOM = 40
+"""What is kept free for the line that says how many earlier exceptions are left out, in characters."""
+_NOTE_ROOM = 80
+"""From how much room on a cut says how long the text was, in characters."""
+_MEMBERS_SHOWN = 10
+_MEMBER_ROOM = 350
+"""What a member of a group gets at least, in characters; where there is less, fewer are shown."""
+_DEEPEST_GROUP = 8
+"""So deep groups within groups are shown."""
+
+
+def format_card(exception: FrozenException, limit: int) -> str:
+    """Return the traceback of `exception` as a person wants it on a card.
+
+    Runs of frames of libraries are folded, paths are shortened, and what does not fit is left out in the middle. The
+    last frame and the line with type and text stay. When anything is left out, that is noted with `note_cut`.
+
+    Args:
+        exception: The exception.
+        limit: The most characters that the text may have. Below some 500, little more than type and text has room.
+    """
+    lines = _fit_chain(exception, limit + 1, 0)
+    if any(type(line) is _Cut for line in lines):
+        note_cut()
+    return shorten("\n".join(lines), limit)[: max(limit, 0)]
+
+
+class _Cut(str):
+    """A line that stands for, or lacks, something that was left out. Trials are thrown away, so it is noted last."""
+
+    __slots__ = ()
+
+
+class _Block(NamedTuple):
+    """Lines of a card that stay together, written only when they are shown."""
+
+    key: Hashable
+    """What is the same for blocks that show the same."""
+    frames: int
+    is_program: bool
+    lines: Callable[[], list[str]]
+
+
+def _fit_chain(exception: FrozenException, room: int, depth: int) -> list[str]:
+    """Return the lines of an exception and of those before it, as far as there is room."""
+    links = chain_links(exception)
+    if len(links) == 1:
+        return _Section(exception, None, room, depth).lines(room)
+    left = room - _MARK_ROOM
+    sections: list[tuple[_Section, int]] = []
+    for link, introduction in links:
+        # The last exception may take it all for its text, but only half for its frames before the others have theirs.
+        section = _Section(link, introduction, room // 3 if sections else left, depth)
+        size = _cost(section.lines(0 if sections else room // 2), depth)
+        if sections and size > left:
+            break
+        sections.append((section, size))
+        left -= size
+    shown: list[list[str]] = []
+    for section, size in sections:
+        shown.append(section.lines(size + left))
+        left += size - _cost(shown[-1], depth)
+    hidden = len(links) - len(sections)
+    mark = [_Cut(f"{ELLIPSIS} {_count(hidden, 'earlier exception')} {ELLIPSIS}")] if hidden else []
+    return [*mark, *itertools.chain.from_iterable(reversed(shown))]
+
+
+class _Section:
+    """One exception: the lines that must be shown, and those that are when there is room.
+
+    Args:
+        exception: The exception.
+        introduction: The words that link it to the exception before it, or `None`.
+        room: The most that what must be shown takes, in characters.
+        depth: How many groups it is a member of.
+    """
+
+    def __init__(self, exception: FrozenException, introduction: str | None, room: int, depth: int) -> None:
+        self._depth = depth
+        self._members = exception.members
+        self._head = [*(("", introduction, "") if introduction else ()), *([HEAD] if exception.places else ())]
+        place, text = _split_syntax_error(exception)
+        self._blocks = [*_blocks(exception.stack), *([_Block(None, 1, False, lambda: place)] if place else ())]
+        room -= _cost(self._head, depth)
+        if self._members:
+            room = room * 2 // 3
+        notes = _cut_text("\n".join(exception.notes), room // 4, depth) if exception.notes else []
+        room -= _cost(notes, depth)
+        self._must = self._must_show(max(room - _cost(text[: max(room, 0)].split("\n"), depth), room // 2))
+        room -= _cost(self._with_gaps(self._must), depth)
+        self._text = [*_cut_text(text, room, depth), *notes]
+
+    def lines(self, room: int) -> list[str]:
+        """Return its lines, no more than `room` if that is enough for those that must be shown."""
+        room -= _cost([*self._head, *self._with_gaps(self._must), *self._text], self._depth)
+        members = _fit_members(self._members, room, self._depth)
+        return [*self._head, *self._frames(room - _cost(members, self._depth)), *self._text, *members]
+
+    def _must_show(self, room: int) -> Mapping[int, Sequence[str]]:
+        """Return the last block, with the frame of the program that led to it; less of that if there is no room."""
+        if not self._blocks:
+            return {}
+        last = len(self._blocks) - 1
+        lines = self._blocks[last].lines()
+        callers = (index for index in range(last, -1, -1) if self._blocks[index].is_program)
+        caller = next(callers, last)
+        choices: list[dict[int, Sequence[str]]] = [
+            {caller: self._blocks[caller].lines(), last: lines},
+            {last: lines},
+            {last: [_Cut(lines[0])]},
+        ]
+        for must in choices:
+            if _cost(self._with_gaps(must), self._depth) <= room:
+                return must
+        return {}
+
+    def _frames(self, room: int) -> list[str]:
+        """Return what must be shown, the first block, and those before the last one as far as there is room."""
+        shown = dict(self._must)
+        indices = range(len(self._blocks))
+        for index in (*indices[:1], *indices[:0:-1]):
+            if index not in shown:
+                lines = self._blocks[index].lines()
+                room -= _cost(lines, self._depth)
+                if room < 0:
+                    break
+                shown[index] = lines
+        return self._with_gaps(shown)
+
+    def _with_gaps(self, shown: Mapping[int, Sequence[str]]) -> list[str]:
+        """Return the lines of the blocks that are shown, and a mark where others are not."""
+        lines: list[str] = []
+        following = 0
+        for index in (*sorted(shown), len(self._blocks)):
+            if hidden := sum(block.frames for block in self._blocks[following:index]):
+                lines.append(_Cut(f"  {ELLIPSIS} {_count(hidden, 'frame')} {ELLIPSIS}"))
+            lines += shown.get(index, ())
+            following = index + 1
+        return lines
+
+
+def _fit_members(members: Sequence[FrozenException], room: int, depth: int) -> list[str]:
+    """Return the lines of the members of a group, those that are alike once, as many as there is room for."""
+    kinds: dict[Hashable, list[int]] = {}
+    for index, member in enumerate(members):
+        kinds.setdefault(member.fingerprint(), []).append(index)
+    room -= _MARK_ROOM + 2 * depth
+    count = min(len(kinds), _MEMBERS_SHOWN, max(room, 0) // _MEMBER_ROOM) if depth < _DEEPEST_GROUP else 0
+    lines: list[str] = []
+    hidden = len(members)
+    for place, alike in enumerate(itertools.islice(kinds.values(), count)):
+        more = f", and {len(alike) - 1} like it" if len(alike) > 1 else ""
+        title = f"+- {alike[0] + 1} of {len(members)}{more} -"
+        share = room // (count - place) - _cost([title], depth)
+        inner = [type(line)(f"| {line}") for line in _fit_chain(members[alike[0]], share, depth + 1)]
+        room -= _cost([title, *inner], depth)
+        lines += [title, *inner]
+        hidden -= len(alike)
+    if hidden:
+        lines.append(_Cut(f"{ELLIPSIS} and {_count(hidden, 'more exception')}"))
+    return lines
+
+
+def _cost(lines: Sequence[str], depth: int) -> int:
+    """Return how many characters `lines` take, with their ends and the bars before them."""
+    return sum(map(len, lines)) + len(lines) * (1 + 2 * depth)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' if number > 1 else ''}"
+
+
+def _cut_text(text: str, room: int, depth: int) -> list[str]:
+    """Return the lines of `text`, cut at its end, with how long it was, if there is no room for them."""
+    kept = text[: max(room, 0)]
+    excess = _cost(kept.split("\n"), depth) - room
+    if excess <= 0:
+        return kept.split("\n")
+    note = f"{ELLIPSIS} ({len(text):,} characters in all)" if room >= _NOTE_ROOM else ELLIPSIS
+    *lines, last = kept[: max(len(kept) - excess - len(note), 0)].rstrip().split("\n")
+    return [*lines, _Cut(last + note)]
+
+
+def _split_syntax_error(exception: FrozenException) -> tuple[list[str], str]:
+    """Return the place that a `SyntaxError` tells of, and the text; for all others no place."""
+    place, found, text = exception.text.partition(f"\n{exception.type_name}")
+    if not found or not place.startswith(_SYNTAX_PLACE):
+        return [], exception.text
+    head, *source = place.split("\n")
+    filename, found, line = head.removeprefix(_SYNTAX_PLACE).rpartition('", line ')
+    if found:
+        head = f'{_SYNTAX_PLACE}{short_path(filename)}", line {line}'
+    return [_clip_place(head), *_clip_source(source)], exception.type_name + text
+
+
+def _blocks(stack: Sequence[FrameLocation]) -> list[_Block]:
+    """Return the frames of a traceback as blocks: those of libraries folded, but for the last; cycles shown once."""
+    places = [(_library(place[0].co_filename), place) for place in stack]
+    shown = 1 if any(library is None for library, _ in places) else _LIBRARY_FRAMES_SHOWN
+    known: dict[Hashable, _Block] = {}
+    blocks: list[_Block] = []
+    for is_library, group in itertools.groupby(places[:-shown], key=lambda each: each[0] is not None):
+        run = list(group)
+        blocks += [_run_block(run)] if is_library else [_frame_block(*each, known) for each in run]
+    return [*_fold_cycles(blocks), *(_frame_block(*each, known) for each in places[-shown:])]
+
+
+def _frame_block(library: str | None, place: FrameLocation, known: dict[Hashable, _Block]) -> _Block:
+    """Return the block of a frame, the same for the same place: a recursion has ten thousand frames, but few places."""
+    code, lineno, lasti = place
+    # Code itself is compared by all that it holds, which takes its time.
+    exact = id(code), lineno, lasti
+    if exact not in known:
+        known[exact] = _Block(exact[:2], 1, library is None, functools.partial(_card_lines, *place))
+    return known[exact]
+
+
+def _run_block(run: Sequence[tuple[str | None, FrameLocation]]) -> _Block:
+    key = tuple((id(place[0]), place[1]) for _, place in run)
+    return _Block(key, len(run), False, functools.partial(_run_lines, run))
+
+
+def _run_lines(run: Sequence[tuple[str | None, FrameLocation]]) -> list[str]:
+    names = list(dict.fromkeys(str(library) for library, _ in run))
+    libraries = ", ".join(names[:_NAMES_SHOWN]) + (" and others" if len(names) > _NAMES_SHOWN else "")
+    return [_Cut(f"  {ELLIPSIS} {_count(len(run), 'frame')} in {libraries} {ELLIPSIS}")]
+
+
+def _fold_cycles(blocks: Sequence[_Block]) -> list[_Block]:
+    """Return `blocks` with those that come again and again, alone or several in turn, as one."""
+    keys = [block.key for block in blocks]
+    folded: list[_Block] = []
+    index = 0
+    while index < len(blocks):
+        period, times = _cycle(keys, index)
+        if times < _LEAST_REPEATS:
+            period = times = 1
+            folded.append(blocks[index])
+        else:
+            folded.append(_cycle_block(blocks[index : index + period], times))
+        index += period * times
+    return folded
+
+
+def _cycle(keys: Sequence[Hashable], start: int) -> tuple[int, int]:
+    """Return how many keys from `start` on come again at once, and how often they are there."""
+    try:
+        period = keys.index(keys[start], start + 1, start + 1 + _LONGEST_CYCLE) - start
+    except ValueError:
+        return 1, 1
+    cycle = keys[start : start + period]
+    times = 1
+    while keys[start + period * times : start + period * (times + 1)] == cycle:
+        times += 1
+    return period, times
+
+
+def _cycle_block(cycle: Sequence[_Block], times: int) -> _Block:
+    frames = sum(block.frames for block in cycle)
+    what = "line" if frames == 1 else f"{frames:,} frames"
+    mark = f"  [Previous {what} repeated {_count(times - 1, 'more time')}]"
+
+    def lines() -> list[str]:
+        return [*itertools.chain.from_iterable(block.lines() for block in cycle), mark]
+
+    return _Block(None, frames * times, any(block.is_program for block in cycle), lines)
+
+
+def _card_lines(code: CodeType, lineno: int | None, lasti: int) -> list[str]:
+    """Return the lines of a frame, with a short path, and none too long."""
+    head = f'  File "{short_path(code.co_filename)}", line {lineno}, in {code.co_name}'
+    source = frame_lines(code, lineno, lasti)[1 + (code.co_filename + code.co_name).count("\n") :]
+    return [_clip_place(head), *_clip_source(source)]
+
+
+def _clip_place(line: str) -> str:
+    line = mask_token(line.replace("\n", " "))
+    if len(line) <= _PLACE_WIDTH:
+        return line
+    return _Cut(f"{line[: _PLACE_WIDTH // 2 - 1]}{ELLIPSIS}{line[-_PLACE_WIDTH // 2 :]}")
+
+
+def _clip_source(lines: Sequence[str]) -> list[str]:
+    """Return lines of source, and of carets where they are still in sight, cut to their width."""
+    clipped = (line if len(line) <= _SOURCE_WIDTH else _Cut(line[: _SOURCE_WIDTH - 1] + ELLIPSIS) for line in lines)
+    return [line for line in clipped if line.strip(f" {ELLIPSIS}")]
+
+
+@functools.lru_cache(maxsize=2048)
+def _library(filename: str) -> str | None:
+    """Return the name of the library that a file is of, or `None` if it is the program's own."""
+    if filename.startswith(_FROZEN):
+        return filename[len(_FROZEN) :].rstrip(">").partition(".")[0]
+    path = filename.replace("\\", "/")
+    for mark in (*_LIBRARY_MARKS, _STANDARD_LIBRARY):
+        _, found, inside = path.rpartition(mark)
+        if found:
+            return inside.partition("/")[0].removesuffix(".py")
+    return None
+
+
+def short_path(filename: str) -> str:
+    """Return a file's path from where a developer looks: the current directory, or where it was imported from."""
+    try:
+        directory = os.getcwd()  # noqa: PTH109 - it is text
+    except OSError:
+        directory = ""
+    return _relative_path(filename, (directory, *map(str, sys.path)))
+
+
+@functools.lru_cache(maxsize=2048)
+def _relative_path(filename: str, roots: Sequence[str]) -> str:
+    prefixes = [root.rstrip(os.sep) + os.sep for root in roots]
+    return filename[max((len(each) for each in prefixes if len(each) > 1 and filename.startswith(each)), default=0) :]

@@ -1,0 +1,303 @@
+"""Failures 1 to 6: the process ends while records wait."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from discord_logging.sandbox import Fault, LocalDiscord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.failures.conftest import Finished, Run
+
+# The first hook of all runs last.
+TIMED = """
+import atexit, time
+began = time.monotonic()
+atexit.register(lambda: print(f"ended after {time.monotonic() - began:.3f}"))
+import logging, os, signal, socket, sys, threading
+import discord_logging
+handler = discord_logging.DiscordHandler(flush_timeout=1)
+log = logging.getLogger("app")
+log.addHandler(handler)
+"""
+
+
+def seconds(done: Finished) -> list[float]:
+    """Return the times that a program printed."""
+    return [float(found) for found in re.findall(r"ended after ([\d.]+)", done.out)]
+
+
+def losses(done: Finished) -> list[str]:
+    """Return what the lines on stderr about losses begin with."""
+    return re.findall(r"^discord_logging: (\d+ of \d+ records were not delivered)", done.err, re.MULTILINE)
+
+
+@pytest.fixture
+def blackhole() -> Iterator[str]:
+    """Give the address of a port that answers no SYN: the queue of its connections is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        fillers: list[socket.socket] = []
+        try:
+            while True:
+                filler = socket.socket()
+                fillers.append(filler)
+                filler.settimeout(0.2)
+                filler.connect(server.getsockname())
+        except TimeoutError:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/api/webhooks/123456789012345678/{'k' * 68}"
+        finally:
+            for filler in fillers:
+                filler.close()
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [("", 0), ("sys.exit(3)", 3), ("1/0", 1), ("logging.shutdown()", 0), ("del handler; log.handlers.clear()", 0)],
+    ids=["end", "sys.exit", "uncaught", "shutdown", "collected"],
+)
+def test_01_exit_right_after_logging(run: Run, ending: str, code: int) -> None:
+    """A hundred records that are logged right before the end arrive, although the server is slow.
+
+    With a flush that returns at once the daemon thread dies with them: none of the hundred arrived.
+    """
+    with LocalDiscord(latency=0.01) as slow:
+        script = f"for n in range(100): log.error('record %03d', n)\nbegan = time.monotonic()\n{ending}"
+        done = run(script, prelude=TIMED.replace("flush_timeout=1", "flush_timeout=5"), url=slow.webhook_url)
+        shown = str([(message.embeds, [file.text for file in message.files]) for message in slow.messages])
+    assert [n for n in range(100) if f"record {n:03}" not in shown] == []
+    assert (done.code, losses(done)) == (code, [])
+    assert ("Traceback" in done.err) == (ending == "1/0")
+    assert seconds(done)[0] < 5.5
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(
+            "connect", marks=pytest.mark.skipif(sys.platform != "linux", reason="only Linux drops what does not fit")
+        ),
+        "silence",
+        "drip",
+        "resolver",
+    ],
+)
+def test_02_exit_while_the_network_is_stuck(
+    run: Run, discord: LocalDiscord, request: pytest.FixtureRequest, shape: str
+) -> None:
+    """`close(1)` returns after a second, and so does the exit, and each says what was lost.
+
+    A `close` that joins the thread hung, with a server that is silent as with a resolver that is stuck.
+    """
+    faults = {"silence": Fault.stall(60), "drip": Fault.dripping(0.4)}
+    discord.fail_next(faults.get(shape, Fault()), times=10)
+    done = run(
+        f"""
+        if {shape == "resolver"}:
+            socket.getaddrinfo = lambda *args, **kwargs: time.sleep(60)
+        for n in range(3): log.error("%d", n)
+        began = time.monotonic()
+        handler.close(1)
+        print(f"ended after {{time.monotonic() - began:.3f}}", flush=True)
+        log.addHandler(discord_logging.DiscordHandler(flush_timeout=1))
+        for n in range(4): log.error("%d", n)
+        began = time.monotonic()
+        """,
+        prelude=TIMED.replace("log.addHandler(handler)", "log.addHandler(handler); log.propagate = False"),
+        url=request.getfixturevalue("blackhole") if shape == "connect" else "",
+    )
+    assert all(0.95 < each < 1.5 for each in seconds(done))
+    assert len(seconds(done)) == 2
+    assert losses(done)[1:] == ["4 of 4 records were not delivered"]
+    assert losses(done)[0].startswith("3 of ")
+    assert done.code == 0
+
+
+@pytest.mark.parametrize("fault", [Fault(), Fault.stall(60)], ids=["idle", "posting"])
+def test_03_exit_without_close(run: Run, discord: LocalDiscord, fault: Fault) -> None:
+    """A handler that nobody ever closes does not keep the process alive: its thread is a daemon.
+
+    With `daemon=False` the interpreter joins the thread before any exit hook could end it: it hangs.
+    """
+    discord.fail_next(fault)
+    done = run(
+        """
+        atexit.unregister(logging.shutdown)
+        log.error("hello")
+        while not handler.health()["requests"]: pass
+        print([thread.daemon for thread in threading.enumerate() if thread.name.startswith("discord-logging")])
+        began = time.monotonic()
+        """,
+        prelude=TIMED,
+    )
+    assert (done.code, done.out.split("\n")[0]) == (0, "[True]")
+    assert seconds(done)[0] < 1
+
+
+HOOK = "atexit.register(lambda: log.error('from a hook'))\n"
+
+
+def test_04_logging_from_a_hook_after_shutdown(run: Run, texts: Callable[[], list[str]]) -> None:
+    """A hook that was registered before `import logging` comes too late: its record is dropped, which is said once.
+
+    Without the state "closed" in the backlog it stays pending for ever; without that of the listener nothing is said.
+    """
+    late = HOOK.replace("log.error('from a hook')", "(log.error('a'), log.error('b'), print(handler.health()))")
+    done = run("log.error('in time')", prelude="import atexit\n" + late + TIMED)
+    assert (texts(), done.code) == (["in time"], 0)
+    assert re.fullmatch(
+        r"discord_logging: a record came after the last handler for webhook \d+ was closed.*\n", done.err
+    )
+    assert "'accepted': 3, 'delivered': 1, 'pending': 0, 'dropped': 2" in done.out
+
+
+@pytest.mark.parametrize("place", ["before the handler", "after the handler"])
+def test_04_logging_from_a_hook_before_shutdown(run: Run, texts: Callable[[], list[str]], place: str) -> None:
+    """What such hooks log arrives, also when it is the first record of all, which from Python 3.12 on finds no thread.
+
+    Without the delivery by whoever flushes it is lost on Python 3.12, and on 3.11 it arrives.
+    """
+    early, late = (HOOK, "") if place == "before the handler" else ("", HOOK)
+    done = run(late, prelude=TIMED.replace("import discord_logging\n", f"{early}import discord_logging\n"))
+    assert (texts(), done.code, losses(done)) == (["from a hook"], 0, [])
+
+
+def test_04_logging_from_a_hook_that_takes_its_time(run: Run, texts: Callable[[], list[str]]) -> None:
+    """What a hook logs at its end arrives, although the hook alone took longer than `flush_timeout`.
+
+    When the exit has one deadline that counts what other hooks take, the second record is lost.
+    """
+    hook = "atexit.register(lambda: (log.error('first'), time.sleep(1.1), log.error('second')))\n"
+    done = run("", prelude=TIMED.replace("import discord_logging\n", f"{hook}import discord_logging\n"))
+    assert (texts(), losses(done)) == (["first", "second"], [])
+
+
+@pytest.mark.parametrize(
+    "owner",
+    ["last = Last()", "last = [Last()]; last.append(last)", "import builtins; builtins.last = Last()"],
+    ids=["global", "cycle", "builtins"],
+)
+def test_04_logging_from_del_at_exit(run: Run, texts: Callable[[], list[str]], owner: str) -> None:
+    """An object that logs when the interpreter clears the modules raises nothing and hangs nothing.
+
+    A listener that starts its thread although it was closed hangs in an interpreter that is going down.
+    """
+    done = run(
+        f"""
+        class Last:
+            def __del__(self, log=log):
+                log.error("from __del__")
+        {owner}
+        log.propagate = False
+        log.error("in time")
+        """,
+        prelude=TIMED,
+    )
+    assert (texts()[:1], done.code) == (["in time"], 0)
+    assert "Error" not in done.err
+
+
+def test_04_logging_after_close(run: Run, texts: Callable[[], list[str]]) -> None:
+    """A record that comes after `close` is dropped and counted; the exit waits for nothing.
+
+    Without the state "closed" it stays pending, and `flush` waits for it in vain.
+    """
+    done = run(
+        """
+        log.error("in time")
+        handler.close()
+        log.error("too late")
+        print(handler.health()["dropped_by_reason"], handler.health()["pending"], handler.flush(30))
+        """,
+        prelude=TIMED,
+    )
+    assert (texts(), done.code) == (["in time"], 0)
+    assert done.out.startswith("{'closed': 1} 0")
+
+
+NO_THREAD = """
+def refuse(thread): raise RuntimeError("can't create new thread at interpreter shutdown")
+threading.Thread.start = refuse
+"""
+
+
+def test_04_no_thread_can_be_started(run: Run, texts: Callable[[], list[str]]) -> None:
+    """Then the records wait, logging raises nothing, and the exit delivers.
+
+    Without the delivery by whoever flushes all three are lost.
+    """
+    done = run(NO_THREAD + "for n in range(3): log.error('%d', n)", prelude=TIMED)
+    assert (texts(), done.code, losses(done)) == (["0", "1", "2"], 0, [])
+
+
+def test_04_no_thread_can_be_started_and_the_network_is_stuck(run: Run, discord: LocalDiscord) -> None:
+    """Whoever flushes then has a deadline all the same.
+
+    With the ordinary time-out of a request `close(1)` took ten seconds.
+    """
+    discord.fail_next(Fault.stall(60), times=10)
+    done = run(NO_THREAD + "log.error('hello')\nbegan = time.monotonic()\nhandler.close(1)", prelude=TIMED)
+    assert 0.95 < seconds(done)[0] < 1.5
+    assert losses(done) == ["1 of 1 records were not delivered"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_05_ended_by_a_signal(run: Run, texts: Callable[[], list[str]], name: str) -> None:
+    """With `flush_on_signals` everything is delivered, and the process ends by the signal.
+
+    Without it Python runs no exit hook, and nothing arrives.
+    """
+    done = run(
+        f"""
+        discord_logging.flush_on_signals()
+        for n in range(30): log.error("%d", n)
+        signal.raise_signal(signal.{name})
+        print("still alive")
+        """,
+        prelude=TIMED,
+    )
+    assert texts() == [str(n) for n in range(30)]
+    assert (-done.code, done.out, losses(done)) == (getattr(signal, name), "", [])
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ("os._exit(7)", 7),
+        pytest.param(
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            -9,
+            marks=pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no such signals"),
+        ),
+    ],
+    ids=["_exit", "SIGKILL"],
+)
+def test_06_killed_right_after_a_flush(
+    run: Run, discord: LocalDiscord, texts: Callable[[], list[str]], ending: str, code: int
+) -> None:
+    """What a `flush` has returned True for is in the channel, whatever happens to the process.
+
+    A flush that waits until the queue is empty, and not for the answers, returned before the last message was posted.
+    """
+    discord.fail_next(Fault.stall(0.1), times=3)
+    done = run(
+        f"""
+        for n in range(30):
+            log.error("%d", n)
+            if n % 10 == 9:
+                os.write(1, repr(handler.flush(10)).encode())
+        log.error("lost, for all that anybody knows")
+        {ending}
+        """,
+        prelude=TIMED,
+    )
+    assert (done.code, done.out) == (code, "TrueTrueTrue")
+    assert texts()[:30] == [str(n) for n in range(30)]

@@ -1,0 +1,145 @@
+"""A million records from eight threads while the server does all that servers do; nothing is lost unseen."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from discord_logging.sandbox import Fault
+
+if TYPE_CHECKING:
+    from discord_logging.sandbox import LocalDiscord, Message
+
+_THREADS = 8
+_EACH = 125_000
+_REPEATED = "the price list is stale"
+
+_PROGRAM = f"""
+import json, logging, resource, sys, threading, time
+import discord_logging
+
+handler = discord_logging.DiscordHandler(
+    queue_size=2_000, timeout=1, retry_delays=[0.2, 0.5], max_retry_delay=1, flush_timeout=60
+)
+log = logging.getLogger("app")
+log.addHandler(handler)
+log.setLevel("DEBUG")
+# What docs.python.org/3/howto/logging.html#optimization names, for there is much to log.
+logging._srcfile = None
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+def flood(thread, slowest):
+    clock = time.perf_counter_ns
+    for n in range({_EACH}):
+        began = clock()
+        if n % 10_000 == 5_000:
+            try:
+                raise ValueError("no stock")
+            except ValueError:
+                log.exception("rec%d-%d order could not be shipped", thread, n)
+        elif n % 10 == 7:
+            log.warning({_REPEATED!r})
+        else:
+            log.info("rec%d-%d order paid", thread, n)
+        took = clock() - began
+        if took > 100_000:
+            slowest.append(took)
+
+log.info("the beginning")
+handler.flush()
+before = peak()
+slowest = []
+threads = [threading.Thread(target=flood, args=(thread, slowest)) for thread in range({_THREADS})]
+began = time.monotonic()
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+logged = time.monotonic()
+handler.flush()
+slowest.sort(reverse=True)
+ranked = slowest[{_THREADS * _EACH} // 1_000:] or [100_000]
+print(json.dumps({{
+    **handler.health(), "grown": peak() - before, "p99.9, ms": ranked[0] / 1e6,
+    "seconds": logged - began, "flushed": time.monotonic() - logged,
+}}))
+"""
+
+_TROUBLE = [
+    Fault.stall(5),
+    Fault(status=503),
+    Fault(),
+    Fault.rate_limited(0.5),
+    Fault(),
+    Fault.dropped(reset=True),
+    Fault(status=500),
+    Fault.malformed(),
+    Fault(),
+    Fault.rate_limited(0.5, "global"),
+]
+"""What the server does one after the other; `Fault()` is to answer. None saves a message that it does not answer."""
+
+
+class _Told:
+    """What the messages in a channel tell, counted to the record."""
+
+    def __init__(self, messages: list[Message]) -> None:
+        self.ids: Counter[str] = Counter()
+        self.repeated = 0
+        self.lost = 0
+        for message in messages:
+            if told := re.match(r"⚠️ ([\d,]+) records were dropped since", message.content):
+                self.lost += int(told[1].replace(",", ""))
+            for text in self._texts(message):
+                self.ids.update(re.findall(r"rec\d-\d+", text))
+                if _REPEATED in text:
+                    times = re.search(r"×([\d,]+), first", text)  # noqa: RUF001 - the sign for times
+                    self.repeated += int(times[1].replace(",", "")) if times else 1
+
+    @staticmethod
+    def _texts(message: Message) -> list[str]:
+        """Return a text for each record that a message tells: a line of its file, or of its block, or a card."""
+        if message.files:
+            return [line for file in message.files for line in file.text.splitlines()]
+        texts = []
+        for embed in message.embeds:
+            if embed["description"].startswith("```ansi"):
+                texts += embed["description"].splitlines()
+            else:
+                texts.append(f"{embed['description']} {embed['footer']['text']}")
+        return texts
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no module resource on this platform")
+def test_a_million_records_under_load(discord: LocalDiscord, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every record that was accepted stands in the channel once or is counted as dropped, and memory is bounded.
+
+    Without the turn that a caller gives when others take records in, the process grows by 300 MB.
+    """
+    # Whether each line has run is not looked at a million times.
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    for fault in (Fault(), *_TROUBLE):
+        discord.fail_next(fault)
+    done = run(_PROGRAM, prelude="", timeout=150)
+    health = json.loads(done.out)
+    figures = {name: health[name] for name in ("seconds", "flushed", "p99.9, ms", "grown", "delivered", "dropped")}
+    sys.stdout.write(f"{figures}\n")
+    told = _Told(discord.messages)
+    assert health["accepted"] == 1 + _THREADS * _EACH == health["delivered"] + health["dropped"]
+    assert (health["pending"], set(health["dropped_by_reason"])) == (0, {"queue_full"})
+    assert 1 + len(told.ids) + told.repeated == health["delivered"]
+    assert set(told.ids.values()) == {1}
+    assert told.lost == health["dropped"]
+    errors = {f"rec{thread}-{n}" for thread in range(_THREADS) for n in range(5_000, _EACH, 10_000)}
+    assert errors <= told.ids.keys()
+    assert health["grown"] < 100_000_000
+    limited = [request for request in discord.requests if request.status == 429]
+    assert all(request.fault in _TROUBLE for request in limited)
+    assert len(discord.requests) > len(_TROUBLE)

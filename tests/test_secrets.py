@@ -1,0 +1,296 @@
+"""Secrets in text and in values are masked, and nothing else is."""
+
+from __future__ import annotations
+
+import gc
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from discord_logging._secrets import DEFAULT_REDACT, SecretMasker
+
+MASKER = SecretMasker()
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1g"
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nhunter2==\n-----END RSA PRIVATE KEY-----"
+FRAME = '  File "shop.py", line 12, in login\n    '
+LONG = 40_000
+
+MASKED = [
+    ("password=hunter2", "password=***"),
+    ("DB_PASSWORD = hunter2, user = bob", "DB_PASSWORD = ***, user = bob"),
+    ("stripeApiKey: abc x-auth-token: abc", "stripeApiKey: *** x-auth-token: ***"),
+    ("API_KEY_2=abc Api Key=abc oldPassword1=abc", "API_KEY_2=*** Api Key=*** oldPassword1=***"),
+    ("Login(password=hunter2)", "Login(password=***)"),
+    ("Server=x;Password=a,b;User ID=sa", "Server=x;Password=***;User ID=sa"),
+    ("params[password]=abc&x=1", "params[password]=***&x=1"),
+    ("<b>token=abc</b>", "<b>token=***</b>"),
+    ("auth=Bearer abc x", "auth=*** x"),
+    ("{'password': 'hun\\'ter2', 'user': 'bob'}", "{'password': '***', 'user': 'bob'}"),
+    ("{b'password': b'hunter2'}", "{b'password': b'***'}"),
+    ('{"password":"hunter2","n":[1]}', '{"password":"***","n":[1]}'),
+    ('{"password": 1234, "n": 1}', '{"password": ***, "n": 1}'),
+    (r'"{\"password\": \"hun\\\"ter2\", \"n\": 1}"', r'"{\"password\": \"***\", \"n\": 1}"'),
+    (r'"{\"password\": \"cut", "n": 1}', r'"{\"password\": \"***", "n": 1}'),
+    ('"{""password"": ""hunter2""}"', '"{""password"": ***""}"'),
+    ("password='''hunter2'''", "password=***'''"),
+    ("password='cut here\nnext", "password='***\nnext"),
+    ("password='cut here", "password='***"),
+    ("'cookies': {'a': 'b}'}, 'n': 1", "'cookies': ***, 'n': 1"),
+    ("auth=('bob', 'it\\'s') now", "auth=*** now"),
+    ("auth=[don't see", "auth=***"),
+    ("Authorization: Bearer abc def\nHost: x", "Authorization: ***\nHost: x"),
+    ('Set-Cookie: a="b"; c=d\\r\\nHost: x', "Set-Cookie: ***\\r\\nHost: x"),
+    ("curl -H 'Authorization: Bearer abc' https://a.b", "curl -H 'Authorization: ***' https://a.b"),
+    ("curl -H 'Cookie: a=b", "curl -H 'Cookie: ***"),
+    ("[(b'cookie', b'a=b'), (b'host', b'x')]", "[(b'cookie', b'***'), (b'host', b'x')]"),
+    ("mysql --db-password hunter2 -h x", "mysql --db-password *** -h x"),
+    ("['mysql', '--password', 'hunter2', 'x']", "['mysql', '--password', '***', 'x']"),
+    ("GET /a?token=abc&x=1 next=%3Ftoken%3Dabc", "GET /a?token=***&x=1 next=%3Ftoken%3D***"),
+    ("postgres://bob:hunter2@host/db", "postgres://bob:***@host/db"),
+    ("redis://:hunter2@host", "redis://:***@host"),
+    ("sent Bearer abcdefgh12345678 on", "sent Bearer *** on"),
+    (f"got {JWT}.", "got ***"),
+    ("ghp_" + "a1B2" * 9, "***"),
+    ("github_pat_" + "a1B2" * 9, "***"),
+    ("AKIA" + "A1B2" * 4, "***"),
+    ("(sk_live_a1B2a1B2)", "(***)"),
+    ("xoxb-123-456-abcdef", "***"),
+    (f"key:\n{PEM}\nend", "key:\n***\nend"),
+    (f"private_key={PEM}\nend", "private_key=***\nend"),
+    (f'{{"private_key": {json.dumps(PEM)}}}', '{"private_key": "***"}'),
+    (f"private_key='{PEM}", "private_key='***"),
+    (PEM[:50], "***"),
+    (PEM[:-5], "***"),
+    (f'{FRAME}login(password="hunter2", auth=("a", "b"))', f'{FRAME}login(password="***", auth=***)'),
+]
+
+HARMLESS = [
+    "author=Bob authority=x monkey=1 keyboard: de passenger=3 sessions_count=3 bypass=1 secretary: Bob",
+    "max_tokens=5 token_type=bearer tokenCount: 4 PASSWORD_FILE=/run/x sessionTimeout=30 classname=x",
+    "password is wrong, token expired; the session ended. Bearer of bad news",
+    "password= \npassword: 'None' token=None {'token': None, \"secret\": null, \"auth\": true}",
+    "password='' user=''",
+    "http://host:8080/a@b?x=1 https://bob@host auth://host",
+    "myeyJ.x.y task-sk- eyJ sk_live_ -----BEGIN CERTIFICATE-----",
+    "('user', 'x') ['password', 'user'] --token -v",
+    f"{FRAME}token = get_token(password=password, auth=(user, key))",
+    "",
+]
+
+
+class TestMask:
+    """A text keeps all but its secrets."""
+
+    @pytest.mark.parametrize(("text", "masked"), MASKED)
+    def test_hides_the_secret_and_keeps_what_surrounds_it(self, text: str, masked: str) -> None:
+        """The mask stands for the value alone."""
+        assert MASKER.mask(text) == masked
+
+    @pytest.mark.parametrize("text", HARMLESS)
+    def test_leaves_harmless_text(self, text: str) -> None:
+        """Names that merely contain a word, and values that are none, stay."""
+        assert MASKER.mask(text) == text
+
+    def test_leaves_a_mask(self) -> None:
+        """A masked text, masked again, is the same."""
+        assert all(MASKER.mask(masked) == masked for _, masked in MASKED)
+
+    def test_finds_names_behind_letters_that_grow_in_lower_case(self) -> None:
+        """The Turkish capital I is two characters in lower case."""
+        assert MASKER.mask("İİİ password=hunter2") == "İİİ password=***"
+
+    def test_does_not_take_the_rest_of_a_long_text(self) -> None:
+        """What never closes ends somewhere."""
+        rest = " and so on" * 5000
+        assert MASKER.mask(f"auth=({rest}").endswith("and so on")
+
+
+class TestWords:
+    """The list of words is a setting."""
+
+    def test_replace_the_standard_ones(self) -> None:
+        """Only what is listed counts."""
+        assert SecretMasker(["Kenn-Wort"]).mask("kennwort=a kenn_wort=b password=c") == (
+            "kennwort=*** kenn_wort=*** password=c"
+        )
+
+    def test_are_added_to_the_standard_ones(self) -> None:
+        """The standard list is there to be extended."""
+        assert SecretMasker([*DEFAULT_REDACT, "pin"]).mask("pin=1 spin=2 password=3") == "pin=*** spin=2 password=***"
+
+    @pytest.mark.parametrize("words", [(), ["", " - "]])
+    def test_may_be_none(self, words: Any) -> None:
+        """Without words nothing is masked."""
+        masker = SecretMasker(words)
+        assert masker.mask(f"password=hunter2 {JWT}") == f"password=hunter2 {JWT}"
+        assert masker.mask_value("password", ["hunter2"]) == ["hunter2"]
+
+    def test_are_shown(self) -> None:
+        """The repr tells the words."""
+        assert repr(SecretMasker(["apiKey", "pin"])) == "SecretMasker(['api key', 'pin'])"
+
+    @pytest.mark.parametrize(
+        ("name", "is_secret"),
+        [("x-api-key", True), ("userPassword", True), ("author", False), ("token_type", False), ("", False)],
+    )
+    def test_are_found_in_names(self, name: str, is_secret: bool) -> None:
+        """Names are read as in text."""
+        assert MASKER.is_secret(name) is is_secret
+
+
+class TestMaskValue:
+    """A value is looked into."""
+
+    @pytest.mark.parametrize("value", ["hunter2", 1234, b"hunter2", {"a": 1}, ["a"], object()])
+    def test_hides_what_has_the_name_of_a_secret(self, value: object) -> None:
+        """Whatever it is."""
+        assert MASKER.mask_value("db_password", value) == "***"
+
+    @pytest.mark.parametrize("value", [None, True, False])
+    def test_keeps_what_tells_nothing(self, value: object) -> None:
+        """That there is none is worth knowing."""
+        assert MASKER.mask_value("password", value) is value
+
+    def test_looks_into_what_is_nested(self) -> None:
+        """Mappings, lists, tuples and text may hold secrets; what was given stays as it was."""
+        value = {"user": "bob", "a": [{"token": "x"}, ("k", 1, "pin=1 token=x")], 3: 4.5, b"Cookie": b"x"}
+        before = repr(value)
+        assert MASKER.mask_value("extra", value) == {
+            "user": "bob",
+            "a": [{"token": "***"}, ("k", 1, "pin=1 token=***")],
+            3: 4.5,
+            b"Cookie": "***",
+        }
+        assert repr(value) == before
+
+    def test_knows_pairs(self) -> None:
+        """Headers come as a list of pairs."""
+        headers = [("Authorization", "Basic abc"), (b"host", b"x"), (1, "x")]
+        assert MASKER.mask_value("headers", headers) == [("Authorization", "***"), (b"host", b"x"), (1, "x")]
+
+    def test_ends_where_a_value_holds_itself(self) -> None:
+        """A loop is masked where it closes."""
+        value: list[Any] = ["a"]
+        value.append(value)
+        assert MASKER.mask_value("x", value) == ["a", "***"]
+
+    def test_ends_somewhere(self) -> None:
+        """What is nested a thousandfold is masked from some depth on; what branches a lot takes no longer for it."""
+        value: list[Any] = ["hunter2"]
+        for _ in range(1000):
+            value = [value, value]
+        assert "hunter2" not in json.dumps(_leftmost(MASKER.mask_value("x", value)))
+
+
+def _leftmost(value: Any) -> Any:
+    while isinstance(value, list):
+        value = value[0]
+    return value
+
+
+SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\"'`\\,;:&|<>()[]{}=.!?/#@%*"))
+FORMS = [
+    "password={}",
+    "DB_PASSWORD: {}",
+    "a stripeApiKey = {} b",
+    "secret='{}'",
+    "{{'password': '{}', 'x': 1}}",
+    '{{"password": "{}"}}',
+    r"\"password\": \"{}\"",
+    "Authorization: Bearer {}",
+    "Authorization: {}",
+    "Cookie: a={}; c=d",
+    "https://host/a?token={}&x=1",
+    "https://user:{}@host/a",
+    "auth=('bob', '{}')",
+    "--token {} x",
+    "('set-cookie', '{}')",
+]
+WORDS = st.sampled_from(
+    [
+        *(
+            "password",
+            "token",
+            "auth",
+            "Cookie",
+            "cookie:",
+            "=",
+            ":",
+            ": ",
+            '"',
+            "'",
+            "\\",
+            "{",
+            "}",
+            "(",
+            ")",
+            "[",
+            "]",
+        ),
+        *(",", ";", "&", "***", "://", "a:b@", "@", "None", "bearer ", "Bearer abcdefgh12345678", JWT, "eyJ", "sk-"),
+        *(" ", "--", "x", "_", "X", ".", FRAME, PEM, PEM[:40], "-----END", "Basic ", "b'", "%3D", "</", "typ", "_type"),
+        *("\n", "\r\n", "\\n"),
+    ]
+)
+ANY_TEXT = st.text() | st.lists(WORDS, max_size=30).map("".join)
+
+
+class TestAnyText:
+    """Whatever a text holds."""
+
+    @given(secret=SECRETS, form=st.sampled_from(FORMS))
+    @settings(deadline=None)
+    def test_no_secret_is_left(self, secret: str, form: str) -> None:
+        """The secret is hidden in every form."""
+        assume(len(secret) > 1 and secret.lower() not in ("none", "null", "true", "false"))
+        marked = f"~{secret}~"
+        assert marked not in MASKER.mask(form.format(marked))
+        assert MASKER.mask(form.format(secret)) == form.format("\0").replace(_hidden(form), "***"), (
+            "the secret and nothing else is replaced"
+        )
+
+    @given(ANY_TEXT)
+    @settings(deadline=None, max_examples=300, derandomize=True)
+    @example("\ud800password=\ud800")
+    def test_masking_twice_is_masking_once(self, text: str) -> None:
+        """No text raises, and a mask is no secret."""
+        masked = MASKER.mask(text)
+        assert MASKER.mask(masked) == masked
+
+
+def _hidden(form: str) -> str:
+    """Return what of `form`, the secret being a null, the mask stands for."""
+    for whole in ("Bearer \0", "a=\0; c=d", "('bob', '\0')"):
+        if whole in form.format("\0"):
+            return whole
+    return "\0"
+
+
+WORST = [
+    *("=", "'", '"', "\\", "://", "a://b:", "password=", "eyJ", "-eyJ", "eyJaaaa.", 'password="', 'password=\\"'),
+    *("password='\n", "password=\n(", 'password="\\', "auth=('\\'", "token.", "token ", "token\\", "token   "),
+    *("cookie:", "'cookie:", "\n'Cookie: \"", "-----BEGIN PRIVATE KEY", "sk-", "bearer ", "--token ", "('token', "),
+    *("password=,", "token=a,", ",a=", "token=[{('\"", "İ", "password", "auth-", f"{FRAME}auth=(", "a@b:c@"),
+]
+
+
+def _seconds(text: str) -> float:
+    taken = []
+    for _ in range(2):
+        start = time.thread_time()
+        MASKER.mask(text)
+        taken.append(time.thread_time() - start)
+    return min(taken)
+
+
+@pytest.mark.parametrize("piece", WORST)
+@pytest.mark.parametrize("before", ["", "password='", "auth=("])
+def test_time_grows_with_the_length_and_no_faster(before: str, piece: str) -> None:
+    """A text four times as long takes about four times as long; sixteen times would be quadratic."""
+    gc.collect()
+    short, long = (before + piece * (count * LONG // len(piece)) for count in (1, 4))
+    assert _seconds(long) < 10 * _seconds(short) + 0.02

@@ -1,0 +1,383 @@
+"""Values of `extra`: what they say is kept, nothing of the user's is."""
+
+from __future__ import annotations
+
+import gc
+import json
+import uuid
+import weakref
+from collections import Counter, OrderedDict, defaultdict, deque
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from discord_logging import _values
+from discord_logging._text import cuts_made
+from discord_logging._values import Frozen, Words, freeze_value, show_value, to_text, value_line, value_size
+
+SCALARS: list[Any] = ["", "text", 0, 10**40, 1.5, float("inf"), True, False, None]
+SPECIAL = [
+    (datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc), "2026-01-02 03:04:00+00:00"),
+    (date(2026, 1, 2), "2026-01-02"),
+    (timedelta(seconds=90), "0:01:30"),
+    (Decimal("9.90"), "9.90"),
+    (uuid.UUID(int=5), "00000000-0000-0000-0000-000000000005"),
+    (PurePosixPath("/srv/shop"), "/srv/shop"),
+]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters()) | st.binary(),
+    lambda inner: (
+        st.lists(inner)
+        | st.lists(inner).map(tuple)
+        | st.lists(inner).map(deque)
+        | st.dictionaries(st.text() | st.integers() | st.tuples(st.integers(), st.text()) | st.binary(), inner)
+        | st.sets(st.integers() | st.text())
+    ),
+    max_leaves=60,
+)
+
+
+class Color(Enum):
+    RED = 1
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+@dataclass
+class Order:
+    number: int
+
+
+class Alike:
+    def __repr__(self) -> str:  # noqa: D105 - as its class
+        return "same"
+
+
+class Hostile(dict[Any, Any]):
+    """Raises whatever it is asked."""
+
+    def items(self) -> Any:  # noqa: D102 - as its class
+        raise AssertionError
+
+    __iter__ = __len__ = __repr__ = __str__ = items
+
+
+class HostileList(list[Any]):
+    __iter__ = __len__ = __repr__ = __str__ = Hostile.items
+
+
+def kinds_in(frozen: Any) -> set[type]:
+    """Return the types of all that a frozen value is made of."""
+    if isinstance(frozen, dict):
+        inner = [*frozen, *frozen.values()]
+    else:
+        inner = list(frozen) if isinstance(frozen, (list, tuple)) else []
+    return {type(frozen)}.union(*map(kinds_in, inner))
+
+
+def items_in(frozen: Any) -> int:
+    """Return how many items a frozen value has in all."""
+    values = frozen.values() if isinstance(frozen, dict) else frozen if isinstance(frozen, (list, tuple)) else ()
+    return sum(1 + items_in(value) for value in values)
+
+
+def depth_of(frozen: Any) -> int:
+    """Return how many containers stand in one another."""
+    if not isinstance(frozen, (dict, list, tuple)):
+        return 0
+    return 1 + max(map(depth_of, frozen.values() if isinstance(frozen, dict) else frozen), default=0)
+
+
+class TestToText:
+    """Whatever an object does when it is asked what it is."""
+
+    def test_it_is_its_str_as_a_plain_text(self) -> None:
+        """Or what another function makes of it."""
+        assert to_text(17) == "17"
+        assert to_text("a", repr) == "'a'"
+        assert type(to_text(Words("a"))) is str
+
+    def test_what_cannot_be_shown_is_named(self) -> None:
+        """With what went wrong, and without raising."""
+        assert to_text(Hostile()) == "<Hostile that cannot be shown: AssertionError>"
+
+
+class TestFreezeValue:
+    """A value that is kept."""
+
+    @pytest.mark.parametrize("value", SCALARS)
+    def test_scalars_stay(self, value: object) -> None:
+        """As they are, alone and in a container."""
+        assert freeze_value(value) is value
+        frozen: Any = freeze_value([value])
+        assert frozen[0] is value
+
+    @pytest.mark.parametrize(
+        ("value", "frozen"),
+        [
+            ({"a": 1, "b": [1, ("x",)]}, {"a": 1, "b": [1, ("x",)]}),
+            (OrderedDict(b=1, a=2), {"b": 1, "a": 2}),
+            (Counter("aab"), {"a": 2, "b": 1}),
+            (defaultdict(list, {"a": [1]}), {"a": [1]}),
+            (deque([1, 2], maxlen=5), [1, 2]),
+            ({1}, [1]),
+            (frozenset({"a"}), ["a"]),
+            ({1: "a", None: "b", 2.5: "c"}, {1: "a", None: "b", 2.5: "c"}),
+            ([], []),
+            ({}, {}),
+            ((), ()),
+        ],
+    )
+    def test_containers_are_copied(self, value: object, frozen: object) -> None:
+        """Into plain ones, in their order."""
+        copied = freeze_value(value)
+        assert copied == frozen
+        assert type(copied) is type(frozen)
+
+    def test_what_happens_later_is_not_seen(self) -> None:
+        """The record says what was so when it was logged."""
+        order: dict[str, Any] = {"items": [1, {"sku": "a"}]}
+        frozen = freeze_value(order)
+        order["items"][1]["sku"] = "b"
+        order["items"].append(2)
+        assert frozen == {"items": [1, {"sku": "a"}]}
+
+    def test_nothing_of_the_users_is_kept_alive(self) -> None:
+        """An object in a container is gone with the container."""
+        order = Order(17)
+        gone = weakref.ref(order)
+        frozen = freeze_value({"order": order, order.__class__: [order]})
+        del order
+        gc.collect()
+        assert gone() is None
+        assert "Order(number=17)" in value_line(frozen)
+
+    @pytest.mark.parametrize(("value", "text"), [*SPECIAL, (Color.RED, "Color.RED"), (Point(1, 2), "Point(x=1, y=2)")])
+    def test_other_values_are_text(self, value: object, text: str) -> None:
+        """The same alone and in a container, where they have no quotes."""
+        assert freeze_value(value) == text
+        assert type(freeze_value(value)) is str
+        assert value_line(freeze_value([value])) == f"[{text}]"
+
+    def test_objects_in_a_container_are_told_from_texts(self) -> None:
+        """As Python itself does."""
+        assert (
+            value_line(freeze_value([ValueError("no"), "no", Order(1)])) == "[ValueError('no'), 'no', Order(number=1)]"
+        )
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            (b"plain", "b'plain'"),
+            ("grüße\n".encode(), r"b'grüße\n'"),
+            (bytearray(b"it's"), '''b"it's"'''),
+            (b"\xff\x00", r"b'\xff\x00'"),
+        ],
+    )
+    def test_bytes_can_be_read(self, value: object, text: str) -> None:
+        """As the text that they are, if they are one."""
+        assert freeze_value(value) == text
+        assert type(freeze_value(value)) is str
+        assert value_line(freeze_value((value, 1))) == f"({text}, 1)"
+
+    @pytest.mark.parametrize("hostile", [Hostile(a=1), HostileList([1])])
+    def test_a_subclass_is_asked_for_nothing_but_its_text(self, hostile: object) -> None:
+        """It may do anything when its items are asked for."""
+        words = f"<{type(hostile).__name__} that cannot be shown: AssertionError>"
+        assert freeze_value(hostile) == words
+        assert value_line(freeze_value({"a": hostile})) == f"{{'a': {words}}}"
+
+    def test_a_circle_is_named(self) -> None:
+        """The same value twice is none."""
+        circle: list[Any] = [1]
+        circle.append({"again": circle})
+        same = [2]
+        assert value_line(freeze_value(circle)) == "[1, {'again': <list that holds itself>}]"
+        assert value_line(freeze_value([same, same])) == "[[2], [2]]"
+
+    def test_a_container_that_changes_meanwhile_costs_its_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Another thread may do so; nothing is raised."""
+
+        def change(*_: object) -> None:
+            raise RuntimeError("dictionary changed size during iteration")
+
+        monkeypatch.setattr(_values, "_first", change)
+        assert freeze_value({"a": 1}) == "<dict that cannot be shown: RuntimeError>"
+
+    def test_keys_are_texts_or_scalars(self) -> None:
+        """Nothing of a key stays alive either, and none takes the place of another."""
+        value = {(1, "x"): 1, Alike(): 2, Alike(): 3, "same": 4, "same #2": 5, frozenset({7}): 6, b"k": 7}
+        assert value_line(freeze_value(value)) == (
+            "{(1, 'x'): 1, same: 2, same #2: 3, same #3: 4, same #2 #2: 5, [7]: 6, b'k': 7}"
+        )
+
+    def test_it_can_be_written_as_json(self) -> None:
+        """For those who override a part of the card."""
+        assert json.loads(json.dumps(freeze_value({"at": date(2026, 1, 2), "n": (1, {2})}))) == {
+            "at": "2026-01-02",
+            "n": [1, [2]],
+        }
+
+
+class TestBounds:
+    """What is left out is told where it would have stood."""
+
+    def test_of_a_long_list_the_beginning_is_kept(self) -> None:
+        """With how many more there were."""
+        frozen: Any = freeze_value(list(range(912)))
+        assert frozen[:100] == list(range(100))
+        assert frozen[100:] == ["… 812 more"]
+
+    def test_of_a_large_dict_the_beginning_is_kept(self) -> None:
+        """Even if it has a key that looks like the word about it."""
+        frozen: Any = freeze_value({"…": 0} | dict.fromkeys(range(1911)))
+        assert list(frozen)[:3] == ["…", 0, 1]
+        assert list(frozen.items())[-1] == ("… #2", "1,812 more")
+
+    def test_a_large_item_hides_none_beside_it(self) -> None:
+        """The room is shared."""
+        frozen: Any = freeze_value({"rows": list(range(10**5)), "text": "x" * 10**6, "status": "bad", "of": [1, 2]})
+        assert (frozen["status"], frozen["of"]) == ("bad", [1, 2])
+        assert frozen["text"].startswith("xxx")
+        assert frozen["text"].endswith("x… 990,000 more")
+
+    def test_deep_values_end_in_a_word(self) -> None:
+        """At the sixth container."""
+        value: Any = ["core", "shell"]
+        for _ in range(1000):
+            value = {"a": value}
+        assert value_line(freeze_value(value)) == "{'a': " * 6 + "{…: 1 more}" + "}" * 6
+
+    def test_of_many_bytes_the_beginning_is_read(self) -> None:
+        """Alone and in a container."""
+        text = f"b'{'x' * 5000}'… 995,000 more"
+        assert freeze_value(b"x" * 10**6) == text
+        assert value_line(freeze_value([b"x" * 10**6])) == f"[{text}]"
+
+    def test_an_object_with_a_long_text_is_cut_in_a_container(self) -> None:
+        """Alone it is a text as any other, which is shown in full in a file."""
+        point = Point("x" * 10**5, 1)  # type: ignore[arg-type]  # nobody checks
+        assert len(str(freeze_value(point))) > 10**5
+        assert value_line(freeze_value([point])).endswith("x… 90,016 more]")
+
+    @settings(max_examples=30)
+    @given(VALUES, st.integers(1, 200))
+    def test_any_value_is_bounded(self, value: Any, times: int) -> None:
+        """In depth, items and characters, and made of nothing but plain parts."""
+        frozen = freeze_value([value] * times)
+        assert kinds_in(frozen) <= {str, int, float, bool, type(None), list, tuple, dict, Words}
+        assert depth_of(frozen) <= 7
+        # Each container that has no room for all has a word about it.
+        assert items_in(frozen) <= 400
+        assert value_size(frozen) <= 30_000 + 400 * 64 * 2
+        assert len(value_line(frozen)) <= 250_000
+
+
+class TestShowValue:
+    """A value in a card."""
+
+    @pytest.mark.parametrize(
+        ("frozen", "shown"),
+        [
+            ("some\ntext", "some\ntext"),
+            (17, "17"),
+            (None, "None"),
+            (10**5000, "<int that cannot be shown: ValueError>"),
+            ({"a": 1, "b": [True, None]}, "{'a': 1, 'b': [True, None]}"),
+            ({}, "{}"),
+            ([], "[]"),
+            ((), "()"),
+            ((1,), "(1,)"),
+            ((1, "a"), "(1, 'a')"),
+            ([10**5000, 1], "[<int that cannot be shown: ValueError>, 1]"),
+        ],
+        ids=range(11),
+    )
+    def test_what_is_short_stands_on_one_line(self, frozen: Any, shown: str) -> None:
+        """Text as it is, containers as Python writes them."""
+        assert show_value(frozen, 1000) == shown
+        assert value_line(frozen) == shown
+
+    def test_what_is_long_is_laid_out(self) -> None:
+        """Each item on a line of its own, in its order, for as long as it does not fit."""
+        frozen = freeze_value(
+            {
+                "order": 17,
+                "at": datetime(2026, 1, 2, 3, 4),  # noqa: DTZ001 - one without a zone
+                "items": [{"sku": "abc" * 9, "count": 2}, {"sku": "def" * 9, "count": 3}],
+                "one": ("x" * 60,),
+                "none": {},
+            }
+        )
+        assert show_value(frozen, 1000) == "\n".join(
+            (
+                "{",
+                "  'order': 17,",
+                "  'at': 2026-01-02 03:04:00,",
+                "  'items': [",
+                "    {'sku': 'abcabcabcabcabcabcabcabcabc', 'count': 2},",
+                "    {'sku': 'defdefdefdefdefdefdefdefdef', 'count': 3}",
+                "  ],",
+                "  'one': (",
+                f"    '{'x' * 60}',",
+                "  ),",
+                "  'none': {}",
+                "}",
+            )
+        )
+
+    def test_numbers_share_their_lines(self) -> None:
+        """A column of a hundred numbers is nothing to read."""
+        lines = show_value(freeze_value(list(range(500))), 1000).split("\n")
+        assert lines[:3] == [
+            "[",
+            "  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,",
+            "  17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,",
+        ]
+        assert lines[-2:] == ["  … 400 more", "]"]
+        assert max(map(len, lines)) <= 60
+
+    def test_objects_of_several_lines_are_indented(self) -> None:
+        """Such as a table."""
+        frozen: Frozen = {"table": [Words("a b\n1 2")]}
+        assert show_value(frozen, 1000) == "{\n  'table': [\n    a b\n    1 2\n  ]\n}"
+
+    @pytest.mark.parametrize("frozen", ["x" * 2000, {"a": "x" * 2000}])
+    def test_a_cut_is_shown_and_noted(self, frozen: Any) -> None:
+        """So that the whole text is attached."""
+        cuts = cuts_made()
+        shown = show_value(frozen, 100)
+        assert (len(shown), shown[-1]) == (100, "…")
+        assert cuts_made() == cuts + 1
+
+    @settings(max_examples=30)
+    @given(VALUES)
+    def test_the_lines_say_what_the_line_says(self, value: Any) -> None:
+        """They differ in blanks alone."""
+        frozen = freeze_value([value])
+        laid_out = show_value(frozen, 10**6)
+        assert "".join(laid_out.split()).replace(",)", ")") == "".join(value_line(frozen).split()).replace(",)", ")")
+
+
+class TestValueSize:
+    """What the backlog counts."""
+
+    def test_texts_weigh_their_length(self) -> None:
+        """All else the same."""
+        assert value_size("abc") == 3
+        assert value_size(17) == value_size(None) == 64
+
+    def test_containers_weigh_what_is_in_them(self) -> None:
+        """Keys and values."""
+        assert value_size(["abc", 1]) == 64 + 3 + 64
+        assert value_size({"abc": ("de",)}) == 64 + 3 + 64 + 2
