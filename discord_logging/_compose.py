@@ -6,7 +6,6 @@ clears the backlog with the requests that are allowed. Under no load that is one
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import io
 import logging
@@ -85,16 +84,17 @@ def compose_plain(record: FrozenRecord) -> Message:
     repeats = describe_repeats(record)
     text = f"{record.levelname} {record.name}: {record.message}"
     payload["content"] = plain(f"{repeats} {text}" if repeats else text, _limits.CONTENT)
-    return _address(payload, record.settings, record.levelno)
+    return _address(payload, [record])
 
 
-def _address(payload: Payload, settings: CardSettings, levelno: int, files: tuple[File, ...] = ()) -> Message:
-    """Return the message with what belongs to its place, and to its most severe level."""
+def _address(payload: Payload, records: Sequence[FrozenRecord], files: tuple[File, ...] = ()) -> Message:
+    """Return the message with what belongs to its place, and silent if all of its records are."""
+    settings: CardSettings = records[0].settings
     if settings.thread_name:
         payload["thread_name"] = settings.thread_name
         if settings.applied_tags:
             payload["applied_tags"] = list(settings.applied_tags)
-    if levelno < settings.silent_below:
+    if all(record.levelno < record.settings.silent_below for record in records):
         payload["flags"] = _limits.SUPPRESS_NOTIFICATIONS
     return Message(payload, settings.thread_id, files)
 
@@ -102,15 +102,17 @@ def _address(payload: Payload, settings: CardSettings, levelno: int, files: tupl
 def _mentions(records: Sequence[FrozenRecord]) -> tuple[str, ...]:
     """Return whom the records are to notify, each once, the most severe ones' first."""
     found: dict[str, int] = {}
+    standard = EmbedFormatter()
     for record in politely(records):
         formatter: Any = record.settings.formatter
-        # An override of the user's may raise anything; its record is posted all the same.
-        with contextlib.suppress(Exception):
-            mention = (formatter if isinstance(formatter, EmbedFormatter) else EmbedFormatter()).mention(record)
-            if mention:
-                found[mention] = max(found.get(mention, 0), record.levelno)
-    wanted = sorted(found, key=found.__getitem__, reverse=True)
-    return tuple(mention for mention in wanted if MENTION.fullmatch(mention))[:_MOST_MENTIONS]
+        try:
+            mention = (formatter if isinstance(formatter, EmbedFormatter) else standard).mention(record)
+            if mention and (match := MENTION.fullmatch(mention)):
+                found[match[0]] = max(found.get(match[0], record.levelno), record.levelno)
+        except BaseException as error:  # an override may raise anything, or return it; the record itself is posted
+            if ends_program(error):
+                raise
+    return tuple(sorted(found, key=found.__getitem__, reverse=True)[:_MOST_MENTIONS])
 
 
 class _Draft:
@@ -160,7 +162,7 @@ class _Draft:
         if avatar_url := at_level(self.settings.avatar_url, worst):
             payload["avatar_url"] = avatar_url
         files = (_file(self.text.getvalue(), self.records[0]),) if self.text.tell() else ()
-        message = _address(payload, self.settings, worst, files)
+        message = _address(payload, self.records, files)
         return Composed(message._replace(mentions=_mentions(self.records)), self.records)
 
 

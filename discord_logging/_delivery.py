@@ -29,7 +29,7 @@ from discord_logging._compose import Composed, compose, compose_plain
 from discord_logging._diagnostics import say, warn
 from discord_logging._exceptions import TransportError
 from discord_logging._record_text import clock_time
-from discord_logging._retry import NO_FORUM, UNKNOWN_CHANNEL, Backoff, Verdict, judge
+from discord_logging._retry import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Backoff, Verdict, judge
 from discord_logging._settings import MENTION
 from discord_logging._text import plain
 
@@ -247,7 +247,8 @@ class Delivery:
             f"{number:,} {level} ({reason.replace('_', ' ')})" for (reason, level), number in untold.most_common(10)
         ]
         words = f"⚠️ {sum(untold.values()):,} records were dropped since {self._told_at}: {', '.join(parts)}"
-        payload["content"] = plain(words, _limits.CONTENT // 2)
+        # A level that is called @everyone is to notify nobody, not even beside a mention of @here.
+        payload["content"] = plain(words, _limits.CONTENT // 3).replace("@", "@\u200b")
 
     def _send(self, message: Message) -> tuple[Verdict, str]:
         try:
@@ -288,6 +289,8 @@ class Delivery:
             return message.thread_id
         if answer.code == NO_FORUM and "thread_name" in message.payload:
             return "thread_name"
+        if answer.code == UNKNOWN_TAG and "applied_tags" in message.payload:
+            return "applied_tags"
         names = ("username", "avatar_url", "thread_name", "applied_tags")
         return next((name for name in names if name in answer.errors and name in message.payload), None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,10 @@ from urllib.parse import quote
 
 from discord_logging import _limits
 from discord_logging._record_text import traceback_text
-from discord_logging._settings import CardSettings, nearest_level
+from discord_logging._settings import CardSettings, fill_source_url, nearest_level
 from discord_logging._snapshot import FrozenRecord, freeze
 from discord_logging._text import ELLIPSIS, clean, code_block, note_cut, plain, shorten
-from discord_logging._traceback_card import format_card, short_path
+from discord_logging._traceback_card import format_card, library_of, short_path
 from discord_logging._values import show_value, to_text
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _BLOCK_MINIMUM = 1500
 _FENCES = len("```py\n\n```")
 _LONGEST_LINK = 500
 """The longest address of a line of source, in characters."""
+_DRIVE = re.compile(r"[A-Za-z]:/")
 _REST_ROOM = 200
 """What is kept free for the field that names the fields left out, in characters."""
 _NOTE_ROOM = 150
@@ -87,12 +89,12 @@ class EmbedFormatter(logging.Formatter):
         """Return the line in small print that says where the record was logged, a link if there is a `source_url`."""
         if not record.lineno:
             return ""
-        pathname = to_text(record.pathname)
-        place = plain(f"{os.path.basename(pathname)}:{record.lineno}", 150)  # noqa: PTH119 - it is text
-        if record.settings.source_url:
-            path = quote(clean(short_path(pathname)).replace("\\", "/"))
-            url = record.settings.source_url.format(path=path, line=record.lineno)
-            place = f"[{place}]({url})" if len(url) <= _LONGEST_LINK else place
+        pathname, line = to_text(record.pathname), to_text(record.lineno)
+        place = plain(f"{os.path.basename(pathname)}:{line}", 150)  # noqa: PTH119 - it is text
+        url = _source_url(record.settings.source_url, pathname, line)
+        # The text of a link can hold no brackets, not even escaped ones.
+        if url and not {"[", "]"} & set(place):
+            place = f"[{place}]({url})"
         return f"-# {place} in {plain(to_text(record.funcName), 100)}"
 
     def fields(self, record: FrozenRecord) -> list[EmbedField]:
@@ -137,6 +139,16 @@ def embed_length(embed: Embed) -> int:
     footer = embed["footer"]["text"] if "footer" in embed else ""
     fields = sum(len(field["name"]) + len(field["value"]) for field in embed.get("fields", ()))
     return len(embed.get("title", "")) + len(embed.get("description", "")) + len(footer) + fields
+
+
+def _source_url(template: str | None, pathname: str, line: str) -> str | None:
+    """Return the address of a line of source, or `None` if it has none that is known."""
+    path = clean(short_path(pathname)).replace("\\", "/")
+    # What is a library's, in no directory of the program's, or in no file at all, as <stdin>, is not there either.
+    if not template or library_of(pathname) or path.startswith(("/", "<")) or _DRIVE.match(path):
+        return None
+    url = fill_source_url(template, quote(path), quote(clean(line)))
+    return url if len(url) <= _LONGEST_LINK else None
 
 
 def _fit(text: str, limit: int) -> str:

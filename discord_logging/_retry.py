@@ -33,6 +33,8 @@ _MAYBE_SAVED = frozenset({500, 504, 524})
 _GONE = frozenset({401, 403, 404})
 UNKNOWN_CHANNEL = 10003
 """The code that a thread which is not there any more is answered with."""
+UNKNOWN_TAG = 10087
+"""The code that a tag which the forum has not, or not any more, is answered with."""
 NO_FORUM = 220003
 """The code that a `thread_name` is answered with where no post can be opened."""
 _WRONG_DESTINATION = frozenset({40067, 50083, 160005, 220001, 220002, 220003})

@@ -6,7 +6,6 @@ webhook, which all its handlers share.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 from collections.abc import Mapping
@@ -81,19 +80,22 @@ class CardSettings:
             InvalidSettingError: One is not right.
         """
         thread_id = check_snowflake("thread_id", thread_id)
+        tags = check_tags(applied_tags)
+        if tags and thread_name is None:
+            raise InvalidSettingError("applied_tags are the tags of a new post: give thread_name, its title, as well.")
         return cls(
             formatter,
             username=check_by_level("username", username, check_username),
             avatar_url=check_by_level("avatar_url", avatar_url, check_avatar_url),
             thread_id=thread_id,
             thread_name=check_thread_name(thread_name, thread_id),
-            applied_tags=check_tags(applied_tags),
+            applied_tags=tags,
             context=check_context(context),
             fields=check_names("fields", fields),
             colors=check_colors(colors),
             emojis=check_emojis(emojis),
             mentions=check_mentions(mentions),
-            silent_below=_check_level("silent_below", silent_below),
+            silent_below=_check_level("silent_below", silent_below, "be a level such as 'ERROR' or 40"),
             source_url=check_source_url(source_url),
             masker=check_redact(redact),
         )
@@ -194,7 +196,7 @@ def check_by_level(name: str, value: object, check: Callable[[object], Any]) -> 
     Raises:
         InvalidSettingError: One is not right.
     """
-    if not isinstance(value, dict):
+    if not isinstance(value, Mapping):
         return check(value)
     return {logging.NOTSET: None, **{_check_level(name, level): check(each) for level, each in value.items()}}
 
@@ -228,10 +230,14 @@ def check_avatar_url(value: object) -> str | None:
     """
     if value is None:
         return None
-    # A webhook URL, given by mistake, would show its token with every message.
-    if isinstance(value, str) and len(value) <= _limits.URL and _HTTP_URL.fullmatch(value) and clean(value) == value:
+    if isinstance(value, str) and _is_url(value):
         return value
     raise InvalidSettingError(f"avatar_url must be a http(s) URL on a public host, not {value!r}.")
+
+
+def _is_url(text: str) -> bool:
+    # A webhook URL, given by mistake, would show its token with every message.
+    return len(text) <= _limits.URL and _HTTP_URL.fullmatch(text) is not None and clean(text) == text
 
 
 def check_snowflake(name: str, value: object) -> str | None:
@@ -271,12 +277,12 @@ def check_tags(value: object) -> tuple[str, ...]:
     """
     if value is None:
         return ()
-    if not isinstance(value, (list, tuple)) or len(value) > _limits.TAGS:
-        raise InvalidSettingError(f"applied_tags must be a list of at most {_limits.TAGS} ids, not {value!r}.")
-    return tuple(check_snowflake("applied_tags", each) or "" for each in value)
+    if isinstance(value, (list, tuple)) and len(value) <= _limits.TAGS and None not in value:
+        return tuple(str(check_snowflake("applied_tags", each)) for each in value)
+    raise InvalidSettingError(f"applied_tags must be a list of at most {_limits.TAGS} ids, not {value!r}.")
 
 
-def check_names(name: str, value: object) -> tuple[str, ...] | None:
+def check_names(name: str, value: object, example: str = "order_id") -> tuple[str, ...] | None:
     """Return `value`, a list of names, as a tuple, or `None`.
 
     Raises:
@@ -286,7 +292,7 @@ def check_names(name: str, value: object) -> tuple[str, ...] | None:
         return None
     if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
         return tuple(value)
-    raise InvalidSettingError(f"{name} must be a list of names such as ['order_id'], not {value!r}.")
+    raise InvalidSettingError(f"{name} must be a list of names such as [{example!r}], not {value!r}.")
 
 
 def check_mentions(value: object) -> Mapping[int, str]:
@@ -315,7 +321,7 @@ def check_redact(value: object) -> SecretMasker:
     Raises:
         InvalidSettingError: It is none.
     """
-    words = check_names("redact", value)
+    words = check_names("redact", value, "password")
     return DEFAULT_MASKER if words is None else SecretMasker(words)
 
 
@@ -327,12 +333,18 @@ def check_source_url(value: object) -> str | None:
     """
     if value is None:
         return None
-    with contextlib.suppress(AttributeError, IndexError, KeyError, TypeError, ValueError):
-        url = value.format(path="shop/orders.py", line=42)  # type: ignore[attr-defined]  # anything else is named below
-        if check_avatar_url(url) and "{path}" in value:  # type: ignore[operator]
-            return str(value)
+    if isinstance(value, str) and "{path}" in value:
+        url = fill_source_url(value, "shop/orders.py", "42")
+        if _is_url(url) and not {"{", "}"} & set(url):
+            return value
     example = "https://github.com/acme/shop/blob/main/{path}#L{line}"
     raise InvalidSettingError(f"source_url must be a template such as {example!r}, not {value!r}.")
+
+
+def fill_source_url(template: str, path: str, line: str) -> str:
+    """Return the address of a line of source."""
+    # Not str.format, which may fail for some lines and not for others.
+    return template.replace("{path}", path).replace("{line}", line)
 
 
 def check_enabled(value: object, *, name: str = "enabled") -> bool:
@@ -386,17 +398,17 @@ def check_emojis(value: object) -> Mapping[int, str]:
 
 
 def _check_mapping(name: str, value: object, example: str) -> Iterable[tuple[Any, Any]]:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return value.items()
     raise InvalidSettingError(f"{name} must be a mapping such as {example}, not {value!r}.")
 
 
-def _check_level(name: str, level: object) -> int:
+def _check_level(name: str, level: object, rule: str = "have levels such as 'ERROR' or 40 for keys") -> int:
     number: Any = logging.getLevelName(level) if isinstance(level, str) and not level.isdecimal() else level
     try:
         return int(number)
     except (OverflowError, TypeError, ValueError):
-        raise InvalidSettingError(f"{name} must have levels such as 'ERROR' or 40 for keys, not {level!r}.") from None
+        raise InvalidSettingError(f"{name} must {rule}, not {level!r}.") from None
 
 
 def _check_color(color: object) -> int:

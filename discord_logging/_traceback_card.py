@@ -235,7 +235,7 @@ def _split_syntax_error(exception: FrozenException) -> tuple[list[str], str]:
 
 def _blocks(stack: Sequence[FrameLocation]) -> list[_Block]:
     """Return the frames of a traceback as blocks: those of libraries folded, but for the last; cycles shown once."""
-    places = [(_library(place[0].co_filename), place) for place in stack]
+    places = [(library_of(place[0].co_filename), place) for place in stack]
     shown = 1 if any(library is None for library, _ in places) else _LIBRARY_FRAMES_SHOWN
     known: dict[Hashable, _Block] = {}
     blocks: list[_Block] = []
@@ -327,7 +327,7 @@ def _clip_source(lines: Sequence[str]) -> list[str]:
 
 
 @functools.lru_cache(maxsize=2048)
-def _library(filename: str) -> str | None:
+def library_of(filename: str) -> str | None:
     """Return the name of the library that a file is of, or `None` if it is the program's own."""
     if filename.startswith(_FROZEN):
         return filename[len(_FROZEN) :].rstrip(">").partition(".")[0]

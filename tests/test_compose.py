@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-from typing import TYPE_CHECKING, Any
+import threading
+from collections import UserString
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,8 @@ from discord_logging._settings import CardSettings
 from discord_logging._snapshot import freeze
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from discord_logging._types import Embed, Payload
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
@@ -404,6 +408,16 @@ class TestLayOut:
         record = make(settings=CardSettings(Short()))
         assert lay_out(record) == {**EmbedFormatter().embed(record), "title": "ERROR"}
 
+    def test_an_interrupt_is_no_fault_of_an_override(self) -> None:
+        """On the main thread, where a program flushes, it is passed on."""
+
+        class Slow(EmbedFormatter):
+            def embed(self, record: FrozenRecord) -> Embed:  # noqa: ARG002 - the signature
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            lay_out(make(settings=CardSettings(Slow())))
+
     @pytest.mark.parametrize("part", ["title", "description", "fields", "footer", "color"])
     @pytest.mark.parametrize("fault", [ZeroDivisionError("no"), None, 5j, [5], [{"name": "a"}]])
     def test_an_override_that_fails_does_not_cost_the_record(self, part: str, fault: object) -> None:
@@ -452,3 +466,242 @@ class TestComposePlain:
         """As a card shows none."""
         content = compose_plain(make(f"https://discord.com/api/webhooks/1/{TOKEN}")).payload["content"]
         assert content.endswith("/webhooks/1/***")
+
+
+INFO, WARNING, ERROR, CRITICAL = 20, 30, 40, 50
+
+
+def fold(levels: list[int], form_name: str = "cards", **settings: Any) -> Composed:
+    """Return the message of records with these levels, in one of the three forms."""
+    card = CardSettings(EmbedFormatter(), **settings)
+    levels += {"cards": [], "lines": [INFO] * 20, "digest": [INFO] * 300}[form_name]
+    composed = compose([make(str(index), card, levelno=level) for index, level in enumerate(levels)])
+    assert form(composed) == form_name
+    return composed
+
+
+class TestLooks:
+    """A message has one name and one picture, whatever number of records it carries."""
+
+    BY_LEVEL: ClassVar[dict[str, Any]] = {
+        "username": {0: None, ERROR: "Alarm", CRITICAL: "Fire"},
+        "avatar_url": {0: "https://x.example/low.png", WARNING: None, CRITICAL: "https://x.example/high.png"},
+    }
+
+    @pytest.mark.parametrize("form_name", ["cards", "lines", "digest"])
+    @pytest.mark.parametrize(
+        ("levels", "username", "picture"),
+        [
+            ([INFO, INFO], None, "low"),
+            ([INFO, WARNING], None, None),
+            ([INFO, 45, INFO], "Alarm", None),
+            ([INFO, CRITICAL, ERROR], "Fire", "high"),
+        ],
+    )
+    def test_the_worst_record_decides(
+        self, levels: list[int], username: str | None, picture: str | None, form_name: str
+    ) -> None:
+        """In each form; where it has none, the webhook's own is left."""
+        payload = fold([*levels], form_name, **self.BY_LEVEL).message.payload
+        assert payload.get("username", None) == username
+        assert payload.get("avatar_url", None) == (f"https://x.example/{picture}.png" if picture else None)
+        assert None not in payload.values()
+
+    def test_a_record_of_the_next_message_decides_nothing(self) -> None:
+        """It is not shown under that name."""
+        settings = CardSettings(EmbedFormatter(), **self.BY_LEVEL)
+        records = [make(str(number), settings, levelno=CRITICAL if number == 10 else INFO) for number in range(11)]
+        names = [message.payload.get("username") for message, _ in carry_cards(records)]
+        assert names == [None, "Fire"]
+
+
+class TestForumPost:
+    """What opens a post."""
+
+    @pytest.mark.parametrize("form_name", ["cards", "lines", "digest"])
+    def test_a_message_names_the_post_and_its_tags(self, form_name: str) -> None:
+        """Delivery leaves it out when the post is open."""
+        payload = fold([INFO], form_name, thread_name="Errors", applied_tags=("5", "6")).message.payload
+        assert (payload["thread_name"], payload["applied_tags"]) == ("Errors", ["5", "6"])
+
+    def test_plain_text_goes_there_too(self) -> None:
+        """The last try for a record may be the first message of a post."""
+        settings = CardSettings(EmbedFormatter(), thread_name="Errors", applied_tags=("5",))
+        payload = compose_plain(make(settings=settings)).payload
+        assert (payload["thread_name"], payload["applied_tags"]) == ("Errors", ["5"])
+
+    @pytest.mark.parametrize("settings", [{}, {"applied_tags": ("5",)}, {"thread_id": "7", "applied_tags": ("5",)}])
+    def test_without_a_title_there_are_no_tags(self, settings: dict[str, Any]) -> None:
+        """Discord takes them with a new post alone."""
+        assert set(fold([INFO], **settings).message.payload) == {"allowed_mentions", "embeds"}
+
+    def test_no_tags_are_left_out(self) -> None:
+        """As Discord has it."""
+        assert "applied_tags" not in fold([INFO], thread_name="Errors").message.payload
+
+
+class TestSilence:
+    """Messages that make no sound."""
+
+    @pytest.mark.parametrize("form_name", ["cards", "lines", "digest"])
+    @pytest.mark.parametrize(
+        ("levels", "below", "is_silent"),
+        [
+            ([INFO], 0, False),
+            ([INFO], INFO, False),
+            ([INFO, 29], WARNING, True),
+            ([INFO, WARNING, INFO], WARNING, False),
+            ([INFO, CRITICAL], WARNING, False),
+            ([INFO, CRITICAL], 99, True),
+        ],
+    )
+    def test_one_record_that_is_not_below_makes_it_heard(
+        self, levels: list[int], below: int, is_silent: bool, form_name: str
+    ) -> None:
+        """Whichever of them it is."""
+        payload = fold([*levels], form_name, silent_below=below).message.payload
+        assert payload.get("flags") == (4096 if is_silent else None)
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_each_record_is_silent_by_its_own_handler(self, order: int) -> None:
+        """Handlers with one destination share a message; the one that wants to be heard is, first or last."""
+        quiet, loud = CardSettings(EmbedFormatter(), silent_below=ERROR), CardSettings(EmbedFormatter())
+        records = [make("a", quiet, levelno=INFO), make("b", loud, levelno=INFO)][::order]
+        message, carried = compose(records)
+        assert len(carried) == 2
+        assert "flags" not in message.payload
+
+    @pytest.mark.parametrize(("below", "is_silent"), [(ERROR, False), (CRITICAL, True)])
+    def test_plain_text_is_silent_as_well(self, below: int, is_silent: bool) -> None:
+        """As its card would have been."""
+        payload = compose_plain(make(settings=CardSettings(EmbedFormatter(), silent_below=below))).payload
+        assert payload.get("flags") == (4096 if is_silent else None)
+
+
+class Calls(EmbedFormatter):
+    """A formatter that mentions what its test says."""
+
+    def __init__(self, mention: Callable[[FrozenRecord], Any]) -> None:
+        super().__init__()
+        self._mention = mention
+
+    def mention(self, record: FrozenRecord) -> str:
+        """Return, or raise, anything."""
+        return self._mention(record)  # type: ignore[no-any-return]  # that is the point
+
+
+def mentioned(mention: Callable[[FrozenRecord], Any], *texts: str, **settings: Any) -> tuple[str, ...]:
+    """Return whom a message of these texts notifies with an override of `mention`."""
+    card = CardSettings(Calls(mention), **settings)
+    message, carried = compose([make(text, card) for text in texts])
+    assert len(carried) == len(texts)
+    assert [embed["footer"]["text"].count("failed") for embed in message.payload["embeds"]] == [0] * len(texts)
+    assert problems(message.payload) == []
+    return message.mentions
+
+
+def interrupt(_: object) -> None:
+    """Raise what ends a program."""
+    raise KeyboardInterrupt
+
+
+class TestMentions:
+    """Whom the records of a message notify."""
+
+    ROLES: ClassVar[dict[int, str]] = {0: "", WARNING: "<@5>", ERROR: "<@&6>", CRITICAL: "@everyone"}
+
+    def test_nobody_without_the_setting(self) -> None:
+        """Whatever the records say."""
+        message, _ = compose([make("@everyone <@5>", levelno=CRITICAL, levelname="@here")])
+        assert message.mentions == ()
+        assert problems(message.payload) == []
+
+    @pytest.mark.parametrize("form_name", ["cards", "lines", "digest"])
+    @pytest.mark.parametrize(
+        ("levels", "mentions"),
+        [
+            ([INFO, INFO], ()),
+            ([INFO, 45], ("<@&6>",)),
+            ([WARNING, CRITICAL, ERROR, ERROR, WARNING], ("@everyone", "<@&6>", "<@5>")),
+        ],
+    )
+    def test_each_level_has_its_own(self, levels: list[int], mentions: tuple[str, ...], form_name: str) -> None:
+        """Each once, the most severe ones' first, in each form. It stands not in the payload yet."""
+        message, _ = fold([*levels], form_name, mentions=self.ROLES)
+        assert message.mentions == mentions
+        assert problems(message.payload) == []
+
+    def test_a_mention_is_as_severe_as_its_worst_record(self) -> None:
+        """Two levels may notify the same; levels below zero are levels too."""
+        assert fold(
+            [WARNING, ERROR, CRITICAL], mentions={0: "<@5>", ERROR: "<@6>", CRITICAL: "<@5>"}
+        ).message.mentions == (
+            "<@5>",
+            "<@6>",
+        )
+        assert fold([-7, -5], mentions={-7: "<@7>", -5: "<@5>"}).message.mentions == ("<@5>", "<@7>")
+
+    def test_a_formatter_of_another_kind_changes_nothing(self) -> None:
+        """The setting is the handler's."""
+        settings = CardSettings(logging.Formatter(), mentions=self.ROLES)
+        assert compose([make(settings=settings)]).message.mentions == ("<@&6>",)
+
+    def test_plain_text_notifies_nobody(self) -> None:
+        """It is the text of a record, which must not ping, and the card before it was refused."""
+        message = compose_plain(make("@everyone", CardSettings(EmbedFormatter(), mentions=self.ROLES)))
+        assert message.mentions == ()
+        assert message.payload["allowed_mentions"] == {"parse": []}
+
+    def test_an_override_decides_for_each_record(self) -> None:
+        """With all that the record has."""
+        mention = {"a": "<@5>", "b": "", "c": "@here"}
+        assert mentioned(lambda record: mention[record.message], "a", "b", "c") == ("<@5>", "@here")
+
+    def test_ten_are_enough(self) -> None:
+        """No message is a list of names."""
+        texts = [str(number) for number in range(1, 21)]
+        card = CardSettings(Calls(lambda record: f"<@{record.message}>"))
+        composed = compose([make(text, card, levelno=INFO) for text in texts])
+        assert form(composed) == "lines"
+        assert composed.message.mentions == tuple(f"<@{text}>" for text in texts[:10])
+
+    @pytest.mark.parametrize(
+        "nonsense",
+        [
+            *(None, 0, 5, 5.5, True, b"<@5>", ["<@5>"], {"<@5>": 1}, object(), UserString("<@5>"), lambda: "<@5>"),
+            *("ops", "<@5> now", "@everyone!", "x" * 100_000, "<@5>\n", "\ud800", "<@0>"),
+        ],
+        ids=lambda nonsense: type(nonsense).__name__,
+    )
+    def test_an_override_that_returns_nonsense_notifies_nobody(self, nonsense: object) -> None:
+        """The records are posted all the same, and those that are right are heard."""
+        assert mentioned(lambda _: nonsense, "a", "b") == ()
+        assert mentioned(lambda record: nonsense if record.message == "a" else "<@7>", "a", "b") == ("<@7>",)
+
+    def test_what_is_kept_is_plain_text(self) -> None:
+        """A subclass of `str` might be anything later on."""
+
+        class Odd(str):
+            __slots__ = ()
+
+            def __str__(self) -> str:
+                raise RuntimeError("no")
+
+            __format__ = __repr__ = __str__  # type: ignore[assignment]
+
+        [mention] = mentioned(lambda _: Odd("<@5>"), "a")
+        assert type(mention) is str
+
+    def test_an_override_that_raises_notifies_nobody(self) -> None:
+        """The records are posted all the same."""
+        assert mentioned(lambda record: {"b": "<@5>"}[record.message], "a", "b", "c") == ("<@5>",)
+
+    def test_an_interrupt_ends_the_program_and_not_the_listener(self) -> None:
+        """On the main thread it is passed on; the listener's thread would die of it."""
+        found: list[tuple[str, ...]] = []
+        thread = threading.Thread(target=lambda: found.append(mentioned(interrupt, "a")))
+        thread.start()
+        thread.join()
+        assert found == [()]
+        with pytest.raises(KeyboardInterrupt):
+            mentioned(interrupt, "a")

@@ -375,7 +375,7 @@ class TestAnyBacklog:
         destinations = {record.settings.destination for record in records}
         assert len(carry(records, allowance)) <= allowance + len(destinations) - 1
 
-    @settings(SOME, max_examples=6)
+    @settings(SOME, max_examples=3)
     @given(st.lists(st.integers(1, 9), min_size=2, max_size=9), st.integers(1, 3))
     def test_large_texts_need_as_many_files_as_they_fill(self, sizes: list[int], allowance: int) -> None:
         """Two files that follow one another hold more than one of them could."""

@@ -766,6 +766,326 @@ def test_an_unknown_channel_without_a_thread_is_final() -> None:
     assert world.delivery.health()["status"] == "stopped"
 
 
+# A post in a forum
+
+
+FORUM = CardSettings(EmbedFormatter(), thread_name="Errors", applied_tags=("5",))
+NO_FORUM = Answer(400, {}, {"message": "Webhooks can only create threads in forum channels", "code": 220003})
+NO_TAG = Answer(404, {}, {"message": "Unknown Tag", "code": 10087})
+NO_POST = Answer(404, {}, {"message": "Unknown Channel", "code": 10003})
+
+
+def posted(thread: str) -> Answer:
+    """Return what Discord answers when a message stands in a thread."""
+    return Answer(200, {}, {"id": thread, "channel_id": thread})
+
+
+def places(world: World) -> list[str | None]:
+    """Return where each request went: to a thread that is there, to a new post with or without tags, or nowhere."""
+    found = []
+    for message in world.sent:
+        payload = message.payload
+        assert not (message.thread_id and {"thread_name", "applied_tags"} & set(payload)), "220002"
+        new = f"new {payload.get('thread_name')} {payload.get('applied_tags')}" if "thread_name" in payload else None
+        found.append(message.thread_id or new)
+    return found
+
+
+NEW = "new Errors ['5']"
+
+
+def test_the_first_message_opens_a_post_and_the_others_go_there() -> None:
+    """The answer names it."""
+    world = World(posted("77"), react=lambda _numbers, _is_plain: posted("77")).put(range(25), FORUM).run()
+    assert places(world) == [NEW, "77", "77"]
+    assert world.arrived == list(range(25))
+
+
+def test_posts_are_told_apart_by_their_titles() -> None:
+    """Handlers with the same title share one; those without a title are in the channel."""
+    same, other = (CardSettings(EmbedFormatter(), thread_name=name) for name in ("Errors", "Audit"))
+    world = World(posted("77"), posted("88"), OK)
+    for number, card in enumerate((FORUM, other, PLAIN, same, other)):
+        world.put([number], card).run()
+    assert places(world) == [NEW, "new Audit None", None, "77", "88"]
+
+
+def test_a_post_that_is_gone_is_opened_anew() -> None:
+    """Each time; what was to go there goes into the new one, at once."""
+    world = World(posted("77"), NO_POST, posted("88"), OK, NO_POST, posted("99"))
+    for number in range(5):
+        world.put([number], FORUM).run()
+    assert places(world) == [NEW, "77", NEW, "88", "88", NEW, "99"]
+    assert world.arrived == list(range(5))
+    assert world.now == START
+    assert world.delivery.health()["status"] == "ok"
+
+
+def test_another_thread_that_is_gone_closes_no_post() -> None:
+    """Only the one that was asked for is forgotten."""
+    world = World(posted("77"), NO_POST, OK)
+    world.put([1], FORUM).run().put([2], CardSettings(EmbedFormatter(), thread_id="5")).run().put([3], FORUM).run()
+    assert places(world) == [NEW, "5", None, "77"]
+
+
+@pytest.mark.parametrize("failure", [REFUSED, TIMED_OUT, BROKEN, limited(1)], ids=str)
+def test_a_post_that_is_not_surely_open_is_opened_with_the_next_try(failure: Reaction) -> None:
+    """There is no other way to get one."""
+    world = World(failure, posted("77")).put([1], FORUM).run().put([2], FORUM).run()
+    assert places(world) == [NEW, NEW, "77"]
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"channel_id": None}, {"channel_id": 77}, {"channel_id": "../77"}])
+def test_an_answer_that_names_no_thread_leaves_the_next_message_to_open_one(body: object) -> None:
+    """A proxy may keep the answer for itself. Nothing is lost."""
+    world = World(Answer(200, {}, body), posted("77")).put([1], FORUM).run()
+    world.put([2], FORUM).run().put([3], FORUM).run()
+    assert places(world) == [NEW, NEW, "77"]
+
+
+def test_an_answer_to_a_message_without_a_title_opens_no_post() -> None:
+    """Every answer names the channel."""
+    world = World(posted("77"), posted("88")).put([1]).run().put([2], FORUM).run()
+    assert places(world) == [None, NEW]
+
+
+def test_in_a_text_channel_the_title_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """The records are delivered there, it is said once, and no later message asks again."""
+    world = World(NO_FORUM).put(range(3), FORUM).run().put([3], FORUM).run()
+    assert places(world) == [NEW, None, None]
+    assert all("applied_tags" not in message.payload for message in world.sent[1:])
+    assert world.arrived == [0, 1, 2, 3]
+    assert caplog.text.count("Discord refuses a setting, which is left out from now on: HTTP 400 Webhooks can") == 1
+    assert world.delivery.health()["status"] == "ok"
+
+
+@pytest.mark.parametrize("answer", [NO_TAG, Answer(400, {}, {"code": 50035, "errors": {"applied_tags": {"0": {}}}})])
+def test_tags_that_are_not_there_any_more_are_left_out(answer: Answer, caplog: pytest.LogCaptureFixture) -> None:
+    """The post is opened without them, now and later."""
+    world = World(answer, posted("77"), NO_POST, posted("88"))
+    world.put([1], FORUM).run().put([2], FORUM).run()
+    assert places(world) == [NEW, "new Errors None", "77", "new Errors None"]
+    assert world.arrived == [1, 2]
+    assert "left out" in caplog.text
+
+
+def test_a_title_that_discord_refuses_is_left_out() -> None:
+    """As other settings are."""
+    world = World(Answer(400, {}, {"code": 50035, "errors": {"thread_name": {}}})).put([1], FORUM).run()
+    assert places(world) == [NEW, None]
+
+
+@pytest.mark.parametrize("answer", [NO_FORUM, NO_TAG])
+def test_a_refusal_that_is_about_no_setting_of_ours_is_final(answer: Answer) -> None:
+    """There is nothing to leave out, so there is no endless loop."""
+    world = World(react=lambda _numbers, _is_plain: answer).put([1])
+    world.step(3)
+    assert len(world.sent) == 1
+    assert world.delivery.health()["status"] == "stopped"
+
+
+def test_plain_text_goes_to_the_post_or_opens_it() -> None:
+    """The last try for a record knows of it too."""
+    world = (
+        World(REJECTED, posted("77"), OK, REJECTED).put([1], FORUM).run().put([2], FORUM).run().put([3], FORUM).run()
+    )
+    assert world.plain == [1, 3]
+    assert places(world) == [NEW, NEW, "77", "77", "77"]
+
+
+# Mentions
+
+
+ON_CALL = CardSettings(EmbedFormatter(), mentions={0: "", logging.ERROR: "<@&5>", logging.CRITICAL: "@here"})
+
+
+def call(world: World, *levels: int, settings: CardSettings = ON_CALL) -> Message:
+    """Log a record of each level, deliver them, and return the last message."""
+    for levelno in levels:
+        world.backlog.put_nowait(record(len(world.arrived) + 100 * levelno, settings, levelno))
+    return world.run().sent[-1]
+
+
+def notified(message: Message) -> list[str]:
+    """Return whom `message` notifies, by Discord's rules: it stands in the text, and is allowed."""
+    allowed = message.payload["allowed_mentions"]
+    assert not set(allowed) - {"parse", "roles", "users"}
+    assert not set(allowed["parse"]) - {"everyone"}
+    found = re.findall(r"<@&\d+>|<@!?\d+>|@everyone|@here", message.payload.get("content", ""))
+    everyone = ["@everyone", "@here"] if allowed["parse"] else []
+    roles = [f"<@&{role}>" for role in allowed.get("roles", [])]
+    users = [f"<@{user}>" for user in allowed.get("users", [])]
+    return [mention for mention in found if mention in [*everyone, *roles, *users]]
+
+
+@pytest.mark.parametrize(
+    ("mention", "allowed"),
+    [
+        ("<@&5>", {"parse": [], "roles": ["5"], "users": []}),
+        ("<@5>", {"parse": [], "roles": [], "users": ["5"]}),
+        ("@everyone", {"parse": ["everyone"], "roles": [], "users": []}),
+        ("@here", {"parse": ["everyone"], "roles": [], "users": []}),
+    ],
+)
+def test_a_mention_stands_in_the_text_and_is_allowed_by_name(mention: str, allowed: object) -> None:
+    """Nobody else is; the card is as it was."""
+    settings = CardSettings(EmbedFormatter(), mentions={0: mention})
+    message = call(World(), logging.INFO, settings=settings)
+    assert message.payload["content"] == mention
+    assert message.payload["allowed_mentions"] == allowed
+    assert mention not in str(message.payload["embeds"])
+    assert notified(message) == [mention]
+
+
+def test_several_mentions_share_a_message() -> None:
+    """The most severe records' first."""
+    message = call(World(), logging.ERROR, logging.CRITICAL, logging.INFO)
+    assert message.payload["content"] == "@here <@&5>"
+    assert message.payload["allowed_mentions"] == {"parse": ["everyone"], "roles": ["5"], "users": []}
+    assert notified(message) == ["@here", "<@&5>"]
+
+
+def test_without_the_setting_nobody_is_notified() -> None:
+    """Nor by records below its lowest level."""
+    for card, levelno in ((PLAIN, logging.CRITICAL), (ON_CALL, logging.WARNING)):
+        message = call(World(), levelno, settings=card)
+        assert "content" not in message.payload
+        assert message.payload["allowed_mentions"] == {"parse": []}
+
+
+def test_nobody_is_notified_twice_within_the_interval() -> None:
+    """By the clock of the delivery; others are, for their interval is their own."""
+    world = World()
+    assert notified(call(world, logging.ERROR)) == ["<@&5>"]
+    world.now += 299.9
+    assert notified(call(world, logging.ERROR)) == []
+    assert notified(call(world, logging.CRITICAL, logging.ERROR)) == ["@here"]
+    world.now += 0.1
+    assert notified(call(world, logging.CRITICAL, logging.ERROR)) == ["<@&5>"]
+    world.now += 299.9
+    assert notified(call(world, logging.CRITICAL, logging.ERROR)) == ["@here"]
+
+
+@pytest.mark.parametrize(("interval", "expected"), [(0, ["<@&5>"]), (1e9, [])])
+def test_the_interval_is_a_setting(interval: float, expected: list[str]) -> None:
+    """Nothing is each time."""
+    world = World()
+    world.delivery.mention_interval = interval
+    call(world, logging.ERROR)
+    assert notified(call(world, logging.ERROR)) == expected
+
+
+@pytest.mark.parametrize("answer", [REFUSED, TIMED_OUT, BROKEN, limited(1), status(502)], ids=str)
+def test_a_mention_counts_when_it_was_delivered(answer: Reaction) -> None:
+    """What never stood in the channel notified nobody, so the next try does."""
+    world = World(answer)
+    assert notified(call(world, logging.ERROR)) == ["<@&5>"]
+    assert [notified(message) for message in world.sent] == [["<@&5>"], ["<@&5>"]]
+    assert notified(call(world, logging.ERROR)) == []
+
+
+def test_a_refused_message_notifies_with_the_first_part_that_arrives() -> None:
+    """And once."""
+    world = World(react=lambda numbers, is_plain: REJECTED if 3 in numbers and not is_plain else OK)
+    world.put(range(4), ON_CALL).run()
+    assert world.arrived == [0, 1, 2, 3]
+    assert [notified(message) for message in world.passed] == [["<@&5>"], [], []]
+
+
+def test_plain_text_notifies_nobody_and_counts_nothing() -> None:
+    """Its text is that of the record. Who was to be notified is with the next card."""
+    world = World(REJECTED)
+    settings = CardSettings(EmbedFormatter(), mentions={0: "@everyone"})
+    level = {"levelno": logging.ERROR, "levelname": "@everyone"}
+    text = freeze(logging.makeLogRecord({"name": "@here", "msg": "rec1e @everyone <@5>", **level}), settings)
+    world.backlog.put_nowait(text)
+    world.run()
+    assert world.plain == [1]
+    assert world.sent[-1].payload["allowed_mentions"] == {"parse": []}
+    assert notified(call(world, logging.ERROR, settings=settings)) == ["@everyone"]
+
+
+def test_a_mention_stands_above_the_losses() -> None:
+    """One text has both; the losses count as told."""
+    world = World()
+    world.backlog.refuse("ERROR", "unreadable")
+    content = call(world, logging.ERROR).payload["content"]
+    assert re.fullmatch(r"<@&5>\n⚠️ 1 records were dropped since .*: 1 ERROR \(unreadable\)", content)
+    assert "content" not in call(world, logging.ERROR).payload
+
+
+def test_nothing_in_the_losses_notifies_anybody_beside_a_mention() -> None:
+    """Levels have names that others choose; `@here` allows `@everyone` as well."""
+    world = World().put([1], CardSettings(EmbedFormatter(), mentions={0: "@here"}))
+    for name in (
+        "@everyone",
+        "@here",
+        "<@&5>",
+        "<@5>",
+        "<@!5>",
+        "https://x.example/@everyone",
+        "\\@everyone",
+        "@" * 2000,
+    ):
+        world.backlog.refuse(name, "unreadable")
+    world.run()
+    assert notified(world.sent[0]) == ["@here"]
+    assert world.sent[0].payload["content"].startswith("@here\n⚠️ 8 records were dropped")
+    assert len(world.sent[0].payload["content"]) <= 2000
+
+
+def test_the_longest_mentions_and_losses_fit_into_a_message() -> None:
+    """Ten ids of twenty digits, and ten names without end."""
+
+    class All(EmbedFormatter):
+        def mention(self, record: FrozenRecord) -> str:
+            return f"<@&{10**19 + numbers_in(record.message)[0]}>"
+
+    world = World().put(range(10), CardSettings(All()))
+    for number in range(15):
+        world.backlog.refuse(f"{number}{'@*' * 500}", "unreadable")
+    world.run()
+    assert len(notified(world.sent[0])) == 10
+    assert "15 records were dropped" in losses(world.sent[0])
+    assert len(losses(world.sent[0])) <= 2000
+
+
+def test_a_dense_message_notifies_as_well() -> None:
+    """Lines and digests hold severe records too."""
+    for allowed, expected in ((3, "lines"), (0, "digest")):
+        world = World()
+        cast("Limiter", world.limiter).allowed = allowed
+        world.put(range(200), ON_CALL)
+        message = world.post_next()
+        assert form(message) == expected
+        assert notified(message) == ["<@&5>"]
+
+
+def test_an_override_that_fails_costs_no_record_its_card() -> None:
+    """Nothing is halved, nothing becomes plain text."""
+
+    class Broken(EmbedFormatter):
+        def mention(self, record: FrozenRecord) -> str:
+            return 1 / 0 if "rec1e" in record.message else 5  # type: ignore[return-value]  # that is the point
+
+    world = World().put(range(3), CardSettings(Broken())).run()
+    assert world.requests == [[0, 1, 2]]
+    assert form(world.sent[0]) == "cards"
+
+
+def test_log_text_notifies_nobody_beside_a_mention() -> None:
+    """It stands in cards, where nothing notifies; the text of the message is ours."""
+    hostile = "@everyone @here <@&6> <@7>"
+    names = {"name": hostile, "msg": f"rec1e {hostile}", "levelname": hostile, "funcName": hostile, "_value": hostile}
+    settings = CardSettings(EmbedFormatter(), mentions={0: "@here", 1: "<@&5>"}, context={hostile: hostile})
+    world = World()
+    for levelno in (0, 40):
+        world.backlog.put_nowait(freeze(logging.makeLogRecord({**names, "levelno": levelno}), settings))
+    world.run()
+    assert world.sent[0].payload["content"] == "<@&5> @here"
+    assert world.sent[0].payload["allowed_mentions"] == {"parse": ["everyone"], "roles": ["5"], "users": []}
+
+
 # Final
 
 
@@ -1190,6 +1510,9 @@ REACTIONS: Mapping[str, Reaction] = {
     "too large": TOO_LARGE,
     "username": Answer(400, {}, {"code": 50035, "errors": {"username": {}}}),
     "thread": Answer(404, {}, {"code": 10003}),
+    "post": Answer(200, {}, {"channel_id": "9"}),
+    "title": Answer(400, {}, {"code": 50035, "errors": {"thread_name": {}}}),
+    "tag": Answer(400, {}, {"code": 50035, "errors": {"applied_tags": {}}}),
 }
 
 
@@ -1212,10 +1535,12 @@ class AnyAnswers(RuleBasedStateMachine):
         levelno=st.sampled_from([10, 20, 40]),
         username=st.sampled_from([None, "Bot"]),
         thread=st.sampled_from([None, None, "7", "8"]),
+        title=st.sampled_from([None, "Errors"]),
     )
-    def log(self, count: int, levelno: int, username: str | None, thread: str | None) -> None:
+    def log(self, count: int, levelno: int, username: str | None, thread: str | None, title: str | None) -> None:
         """Log some records."""
-        settings = CardSettings(EmbedFormatter(), username=username, thread_id=thread)
+        place: dict[str, Any] = {"thread_name": title, "applied_tags": ("5",)} if title else {"thread_id": thread}
+        settings = CardSettings(EmbedFormatter(), username=username, mentions={0: "", logging.ERROR: "<@&5>"}, **place)
         for _ in range(count):
             self.world.backlog.put_nowait(record(next(self.numbers), settings, levelno))
         self.accepted += count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,11 @@ from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._embeds import embed_length
 from discord_logging._settings import COLORS, EMOJIS, CardSettings
 from discord_logging._snapshot import freeze
+from discord_logging._text import cuts_made
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from discord_logging._types import Embed
 
@@ -338,6 +341,160 @@ class TestFields:
         assert [field["name"] for field in card["fields"]] == [*(f"key{number}" for number in range(5)), "… and 4 more"]
         assert card["fields"][-1]["value"] == "key5, key6, key7, key8"
         assert problems(card) == []
+
+    def test_chosen_ones_are_shown_in_their_order(self) -> None:
+        """Those that the record has not are left out, and each is shown once."""
+        card = lay_out(make(a=1, b=2, c=3), fields=("c", "missing", "a", "c"))
+        assert [(field["name"], field["value"]) for field in card["fields"]] == [("c", "3"), ("a", "1")]
+
+    @pytest.mark.parametrize("chosen", [(), ("missing",), ("message",), ("name", "levelno")])
+    def test_none_may_be_chosen(self, chosen: tuple[str, ...]) -> None:
+        """What every record has is no extra value."""
+        assert "fields" not in lay_out(make(a=1), fields=chosen)
+
+    def test_what_is_not_chosen_is_no_cut(self) -> None:
+        """So no file is attached for it."""
+        cuts = cuts_made()
+        lay_out(make(a="x" * 100_000), fields=())
+        assert cuts_made() == cuts
+
+    def test_context_is_shown_whatever_is_chosen(self) -> None:
+        """It is the handler's own; the value of the record wins where it is chosen."""
+        context = {"service": "shop", "env": "test"}
+        for chosen, shown in (
+            ((), [("service", "shop"), ("env", "test")]),
+            (("a",), [("a", "1"), ("service", "shop"), ("env", "test")]),
+            (("service", "a"), [("service", "till"), ("a", "1"), ("env", "test")]),
+        ):
+            card = lay_out(make(a=1, service="till"), fields=chosen, context=context)
+            assert [(field["name"], field["value"]) for field in card["fields"]] == shown
+
+
+SOURCE_URL = "https://git.example/acme/{path}#L{line}"
+
+
+def place(pathname: object, lineno: object = 42, source_url: str = SOURCE_URL) -> str:
+    """Return the line of small print that says where a record was logged."""
+    card = lay_out(make(pathname=pathname, lineno=lineno), source_url=source_url)
+    assert problems(card) == []
+    return card["description"].rpartition("\n")[2]
+
+
+class TestSourceUrl:
+    """The place on the card is a link."""
+
+    @pytest.fixture(autouse=True)
+    def _directory(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "path", ["/srv/app", "C:\\app"])
+
+    def test_it_leads_to_the_line(self) -> None:
+        """From where the program was imported, or the current directory."""
+        assert place("/srv/app/shop/orders.py") == (
+            "-# [orders.py:42](https://git.example/acme/shop/orders.py#L42) in place"
+        )
+        assert place(os.path.join(os.getcwd(), "jobs/run.py"), 7) == (  # noqa: PTH109, PTH118 - as logging has it
+            "-# [run.py:7](https://git.example/acme/jobs/run.py#L7) in place"
+        )
+
+    def test_the_line_is_quoted_too(self) -> None:
+        """A record that came from another program may have anything there."""
+        assert "](https://git.example/acme/a.py#L4%202%29%3F) in place" in place("/srv/app/a.py", "4 2)?")
+
+    def test_a_file_of_a_library_is_no_link(self) -> None:
+        """It is not in the repository."""
+        assert place("/srv/app/lib/python3.13/site-packages/flask/app.py") == "-# app.py:42 in place"
+
+    def test_without_the_setting_it_is_text(self) -> None:
+        """As ever."""
+        card = lay_out(make(pathname="/srv/app/shop/orders.py"))
+        assert card["description"] == "hello\n-# orders.py:42 in place"
+
+    def test_the_template_says_what_is_where(self) -> None:
+        """The line may be missing, or be there twice."""
+        assert "(https://git.example/5?at=shop/a.py&to=5)" in place(
+            "/srv/app/shop/a.py", 5, "https://git.example/{line}?at={path}&to={line}"
+        )
+
+    @pytest.mark.parametrize(
+        ("pathname", "quoted"),
+        [
+            ("shop/my orders.py", "shop/my%20orders.py"),
+            ("shop/(1)#2?3.py", "shop/%281%29%232%3F3.py"),
+            ("shop/ärger/🔥.py", "shop/%C3%A4rger/%F0%9F%94%A5.py"),
+            ("shop\\orders.py", "shop/orders.py"),
+            ("shop/{line}.py", "shop/%7Bline%7D.py"),
+            ("shop/%41\\..py", "shop/%2541/..py"),
+            ("shop/a\nb\x00.py", "shop/a%0Ab.py"),
+            ("shop/\ud800.py", "shop/%3F.py"),
+            ("shop/\u202e.py", "shop/%3CU%2B202E%3E.py"),
+        ],
+    )
+    def test_the_path_is_quoted(self, pathname: str, quoted: str) -> None:
+        """Nothing in it ends the link, or means something in an address."""
+        assert f"](https://git.example/acme/{quoted}#L42) in place" in place(f"/srv/app/{pathname}")
+
+    @pytest.mark.parametrize("pathname", ["C:\\app\\shop\\orders.py", "D:\\lib\\orders.py", "d:/lib/orders.py"])
+    def test_a_drive_is_no_place_in_a_repository(self, pathname: str) -> None:
+        """A path of Windows that is in no directory of the program's has no address."""
+        assert "](" not in place(pathname)
+
+    @pytest.mark.parametrize(
+        "pathname", ["/usr/lib/orders.py", "//x/orders.py", "<stdin>", "<frozen runpy>", "<x>/a.py"]
+    )
+    def test_what_is_elsewhere_has_no_address(self, pathname: str) -> None:
+        """A link would lead nowhere."""
+        assert "](" not in place(pathname)
+        assert ":42 in place" in place(pathname)
+
+    @pytest.mark.parametrize(
+        ("pathname", "lineno"),
+        [
+            ("/srv/app/a[b].py", 42),
+            ("/srv/app/x](https:evil.example)[y.py", 42),
+            ("/srv/app/orders.py", "42](https://evil.example)"),
+            ("/srv/app/" + "x" * 500 + ".py", 42),
+            ("/srv/app/" + "é" * 100 + ".py", 42),
+            ("/srv/app/orders.py", "9" * 500),
+        ],
+    )
+    def test_hostile_and_very_long_ones_have_none(self, pathname: str, lineno: object) -> None:
+        """What Discord would not show as a link, or as another one."""
+        assert "(https://git.example" not in place(pathname, lineno)
+
+    def test_a_long_link_takes_nothing_from_the_limits(self) -> None:
+        """The text beside it is cut, the link is not."""
+        card = lay_out(
+            make("x" * 5000, pathname="/srv/app/" + "y/" * 200 + "a.py", exc_text="z" * 5000, stack_info="w" * 5000),
+            source_url=SOURCE_URL,
+        )
+        assert problems(card) == []
+        assert card["description"].endswith("y/a.py#L42) in place")
+
+    @given(VALUES, VALUES)
+    @example("/srv/app/a.py", "{path}")
+    @example("/srv/app/a.py", "\ud800")
+    def test_any_place_is_a_link_to_there_or_none(self, pathname: object, lineno: object) -> None:
+        """Whatever a record says of its place, there is at most one link, and it is that of the template."""
+        card = lay_out(make(pathname=pathname, lineno=lineno), source_url=SOURCE_URL)
+        assert problems(card) == []
+        shown = card["description"].rpartition("\n-# ")[2]
+        assert shown.count("](http") == shown.count("](https://git.example/acme/") <= 1
+
+
+class TestMention:
+    """Whom a record notifies."""
+
+    @pytest.mark.parametrize(("levelno", "mention"), [(0, ""), (39, ""), (40, "<@5>"), (45, "<@5>"), (50, "@here")])
+    def test_it_is_that_of_the_level(self, levelno: int, mention: str) -> None:
+        """Or of the nearest below."""
+        settings = CardSettings(EmbedFormatter(), mentions={0: "", 40: "<@5>", 50: "@here"})
+        record = FrozenRecord(freeze(make(levelno=levelno), settings))
+        assert EmbedFormatter().mention(record) == mention
+
+    def test_without_the_setting_it_is_nobody(self) -> None:
+        """Whatever the level."""
+        assert EmbedFormatter().mention(FrozenRecord(freeze(make(), CardSettings(None)))) == ""
 
 
 class TestFormat:

@@ -199,6 +199,19 @@ class TestConfiguration:
             ({"retry_delays": []}, "retry_delays must be"),
             ({"max_retry_delay": True}, "max_retry_delay must be"),
             ({"enabled": "perhaps"}, "enabled must be"),
+            ({"username": {"ERROR": "My Discord"}}, "username must be"),
+            ({"avatar_url": {"LOUD": "https://example.org/a.png"}}, "avatar_url must have levels"),
+            ({"thread_name": "x" * 101}, "thread_name must be"),
+            ({"thread_name": "Errors", "thread_id": 5}, "thread_name opens a new post"),
+            ({"applied_tags": "bug"}, "applied_tags must be"),
+            ({"fields": "order_id"}, "fields must be"),
+            ({"mentions": "<@5>"}, "mentions must be a mapping"),
+            ({"mentions": {"ERROR": "@ops"}}, "mentions must be '<@&ID>'"),
+            ({"mention_interval": None}, "mention_interval must be"),
+            ({"silent_below": "loud"}, "silent_below must be a level"),
+            ({"source_url": "https://git.example/{file}"}, "source_url must be"),
+            ({"source_url": URL}, "source_url must be"),
+            ({"mention": {}}, "mention.*Did you mean 'mentions'"),
             ({"username": URL}, "username must be"),
         ],
     )
@@ -302,6 +315,34 @@ class TestRecords:
         logger.error("original")
         expected = "replaced" if sys.version_info >= (3, 12) else "original"
         assert one_card(discord, handler)["description"].startswith(expected)
+
+    def test_an_override_of_filter_may_too(self, discord: LocalDiscord) -> None:
+        """In every Python."""
+
+        class Replacing(DiscordHandler):
+            def filter(self, record: logging.LogRecord) -> Any:
+                return logging.makeLogRecord({"msg": f"not {record.msg}"})
+
+        handler = Replacing(discord.webhook_url)
+        handler.handle(logging.makeLogRecord({"msg": "original"}))
+        assert one_card(discord, handler)["description"] == "not original"
+
+    @pytest.mark.parametrize("is_disabled", [False, True])
+    def test_failing_filter_costs_the_record_alone(
+        self,
+        discord: LocalDiscord,
+        *,
+        is_disabled: bool,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """It goes to handleError, and is in the books; the caller sees nothing of it."""
+        monkeypatch.setattr(logging, "raiseExceptions", True)
+        handler = DiscordHandler(None if is_disabled else discord.webhook_url)
+        handler.addFilter(lambda record: record.no_such_attribute)  # type: ignore[attr-defined]  # that is the point
+        assert handler.handle(logging.makeLogRecord({"msg": "hello"})) is False
+        assert handler.health()["dropped_by_reason"] == ({} if is_disabled else {"unreadable": 1})
+        assert "no_such_attribute" in capsys.readouterr().err
 
     def test_plain_formatter_gives_the_body(
         self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger
@@ -419,6 +460,136 @@ class TestRecords:
             assert handler.flush()
             assert discord.messages[-1].channel_id == expected
             handler.close()
+
+    def test_a_title_goes_before_the_thread_of_the_url(self, discord: LocalDiscord) -> None:
+        """People paste the URL of a thread; both are more than Discord takes."""
+        url = discord.add_webhook(forum=True)
+        thread = discord.add_thread(url)
+        handler = DiscordHandler(f"{url}?thread_id={thread}", thread_name="Errors")
+        for text in ("one", "two"):
+            handler.handle(logging.makeLogRecord({"msg": text}))
+            assert handler.flush()
+        first, second = discord.messages
+        assert first.payload["thread_name"] == "Errors"
+        assert first.channel_id == second.channel_id != thread
+
+
+@pytest.fixture
+def forum(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> DiscordHandler:
+    """Configure a handler for a forum with nothing but plain strings, numbers, lists and dicts, from JSON."""
+    monkeypatch.syspath_prepend("/srv/app")
+    text = """
+    {
+      "version": 1,
+      "disable_existing_loggers": false,
+      "handlers": {
+        "discord": {
+          "class": "discord_logging.DiscordHandler",
+          "webhook_url": "URL",
+          "username": {"NOTSET": "Shop", "ERROR": "Alarm"},
+          "avatar_url": {"40": "https://example.org/alarm.png"},
+          "thread_name": "Shop errors",
+          "applied_tags": ["111111111111111111", 222222222222222222],
+          "context": {"service": "shop"},
+          "fields": ["order_id", "amount"],
+          "mentions": {"ERROR": "<@&333333333333333333>", "50": "@here"},
+          "mention_interval": 3600,
+          "silent_below": "WARNING",
+          "source_url": "https://git.example/acme/{path}#L{line}"
+        }
+      },
+      "loggers": {"shop": {"handlers": ["discord"], "level": "DEBUG", "propagate": false}}
+    }
+    """
+    logging.config.dictConfig(json.loads(text.replace("URL", discord.add_webhook(forum=True))))
+    [handler] = logging.getLogger("shop").handlers
+    assert isinstance(handler, DiscordHandler)
+    return handler
+
+
+class TestForum:
+    """All settings of looks and places at once, against the local Discord."""
+
+    def log(self, handler: DiscordHandler, *levels: int) -> None:
+        """Log a hostile record of each level, and wait until all are delivered."""
+        for levelno in levels:
+            record = logging.LogRecord(
+                "shop", levelno, "/srv/app/shop/orders.py", 42, "@everyone <@5>", (), None, "buy"
+            )
+            record.__dict__.update({"amount": 5, "levelname": "@everyone", "order_id": levelno, "user": "ada"})
+            logging.getLogger("shop").handle(record)
+        assert handler.flush()
+
+    def test_the_first_message_opens_the_post_and_the_next_go_there(
+        self, discord: LocalDiscord, forum: DiscordHandler
+    ) -> None:
+        """It has the tags; no later one names it again."""
+        for levelno in (logging.INFO, logging.ERROR, logging.INFO):
+            self.log(forum, levelno)
+        first, *others = discord.messages
+        assert len(others) == 2
+        assert first.payload["thread_name"] == "Shop errors"
+        assert first.payload["applied_tags"] == ["111111111111111111", "222222222222222222"]
+        assert {message.channel_id for message in others} == {first.channel_id}
+        assert not {"thread_name", "applied_tags"} & {key for message in others for key in message.payload}
+        assert forum.health()["status"] == "ok"
+
+    def test_looks_sound_and_mentions_are_those_of_the_worst_record(
+        self, discord: LocalDiscord, forum: DiscordHandler
+    ) -> None:
+        """Nobody else is notified, and nobody twice."""
+        for levels in ([20, 10], [20, 30], [20, 40], [40], [50, 40, 10]):
+            self.log(forum, *levels)
+        quiet, loud, severe, again, worst = discord.messages
+        assert [message.flags for message in discord.messages] == [4096, 0, 0, 0, 0]
+        assert [message.username for message in discord.messages] == ["Shop", "Shop", "Alarm", "Alarm", "Alarm"]
+        assert [bool(message.avatar_url) for message in discord.messages] == [False, False, True, True, True]
+        assert [message.pings for message in (quiet, loud, again)] == [[], [], []]
+        assert (severe.pings, worst.pings) == (["<@&333333333333333333>"], ["@here"])
+        assert (severe.content, worst.content) == ("<@&333333333333333333>", "@here")
+
+    def test_the_card_has_the_chosen_values_and_a_link(self, discord: LocalDiscord, forum: DiscordHandler) -> None:
+        """And the context."""
+        self.log(forum, logging.ERROR)
+        card = one_card(discord, forum)
+        assert [field["name"] for field in card["fields"]] == ["order\\_id", "amount", "service"]
+        link = "[orders.py:42](https://git.example/acme/shop/orders.py#L42)"
+        assert card["description"].endswith(f"\n-# {link} in buy")
+
+    def test_losses_told_beside_a_mention_notify_nobody_else(
+        self, discord: LocalDiscord, forum: DiscordHandler
+    ) -> None:
+        """The name of a level is log text too."""
+        assert forum._listener
+        forum._listener.backlog.refuse("@everyone", "unreadable")
+        self.log(forum, logging.CRITICAL)
+        [message] = discord.messages
+        assert "1 records were dropped" in message.content
+        assert message.pings == ["@here"]
+
+    def test_in_a_text_channel_the_records_arrive_all_the_same(self, discord: LocalDiscord) -> None:
+        """The title is left out."""
+        handler = DiscordHandler(discord.webhook_url, thread_name="Errors", applied_tags=[5])
+        self.log_to(handler, "one", "two")
+        assert [message.channel_id == discord.messages[0].channel_id for message in discord.messages] == [True, True]
+        assert [request.status for request in discord.requests] == [400, 200, 200]
+        assert handler.health()["dropped"] == 0
+
+    def test_a_post_that_was_deleted_is_opened_anew(self, discord: LocalDiscord) -> None:
+        """The records go into the new one."""
+        handler = DiscordHandler(discord.add_webhook(forum=True), thread_name="Errors")
+        self.log_to(handler, "one", "two")
+        discord.fail_next(Fault(status=404, body={"message": "Unknown Channel", "code": 10003}))
+        self.log_to(handler, "three", "four")
+        one, two, three, four = (message.channel_id for message in discord.messages)
+        assert one == two != three == four
+        assert handler.health()["delivered"] == 4
+
+    def log_to(self, handler: DiscordHandler, *texts: str) -> None:
+        """Log these texts, each in a message of its own."""
+        for text in texts:
+            handler.handle(logging.makeLogRecord({"msg": text}))
+            assert handler.flush()
 
 
 class TestLifecycle:

@@ -195,7 +195,7 @@ def test_what_is_held_back_of_a_forgotten_kind_is_due_at_once() -> None:
         {"exc_info": failure("no")},
         {"settings": object()},
     ],
-    ids=str,
+    ids=",".join,
 )
 def test_records_that_differ_in_what_a_card_shows_are_not_folded(other: dict[str, Any]) -> None:
     """Nothing is left out."""

@@ -17,7 +17,7 @@ MASKER = SecretMasker()
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1g"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nhunter2==\n-----END RSA PRIVATE KEY-----"
 FRAME = '  File "shop.py", line 12, in login\n    '
-LONG = 40_000
+LONG = 25_000
 
 MASKED = [
     ("password=hunter2", "password=***"),

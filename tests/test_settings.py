@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import OrderedDict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,16 +18,24 @@ from discord_logging._settings import (
     EMOJIS,
     CardSettings,
     DeliverySettings,
+    at_level,
     check_avatar_url,
+    check_by_level,
     check_colors,
     check_context,
     check_delays,
     check_emojis,
     check_enabled,
     check_level,
+    check_mentions,
+    check_names,
     check_number,
     check_snowflake,
+    check_source_url,
+    check_tags,
+    check_thread_name,
     check_username,
+    fill_source_url,
     nearest_level,
 )
 
@@ -316,3 +326,357 @@ def test_what_is_no_level_is_named(level: object) -> None:
     with pytest.raises(InvalidSettingError, match="level must be a level such as") as caught:
         check_level(level)
     assert TOKEN not in str(caught.value)
+
+
+class TestCheckByLevel:
+    """A setting that is one value, or one for each level."""
+
+    @pytest.mark.parametrize("level", ["ERROR", 40, "40"])
+    @pytest.mark.parametrize("kind", [dict, OrderedDict, MappingProxyType])
+    def test_each_value_holds_from_its_level_on(self, kind: Callable[[object], object], level: object) -> None:
+        """Below the lowest there is none; each is checked as if it stood alone."""
+        names = check_by_level("username", kind({level: "  Alarm ", "CRITICAL": None}), check_username)
+        assert [at_level(names, levelno) for levelno in (0, 30, 40, 45, 50, 99)] == [
+            None,
+            None,
+            "Alarm",
+            "Alarm",
+            None,
+            None,
+        ]
+
+    def test_one_value_holds_for_all_levels(self) -> None:
+        """None among them."""
+        assert at_level(check_by_level("username", "shop", check_username), 40) == "shop"
+        assert at_level(check_by_level("username", None, check_username), 40) is None
+        assert at_level(check_by_level("username", {}, check_username), 40) is None
+
+    def test_not_set_is_the_lowest_level(self) -> None:
+        """It says what holds for all the others."""
+        names = check_by_level("username", {"NOTSET": "shop", "ERROR": "Alarm"}, check_username)
+        assert [at_level(names, levelno) for levelno in (0, 10, 40)] == ["shop", "shop", "Alarm"]
+
+    @pytest.mark.parametrize("value", [{"ERROR": "Discord"}, {40: 5}, {"ERROR": {"ERROR": "shop"}}])
+    def test_a_wrong_value_is_named(self, value: object) -> None:
+        """By the rule of the setting."""
+        with pytest.raises(InvalidSettingError, match="username must be 1 to 80 characters"):
+            check_by_level("username", value, check_username)
+
+    @pytest.mark.parametrize("level", ["error", "FATALITY", None, NAN])
+    def test_a_wrong_level_is_named(self, level: object) -> None:
+        """A misspelt level would never be seen."""
+        with pytest.raises(InvalidSettingError, match="username must have levels such as 'ERROR' or 40 for keys, not"):
+            check_by_level("username", {level: "shop"}, check_username)
+
+
+class TestCheckThreadName:
+    """The title of a forum post."""
+
+    @pytest.mark.parametrize(
+        ("value", "name"),
+        [(None, None), ("Errors", "Errors"), (" my \n errors ", "my errors"), ("x" * 100, "x" * 100), ("🔥", "🔥")],
+    )
+    def test_titles_that_discord_takes(self, value: object, name: str | None) -> None:
+        """White space is collapsed."""
+        assert check_thread_name(value, None) == name
+
+    @pytest.mark.parametrize("value", ["", " \n", "\x00", "x" * 101, 5, b"Errors", ["Errors"]])
+    def test_titles_that_discord_refuses(self, value: object) -> None:
+        """Better at start than with every message."""
+        with pytest.raises(InvalidSettingError, match="thread_name must be 1 to 100 characters, not") as caught:
+            check_thread_name(value, None)
+        assert repr(value) in str(caught.value)
+
+    def test_a_webhook_url_in_the_wrong_place_stays_secret(self) -> None:
+        """It would be the title of a post."""
+        assert check_thread_name(URL, None) == URL.replace(TOKEN, "***")
+        with pytest.raises(InvalidSettingError) as caught:
+            check_thread_name(f"{URL} {URL} {URL}", None)
+        assert TOKEN not in str(caught.value)
+
+    def test_a_post_is_new_or_there_already(self) -> None:
+        """Discord refuses both (220002)."""
+        assert check_thread_name(None, "5") is None
+        with pytest.raises(InvalidSettingError, match=r"thread_name opens a new post and thread_id is one that exists"):
+            check_thread_name("Errors", "5")
+
+
+class TestCheckTags:
+    """The tags of a forum post."""
+
+    @pytest.mark.parametrize(
+        ("value", "tags"),
+        [(None, ()), ([], ()), (["1", 2], ("1", "2")), (("1",) * 5, ("1",) * 5)],
+    )
+    def test_ids_become_text(self, value: object, tags: tuple[str, ...]) -> None:
+        """YAML and TOML make numbers of them."""
+        assert check_tags(value) == tags
+
+    @pytest.mark.parametrize("value", ["1", 1, {"1": 2}, ["1"] * 6, [None], ["1", None]])
+    def test_others_are_refused(self, value: object) -> None:
+        """Nor does an id that was not set pass for one."""
+        with pytest.raises(InvalidSettingError, match="applied_tags must be a list of at most 5 ids, not"):
+            check_tags(value)
+
+    def test_a_wrong_id_is_named(self) -> None:
+        """The name of a tag is none."""
+        with pytest.raises(
+            InvalidSettingError, match="applied_tags must be an id such as '123456789012345678', not 'bug'"
+        ):
+            check_tags(["1", "bug"])
+
+
+class TestCheckNames:
+    """The values of a record that are shown."""
+
+    @pytest.mark.parametrize(
+        ("value", "names"), [(None, None), ([], ()), (["b", "a"], ("b", "a")), (("a",), ("a",)), ([""], ("",))]
+    )
+    def test_a_list_becomes_a_tuple(self, value: object, names: tuple[str, ...] | None) -> None:
+        """None is all of them, an empty list is none."""
+        assert check_names("fields", value) == names
+
+    @pytest.mark.parametrize("value", ["order_id", {"order_id": 1}, ["a", 1], [None], 5, {"a"}])
+    def test_others_are_refused(self, value: object) -> None:
+        """A text alone would be taken for its letters."""
+        with pytest.raises(InvalidSettingError, match=r"fields must be a list of names such as \['order_id'\], not"):
+            check_names("fields", value)
+
+
+class TestCheckMentions:
+    """Whom records notify."""
+
+    @pytest.mark.parametrize("mention", ["<@&5>", "<@18446744073709551615>", "@everyone", "@here", ""])
+    @pytest.mark.parametrize("level", ["ERROR", 40, "40"])
+    def test_each_holds_from_its_level_on(self, level: object, mention: str) -> None:
+        """Below the lowest nobody is notified."""
+        mentions = check_mentions({level: mention})
+        assert [nearest_level(mentions, levelno) for levelno in (0, 39, 40, 50)] == ["", "", mention, mention]
+
+    @pytest.mark.parametrize("value", [None, {}])
+    def test_nobody_is_notified_unless_it_is_said(self, value: object) -> None:
+        """As it was for all who did not set it."""
+        assert not any(check_mentions(value).values())
+
+    @pytest.mark.parametrize(
+        "mention",
+        [
+            *(
+                "5",
+                5,
+                None,
+                True,
+                "@ops",
+                "ops",
+                "<@>",
+                "<@&>",
+                "<@0>",
+                "<@05>",
+                "<@!5>",
+                "<#5>",
+                "<@&5> now",
+                "<@5>\n",
+            ),
+            *("<@5><@6>", "everyone", "@everyone @here", "@Everyone", "<@" + "1" * 21 + ">", ["<@5>"], b"<@5>"),
+        ],
+    )
+    def test_others_are_refused(self, mention: object) -> None:
+        """The text shows all forms that are right."""
+        with pytest.raises(
+            InvalidSettingError, match="mentions must be '<@&ID>' for a role, '<@ID>' for a user"
+        ) as caught:
+            check_mentions({"ERROR": mention})
+        assert f"'@everyone' or '@here', not {mention!r}." in str(caught.value)
+
+    @pytest.mark.parametrize("value", ["<@5>", [("ERROR", "<@5>")], 5])
+    def test_no_mapping_is_refused(self, value: object) -> None:
+        """The text shows one that is right."""
+        with pytest.raises(InvalidSettingError, match=r"mentions must be a mapping such as {'CRITICAL': '<@&1234"):
+            check_mentions(value)
+
+    @pytest.mark.parametrize("level", ["error", "", None, ()])
+    def test_a_wrong_level_is_named(self, level: object) -> None:
+        """A misspelt level would wake nobody."""
+        with pytest.raises(InvalidSettingError, match="mentions must have levels such as 'ERROR' or 40 for keys, not"):
+            check_mentions({level: "<@5>"})
+
+
+class TestCheckSourceUrl:
+    """The address of a line of source."""
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            None,
+            "https://github.com/acme/shop/blob/main/{path}#L{line}",
+            "http://git.example/{path}",
+            "https://git.example/?file={path}&line={line}&again={line}",
+        ],
+    )
+    def test_templates_pass_as_they_are(self, value: object) -> None:
+        """The line may be missing, the path may not."""
+        assert check_source_url(value) is value
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "",
+            "https://git.example/",
+            "https://git.example/#L{line}",
+            "https://git.example/{{path}}",
+            "https://git.example/{path}@{commit}",
+            "https://git.example/{path}/{",
+            "https://git.example/{path!r}",
+            "https://git.example/{path.__class__}",
+            "https://git.example/{0}",
+            "https://git.example/{}",
+            "https://git.example/a b/{path}",
+            "https://git.example/{path}\n",
+            "{path}",
+            "ftp://git.example/{path}",
+            "file:///{path}",
+            "https://localhost/{path}",
+            "https://git.example/{path}" + "x" * 2048,
+            "https://discord.com/api/webhooks/5/" + TOKEN + "/{path}",
+            5,
+            b"https://git.example/{path}",
+            ["https://git.example/{path}"],
+        ],
+    )
+    def test_others_are_refused(self, value: object) -> None:
+        """The text shows one that is right."""
+        right = "source_url must be a template such as 'https://github.com/acme/shop/blob/main/{path}#L{line}', not"
+        with pytest.raises(InvalidSettingError, match=right) as caught:
+            check_source_url(value)
+        assert TOKEN not in str(caught.value)
+
+    @given(st.text(), st.text())
+    def test_filling_it_in_never_fails(self, path: str, line: str) -> None:
+        """Nothing in a path is a template again."""
+        assert fill_source_url("https://git.example/{path}", path, line) == f"https://git.example/{path}"
+
+
+CARD: dict[str, Any] = {
+    **dict.fromkeys(("username", "avatar_url", "thread_id", "thread_name", "applied_tags", "context", "fields")),
+    **dict.fromkeys(("colors", "emojis", "mentions", "source_url")),
+    "redact": None,
+    "silent_below": 0,
+}
+
+
+class TestCheckCard:
+    """All that a handler is told of its cards."""
+
+    def test_nothing_said_is_the_standard(self) -> None:
+        """For each setting."""
+        formatter = logging.Formatter()
+        settings, standard = CardSettings.check(formatter, **CARD), CardSettings(formatter)
+        for name in vars(standard):
+            assert getattr(settings, name) == getattr(standard, name), name
+
+    def test_each_setting_is_checked_and_kept(self) -> None:
+        """What they become is what cards are made with."""
+        given: dict[str, Any] = {
+            "username": {"ERROR": "Alarm"},
+            "avatar_url": {"40": "https://x.example/a.png"},
+            "thread_name": " Errors ",
+            "applied_tags": [5],
+            "context": {"service": "shop"},
+            "fields": ["order_id"],
+            "colors": {"ERROR": "#000001"},
+            "emojis": {"ERROR": "🔥"},
+            "mentions": {"CRITICAL": "<@&5>"},
+            "redact": ["order"],
+            "silent_below": "WARNING",
+            "source_url": "https://git.example/{path}",
+        }
+        settings = CardSettings.check(None, **{**CARD, **given})
+        assert settings.username == {0: None, 40: "Alarm"}
+        assert settings.avatar_url == {0: None, 40: "https://x.example/a.png"}
+        assert (settings.thread_id, settings.thread_name, settings.applied_tags) == (None, "Errors", ("5",))
+        assert (settings.context, settings.fields) == ({"service": "shop"}, ("order_id",))
+        assert (settings.colors[40], settings.emojis[40]) == (1, "🔥")
+        assert settings.mentions == {0: "", 50: "<@&5>"}
+        assert settings.masker.mask("order=5") == "order=***"
+        assert (settings.silent_below, settings.source_url) == (30, "https://git.example/{path}")
+        assert CardSettings.check(None, **{**CARD, "thread_id": 7}).thread_id == "7"
+
+    @pytest.mark.parametrize(("value", "levelno"), [(0, 0), (35, 35), ("WARNING", 30), ("30", 30), ("NOTSET", 0)])
+    def test_silence_ends_at_a_level(self, value: object, levelno: int) -> None:
+        """By its name or number."""
+        assert CardSettings.check(None, **{**CARD, "silent_below": value}).silent_below == levelno
+
+    @pytest.mark.parametrize(
+        ("setting", "words"),
+        [
+            ({"username": "Clyde"}, "username must be 1 to 80 characters"),
+            ({"username": {"ERROR": ""}}, "username must be 1 to 80 characters"),
+            ({"username": {"oops": "shop"}}, "username must have levels such as 'ERROR' or 40 for keys, not 'oops'"),
+            ({"avatar_url": {"ERROR": "a.png"}}, r"avatar_url must be a http\(s\) URL on a public host, not 'a.png'"),
+            ({"thread_id": "Errors"}, "thread_id must be an id such as '123456789012345678', not 'Errors'"),
+            ({"thread_name": ""}, "thread_name must be 1 to 100 characters, not ''"),
+            (
+                {"thread_name": "Errors", "thread_id": 5},
+                "thread_name opens a new post and thread_id is one that exists",
+            ),
+            ({"applied_tags": [5]}, "applied_tags are the tags of a new post: give thread_name, its title, as well"),
+            ({"applied_tags": "5"}, "applied_tags must be a list of at most 5 ids, not '5'"),
+            ({"context": 5}, "context must be a mapping such as {'service': 'shop'}, not 5"),
+            ({"fields": "a"}, r"fields must be a list of names such as \['order_id'\], not 'a'"),
+            ({"colors": {"ERROR": "red"}}, "colors must be 0xRRGGBB or '#rrggbb', not 'red'"),
+            ({"emojis": "x"}, "emojis must be a mapping such as {'ERROR': '🔥'}, not 'x'"),
+            ({"mentions": {"ERROR": "ops"}}, "mentions must be '<@&ID>' for a role"),
+            ({"silent_below": "loud"}, "silent_below must be a level such as 'ERROR' or 40, not 'loud'"),
+            ({"silent_below": None}, "silent_below must be a level such as 'ERROR' or 40, not None"),
+            ({"redact": "password"}, r"redact must be a list of names such as \['password'\], not 'password'"),
+            ({"source_url": "x"}, "source_url must be a template such as 'https://"),
+        ],
+    )
+    def test_a_wrong_one_is_named(self, setting: dict[str, Any], words: str) -> None:
+        """The text shows what is right."""
+        with pytest.raises(InvalidSettingError, match=words):
+            CardSettings.check(None, **{**CARD, **setting})
+
+
+class TestCheckDelivery:
+    """All that a webhook is told of its delivery."""
+
+    def test_nothing_said_is_the_standard(self) -> None:
+        """What is left out too."""
+        standard = DeliverySettings()
+        assert DeliverySettings.check(**vars(standard)) == standard
+        assert DeliverySettings.check(retry_delays=[2, 3, 5], channel_limit=30) == standard
+
+    @pytest.mark.parametrize(
+        "setting",
+        [
+            *({"queue_size": 1}, {"queue_bytes": 1}, {"max_lag": 0}, {"repeat_window": 0}, {"flush_timeout": 0}),
+            *({"timeout": 0.1}, {"max_retry_delay": 1}, {"mention_interval": 0}, {"channel_limit": 1}),
+            {"channel_limit": None},
+        ],
+    )
+    def test_the_least_of_each_is_taken(self, setting: dict[str, Any]) -> None:
+        """Limits are inclusive."""
+        [(name, value)] = setting.items()
+        assert getattr(DeliverySettings.check(**{**vars(DeliverySettings()), **setting}), name) == value
+
+    @pytest.mark.parametrize(
+        ("setting", "words"),
+        [
+            ({"queue_size": 0}, "queue_size must be a whole number, at least 1, not 0"),
+            ({"queue_bytes": 1.5}, "queue_bytes must be a whole number, at least 1, not 1.5"),
+            ({"max_lag": -1}, "max_lag must be a number of seconds, at least 0, not -1"),
+            ({"repeat_window": "60"}, "repeat_window must be a number of seconds, at least 0, not '60'"),
+            ({"flush_timeout": None}, "flush_timeout must be a number of seconds, at least 0, not None"),
+            ({"timeout": 0}, "timeout must be a number of seconds, at least 0.1, not 0"),
+            ({"retry_delays": 5}, r"retry_delays must be a list of seconds such as \[2, 3, 5\], not 5"),
+            ({"max_retry_delay": 0.5}, "max_retry_delay must be a number of seconds, at least 1, not 0.5"),
+            ({"channel_limit": 0}, "channel_limit must be a whole number, at least 1, not 0"),
+            ({"mention_interval": -1}, "mention_interval must be a number of seconds, at least 0, not -1"),
+            ({"mention_interval": 1e10}, r"mention_interval must be a number of seconds, at most 1e\+09, not"),
+        ],
+    )
+    def test_a_wrong_one_is_named(self, setting: dict[str, Any], words: str) -> None:
+        """The text shows what is right."""
+        with pytest.raises(InvalidSettingError, match=words):
+            DeliverySettings.check(**{**vars(DeliverySettings()), **setting})

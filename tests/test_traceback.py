@@ -484,7 +484,7 @@ class TestFolding:
     )
     def test_what_a_library_is(self, filename: str, library: str | None) -> None:
         """The standard library, what was installed, what is frozen, and what is in an archive."""
-        assert _traceback_card._library(filename) == library
+        assert _traceback_card.library_of(filename) == library
 
     def test_a_few_libraries_are_named(self) -> None:
         """In the order in which they were called; more would be a line of their own."""

@@ -147,6 +147,20 @@ def test_an_answer_in_words(body: Any, code: int | None, errors: dict[str, objec
     assert (answer.code, answer.errors, answer.reason) == (code, errors, reason)
 
 
+@pytest.mark.parametrize(
+    ("body", "channel_id"),
+    [
+        ({"id": "1", "channel_id": "123456789012345678"}, "123456789012345678"),
+        *[({"channel_id": each}, None) for each in (None, "", 5, 5.0, True, ["5"], {"id": "5"}, "-5", "5/../6", "x")],
+        ({"id": "5", "Channel_ID": "5"}, None),
+        *[([], None), (None, None), ("5", None), (5, None)],
+    ],
+)
+def test_an_answer_says_where_the_message_stands(body: Any, channel_id: str | None) -> None:
+    """Anything but an id would be a part of the next request's address."""
+    assert Answer(200, {}, body).channel_id == channel_id
+
+
 def test_long_words_are_cut() -> None:
     """Nobody wants a page of HTML in a log line; deep nonsense is none of our words."""
     assert len(Answer(400, {}, {"message": "x" * 10_000}).reason) == 300
