@@ -14,6 +14,7 @@ from discord_logging._rate_limiter import DiscordRateLimiter, RateLimitBucket
 from discord_logging._secrets import DEFAULT_REDACT, SecretMasker
 from discord_logging._signals import flush_on_signals
 from discord_logging._snapshot import FrozenException, FrozenRecord
+from discord_logging._types import Embed, EmbedField
 from discord_logging._webhook_sender import WebhookSender
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "DiscordHandler",
     "DiscordLoggingError",
     "DiscordRateLimiter",
+    "Embed",
+    "EmbedField",
     "EmbedFormatter",
     "FrozenException",
     "FrozenRecord",
