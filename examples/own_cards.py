@@ -41,6 +41,6 @@ handler.setFormatter(ShopCards())
 logging.getLogger("shop").addHandler(handler)
 
 try:
-    {}["receipt"]
-except KeyError:
-    logging.getLogger("shop.payment").exception("No receipt for %s", "ann", extra={"order": 4711})
+    int("12 €")
+except ValueError:
+    logging.getLogger("shop.payment").exception("No price for %s", "ann", extra={"order": 4711})
