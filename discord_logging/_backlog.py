@@ -105,7 +105,9 @@ class Backlog:
             is_awake = self._rouse()
         finally:
             # It may have been interrupted by Ctrl-C.
-            self._idle = not is_awake
+            # Awake, it may be asleep again already, and has said so itself.
+            if not is_awake:
+                self._idle = True
 
     def _relieve(self) -> None:
         if self._closed:
@@ -260,19 +262,27 @@ class Backlog:
         """
         settled = self._settled
         with settled:
-            # Below a signal handler this thread may be taking in, and does not go on before this returns.
-            is_on_top = self._is_taking_in
-            self._take_in(len(self._incoming), float("inf"))
+            self.release()
             # The listener may sleep until what was held back is due.
             self.wake()
-            target = self._taken_in - (self._count_in_hand() if is_on_top else 0)
+            # By their order, not by their number: what comes later may be delivered before.
+            last = self._sequence
             # A child that a signal handler forked meanwhile has nothing to wait for.
-            while settled is self._settled and self.delivered + sum(self.dropped.values()) < target:
+            while settled is self._settled and self._oldest() <= last:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or give_up():
                     return False
                 settled.wait(min(remaining, threading.TIMEOUT_MAX))
             return True
+
+    def release(self) -> None:
+        """Take in all that came, and hold nothing back any longer."""
+        with self._settled:
+            self._take_in(len(self._incoming), float("inf"))
+
+    def _oldest(self) -> float:
+        heads = (lane[0].sequence for lane in self._lanes.values() if lane)
+        return min((*heads, *(record.sequence for record in self._in_flight)), default=float("inf"))
 
     def announce(self) -> None:
         """Make those who wait until all is settled look again."""
@@ -294,7 +304,6 @@ class Backlog:
             self._is_taking_in = is_on_top
 
     def _count_in_hand(self) -> int:
-        """Return how many records an interrupted taking in has in its hand."""
         places = (*self._lanes.values(), self._in_flight, self._repeats.held)
         known = sum(record.count for records in places for record in records)
         return self._taken_in - self.delivered - sum(self.dropped.values()) - known

@@ -4,7 +4,7 @@
 nothing, so every reaction can be stepped through with a fake sender and a fake clock.
 
 A message that fails goes back to where its records waited, and the next step composes anew, so that a backlog folds
-while Discord is away. Four things are remembered between steps:
+while Discord is away. Beside what Discord refused, opened and was told, four things are remembered between steps:
 
 - how many failures there were in a row, for the back-off;
 - after an answer that leaves open whether the message was saved: how often its records were tried. They are tried twice

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from discord_logging._types import Embed, EmbedField
 
-_BLOCK_MINIMUM = 1500
-"""What the message leaves to the traceback, in characters."""
+_BLOCK_MINIMUM = 750
+"""What the message leaves to each block, in characters."""
 _FENCES = len("```py\n\n```")
 _LONGEST_LINK = 500
 """The longest address of a line of source, in characters."""
@@ -41,9 +41,9 @@ class EmbedFormatter(logging.Formatter):
     """Lays a record out as a Discord embed.
 
     Subclass it and override `title`, `description`, `fields`, `footer`, `color` or `mention` to change that part.
-    Each is given the record as it was frozen when it was logged, with the attributes of `logging.LogRecord`,
-    `message` (str), `extra` (dict or `None`) and `exception`. They run on the listener's thread. What they return
-    is cleaned and cut to Discord's limits afterwards.
+    Each is given the record as it was frozen when it was logged, with most attributes of `logging.LogRecord`,
+    `message` (str), `extra` (dict or `None`) and `exception`; `FrozenRecord` lists them. They run on the listener's
+    thread. What they return is cleaned and cut to Discord's limits afterwards.
     """
 
     def embed(self, record: FrozenRecord) -> Embed:
@@ -75,7 +75,7 @@ class EmbedFormatter(logging.Formatter):
         where = self.location(record)
         room = _limits.DESCRIPTION - len(where) - 2
         count = bool(record.exception or record.exc_text) + bool(record.stack_info)
-        message = plain(record.message, room - count * _BLOCK_MINIMUM // 2).strip()
+        message = plain(record.message, room - count * _BLOCK_MINIMUM).strip()
         room = (room - len(message)) // max(count, 1) - 1
         blocks = (self.traceback(record, room - _FENCES), record.stack_info)
         fenced = [code_block(block, room, language="py", keep_end=True) for block in blocks if block]

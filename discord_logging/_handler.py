@@ -81,7 +81,7 @@ class DiscordHandler(logging.Handler):
             that of the most severe.
         avatar_url: The address of the picture beside them, likewise.
         thread_id: The thread of the webhook's channel to post into. `None` takes the `thread_id` of the URL, if it
-            has one, else the channel itself.
+            has one and there is no `thread_name`, else the channel itself.
         thread_name: The title of the post that the first message opens in a forum, 1 to 100 characters; those after
             it go there too. `None` opens none. Every process opens its own.
         applied_tags: The ids of up to 5 tags that the post has.
@@ -92,7 +92,7 @@ class DiscordHandler(logging.Handler):
         emojis: Emojis for levels, likewise; `""` is none.
         mentions: Whom records notify, by level: `{"CRITICAL": "<@&ID>"}` is a role from `CRITICAL` on; `"<@ID>"` is a
             user, `"@everyone"` and `"@here"` are what they are, `""` is nobody. Nothing else ever notifies anybody.
-        mention_interval: Seconds within which nobody is notified twice, 300 by default.
+        mention_interval: Seconds within which nobody is notified twice, 300 by default; 0 notifies each time.
         silent_below: Messages with nothing but records below this level make no sound on anybody's phone
             (`SUPPRESS_NOTIFICATIONS`); `NOTSET`, the default, is none.
         source_url: A template for the address of a line of source, such as
@@ -101,19 +101,19 @@ class DiscordHandler(logging.Handler):
             or URL in texts and tracebacks. Passwords in URLs and well-known kinds of keys go too. `None` is
             `DEFAULT_REDACT`; a list replaces that, `[*DEFAULT_REDACT, "iban"]` adds to it, `[]` masks nothing but the
             webhook's token. `SecretMasker(words).mask(text)` shows what a list does.
-        queue_size: How many records may wait. When more come, the least severe and oldest are dropped and
+        queue_size: How many records may wait, at least 1. When more come, the least severe and oldest are dropped and
             counted. 10,000 by default.
-        queue_bytes: How many bytes may wait, likewise; estimated. 64,000,000 by default.
-        max_lag: Seconds within which a backlog is to be cleared, 5 by default: when cards would take longer, records
-            are folded into lines, or into a summary with a file.
+        queue_bytes: How many bytes may wait, likewise, at least 1; estimated. 64,000,000 by default.
+        max_lag: Seconds within which a backlog is to be cleared, 5 by default; 0 is at once. When cards would take
+            longer, records are folded into lines, or into a summary with a file.
         repeat_window: Seconds for which records that say the same as one before are held back, to be told together; 60
             by default, 0 is off.
         flush_timeout: Seconds for `flush` and `close`, and for interpreter exit; 5 by default, 0 does not wait.
-        timeout: Seconds for a whole request: connection, message and answer; 10 by default. One with a file has more,
-            by its size.
+        timeout: Seconds for a whole request: connection, message and answer; 10 by default, at least 0.1. One
+            with a file has more, by its size.
         retry_delays: Seconds to wait after the first failures in a row, 2, 3 and 5 by default; from then on the last is
             doubled each time.
-        max_retry_delay: The longest such wait, in seconds; 60 by default.
+        max_retry_delay: The longest such wait, in seconds; 60 by default, at least 1.
         channel_limit: How many messages the channel takes in 60 seconds, which Discord tells in no header
             (https://github.com/discord/discord-api-docs/issues/1454); 30 by default. It adapts when others post there
             too. `None` is no such limit.
@@ -195,7 +195,7 @@ class DiscordHandler(logging.Handler):
         self._flush_timeout = delivery.flush_timeout
         self._gave_up_on: int | None = None
         self._left = False
-        super().__init__(_settings.check_level(level))
+        super().__init__(_settings.check_level("level", level, "be a level such as 'ERROR' or 40"))
         self.formatter = card.formatter
         if url is not None:
             self._listener = attach(self, url, delivery)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import logging
 import logging.handlers
@@ -23,6 +24,8 @@ from discord_logging._retry import Backoff
 from discord_logging._webhook_sender import WebhookSender
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from discord_logging._settings import DeliverySettings
     from discord_logging._webhook_url import WebhookURL
 
@@ -74,7 +77,7 @@ class WebhookListener(logging.handlers.QueueListener):
         self._starting = threading.Lock()
         self._stopping = self._has_said_late = False
         self._busy = False
-        self._hurries = 0
+        self._deadlines: list[float] = []
         self._delivery = Delivery(self.url, self.backlog, self._sender, _rate_limiter)
         self.configure(settings)
 
@@ -137,19 +140,22 @@ class WebhookListener(logging.handlers.QueueListener):
         began = time.monotonic()
         deadline = began + timeout - (_waited_at_exit or 0.0)
         dropped = self.backlog.count()["dropped"]
-        self._hurries += 1
-        self._delivery.deadline = min(self._delivery.deadline, deadline)
+        self._hurry(self._deadlines.append, deadline)
         try:
             if self.backlog.pending and not self._stopping and not self._rouse():
+                self.backlog.release()
                 self._deliver_here(deadline)
             is_settled = self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
         finally:
-            # A child that a signal handler forked above has forgotten that it hurried.
-            self._hurries = max(self._hurries - 1, 0)
-            if not self._hurries:
-                self._delivery.deadline = float("inf")
+            self._hurry(self._deadlines.remove, deadline)
             _count_wait(time.monotonic() - began)
         return is_settled and self.backlog.count()["dropped"] == dropped
+
+    def _hurry(self, change: Callable[[float], object], deadline: float) -> None:
+        # A child that a signal handler forked in a flush has forgotten the deadline.
+        with contextlib.suppress(ValueError):
+            change(deadline)
+        self._delivery.deadline = min(self._deadlines, default=float("inf"))
 
     def _deliver_here(self, deadline: float) -> None:
         """Deliver on the caller's thread, when no other can be started any more."""
@@ -206,7 +212,7 @@ class WebhookListener(logging.handlers.QueueListener):
         if not self._busy:
             while block and not self._stopping and not self.backlog.is_ready:
                 self.backlog.wait_for_record()
-            if not self._hurries:
+            if not self._deadlines:
                 self.backlog.wait(_GATHER)
         return None if self._stopping else self.backlog
 
@@ -262,13 +268,15 @@ def attach(user: logging.Handler, url: WebhookURL, settings: DeliverySettings) -
     """Return the listener of `url`, which `user` shares from now on with all others that post there."""
     _warn_of_uwsgi()
     key = url.key, url.token
-    known = _listeners.get(key)
-    new = known or WebhookListener(url, settings)
-    with _registry_lock:
-        listener = _listeners.setdefault(key, new)
-        listener.users.add(user)
-        listener.configure(settings)
-        return listener
+    new: WebhookListener | None = None
+    while True:
+        with _registry_lock:
+            if listener := _listeners.get(key) or new:
+                _listeners[key] = listener
+                listener.users.add(user)
+                listener.configure(settings)
+                return listener
+        new = WebhookListener(url, settings)
 
 
 def detach(user: logging.Handler, listener: WebhookListener, timeout: float) -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _T = TypeVar("_T")
-_PORTION = 0.0002
+_PORTION = 0.00015
 """Seconds of work between two pauses."""
 _LONGEST_PORTION = 0.005
 """After so long the interpreter makes a thread give up its lock."""

@@ -15,6 +15,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._text import ELLIPSIS, clean
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -101,10 +103,16 @@ class SecretMasker:
     `X-API-Key`, `stripeApiKey` and `API_KEY_2`.
 
     Args:
-        words: The words that make a name look like that of a secret. With none, nothing is masked.
+        words: The words that make a name look like that of a secret; `DEFAULT_REDACT` by default. With none, nothing is
+            masked. A `str` is no list of words.
+
+    Raises:
+        TypeError: `words` is a `str`.
     """
 
     def __init__(self, words: Iterable[str] = DEFAULT_REDACT) -> None:
+        if isinstance(words, str):
+            raise TypeError(f"words must be a list such as ['iban'], not {words!r}.")
         spelled = {tuple(part for part in _BETWEEN.split(_lower(_CAMEL.sub("_", word))) if part) for word in words}
         self._words = tuple(sorted(" ".join(parts) for parts in spelled if parts))
         self._name = re.compile(_alternatives(self._words)) if self._words else None
@@ -121,9 +129,11 @@ class SecretMasker:
         return found and not _is_harmless(name)
 
     def mask(self, text: str) -> str:
-        """Return `text` with `***` for every secret in it."""
+        """Return `text`, cleaned of what Discord does not show, with `***` for every secret in it."""
         if not self._start:
             return text
+        # Codes of colours may stand between a name and its value, and would be gone later.
+        text = clean(text)
         lowered = _lower(text)
         parts: list[str] = []
         kept = 0
@@ -220,7 +230,9 @@ def _beginning(text: str, match: re.Match[str]) -> Span:
 
 
 def _url_password(text: str, start: int) -> Span:
-    end = text.rfind("@", start, _AUTHORITY.match(text, start).end())  # type: ignore[union-attr]  # it matches anything
+    whole = _AUTHORITY.match(text, start).end()  # type: ignore[union-attr]  # it matches anything
+    # A text that was cut may have lost what follows the password.
+    end = whole if text.endswith(ELLIPSIS, start, whole) else text.rfind("@", start, whole)
     colon = text.find(":", start, max(end, start))
     if colon < 0:
         return start, start

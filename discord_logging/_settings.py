@@ -81,6 +81,7 @@ class CardSettings:
         """
         thread_id = check_snowflake("thread_id", thread_id)
         tags = check_tags(applied_tags)
+        masker = check_redact(redact)
         if tags and thread_name is None:
             raise InvalidSettingError("applied_tags are the tags of a new post: give thread_name, its title, as well.")
         return cls(
@@ -90,14 +91,14 @@ class CardSettings:
             thread_id=thread_id,
             thread_name=check_thread_name(thread_name, thread_id),
             applied_tags=tags,
-            context=check_context(context),
+            context={name: str(masker.mask_value(name, value)) for name, value in check_context(context).items()},
             fields=check_names("fields", fields),
             colors=check_colors(colors),
             emojis=check_emojis(emojis),
             mentions=check_mentions(mentions),
-            silent_below=_check_level("silent_below", silent_below, "be a level such as 'ERROR' or 40"),
+            silent_below=check_level("silent_below", silent_below, "be a level such as 'ERROR' or 40"),
             source_url=check_source_url(source_url),
-            masker=check_redact(redact),
+            masker=masker,
         )
 
     @cached_property
@@ -168,17 +169,6 @@ def check_number(name: str, value: object, *, minimum: float, whole: bool = Fals
     raise InvalidSettingError(f"{name} must be {kind}, {bound}, not {value!r}.")
 
 
-def check_level(value: object) -> int | str:
-    """Return `value`, a level's number or name.
-
-    Raises:
-        InvalidSettingError: It is none.
-    """
-    if isinstance(value, int) or (isinstance(value, str) and isinstance(logging.getLevelName(value), int)):
-        return value
-    raise InvalidSettingError(f"level must be a level such as 'ERROR' or 40, not {value!r}.")
-
-
 def check_delays(name: str, value: object) -> tuple[float, ...]:
     """Return `value`, a list of seconds, as a tuple.
 
@@ -198,7 +188,7 @@ def check_by_level(name: str, value: object, check: Callable[[object], Any]) -> 
     """
     if not isinstance(value, Mapping):
         return check(value)
-    return {logging.NOTSET: None, **{_check_level(name, level): check(each) for level, each in value.items()}}
+    return {logging.NOTSET: None, **{check_level(name, level): check(each) for level, each in value.items()}}
 
 
 def check_username(value: object) -> str | None:
@@ -304,7 +294,7 @@ def check_mentions(value: object) -> Mapping[int, str]:
     if value is None:
         return {}
     pairs = _check_mapping("mentions", value, "{'CRITICAL': '<@&123456789012345678>'}")
-    return {logging.NOTSET: "", **{_check_level("mentions", level): _check_mention(each) for level, each in pairs}}
+    return {logging.NOTSET: "", **{check_level("mentions", level): _check_mention(each) for level, each in pairs}}
 
 
 def _check_mention(value: object) -> str:
@@ -382,7 +372,7 @@ def check_colors(value: object) -> Mapping[int, int]:
     if value is None:
         return COLORS
     pairs = _check_mapping("colors", value, "{'ERROR': '#ff0000'}")
-    return MappingProxyType({**COLORS, **{_check_level("colors", level): _check_color(each) for level, each in pairs}})
+    return MappingProxyType({**COLORS, **{check_level("colors", level): _check_color(each) for level, each in pairs}})
 
 
 def check_emojis(value: object) -> Mapping[int, str]:
@@ -394,7 +384,7 @@ def check_emojis(value: object) -> Mapping[int, str]:
     if value is None:
         return EMOJIS
     pairs = _check_mapping("emojis", value, "{'ERROR': '🔥'}")
-    return MappingProxyType({**EMOJIS, **{_check_level("emojis", level): str(each) for level, each in pairs}})
+    return MappingProxyType({**EMOJIS, **{check_level("emojis", level): str(each) for level, each in pairs}})
 
 
 def _check_mapping(name: str, value: object, example: str) -> Iterable[tuple[Any, Any]]:
@@ -403,10 +393,15 @@ def _check_mapping(name: str, value: object, example: str) -> Iterable[tuple[Any
     raise InvalidSettingError(f"{name} must be a mapping such as {example}, not {value!r}.")
 
 
-def _check_level(name: str, level: object, rule: str = "have levels such as 'ERROR' or 40 for keys") -> int:
+def check_level(name: str, level: object, rule: str = "have levels such as 'ERROR' or 40 for keys") -> int:
+    """Return the number of `level`, a level's number or name.
+
+    Raises:
+        InvalidSettingError: It is none.
+    """
     number: Any = logging.getLevelName(level) if isinstance(level, str) and not level.isdecimal() else level
     try:
-        return int(number)
+        return int("no level" if isinstance(number, float) else number)
     except (OverflowError, TypeError, ValueError):
         raise InvalidSettingError(f"{name} must {rule}, not {level!r}.") from None
 

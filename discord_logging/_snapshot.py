@@ -148,7 +148,10 @@ def _part_beside(index: int) -> Any:
 
 
 class FrozenRecord:
-    """A log record as it was when it was logged. Attributes are named as in `logging.LogRecord`.
+    """A log record as it was when it was logged.
+
+    Of the attributes of `logging.LogRecord` it has `name`, `levelno`, `levelname`, `pathname`, `lineno`, `funcName`,
+    `created`, `process`, `processName`, `threadName`, `taskName` and `stack_info`, besides those below.
 
     Secrets in its texts and values are masked, but for those in `exception`, whose text `mask` is for.
 
@@ -278,7 +281,7 @@ def _to_seconds(created: Any) -> float:
     """Return the time of a record that was made by hand as a number; what is none is no time."""
     try:
         return float(created)
-    except (OverflowError, TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - it may be an object of the user's
         return float("nan")
 
 

@@ -49,7 +49,7 @@ def _chain_lines(exception: FrozenException) -> Iterator[str]:
 
 
 def _own_lines(exception: FrozenException) -> Iterator[str]:
-    if exception.stack:
+    if exception.places:
         yield HEAD
         yield from _stack_lines(exception.stack)
     yield from exception.text.split("\n")
@@ -71,9 +71,15 @@ def _stack_lines(stack: Sequence[FrameLocation]) -> Iterator[str]:
             yield f"  [Previous line repeated {hidden} more time{'s' if hidden > 1 else ''}]"
 
 
+def frame_lines(code: CodeType, lineno: int | None, lasti: int) -> list[str]:
+    """Return the lines of one frame: the place, the source, the carets."""
+    # Code of two files may be equal.
+    return _frame_lines(code.co_filename, code, lineno, lasti)
+
+
 # Most tracebacks of a program share most of their frames, and the carets of one frame take longer than all else.
 @functools.lru_cache(maxsize=2048)
-def frame_lines(code: CodeType, lineno: int | None, lasti: int) -> list[str]:
+def _frame_lines(_: str, code: CodeType, lineno: int | None, lasti: int) -> list[str]:
     text = "".join(traceback.StackSummary.from_list([_summarize(code, lineno, lasti)]).format())
     # Not splitlines(): a form feed or U+2028 in a line of source ends no line.
     return text.rstrip("\n").split("\n")

@@ -971,3 +971,32 @@ def test_a_refused_record_is_accepted_and_dropped_at_once() -> None:
     backlog.refuse("ERROR", "unreadable")
     assert check_books(backlog) == {"accepted": 1, "delivered": 0, "pending": 0, "dropped": 1}
     assert backlog.dropped == {("unreadable", "ERROR"): 1}
+
+
+def test_a_flush_waits_for_its_own_records() -> None:
+    """One that came later, and was delivered before them, does not count for them."""
+    backlog = filled([0, 1])
+
+    def deliver_others() -> bool:
+        backlog.put_nowait(item(2))
+        first, second, third = backlog.take(3)
+        backlog.settle([first, third])
+        backlog.put_back([second])
+        return False
+
+    assert not backlog.wait_until_settled(time.monotonic() + 0.1, deliver_others)
+
+
+def test_a_listener_that_is_asleep_again_is_roused_again() -> None:
+    """It may have delivered and fallen asleep before whoever roused it goes on."""
+    roused: list[bool] = []
+
+    def rouse() -> bool:
+        roused.append(True)
+        backlog._idle = True
+        return True
+
+    backlog = make(rouse=rouse)
+    for number in range(2):
+        backlog.put_nowait(item(number))
+    assert len(roused) == 2

@@ -18,7 +18,7 @@ from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._embeds import embed_length
 from discord_logging._settings import COLORS, EMOJIS, CardSettings
 from discord_logging._snapshot import freeze
-from discord_logging._text import cuts_made
+from discord_logging._text import clean, cuts_made
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,7 +160,7 @@ class TestAnyRecord:
         """A traceback never runs into what stands below it."""
         description = lay_out(make(message.replace("http", ""), exc_info=error, stack_info=stack))["description"]
         fences = description.replace("\\`", "").count(FENCE)
-        assert fences == 2 + 2 * bool(stack)
+        assert fences == 2 + 2 * bool(clean(stack))
         assert description.endswith("-# orders.py:42 in place")
 
     def test_no_part_shows_a_webhook_token(self) -> None:

@@ -408,9 +408,38 @@ class TestThread:
             patch.setattr(threading.Thread, "start", refuse)
             handler.handle(logging.makeLogRecord({"msg": "hello"}))
             assert handler.flush()
-        assert texts(discord) == ["hello"]
+            # Held back, for it says the same; nobody else would release it.
+            handler.handle(logging.makeLogRecord({"msg": "hello"}))
+            assert handler.flush()
+        assert texts(discord) == ["hello", "hello"]
         assert not _listener.is_delivering.get()
         handler.close()
+
+    def test_flushes_side_by_side_have_deadlines_of_their_own(self) -> None:
+        """One that is over leaves that of the other, and one that a fork forgot leaves nothing."""
+        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener._hurry(listener._deadlines.append, 50.0)
+        listener._hurry(listener._deadlines.append, 10.0)
+        assert listener._delivery.deadline == 10.0
+        listener._hurry(listener._deadlines.remove, 10.0)
+        assert listener._delivery.deadline == 50.0
+        listener._deadlines.clear()
+        listener._hurry(listener._deadlines.remove, 50.0)
+        assert listener._delivery.deadline == float("inf")
+
+    def test_listener_that_another_thread_made_meanwhile_is_shared(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """There is one for a webhook, however many handlers are made at a time."""
+        url, settings = WebhookURL.parse(REFUSED), DeliverySettings()
+        made = _listener.WebhookListener(url, settings)
+
+        def make(*_: object) -> object:
+            _listener._listeners[url.key, url.token] = made
+            return object()
+
+        monkeypatch.setattr(_listener, "WebhookListener", make)
+        user = logging.NullHandler()
+        assert _listener.attach(user, url, settings) is made
+        _listener.detach(user, made, 0)
 
     def test_interrupted_start_of_the_thread_is_tried_again(
         self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch

@@ -294,3 +294,20 @@ def test_time_grows_with_the_length_and_no_faster(before: str, piece: str) -> No
     gc.collect()
     short, long = (before + piece * (count * LONG // len(piece)) for count in (1, 4))
     assert _seconds(long) < 10 * _seconds(short) + 0.02
+
+
+@pytest.mark.parametrize("text", ["\x1b[36mpassword\x1b[0m=\x1b[35mhunter2\x1b[0m", "password\x00=hunter2"])
+def test_what_is_not_shown_hides_no_secret(text: str) -> None:
+    """Coloured log lines have codes between name and value, which Discord would not show."""
+    assert MASKER.mask(text) == "password=***"
+
+
+def test_a_password_in_a_url_that_was_cut_is_one() -> None:
+    """What comes after it, and tells that it is one, may be gone."""
+    assert MASKER.mask("connect postgres://app:hunter2hunt…") == "connect postgres://app:***"
+
+
+def test_a_text_is_no_list_of_words() -> None:
+    """Its letters would be the words."""
+    with pytest.raises(TypeError, match=r"words must be a list such as \['iban'\], not 'iban'"):
+        SecretMasker("iban")

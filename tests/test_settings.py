@@ -317,14 +317,14 @@ def test_standard_delivery() -> None:
 @pytest.mark.parametrize("level", [0, 35, "ERROR", logging.DEBUG])
 def test_levels(level: int | str) -> None:
     """Numbers and names are levels."""
-    assert check_level(level) == level
+    assert check_level("level", level, "be") == logging._checkLevel(level)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("level", ["error!", None, 1.5, URL])
 def test_what_is_no_level_is_named(level: object) -> None:
     """A webhook URL, given as the level by mistake, is not shown."""
     with pytest.raises(InvalidSettingError, match="level must be a level such as") as caught:
-        check_level(level)
+        check_level("level", level, "be a level such as 'ERROR' or 40")
     assert TOKEN not in str(caught.value)
 
 

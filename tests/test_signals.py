@@ -241,7 +241,7 @@ class TestChain:
             discord_logging.flush_on_signals()
             log.error("hello")
             def again():
-                while not handler._listener._hurries: pass
+                while not handler._listener._deadlines: pass
                 os.kill(os.getpid(), signal.SIGTERM)
             threading.Thread(target=again, daemon=True).start()
             print("ready", flush=True)

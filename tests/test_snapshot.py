@@ -69,6 +69,13 @@ class _Yells(str):
         raise RuntimeError("no format")
 
 
+class _Timeless:
+    """A time that cannot be told."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("no time")
+
+
 class _HostileError(Exception):
     """An exception that looks its attributes up in something that it lost."""
 
@@ -162,7 +169,9 @@ class TestRecord:
         assert (frozen.name, frozen.created) == ("shop.orders", 3.0)
         assert {name: getattr(frozen, name) for name in marks} == marks
 
-    @pytest.mark.parametrize("created", [None, "now", 10**400, [], float("nan")], ids=lambda value: str(value)[:5])
+    @pytest.mark.parametrize(
+        "created", [None, "now", 10**400, [], float("nan"), _Timeless()], ids=lambda value: str(value)[:5]
+    )
     def test_a_time_that_is_none_is_no_number(self, created: object) -> None:
         """Records that were made by hand have anything there."""
         assert repr(freeze(make(created=created)).created) == "nan"

@@ -271,6 +271,14 @@ def test_source_that_only_a_loader_knows_is_shown() -> None:
         linecache.cache.pop("/app.zip/inside.py", None)
 
 
+def test_equal_code_of_two_files_is_told_apart() -> None:
+    """Two modules may have been copied from one another."""
+    for filename in ("one.py", "two.py"):
+        names: dict[str, Any] = {}
+        exec(compile("def fail():\n    return 1 / 0\n", filename, "exec"), names)  # noqa: S102 - two files with the same code
+        assert f'File "{filename}", line 2, in fail' in format_exception(freeze(catch(names["fail"])))
+
+
 def test_source_is_read_only_when_the_text_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are read on the listener's thread, not while the program waits."""
     error = catch(one_line)
@@ -283,7 +291,7 @@ def test_source_is_read_only_when_the_text_is_written(monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(linecache, "updatecache", read_file)
         patch.setattr(linecache, "cache", {})
-        _traceback.frame_lines.cache_clear()
+        _traceback._frame_lines.cache_clear()
         frozen = freeze(error)
         assert not read
         format_exception(frozen)
