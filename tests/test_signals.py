@@ -28,6 +28,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows h
 PRELUDE = """
 import logging, os, signal, sys, threading, time
 import discord_logging
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup leaves it ignored
 handler = discord_logging.DiscordHandler(flush_timeout=1)
 log = logging.getLogger("app")
 log.addHandler(handler)
@@ -44,7 +45,7 @@ def discord() -> Iterator[LocalDiscord]:
 @pytest.fixture(autouse=True)
 def _restored_signals() -> Iterator[None]:
     numbers = [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD]
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

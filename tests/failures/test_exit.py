@@ -257,6 +257,7 @@ def test_05_ended_by_a_signal(run: Run, texts: Callable[[], list[str]], name: st
     """
     done = run(
         f"""
+        signal.signal(signal.{name}, signal.SIG_DFL)  # nohup leaves SIGHUP ignored
         discord_logging.flush_on_signals()
         for n in range(30): log.error("%d", n)
         signal.raise_signal(signal.{name})
