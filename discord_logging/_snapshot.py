@@ -372,8 +372,8 @@ def _notes(exception: BaseException) -> tuple[str, ...]:
 
 
 def _members(exception: BaseException) -> Sequence[BaseException]:
-    if sys.version_info >= (3, 11):
-        is_group = isinstance(exception, builtins.BaseExceptionGroup)
-    else:  # the backport's class has the same name and attribute
+    if sys.version_info < (3, 11):  # the backport's class has the same name and attribute
         is_group = any(cls.__name__ == "BaseExceptionGroup" for cls in type(exception).__mro__)
+    else:
+        is_group = isinstance(exception, builtins.BaseExceptionGroup)
     return getattr(exception, "exceptions", ()) if is_group else ()

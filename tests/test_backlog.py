@@ -764,7 +764,7 @@ def test_a_record_that_is_just_taken_in_does_not_let_the_listener_sleep() -> Non
 def test_the_books_balance_under_threads(max_records: int) -> None:
     """Eight callers, one listener that takes, settles and puts back, and somebody who counts all the time."""
     backlog = make(max_records)
-    each, callers = 2_000, 8
+    each, callers = 500, 8
     is_over = threading.Event()
     seen: list[int] = []
 

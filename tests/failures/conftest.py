@@ -47,7 +47,7 @@ class Finished:
 class Run(Protocol):
     """Runs a program to its end."""
 
-    def __call__(self, script: str, *, url: str = "", timeout: float = 20.0, prelude: str = _PRELUDE) -> Finished:
+    def __call__(self, script: str, *, url: str = "", timeout: float = 40.0, prelude: str = _PRELUDE) -> Finished:
         """Run `script`, in which `log` has the handler `handler`.
 
         Args:
@@ -66,7 +66,7 @@ def discord() -> Iterator[LocalDiscord]:
 
 @pytest.fixture
 def run(discord: LocalDiscord) -> Run:
-    def run_program(script: str, *, url: str = "", timeout: float = 20.0, prelude: str = _PRELUDE) -> Finished:
+    def run_program(script: str, *, url: str = "", timeout: float = 40.0, prelude: str = _PRELUDE) -> Finished:
         began = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-c", prelude + textwrap.dedent(script)],

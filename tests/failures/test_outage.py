@@ -69,6 +69,12 @@ def refuse_when(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> Refus
     return begin
 
 
+@pytest.fixture(autouse=True)
+def _without_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whether each line has run is not looked at a hundred thousand times.
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 class Test16OutageWithAFullQueue:
     """Discord is down for minutes while far more is logged than may wait."""
 
@@ -146,7 +152,7 @@ class Test17StoppingWithAFullQueue:
     """The queue is full when the handler is closed."""
 
     @pytest.mark.parametrize(
-        ("fault", "fewest_lost"), [(Fault.stall(30), 100), (Fault.stall(0.3), 94)], ids=["stuck", "slow"]
+        ("fault", "fewest_lost"), [(Fault.stall(30), 100), (Fault.stall(0.3), 50)], ids=["stuck", "slow"]
     )
     def test_17_stopping_with_a_full_queue(
         self, discord: LocalDiscord, run: Any, fault: Fault, fewest_lost: int
