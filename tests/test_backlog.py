@@ -1000,3 +1000,13 @@ def test_a_listener_that_is_asleep_again_is_roused_again() -> None:
     for number in range(2):
         backlog.put_nowait(item(number))
     assert len(roused) == 2
+
+
+def test_mending_books_that_are_in_order_changes_nothing() -> None:
+    """Ctrl-C may come when no record is in anybody's hand."""
+    backlog = filled([0, 1])
+    backlog.take_in()
+    with backlog._settled:
+        backlog._mend()
+    assert backlog.dropped == {}
+    assert take(backlog) == [0, 1]

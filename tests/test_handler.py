@@ -649,6 +649,19 @@ class TestLifecycle:
         handler.handle(logging.makeLogRecord({"msg": "hello"}))
         assert handler.flush(20) is False
 
+    def test_a_filter_of_ones_own_may_say_yes(self, discord: LocalDiscord) -> None:
+        """Up to Python 3.11 no filter returned a record."""
+
+        class Own(DiscordHandler):
+            def filter(self, record: logging.LogRecord) -> bool:
+                return record.getMessage() != "no"
+
+        handler = Own(discord.webhook_url)
+        assert [handler.handle(logging.makeLogRecord({"msg": text})) for text in ("yes", "no")] == [True, False]
+        assert handler.flush()
+        assert handler.health()["delivered"] == 1
+        handler.close()
+
     def test_close_is_final_and_says_what_was_lost(
         self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]
     ) -> None:

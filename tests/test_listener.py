@@ -427,6 +427,25 @@ class TestThread:
         listener._hurry(listener._deadlines.remove, 50.0)
         assert listener._delivery.deadline == float("inf")
 
+    def test_stopping_twice_is_stopping_once(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """What was lost is said once."""
+        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener.backlog.refuse("INFO", "unreadable")
+        for _ in range(2):
+            listener.stop()
+        assert capsys.readouterr().err.count("1 of 1 records were not delivered") == 1
+
+    def test_ctrl_c_while_the_main_thread_delivers_ends_the_program(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """On another thread it would end that thread alone."""
+        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+
+        def interrupt() -> float:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(listener._delivery, "step", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            listener._step()
+
     def test_listener_that_another_thread_made_meanwhile_is_shared(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """There is one for a webhook, however many handlers are made at a time."""
         url, settings = WebhookURL.parse(REFUSED), DeliverySettings()

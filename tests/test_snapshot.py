@@ -272,6 +272,18 @@ class TestRecord:
         frozen = freeze(make(taskName="Task-1"))
         assert (frozen.taskName, frozen.extra) == ("Task-1" if sys.version_info >= (3, 12) else None, None)
 
+    def test_an_attribute_error_of_something_else_is_no_missing_attribute(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Taking the record once more would meet it again, and again."""
+
+        def fail(_: logging.LogRecord) -> None:
+            raise AttributeError("something else")
+
+        monkeypatch.setattr(_snapshot, "_freeze_beside", fail)
+        with pytest.raises(AttributeError, match="something else"):
+            freeze(make(order=17))
+
     @pytest.mark.parametrize("name", ["threadName", "pathname", "levelno", "exc_info", "stack_info", "taskName"])
     def test_a_record_that_lacks_an_attribute_is_taken_all_the_same(self, name: str) -> None:
         """What is there stays, and no more is made up than `logging` would."""
