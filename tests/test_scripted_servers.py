@@ -110,7 +110,7 @@ def test_reaction(discord: LocalDiscord, name: str) -> None:
     for fault in case.faults:
         discord.fail_next(fault)
     handler = DiscordHandler(
-        discord.webhook_url, timeout=0.5, retry_delays=[0.05, 0.05, 0.05], max_retry_delay=1, channel_limit=None
+        discord.webhook_url, timeout=1.5, retry_delays=[0.05, 0.05, 0.05], max_retry_delay=1, channel_limit=None
     )
     log(handler, "one", "two", "three")
     handler.flush(15)
