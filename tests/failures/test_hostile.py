@@ -41,13 +41,6 @@ log.addHandler(handler)
 log.setLevel("DEBUG")
 raised = []
 
-
-@pytest.fixture(autouse=True)
-def _without_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
-    # These programs run what others run as well; measured, they would take twice as long.
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-
-
 def attempt(call, *args, **kwargs):
     try:
         call(*args, **kwargs)

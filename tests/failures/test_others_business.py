@@ -22,12 +22,6 @@ REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
 # 22: late formatting, pinned memory
 
 
-@pytest.fixture(autouse=True)
-def _without_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
-    # These programs run what others run as well; measured, they would take twice as long.
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-
-
 def test_22_list_that_is_cleared_after_the_call(run: Run, discord: LocalDiscord) -> None:
     """A record tells what was so when it was logged, whatever happens to its parts while it waits.
 
