@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import io
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from discord_logging import _limits
 from discord_logging._digest import Summary
@@ -46,6 +46,7 @@ _WORST_CARDS = 3
 """So many kinds of the worst records have a card beside a digest."""
 _MOST_MENTIONS = 10
 """So many mentions stand in one message at the most."""
+_STANDARD = EmbedFormatter()
 _FOOTER_ROOM = 150
 """What is kept free for the footer of the lines or the digest, in characters."""
 
@@ -102,11 +103,10 @@ def _address(payload: Payload, records: Sequence[FrozenRecord], files: tuple[Fil
 def _mentions(records: Sequence[FrozenRecord]) -> tuple[str, ...]:
     """Return whom the records are to notify, each once, the most severe ones' first."""
     found: dict[str, int] = {}
-    standard = EmbedFormatter()
     for record in politely(records):
-        formatter: Any = record.settings.formatter
+        formatter = _formatter(record)
         try:
-            mention = (formatter if isinstance(formatter, EmbedFormatter) else standard).mention(record)
+            mention = formatter.mention(record)
             if mention and (match := MENTION.fullmatch(mention)):
                 found[match[0]] = max(found.get(match[0], record.levelno), record.levelno)
         except BaseException as error:  # an override may raise anything, or return it; the record itself is posted
@@ -250,11 +250,11 @@ def lay_out(record: FrozenRecord) -> Embed:
 
 def _lay_out(record: FrozenRecord) -> tuple[Embed, bool]:
     """Return the card for `record`, and whether something was left out for want of room."""
-    formatter: Any = record.settings.formatter
+    formatter = _formatter(record)
     cuts = cuts_made()
     try:
         # A copy, since an override may return the same embed twice.
-        embed = (formatter if isinstance(formatter, EmbedFormatter) else EmbedFormatter()).embed(record).copy()
+        embed = formatter.embed(record).copy()
         embed_length(embed)
     except BaseException as error:  # an override may raise anything, or return it
         if ends_program(error):
@@ -264,6 +264,12 @@ def _lay_out(record: FrozenRecord) -> tuple[Embed, bool]:
     is_cut = cuts_made() > cuts
     _add_to_footer(embed, describe_repeats(record), _REPEAT if record.is_repeat else "")
     return embed, is_cut
+
+
+def _formatter(record: FrozenRecord) -> EmbedFormatter:
+    """Return what lays the record out; the text of any other formatter is its message already."""
+    formatter = record.settings.formatter
+    return formatter if isinstance(formatter, EmbedFormatter) else _STANDARD
 
 
 class _StandInFormatter(EmbedFormatter):

@@ -74,10 +74,11 @@ class EmbedFormatter(logging.Formatter):
         """Return the body: the message, the traceback in a code block, and where it was logged."""
         where = self.location(record)
         room = _limits.DESCRIPTION - len(where) - 2
-        count = bool(record.exception or record.exc_text) + bool(record.stack_info)
+        stack_info = record.stack_info
+        count = bool(record.exception or record.exc_text) + bool(stack_info)
         message = plain(record.message, room - count * _BLOCK_MINIMUM).strip()
         room = (room - len(message)) // max(count, 1) - 1
-        blocks = (self.traceback(record, room - _FENCES), record.stack_info)
+        blocks = (self.traceback(record, room - _FENCES), stack_info)
         fenced = [code_block(block, room, language="py", keep_end=True) for block in blocks if block]
         return "\n".join(part for part in (message, *fenced, where) if part)
 

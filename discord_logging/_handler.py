@@ -7,7 +7,6 @@ import copy
 import difflib
 import inspect
 import logging
-import logging.handlers
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -25,7 +24,6 @@ from discord_logging._webhook_url import WebhookURL
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from discord_logging._backlog import Backlog
 
 _said: set[str] = set()
 _NOTHING: dict[str, Any] = {
@@ -35,27 +33,6 @@ _NOTHING: dict[str, Any] = {
     "last_success": None,
     "last_error": None,
 }
-
-
-class DiscordQueueHandler(logging.handlers.QueueHandler):
-    """Freezes records and puts them into the backlog, on the caller's thread."""
-
-    def __init__(self, backlog: Backlog, settings: CardSettings) -> None:
-        super().__init__(backlog)  # type: ignore[arg-type]  # it asks for no more than the backlog has
-        # One call less for the caller than the inherited method, which does just this.
-        self.enqueue = backlog.put_nowait  # type: ignore[assignment]  # what prepare returns
-        self.configure(settings)
-
-    def configure(self, settings: CardSettings) -> None:
-        """Freeze records with these settings from now on."""
-        self.settings = settings
-        self._lays_out_later = isinstance(settings.formatter, EmbedFormatter)
-
-    def prepare(self, record: logging.LogRecord) -> Any:
-        """Return the frozen record. `record` stays as it is, for other handlers."""
-        settings = self.settings
-        body = None if self._lays_out_later else _format_body(settings.formatter, record)
-        return freeze(record, settings, body)
 
 
 class DiscordHandler(logging.Handler):
@@ -200,7 +177,8 @@ class DiscordHandler(logging.Handler):
         if url is not None:
             self._listener = attach(self, url, delivery)
             card = replace(card, thread_id=card.thread_id or (None if card.thread_name else url.thread_id))
-            self._queue_handler = DiscordQueueHandler(self._listener.backlog, card)
+            self._put = self._listener.backlog.put_nowait
+            self._configure(card)
 
     def __repr__(self) -> str:
         target = self._listener.url if self._listener else "disabled"
@@ -210,7 +188,11 @@ class DiscordHandler(logging.Handler):
         """Set the formatter; `None` is `EmbedFormatter`."""
         super().setFormatter(fmt or EmbedFormatter())
         if self._listener is not None:
-            self._queue_handler.configure(replace(self._queue_handler.settings, formatter=self.formatter))
+            self._configure(replace(self._settings, formatter=self.formatter))
+
+    def _configure(self, settings: CardSettings) -> None:
+        self._settings = settings
+        self._lays_out_later = isinstance(settings.formatter, EmbedFormatter)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter `record` and emit it, without the lock that `logging.Handler` takes: nothing here needs one.
@@ -239,12 +221,14 @@ class DiscordHandler(logging.Handler):
         if self._listener is None:
             return
         try:
-            frozen = self._queue_handler.prepare(record)
+            settings = self._settings
+            message = None if self._lays_out_later else _format_body(settings.formatter, record)
+            snapshot = freeze(record, settings, message)
         except Exception:  # noqa: BLE001 - as in every handler of the standard library
             self._refuse(record)
             return
         try:
-            self._queue_handler.enqueue(frozen)
+            self._put(snapshot)
         except Exception:  # noqa: BLE001 - it has been accepted; what is left to do somebody else will
             self.handleError(record)
 

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._text import clean, shorten
+from discord_logging._text import break_fences, clean, shorten
 from discord_logging._traceback import format_exception
 from discord_logging._values import to_text, value_line
 
@@ -82,7 +82,7 @@ def ansi_line(record: FrozenRecord) -> str:
     level = f"{color}{_one_word(record.levelname)}{_RESET if color else ''}"
     parts = (f"{_one_word(record.name)}:", record.message.strip(), extra_text(record), describe_repeats(record))
     text = f"{clock_time(record.created)} {level} {clean(' '.join(part for part in parts if part))}"
-    return text.replace("```", "`\u200b`\u200b`\u200b").replace("\n", _LINE_BREAK)
+    return break_fences(text).replace("\n", _LINE_BREAK)
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

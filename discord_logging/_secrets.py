@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._politeness import politely
 from discord_logging._text import ELLIPSIS, clean
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _SHORT = 5
 """A word of fewer letters counts only where a part of a name begins: `auth` in `x-auth`, not `ssn` in `classname`."""
 _REACH = 10_000
 """How far a quote or a bracket is looked for that ends a value, in characters."""
+_PORTION = 10_000
+"""So many characters are searched at once: five megabytes would keep the interpreter's lock for a third of a second."""
 _DEPTH = 50
 """How deep nested values are looked into."""
 _HARMLESS_ENDINGS = frozenset(
@@ -137,13 +140,13 @@ class SecretMasker:
         lowered = _lower(text)
         parts: list[str] = []
         kept = 0
-        match = self._start.search(lowered)
+        match = _search(self._start, lowered, 0)
         while match:
             start, end = _beginning(text, match) if match[0] in _BEGINNINGS else _named(text, match)
             if start < end:
                 parts += text[kept:start], MASK
                 kept = end
-            match = self._start.search(lowered, max(end, match.start() + 1))
+            match = _search(self._start, lowered, max(end, match.start() + 1))
         return "".join((*parts, text[kept:])) if parts else text
 
     def mask_value(self, name: object, value: Any) -> Any:
@@ -179,6 +182,15 @@ class SecretMasker:
         names = (None, value[0]) if is_pair else (None,) * len(value)
         masked = [self._mask_value(name, each, seen, depth) for name, each in zip(names, value, strict=True)]
         return masked if isinstance(value, list) else tuple(masked)
+
+
+def _search(pattern: re.Pattern[str], text: str, position: int) -> re.Match[str] | None:
+    overlap = len(pattern.pattern)  # No word is longer than the pattern that finds it.
+    for start in politely(range(position, len(text), _PORTION)):
+        match = pattern.search(text, start, start + _PORTION + overlap)
+        if match and match.start() < start + _PORTION:
+            return match
+    return None
 
 
 def _lower(text: str) -> str:

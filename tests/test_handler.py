@@ -30,6 +30,8 @@ from discord_logging.sandbox import Fault, LocalDiscord
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from discord_logging._snapshot import Snapshot
+
 TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}"
 
@@ -437,15 +439,14 @@ class TestRecords:
         self, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """What fails after a record was accepted goes to handleError, and changes no count."""
-        queue_handler = handler._queue_handler
-        enqueue = queue_handler.enqueue
+        put = handler._put
 
-        def fail_late(record: Any) -> None:
-            enqueue(record)
+        def fail_late(snapshot: Snapshot) -> None:
+            put(snapshot)
             raise RecursionError
 
         monkeypatch.setattr(logging, "raiseExceptions", True)
-        monkeypatch.setattr(queue_handler, "enqueue", fail_late)
+        monkeypatch.setattr(handler, "_put", fail_late)
         handler.handle(logging.makeLogRecord({"msg": "hello"}))
         assert handler.flush()
         assert (handler.health()["accepted"], handler.health()["delivered"]) == (1, 1)

@@ -103,6 +103,13 @@ class TestMask:
         """The Turkish capital I is two characters in lower case."""
         assert MASKER.mask("İİİ password=hunter2") == "İİİ password=***"
 
+    @pytest.mark.parametrize("word", ["connection_string", "pass", "passphrase", "://u"])
+    def test_finds_names_across_the_ends_of_portions(self, word: str) -> None:
+        """A long text is searched in portions, so that other threads get their turn."""
+        for before in range(9_970, 10_005):
+            text = f"{'~' * before} {word}:hunter2@ {'~' * 10_000}"
+            assert "hunter2" not in MASKER.mask(text)
+
     def test_does_not_take_the_rest_of_a_long_text(self) -> None:
         """What never closes ends somewhere."""
         rest = " and so on" * 5000

@@ -35,7 +35,7 @@ import json, logging, sys, threading, time, types
 import discord_logging
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
-handler = discord_logging.DiscordHandler(channel_limit=None, max_lag=60, flush_timeout=10)
+handler = discord_logging.DiscordHandler(channel_limit=None, max_lag=60, flush_timeout=25)
 log = logging.getLogger("app")
 log.addHandler(handler)
 log.setLevel("DEBUG")
