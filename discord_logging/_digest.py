@@ -105,9 +105,8 @@ class Summary:
         text = plain(one_line(tally.first.mask(kind.template), 120), 160)
         if kind.exception:
             text += f" — {_name(kind.exception)}"
-        times = clock_time(tally.first.created)
-        if tally.count > 1:
-            times += f"–{clock_time(tally.last)}"  # noqa: RUF001 - a range
+        first, last = clock_time(tally.first.created), clock_time(tally.last)
+        times = first if first == last else f"{first}–{last}"  # noqa: RUF001 - a range
         return f"{emoji} **×{tally.count:,}** {_name(kind.name)}: {text} ({times})".strip()  # noqa: RUF001 - the sign for times
 
 
