@@ -13,6 +13,7 @@ _WEBHOOK_TOKEN = re.compile(r"(webhooks/\d{1,20}/)[A-Za-z0-9._-]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
 _FENCE = "```"
 _BREAK = "\u200b"
+_FENCE_TO_BREAK = re.compile(f"{_FENCE}{_BREAK}?")
 # What cannot be seen, or turns around the text beside it; without the two joiners, which emoji and many scripts need.
 _HIDDEN = re.compile(
     "[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]+"
@@ -114,8 +115,8 @@ def plain(text: str, limit: int) -> str:
 
 def break_fences(text: str) -> str:
     """Return `text` so that no code block ends in it; `clean` leaves it as it is."""
-    # Behind the last too, for another backtick may follow.
-    return text.replace(_FENCE, f"`{_BREAK}" * len(_FENCE))
+    # Behind the last too, for another backtick may follow, but not twice: `clean` would show the second.
+    return _FENCE_TO_BREAK.sub(f"`{_BREAK}" * len(_FENCE), text) if _FENCE in text else text
 
 
 def code_block(text: str, limit: int, *, language: str = "", keep_end: bool = False) -> str:

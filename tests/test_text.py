@@ -149,6 +149,7 @@ class TestClean:
         assert clean(f"🔥{hidden}") == f"🔥{shown}"
 
     @given(st.text(st.sampled_from(f"`{ZERO_WIDTH}a\n\u202e{SCOTLAND}")), st.integers(0, 60), st.integers(0, 60))
+    @example(f"```{ZERO_WIDTH}", 0, 0)
     def test_what_was_clean_and_then_cut_stays(self, text: str, end: int, limit: int) -> None:
         """Cards are cut to their limits after they were cleaned, and cleaned once more."""
         cut = clean(text)[:end]
