@@ -1,0 +1,406 @@
+"""Flask: unhandled exceptions with their request, a notice at the start, and a health page.
+
+Needs the extra `flask`: `pip install 'discord-log-handler[flask]'`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import logging
+import os
+import platform
+import re
+import signal
+import socket
+import sys
+import threading
+import weakref
+from importlib import metadata
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from discord_logging import _settings
+from discord_logging._diagnostics import warn
+from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError
+from discord_logging._handler import DiscordHandler
+from discord_logging._secrets import MASK
+from discord_logging._signals import flush_on_signals
+from discord_logging._text import shorten
+
+try:
+    import click
+    from flask import Blueprint, current_app, g, got_request_exception, has_app_context, jsonify, request
+    from flask.cli import ScriptInfo
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "discord_logging.flask needs Flask: pip install 'discord-log-handler[flask]'", name=error.name
+    ) from error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from flask import Flask, Request, Response
+
+__all__ = ["DiscordLogging"]
+
+_NAME = "discord_logging"
+_PREFIX = "DISCORD_"
+_HANDLER_SETTINGS = frozenset(inspect.signature(DiscordHandler).parameters) - {"unknown"}
+_OWN_SETTINGS = ("health_path", "startup_notice", "client_address")
+_ALIASES = {"notifications_enabled": "enabled"}
+"""The environment variable of that name means the same."""
+_OTHERS = re.compile(r"DISCORD_(CLIENT_(ID|SECRET)|REDIRECT_URI|BOT_|USERS_CACHE_|PROXY|PUBLIC_KEY|SCOPE|OAUTH_).*")
+"""Keys of Flask-Discord, Flask-Discord-Interactions and Flask-Dance."""
+_REQUEST_IDS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-Trace-Id", "traceparent")
+_LONGEST_TEXT = 500
+_MOST_VALUES = 100
+_REPORTED = "_discord_logging_reported"
+_HEALTH = {
+    **dict.fromkeys(("ok", "disabled"), "ok"),
+    **dict.fromkeys(("limited", "retrying", "blocked"), "degraded"),
+}
+
+
+class DiscordLogging:
+    """Puts the errors of a Flask application into a Discord channel.
+
+    What it does for each application:
+
+    - An exception that nobody handles becomes one card with its request: method, path, endpoint, status, request id,
+      user agent, and query and form; secrets are masked. So in debug mode and under test, where Flask does not
+      log it. Errors that are answered on purpose (`abort(500)`, an error handler for the exception) make no card.
+    - Records of `app.logger` and of loggers below it arrive as well, from `DISCORD_LEVEL` on. The console stays as it
+      is. A logger's own level comes first: Flask's lets through warnings, and in debug mode everything.
+    - A notice at the start: once, however many workers or reloads follow; none for other commands than `flask run`, nor
+      under test.
+    - A health page at `/health`: JSON with the status of the application, the counters, the queue and the rate limits
+      of the process that answers. 200, or 503 when nothing that is logged can arrive any more; see `is_healthy`.
+
+    If a `DiscordHandler` is at `app.logger` or above already, from `logging.config.dictConfig`, that one is used and
+    none is added; configure logging before `init_app`. Otherwise one is made, from `app.config`: each setting of
+    `DiscordHandler` by its name in upper case behind `DISCORD_`, such as `DISCORD_WEBHOOK_URL` or `DISCORD_USERNAME`.
+    Without a URL, there and in the environment, nothing is posted.
+
+    What waits is delivered when the process ends, also by `SIGTERM` where nobody handles it.
+
+    Args:
+        app: The application; `None` leaves it to `init_app`, which may be called for several.
+        health_path: The path of the health page; `None` or `""` is none. `DISCORD_HEALTH_PATH` in `app.config`, as
+            those below by theirs, comes first.
+        startup_notice: Whether to tell of the start.
+        client_address: Whether cards show the address that the request came from.
+        **settings: Settings of `DiscordHandler` that hold where `app.config` has none. `level` is `ERROR` by default.
+
+    Raises:
+        InvalidSettingError: A key in `app.config` or a setting is unknown or has a wrong value; the text names it.
+        InvalidWebhookURLError: The webhook URL is malformed.
+        RuntimeError: The application has a `DiscordLogging` already.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        health_path: str | None = "/health",
+        startup_notice: bool = True,
+        client_address: bool = False,
+        **settings: Any,
+    ) -> None:
+        own = {"health_path": health_path, "startup_notice": startup_notice, "client_address": client_address}
+        self._defaults = {"level": "ERROR", **own, **settings}
+        self._given = frozenset(settings)
+        self._handlers: weakref.WeakKeyDictionary[Flask, DiscordHandler] = weakref.WeakKeyDictionary()
+        self._shows_address: weakref.WeakKeyDictionary[Flask, bool] = weakref.WeakKeyDictionary()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Set up `app`. Does not block. See the class for what it does, and for errors."""
+        if _NAME in app.extensions:
+            raise RuntimeError("This application has a DiscordLogging already: create one, or call init_app, once.")
+        config = _read_config(app.config)
+        settings = {**self._defaults, **config}
+        path, notice, address = (settings.pop(name) for name in _OWN_SETTINGS)
+        _check_path(app, path)
+        notice, address = (
+            _settings.check_enabled(value, name=f"{_PREFIX}{name.upper()}")
+            for name, value in zip(_OWN_SETTINGS[1:], (notice, address), strict=True)
+        )
+        handler = self._find_handler(app, config) or _share_or_make(app, settings, config)
+        handler.addFilter(_is_new)
+        self._handlers[app] = handler
+        self._shows_address[app] = address
+        app.extensions[_NAME] = self
+        got_request_exception.connect(self._report, app)
+        if path:
+            blueprint = Blueprint(_NAME, __name__)
+            blueprint.add_url_rule(path, "health", self._answer_health)
+            app.register_blueprint(blueprint)
+        _flush_at_sigterm()
+        if notice and not app.testing and self.is_start():
+            self._tell_start(app, handler)
+
+    def handler(self, app: Flask | None = None) -> DiscordHandler:
+        """Return the handler of `app`; `None` is the current application."""
+        return self._handlers[app or _current()]
+
+    # To override
+
+    def request_fields(self, request: Request) -> Mapping[str, object]:
+        """Return what a card shows of the request in which an exception was not handled, by name.
+
+        The handler masks values whose name is that of a secret, and cuts what is too long. An override may add to it;
+        it must not read the body, which the client may still be sending.
+        """
+        # Parsed only if the application asked for it: to read it here could wait for the client, and leave nothing for
+        # whoever comes after.
+        form = vars(request).get("form")
+        query = request.args
+        fields = {
+            "method": _cut(request.method),
+            "path": _path(request),
+            "endpoint": request.endpoint,
+            "status": 500,
+            "request_id": next((_cut(request.headers[name]) for name in _REQUEST_IDS if name in request.headers), None),
+            "user_agent": _cut(request.headers.get("User-Agent", "")),
+            "query": _first_values(query) if query else None,
+            "form": _first_values(form) if form else None,
+            "client_address": request.remote_addr if self._shows_address[_current()] else None,
+        }
+        return {name: value for name, value in fields.items() if value}
+
+    def is_start(self) -> bool:
+        """Return whether this process is the one to tell of the start.
+
+        Not so in the child of the development server's reloader, in another command of Flask's than `run`, and in
+        workers but the first (of gunicorn without `--preload`, of uWSGI with `lazy-apps`).
+        """
+        if os.environ.get("WERKZEUG_RUN_MAIN"):
+            return False
+        command = click.get_current_context(silent=True)
+        if command is not None and command.find_object(ScriptInfo) is not None and command.info_name != "run":
+            return False
+        return _worker_number() <= 1
+
+    def is_healthy(self, health: Mapping[str, Any]) -> bool:
+        """Return whether the health page answers 200 rather than 503.
+
+        By default so unless the handler has stopped for good (`stopped`: the webhook was deleted, or its token is
+        wrong; `closed`): whoever watches the page must learn that alarms arrive no more. What passes by itself, as a
+        rate limit or an outage of Discord's, is no reason, nor is a handler that is disabled. Where a 503 would take
+        the application out of service, override it to return `True`.
+
+        Args:
+            health: What `DiscordHandler.health()` returns.
+        """
+        return health["status"] in _HEALTH
+
+    # On the thread of the request
+
+    def _answer_health(self) -> Response:
+        app = _current()
+        health = self._handlers[app].health()
+        body = {
+            "status": _HEALTH.get(health["status"], "unhealthy"),
+            "application": app.name,
+            "process": os.getpid(),
+            "discord": health,
+        }
+        response = jsonify(body)
+        response.status_code = 200 if self.is_healthy(health) else 503
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def _report(self, app: Flask, exception: BaseException, **_: object) -> None:
+        """Log `exception`, which nobody handled. Flask logs it as well, but not in all modes and without its request.
+
+        Never raises an `Exception`, which would take the place of the application's answer.
+        """
+        try:
+            handler = self._handlers[app]
+            if handler.level > logging.ERROR or app.logger.manager.disable >= logging.ERROR:
+                return
+            where = _path(request), _cut(request.method)
+            record = _make_record(app, logging.ERROR, "Exception on %s [%s]", where, self._read_request())
+            record.exc_info = type(exception), exception, exception.__traceback__
+            handler.handle(record)
+            setattr(g, _REPORTED, exception)
+        except Exception:  # noqa: BLE001 - whatever it is, the request is to be answered
+            warn("an exception could not be reported with its request", exc_info=True)
+
+    def _read_request(self) -> dict[str, object]:
+        try:
+            return dict(self.request_fields(request))
+        except Exception as error:  # noqa: BLE001 - an override may raise anything, and so may a hostile request
+            return {"request": f"cannot be shown: {type(error).__name__}"}
+
+    def _tell_start(self, app: Flask, handler: DiscordHandler) -> None:
+        fields = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "python": platform.python_version(),
+            "flask": metadata.version("flask"),
+            "server": os.environ.get("SERVER_SOFTWARE"),
+            "debug": app.debug or None,
+        }
+        shown = {name: value for name, value in fields.items() if value}
+        handler.handle(_make_record(app, logging.INFO, "%s started", (app.name,), shown))
+
+    def _find_handler(self, app: Flask, config: Mapping[str, object]) -> DiscordHandler | None:
+        """Return the handler that is there already, but none that this module made."""
+        # Not later: Flask adds no output to the console when it finds another handler in place.
+        for handler in _handlers_above(app.logger):
+            if isinstance(handler, DiscordHandler) and not isinstance(handler, _AppHandler):
+                unused = (set(config) | self._given) - {"webhook_url", *_OWN_SETTINGS}
+                if unused:
+                    keys = ", ".join(f"{_PREFIX}{name.upper()}" for name in sorted(unused))
+                    warn("%s is not used: logging has a DiscordHandler already, with settings of its own", keys)
+                return handler
+        return None
+
+
+class _AppHandler(DiscordHandler):
+    """The handler of applications that have the same name, hence the same logger, and the same settings."""
+
+    def __init__(self, logger: logging.Logger, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.settings = settings
+        self.logger = logger
+        self.apps: weakref.WeakSet[Flask] = weakref.WeakSet()
+
+    def filter(self, record: logging.LogRecord) -> Any:
+        return self._is_mine() and super().filter(record)
+
+    def _is_mine(self) -> bool:
+        """Return whether this one, of those at the same logger, takes what is logged here and now."""
+        ours = [each for each in self.logger.handlers if isinstance(each, _AppHandler)]
+        app = _current() if has_app_context() else None
+        takers = [each for each in ours if app in each.apps] or ours[:1]
+        return self in takers or self not in ours
+
+
+def _share_or_make(app: Flask, settings: dict[str, Any], config: Mapping[str, object]) -> DiscordHandler:
+    """Return the handler for `settings` at the application's logger. A factory that is called twice adds no second."""
+    settings.setdefault("webhook_url", os.environ.get("DISCORD_WEBHOOK_URL"))
+    for each in [each for each in app.logger.handlers if isinstance(each, _AppHandler)]:
+        if each.settings == settings:
+            each.apps.add(app)
+            return each
+        if not each.apps:
+            app.logger.removeHandler(each)
+            each.close(timeout=0)
+    try:
+        handler = _AppHandler(app.logger, **settings)
+    except InvalidWebhookURLError as error:
+        raise InvalidWebhookURLError(f"{_PREFIX}WEBHOOK_URL: {error}") from None
+    except InvalidSettingError as error:
+        raise InvalidSettingError(_name_keys(str(error), config)) from None
+    handler.apps.add(app)
+    app.logger.addHandler(handler)
+    return handler
+
+
+def _read_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings in `config`, by their names.
+
+    Raises:
+        InvalidSettingError: A key is none of ours.
+    """
+    known = [*_OWN_SETTINGS, *sorted(_HANDLER_SETTINGS)]
+    found = {}
+    for key, value in config.items():
+        if not key.startswith(_PREFIX) or _OTHERS.fullmatch(key):
+            continue
+        name = key.removeprefix(_PREFIX).lower()
+        name = _ALIASES.get(name, name)
+        if name not in known:
+            keys = [f"{_PREFIX}{each.upper()}" for each in known]
+            close = difflib.get_close_matches(key.upper(), keys, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise InvalidSettingError(f"Unknown key {key!r} in app.config.{hint} The keys are {', '.join(keys)}.")
+        found[name] = value
+    return found
+
+
+def _name_keys(text: str, config: Mapping[str, object]) -> str:
+    """Return what is wrong with a setting with the name of its key, if it is from `app.config`."""
+    name = re.match(r"\w+", text)
+    return f"{_PREFIX}{name[0].upper()}: {text}" if name and name[0] in config else text
+
+
+def _check_path(app: Flask, path: object) -> None:
+    if not path:
+        return
+    key = f"{_PREFIX}HEALTH_PATH"
+    if not isinstance(path, str) or not path.startswith("/") or "<" in path:
+        raise InvalidSettingError(f"{key} must be a path such as '/health', or None for no page, not {path!r}.")
+    if any(rule.rule == path for rule in app.url_map.iter_rules()):
+        raise InvalidSettingError(f"{key}: the application has a page at {path!r} already. Set another, or None.")
+
+
+def _handlers_above(logger: logging.Logger | None) -> Iterator[logging.Handler]:
+    while logger:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
+
+
+def _is_new(record: logging.LogRecord) -> bool:
+    """Return whether `record` is not what Flask logs about an exception that was reported already."""
+    if record.funcName != "log_exception" or not record.exc_info or not has_app_context():
+        return True
+    return record.exc_info[1] is None or g.get(_REPORTED) is not record.exc_info[1]
+
+
+def _current() -> Flask:
+    return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - as Flask documents
+
+
+def _path(request: Request) -> str:
+    """Return the path, without what stands in it for a name such as `token` in `/reset/<token>`."""
+    path = request.path
+    for name, value in (request.view_args or {}).items():
+        if str(value) and _settings.DEFAULT_MASKER.is_secret(name):
+            path = path.replace(str(value), MASK)
+    return _cut(path)
+
+
+def _cut(text: str) -> str:
+    return shorten(text, _LONGEST_TEXT)
+
+
+def _first_values(values: Any) -> dict[str, object]:
+    """Return the first items of what a client may have sent millions of, those with one value without its list."""
+    return {_cut(name): found[0] if len(found) == 1 else found for name, found in islice(values.lists(), _MOST_VALUES)}
+
+
+def _make_record(
+    app: Flask, level: int, message: str, args: tuple[str, ...], extra: Mapping[str, object]
+) -> logging.LogRecord:
+    record = logging.LogRecord(app.logger.name, level, "", 0, message, args, None)
+    attributes = record.__dict__
+    # Not `makeRecord`, to which a field that is called `name` or `args` is an error.
+    attributes.update({f"{name}_" if name in attributes else name: value for name, value in extra.items()})
+    return record
+
+
+def _worker_number() -> int:
+    """Return which worker of its server this process is, counted from 1 over the server's life; 0 is none."""
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is not None:
+        return int(uwsgi.worker_id())
+    # A worker of gunicorn's that loads the application does so below its own methods; the server that preloads it has
+    # none there. `age` is how many workers had been made.
+    caller: Any = sys._getframe()  # noqa: SLF001 - there is no other way up the stack that costs less
+    while caller is not None:
+        if caller.f_globals.get("__name__", "").startswith("gunicorn.workers."):
+            return int(getattr(caller.f_locals.get("self"), "age", 0))
+        caller = caller.f_back
+    return 0
+
+
+def _flush_at_sigterm() -> None:
+    """Deliver before `SIGTERM` ends the process, unless a server handles it, which lets the interpreter exit."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        flush_on_signals(signal.SIGTERM)

@@ -1,0 +1,579 @@
+"""The Flask extension, with Flask's test client and a local Discord."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import io
+import logging
+import logging.config
+import os
+import signal
+import subprocess
+import sys
+import threading
+import types
+from typing import TYPE_CHECKING, Any
+
+import click
+import flask
+import pytest
+import responses
+from flask.cli import ScriptInfo
+from werkzeug.exceptions import HTTPException
+
+import discord_logging.flask
+from discord_logging import DiscordHandler, InvalidSettingError, InvalidWebhookURLError
+from discord_logging.flask import DiscordLogging
+from discord_logging.sandbox import Fault, LocalDiscord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    Console = Callable[[], str]
+
+URL = "https://discord.com/api/v10/webhooks/123456789012345678/" + "Zx9-k_Tq" * 8 + "abcd"
+TOKEN = URL.rpartition("/")[2]
+QUIET = {"DISCORD_STARTUP_NOTICE": False}
+
+
+@pytest.fixture
+def discord() -> Iterator[LocalDiscord]:
+    with LocalDiscord() as local:
+        yield local
+
+
+@pytest.fixture(autouse=True)
+def _restored_signal() -> Iterator[None]:
+    previous = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, previous)
+
+
+@pytest.fixture
+def console(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Console:
+    """Return what reads stderr, and makes Flask log there, as it does where logging has no handlers of pytest's."""
+
+    def read() -> str:
+        monkeypatch.setattr(logging.getLogger(), "handlers", [])
+        return capsys.readouterr().err
+
+    return read
+
+
+def make_app(config: Mapping[str, Any], name: str = "shop", **settings: Any) -> flask.Flask:
+    app = flask.Flask(name)
+    app.config.update(QUIET, **config)
+    DiscordLogging(app, **settings)
+
+    @app.route("/fail/<int:number>", methods=["GET", "POST"])
+    def fail(number: int) -> str:
+        if flask.request.args.get("read"):
+            # What is no form some versions refuse with a 413.
+            with contextlib.suppress(HTTPException):
+                flask.request.form.get("x")
+        raise ValueError(f"no {number}")
+
+    return app
+
+
+def handler_of(app: flask.Flask) -> DiscordHandler:
+    extension: DiscordLogging = app.extensions["discord_logging"]
+    return extension.handler(app)
+
+
+def cards(discord: LocalDiscord, *apps: flask.Flask) -> list[Any]:
+    for app in apps:
+        assert handler_of(app).flush(10)
+    return [embed for message in discord.messages for embed in message.embeds]
+
+
+def first_lines(found: list[Any]) -> list[str]:
+    return [card["description"].split("\n")[0].replace("\\", "") for card in found]
+
+
+def fields_of(card: Any) -> dict[str, str]:
+    return {field["name"].replace("\\", ""): field["value"].replace("\\", "") for field in card["fields"]}
+
+
+def test_exception_is_one_card_with_its_request(discord: LocalDiscord, console: Console) -> None:
+    """An exception in a view makes one card, which shows the request and no secret in it; the console has it too."""
+    console()
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+    answer = app.test_client().post(
+        "/fail/7?read=1&token=s3cr3t&tag=a&tag=b",
+        data={"name": "Ann", "password": "hunter2"},
+        headers={"X-Request-ID": "abc-1", "User-Agent": "Mozilla"},
+    )
+    (card,) = cards(discord, app)
+    assert answer.status_code == 500
+    assert card["title"] == "❌ ERROR · shop"
+    assert first_lines([card]) == ["Exception on /fail/7 [POST]"]
+    assert "ValueError: no 7" in card["description"]
+    fields = fields_of(card)
+    query, form = fields.pop("query"), fields.pop("form")
+    assert fields == {
+        "method": "POST",
+        "path": "/fail/7",
+        "endpoint": "fail",
+        "status": "500",
+        "request_id": "abc-1",
+        "user_agent": "Mozilla",
+    }
+    assert "'tag': ['a', 'b']" in query
+    assert "'name': 'Ann'" in form
+    assert "s3cr3t" not in str(card)
+    assert "hunter2" not in str(card)
+    assert console().count("ERROR in app: Exception on /fail/7 [POST]") == 1
+
+
+def test_client_address_is_shown_if_asked_for(discord: LocalDiscord) -> None:
+    """`DISCORD_CLIENT_ADDRESS` shows where the request came from."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DISCORD_CLIENT_ADDRESS": True})
+    app.test_client().get("/fail/1")
+    (card,) = cards(discord, app)
+    assert fields_of(card)["client_address"] == "127.0.0.1"
+
+
+def test_secret_in_the_path_is_masked(discord: LocalDiscord) -> None:
+    """What a rule calls a token is masked in the path."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+    app.add_url_rule("/reset/<int:user>/<token>", "reset", lambda user, token: str(1 // 0))  # noqa: ARG005 - its names
+    app.test_client().get("/reset/7/Zx9kTq")
+    (card,) = cards(discord, app)
+    assert first_lines([card]) == ["Exception on /reset/7/*** [GET]"]
+    assert "Zx9kTq" not in str(card)
+
+
+def test_body_that_was_not_read_stays_unread(discord: LocalDiscord) -> None:
+    """The form of a view that did not ask for it is still there for an error handler."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+    app.register_error_handler(500, lambda _: (flask.request.get_data(), 500))
+    answer = app.test_client().post("/fail/1", data={"name": "Ann"})
+    (card,) = cards(discord, app)
+    assert answer.data == b"name=Ann"
+    assert "form" not in fields_of(card)
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type"),
+    [
+        (b"name=\xff\xfe%ff&%zz", "application/x-www-form-urlencoded"),
+        (b"--x\r\nbroken", "multipart/form-data; boundary=x"),
+        (b"\x00" * 1000, "multipart/form-data"),
+        (b"a=" + b"x" * 400_000, "application/x-www-form-urlencoded"),
+        (b"--x\r\nContent-Disposition: form-data; name=file; filename=f\r\n\r\n" + b"y" * 10_000_000 + b"\r\n--x--\r\n",
+         "multipart/form-data; boundary=x"),
+        (b"&".join(b"n%d=v" % n for n in range(10_000)), "application/x-www-form-urlencoded"),
+    ],
+    ids=["bytes", "cut off", "no boundary", "long", "10 MB", "many"],
+)  # fmt: skip
+def test_hostile_request_is_one_card(discord: LocalDiscord, data: bytes, content_type: str) -> None:
+    """Whatever the body, the query and the headers hold, there is one card."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+    headers = {"User-Agent": "@everyone ```" + "\xff" * 60_000, "X-Request-ID": "\x1b[31m" * 9_000}
+    query = "read=1&q=%ff%00%F0%9F&" + "&".join(f"k{n}={n}" for n in range(2_000))
+    app.test_client().post(
+        f"/fail/1?{query}", input_stream=io.BytesIO(data), content_length=len(data), content_type=content_type,
+        headers=headers,
+    )  # fmt: skip
+    assert len(cards(discord, app)) == 1
+    assert {request.status for request in discord.requests} <= {200, 204}
+
+
+def test_10_mb_form_is_one_card(discord: LocalDiscord) -> None:
+    """A form that is larger than a card holds its beginning, where the application allows one."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "MAX_FORM_MEMORY_SIZE": None})
+    app.test_client().post("/fail/1?read=1", data={"text": "x" * 10_000_000, "password": "hunter2" * 1_000_000})
+    (card,) = cards(discord, app)
+    assert "xxx" in fields_of(card)["form"]
+    assert "hunter2" not in str(card)
+
+
+@pytest.mark.parametrize("config", [{"TESTING": True}, {"DEBUG": True}, {"PROPAGATE_EXCEPTIONS": True}], ids=str)
+def test_exception_that_propagates_is_one_card(discord: LocalDiscord, config: dict[str, bool]) -> None:
+    """Where Flask passes an exception on, and logs nothing, it is one card all the same."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, **config})
+    with pytest.raises(ValueError, match="no 1"):
+        app.test_client().get("/fail/1")
+    assert len(cards(discord, app)) == 1
+
+
+def test_what_is_handled_is_no_card(discord: LocalDiscord) -> None:
+    """An answer that the application gives on purpose makes no card: `abort`, or a handler for the exception."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+    app.add_url_rule("/abort", "abort", lambda: flask.abort(500))
+    app.register_error_handler(ValueError, lambda error: (str(error), 418))
+    client = app.test_client()
+    assert [client.get(path).status_code for path in ("/abort", "/none", "/fail/1")] == [500, 404, 418]
+    assert cards(discord, app) == []
+
+
+def test_what_an_error_handler_logs_arrives(discord: LocalDiscord) -> None:
+    """Of the records about one exception only Flask's own is left out."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+
+    @app.errorhandler(500)
+    def sorry(error: Any) -> tuple[str, int]:
+        app.logger.error("Told the customer", exc_info=error.original_exception)
+        return "sorry", 500
+
+    app.test_client().get("/fail/1")
+    told = first_lines(cards(discord, app))
+    assert told == ["Exception on /fail/1 [GET]", "Told the customer"]
+
+
+def test_async_views_and_blueprints(discord: LocalDiscord) -> None:
+    """An exception in an asynchronous view of a blueprint is one card, which names the endpoint."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+    mail = flask.Blueprint("mail", __name__)
+
+    @mail.route("/send")
+    async def send() -> str:
+        raise RuntimeError("no connection")
+
+    app.register_blueprint(mail, url_prefix="/mail")
+    app.test_client().get("/mail/send")
+    (card,) = cards(discord, app)
+    assert fields_of(card)["endpoint"] == "mail.send"
+    assert "RuntimeError: no connection" in card["description"]
+
+
+def test_request_fields_can_be_overridden(discord: LocalDiscord) -> None:
+    """An override adds fields, even such as `logging` has a name for; one that fails costs the fields alone."""
+
+    class Own(DiscordLogging):
+        def request_fields(self, request: flask.Request) -> Mapping[str, object]:
+            if "fail" in request.args:
+                raise KeyError("customer")
+            return {**super().request_fields(request), "name": "Ann"}
+
+    app = flask.Flask("shop")
+    app.config.update(QUIET, DISCORD_WEBHOOK_URL=discord.webhook_url)
+    Own(app)
+    app.add_url_rule("/", "zero", lambda: str(1 // 0))
+    for path in ("/", "/?fail=1"):
+        app.test_client().get(path)
+        cards(discord, app)
+    first, second = (fields_of(card) for card in cards(discord, app))
+    assert (first["name_"], second) == ("Ann", {"request": "cannot be shown: KeyError"})
+
+
+def test_report_never_raises(monkeypatch: pytest.MonkeyPatch, discord: LocalDiscord) -> None:
+    """Trouble while an exception is reported leaves the application's answer as it is; Flask's own line arrives."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+    monkeypatch.setattr(discord_logging.flask, "_make_record", None)
+    assert app.test_client().get("/fail/1").status_code == 500
+    assert len(cards(discord, app)) == 1
+
+
+@pytest.mark.parametrize("silence", ["level", "disable"])
+def test_silence_is_kept(discord: LocalDiscord, silence: str) -> None:
+    """A handler above ERROR takes no exceptions, and neither does one while `logging.disable` is in force."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DISCORD_LEVEL": "CRITICAL"})
+    if silence == "disable":
+        handler_of(app).setLevel("ERROR")
+        logging.disable(logging.CRITICAL)
+    app.test_client().get("/fail/1")
+    assert cards(discord, app) == []
+
+
+def test_records_arrive_once(discord: LocalDiscord, console: Console) -> None:
+    """What `app.logger` and loggers below it take arrives once, from the level on, and on the console as ever."""
+    console()
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DISCORD_LEVEL": "WARNING"})
+    app.logger.warning("one")
+    logging.getLogger("shop.mail").error("two")
+    logging.getLogger("elsewhere").error("three")
+    assert first_lines(cards(discord, app)) == ["one", "two"]
+    err = console()
+    assert [err.count(f": {word}\n") for word in ("one", "two")] == [1, 1]
+
+
+@pytest.mark.parametrize("place", ["root", "shop"])
+def test_handler_from_dict_config_is_used(discord: LocalDiscord, place: str) -> None:
+    """A handler that `logging` has already is used, and none is added; each record arrives once."""
+    at = {"handlers": ["discord"], "level": "INFO"}
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "handlers": {"discord": {"class": "discord_logging.DiscordHandler", "webhook_url": discord.webhook_url}},
+            **({"root": at} if place == "root" else {"loggers": {place: at}}),
+        }
+    )
+    app = make_app({"DISCORD_WEBHOOK_URL": URL})
+    app.logger.info("hello")
+    app.test_client().get("/fail/1")
+    told = first_lines(cards(discord, app))
+    assert told == ["hello", "Exception on /fail/1 [GET]"]
+    assert handler_of(app) in logging.getLogger(place if place == "shop" else None).handlers
+
+
+def test_settings_beside_dict_config_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Settings in `app.config` that would concern another handler are named."""
+    handler = DiscordHandler(URL)
+    logging.getLogger().addHandler(handler)
+    app = make_app({"DISCORD_QUEUE_SIZE": 5}, username="Shop")
+    assert handler_of(app) is handler
+    assert "DISCORD_QUEUE_SIZE, DISCORD_USERNAME is not used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"DISCORD_QUEUE_SIZ": 1}, ["DISCORD_QUEUE_SIZ'", "Did you mean 'DISCORD_QUEUE_SIZE'?"]),
+        ({"DISCORD_XYZZY": 1}, ["DISCORD_XYZZY", "The keys are DISCORD_HEALTH_PATH"]),
+        ({"DISCORD_QUEUE_SIZE": "many"}, ["DISCORD_QUEUE_SIZE", "'many'"]),
+        ({"DISCORD_LEVEL": "LOUD"}, ["DISCORD_LEVEL", "'LOUD'"]),
+        ({"DISCORD_RETRY_DELAYS": [-1]}, ["DISCORD_RETRY_DELAYS", "at least 0"]),
+        ({"DISCORD_STARTUP_NOTICE": "perhaps"}, ["DISCORD_STARTUP_NOTICE", "true or false"]),
+        ({"DISCORD_HEALTH_PATH": "health"}, ["DISCORD_HEALTH_PATH", "'/health'"]),
+        ({"DISCORD_HEALTH_PATH": "/static/<path:filename>"}, ["DISCORD_HEALTH_PATH"]),
+        ({"DISCORD_NOTIFICATIONS_ENABLED": "perhaps"}, ["DISCORD_ENABLED", "true or false"]),
+    ],
+    ids=str,
+)
+def test_wrong_configuration_names_the_key(config: dict[str, object], words: list[str]) -> None:
+    """A key that is unknown, or has a wrong value, is named, and what is right is said."""
+    with pytest.raises(InvalidSettingError) as caught:
+        make_app(config)
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_wrong_url_names_the_key_and_no_token() -> None:
+    """A malformed URL is called by its key and not shown."""
+    with pytest.raises(InvalidWebhookURLError, match="DISCORD_WEBHOOK_URL: ") as caught:
+        make_app({"DISCORD_WEBHOOK_URL": URL.replace("webhooks", "hooks")})
+    assert TOKEN not in str(caught.value)
+
+
+def test_wrong_argument_is_called_by_its_name() -> None:
+    """What is wrong with an argument is said without a key, which it has none of."""
+    with pytest.raises(InvalidSettingError, match=r"^queue_size must be"):
+        make_app({}, queue_size=0)
+
+
+def test_keys_of_other_extensions_are_theirs() -> None:
+    """The keys of Flask-Discord and the like are left alone."""
+    make_app({"DISCORD_CLIENT_ID": 1, "DISCORD_BOT_TOKEN": "x", "DISCORD_OAUTH_CLIENT_SECRET": "y", "OTHER": 1})
+
+
+def test_second_registration_is_refused() -> None:
+    """An application has one extension of this kind."""
+    app = make_app({})
+    with pytest.raises(RuntimeError, match="already"):
+        DiscordLogging(app)
+
+
+def test_health_path_that_is_taken_is_refused() -> None:
+    """A health page does not hide behind one that is there."""
+    app = flask.Flask("shop")
+    app.add_url_rule("/health", "health", lambda: "fine")
+    with pytest.raises(InvalidSettingError, match="DISCORD_HEALTH_PATH"):
+        DiscordLogging(app)
+    DiscordLogging(app, health_path=None)
+    assert app.test_client().get("/health").text == "fine"
+
+
+class TestSeveralApps:
+    def test_apps_of_two_names(self, discord: LocalDiscord) -> None:
+        """Each of two applications with one extension posts to its own webhook."""
+        extension, second_url = DiscordLogging(startup_notice=False), discord.add_webhook()
+        apps = []
+        for name, url in (("shop", discord.webhook_url), ("admin", second_url)):
+            app = flask.Flask(name)
+            app.config["DISCORD_WEBHOOK_URL"] = url
+            extension.init_app(app)
+            app.add_url_rule("/", "zero", lambda: str(1 // 0))
+            apps.append(app)
+        for app in apps:
+            app.logger.error("outside")
+            app.test_client().get("/")
+        cards(discord, *apps)
+        found = {message.channel_id: [card["title"] for card in message.embeds] for message in discord.messages}
+        assert sorted(found.values()) == [["❌ ERROR · admin"] * 2, ["❌ ERROR · shop"] * 2]
+
+    def test_apps_of_one_name(self, discord: LocalDiscord) -> None:
+        """Two applications from one factory share a logger; what each logs in its context goes to its own webhook."""
+        urls = discord.webhook_url, discord.add_webhook()
+        first, second = (make_app({"DISCORD_WEBHOOK_URL": url}) for url in urls)
+        for number, app in enumerate((first, second)):
+            with app.app_context():
+                app.logger.error("in %d", number)
+            app.test_client().get(f"/fail/{number}")
+        first.logger.error("outside")
+        cards(discord, first, second)
+        found: dict[str, list[str]] = {}
+        for message in discord.messages:
+            found.setdefault(message.channel_id, []).extend(first_lines(list(message.embeds)))
+        assert sorted(found.values()) == [
+            ["in 0", "Exception on /fail/0 [GET]", "outside"],
+            ["in 1", "Exception on /fail/1 [GET]"],
+        ]
+
+    def test_factory_called_again_adds_no_handler(self) -> None:
+        """An application with the settings of one before shares its handler."""
+        first, second = make_app({"DISCORD_WEBHOOK_URL": URL}), make_app({"DISCORD_WEBHOOK_URL": URL})
+        assert handler_of(first) is handler_of(second)
+        assert sum(isinstance(each, DiscordHandler) for each in first.logger.handlers) == 1
+
+    def test_handler_of_an_application_that_is_gone_goes(self) -> None:
+        """Factories that are called for each test leave nothing behind."""
+        first = make_app({"DISCORD_WEBHOOK_URL": URL})
+        handler = handler_of(first)
+        del first
+        gc.collect()
+        second = make_app({"DISCORD_WEBHOOK_URL": URL, "DISCORD_LEVEL": "INFO"})
+        assert handler not in second.logger.handlers
+        assert handler.health()["status"] == "closed"
+
+
+class TestStartupNotice:
+    def test_notice_tells_what_started(self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The notice names the application, the host, the process, and the versions; it passes a handler's level."""
+        monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/22.0.0")
+        app = flask.Flask("shop")
+        DiscordLogging(app, webhook_url=discord.webhook_url)
+        (card,) = cards(discord, app)
+        assert card["description"] == "shop started"
+        fields = fields_of(card)
+        assert {"host", "python", "flask"} < set(fields)
+        assert (fields["server"], fields["pid"]) == ("gunicorn/22.0.0", str(os.getpid()))
+
+    @pytest.mark.parametrize("config", [{"TESTING": True}, {"DISCORD_STARTUP_NOTICE": "no"}], ids=str)
+    def test_no_notice_under_test_or_if_off(self, discord: LocalDiscord, config: dict[str, object]) -> None:
+        """Tests start nothing, and who wants none has none."""
+        app = flask.Flask("shop")
+        app.config.update(config)
+        DiscordLogging(app, webhook_url=discord.webhook_url)
+        assert cards(discord, app) == []
+
+    def test_reloaders_child_is_no_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The development server's reloader starts a child for each change; its parent has told."""
+        assert DiscordLogging().is_start()
+        monkeypatch.setenv("WERKZEUG_RUN_MAIN", "true")
+        assert not DiscordLogging().is_start()
+
+    @pytest.mark.parametrize(("name", "expected"), [("run", True), ("routes", False), (None, True)])
+    def test_commands_are_no_start(self, name: str | None, *, expected: bool) -> None:
+        """Of Flask's commands `run` alone starts the application; one of another program's may."""
+        context = click.Context(click.Command(name or "serve"), info_name=name or "serve")
+        context.obj = ScriptInfo() if name else None
+        with context:
+            assert DiscordLogging().is_start() is expected
+
+    @pytest.mark.parametrize(("age", "expected"), [(1, True), (2, False)])
+    def test_only_gunicorns_first_worker_is_a_start(self, age: int, *, expected: bool) -> None:
+        """Below the methods of a worker the first tells, and none that follows, however many end."""
+        namespace: dict[str, Any] = {"__name__": "gunicorn.workers.base"}
+        exec("def load_wsgi(self, load): return load()", namespace)  # noqa: S102 - a method in a module of that name
+        worker = types.SimpleNamespace(age=age)
+        assert namespace["load_wsgi"](worker, DiscordLogging().is_start) is expected
+
+    @pytest.mark.parametrize(("number", "expected"), [(0, True), (1, True), (2, False)])
+    def test_only_uwsgis_first_worker_is_a_start(
+        self, number: int, monkeypatch: pytest.MonkeyPatch, *, expected: bool
+    ) -> None:
+        """A server may tell a process which worker it is; 0 is the one that they are forked from."""
+        monkeypatch.setitem(sys.modules, "uwsgi", types.SimpleNamespace(worker_id=lambda: number))
+        assert DiscordLogging().is_start() is expected
+
+
+class TestHealth:
+    def _ask(self, app: flask.Flask, path: str = "/health") -> tuple[int, Any]:
+        answer = app.test_client().get(path)
+        assert TOKEN not in answer.text
+        return answer.status_code, answer.json
+
+    def test_disabled(self) -> None:
+        """Without a webhook nothing is wrong with the application."""
+        code, body = self._ask(make_app({}))
+        assert (code, body["status"], body["discord"]["status"]) == (200, "ok", "disabled")
+
+    def test_healthy(self, discord: LocalDiscord) -> None:
+        """The page has the counters and limits, and no part of the URL."""
+        app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+        app.logger.error("hello")
+        cards(discord, app)
+        answer = app.test_client().get("/health")
+        body = answer.json
+        assert body is not None
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+        assert (body["status"], body["application"], body["process"]) == ("ok", "shop", os.getpid())
+        assert (body["discord"]["delivered"], body["discord"]["pending"]) == (1, 0)
+        assert body["discord"]["rate_limit"]["buckets"]
+        assert discord.webhook_url.rpartition("/")[2] not in answer.text
+
+    @responses.activate
+    def test_deleted_webhook(self) -> None:
+        """A webhook that is gone is a 503: alarms arrive no more. An override may see it otherwise."""
+
+        class Kept(DiscordLogging):
+            def is_healthy(self, health: Mapping[str, Any]) -> bool:
+                return bool(health)
+
+        responses.post(URL, status=404, json={"message": "Unknown Webhook", "code": 10015})
+        app, other = make_app({"DISCORD_WEBHOOK_URL": URL}), flask.Flask("other")
+        Kept(other, webhook_url=URL, startup_notice=False)
+        app.logger.error("hello")
+        assert not handler_of(app).flush(10)
+        code, body = self._ask(app)
+        assert (code, body["status"], body["discord"]["status"]) == (503, "unhealthy", "stopped")
+        assert self._ask(other)[0] == 200
+
+    @pytest.mark.parametrize(
+        ("fault", "status"),
+        [(Fault.rate_limited(60), "limited"), (Fault(status=502), "retrying"), (Fault.edge_block(), "blocked")],
+        ids=["limited", "retrying", "blocked"],
+    )
+    def test_what_passes_is_degraded(self, discord: LocalDiscord, fault: Fault, status: str) -> None:
+        """A delay is told, and is no reason to take the application out of service."""
+        app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DISCORD_RETRY_DELAYS": [60]})
+        discord.fail_next(fault, times=5)
+        app.logger.error("hello")
+        assert not handler_of(app).flush(5)
+        code, body = self._ask(app)
+        assert (code, body["status"], body["discord"]["status"]) == (200, "degraded", status)
+        assert body["discord"]["pending"] == 1
+
+    def test_closed(self) -> None:
+        """A handler that was closed delivers no more."""
+        app = make_app({"DISCORD_WEBHOOK_URL": URL})
+        handler_of(app).close()
+        assert self._ask(app)[0] == 503
+
+    def test_path(self) -> None:
+        """The page is where it is wanted, or nowhere."""
+        app = make_app({"DISCORD_HEALTH_PATH": "/up"})
+        assert (self._ask(app, "/up")[0], self._ask(app)[0]) == (200, 404)
+        assert self._ask(make_app({"DISCORD_HEALTH_PATH": ""}))[0] == 404
+
+
+class TestSigterm:
+    def test_nobodys_signal_is_flushed_at(self) -> None:
+        """Where `SIGTERM` would just end the process it delivers first."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        make_app({})
+        assert isinstance(signal.getsignal(signal.SIGTERM), functools.partial)
+
+    def test_a_servers_signal_stays(self) -> None:
+        """Who handles `SIGTERM` ends in order, and exit hooks deliver."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        make_app({})
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+
+    def test_another_thread_sets_no_signal(self) -> None:
+        """An application may be made on any thread."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        thread = threading.Thread(target=make_app, args=({},))
+        thread.start()
+        thread.join()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_missing_flask_names_the_extra() -> None:
+    """Without Flask the import says what to install."""
+    script = "import sys; sys.modules['flask'] = None\nimport discord_logging.flask"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert "ImportError: discord_logging.flask needs Flask: pip install 'discord-log-handler[flask]'" in done.stderr
