@@ -10,6 +10,7 @@ from discord_logging._exceptions import (
     TransportError,
 )
 from discord_logging._handler import DiscordHandler
+from discord_logging._notifier import DiscordNotifier, discord_notifier
 from discord_logging._rate_limiter import DiscordRateLimiter, RateLimitBucket
 from discord_logging._secrets import DEFAULT_REDACT, SecretMasker
 from discord_logging._signals import flush_on_signals
@@ -21,6 +22,7 @@ __all__ = [
     "DEFAULT_REDACT",
     "DiscordHandler",
     "DiscordLoggingError",
+    "DiscordNotifier",
     "DiscordRateLimiter",
     "Embed",
     "EmbedField",
@@ -33,6 +35,7 @@ __all__ = [
     "SecretMasker",
     "TransportError",
     "WebhookSender",
+    "discord_notifier",
     "flush_on_signals",
 ]
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from discord_logging._settings import CardSettings
     from discord_logging._snapshot import FrozenRecord
-    from discord_logging._types import Embed, Payload
+    from discord_logging._types import Embed, EmbedFooter, Payload
 
 _BETWEEN = " · "
 """What stands between the parts of a footer."""
@@ -49,6 +49,9 @@ _MOST_MENTIONS = 10
 _STANDARD = EmbedFormatter()
 _FOOTER_ROOM = 150
 """What is kept free for the footer of the lines or the digest, in characters."""
+
+_ABOVE_ROOM = 700
+"""What is kept free beside a text, for what the delivery puts above it, in characters."""
 
 
 class Composed(NamedTuple):
@@ -88,6 +91,23 @@ def compose_plain(record: FrozenRecord) -> Message:
     return _address(payload, [record])
 
 
+def put_above(payload: Payload, text: str, *, notifies_all: bool = False) -> None:
+    """Put `text` above the message's own, which becomes an embed if there is no room for both.
+
+    Likewise if `text` notifies everyone and its own says `@everyone` or `@here`, which is to notify nobody.
+    """
+    own = payload.get("content", "")
+    content = _joined(text, own)
+    if len(content) > _limits.CONTENT or (notifies_all and ("@everyone" in own or "@here" in own)):
+        payload["embeds"] = [{"description": own}, *payload.get("embeds", ())]
+        content = text
+    payload["content"] = content
+
+
+def _joined(first: str, second: str) -> str:
+    return f"{first}\n{second}" if first and second else first or second
+
+
 def _address(payload: Payload, records: Sequence[FrozenRecord], files: tuple[File, ...] = ()) -> Message:
     """Return the message with what belongs to its place, and silent if all of its records are."""
     settings: CardSettings = records[0].settings
@@ -116,19 +136,29 @@ def _mentions(records: Sequence[FrozenRecord]) -> tuple[str, ...]:
 
 
 class _Draft:
-    """A message in the making: which records it carries, its embeds, and the characters that are left for more."""
+    """A message in the making: which records it carries, its text and embeds, and the characters left for more."""
 
     def __init__(self, settings: CardSettings, note: str) -> None:
         self.settings = settings
         self.note = note
         self.records: list[FrozenRecord] = []
         self.embeds: list[Embed] = []
+        self.content = ""
         self.room = _limits.EMBEDS_TOTAL - (len(note) + len(_BETWEEN) if note else 0)
         self.text = io.BytesIO()
 
     def has_room(self, embed: Embed) -> bool:
         """Tell whether `embed` may be added."""
-        return embed_length(embed) <= self.room and len(self.embeds) < _limits.EMBEDS_PER_MESSAGE
+        if embed_length(embed) > self.room or self.count >= _limits.EMBEDS_PER_MESSAGE:
+            return False
+        # Of embeds with the same address Discord shows the first alone
+        # (https://docs.discord.com/developers/resources/message#embed-object).
+        return "url" not in embed or all(embed["url"] != each.get("url") for each in self.embeds)
+
+    @property
+    def count(self) -> int:
+        """How many embeds it has, the text being one that it may become."""
+        return len(self.embeds) + bool(self.content)
 
     def add(self, embed: Embed) -> None:
         """Add an embed."""
@@ -138,9 +168,18 @@ class _Draft:
     def add_card(self, record: FrozenRecord) -> bool:
         """Add the card of a record if there is room, and its whole text to the file if the card leaves some out."""
         embed, is_cut = _lay_out(record)
+        text = embed["description"] if embed.keys() == {"description"} else ""
+        is_text = 0 < len(text) <= _limits.CONTENT and not (self.embeds or self.note)
+        content = _joined(self.content, text)
+        if is_text and len(content) > _limits.CONTENT:
+            return False
         if not self.has_room(embed) or (is_cut and not self.attach(full_text(record, with_context=True))):
             return False
-        self.add(embed)
+        if is_text:
+            self.room -= len(text) + 1 + (0 if self.content else _ABOVE_ROOM)
+            self.content = content
+        else:
+            self.add(embed)
         return True
 
     def attach(self, text: str) -> bool:
@@ -154,8 +193,12 @@ class _Draft:
 
     def message(self) -> Composed:
         """Return what was drafted, with the note in the footer of its first embed."""
-        _add_to_footer(self.embeds[0], self.note)
-        payload: Payload = {"allowed_mentions": {"parse": []}, "embeds": self.embeds}
+        payload: Payload = {"allowed_mentions": {"parse": []}}
+        if self.content:
+            payload["content"] = self.content
+        if self.embeds:
+            _add_to_footer(self.embeds[0], self.note)
+            payload["embeds"] = self.embeds
         worst = max(record.levelno for record in self.records)
         if username := at_level(self.settings.username, worst):
             payload["username"] = username
@@ -188,7 +231,7 @@ def _lines(records: Sequence[FrozenRecord], note: str) -> _Draft:
         line = ansi_line(record)
         if record.levelno >= severe or has_traceback(record) or len(line) > _LONG_LINE:
             # One place is kept for the block of lines.
-            if len(draft.embeds) == _limits.EMBEDS_PER_MESSAGE - 1 or not draft.add_card(record):
+            if draft.count == _limits.EMBEDS_PER_MESSAGE - 1 or not draft.add_card(record):
                 break
         else:
             room -= len(line) + 1
@@ -284,7 +327,10 @@ class _StandInFormatter(EmbedFormatter):
 def _add_to_footer(embed: Embed, *notes: str) -> None:
     text = embed["footer"]["text"] if "footer" in embed else ""
     if joined := _BETWEEN.join(part for part in (text, *notes) if part):
-        embed["footer"] = {"text": joined}
+        footer: EmbedFooter = {"text": joined}
+        if icon_url := embed.get("footer", {}).get("icon_url"):
+            footer["icon_url"] = icon_url
+        embed["footer"] = footer
 
 
 def _file(content: bytes, first: FrozenRecord) -> File:

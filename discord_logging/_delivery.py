@@ -25,7 +25,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from discord_logging import _limits
-from discord_logging._compose import Composed, compose, compose_plain
+from discord_logging._compose import Composed, compose, compose_plain, put_above
 from discord_logging._diagnostics import say, warn
 from discord_logging._exceptions import TransportError
 from discord_logging._record_text import clock_time
@@ -214,10 +214,11 @@ class Delivery:
         if not due:
             return
         self._mentioning = due
-        payload["content"] = "\n".join(text for text in (" ".join(due), payload.get("content")) if text)
         ids = [match for match in map(MENTION.fullmatch, due) if match and match["id"]]
+        notifies_all = len(ids) < len(due)
+        put_above(payload, " ".join(due), notifies_all=notifies_all)
         payload["allowed_mentions"] = {
-            "parse": ["everyone"] if len(ids) < len(due) else [],
+            "parse": ["everyone"] if notifies_all else [],
             "roles": [match["id"] for match in ids if match["kind"]],
             "users": [match["id"] for match in ids if not match["kind"]],
         }
@@ -248,7 +249,7 @@ class Delivery:
         ]
         words = f"⚠️ {sum(untold.values()):,} records were dropped since {self._told_at}: {', '.join(parts)}"
         # A level that is called @everyone is to notify nobody, not even beside a mention of @here.
-        payload["content"] = plain(words, _limits.CONTENT // 3).replace("@", "@\u200b")
+        put_above(payload, plain(words, _limits.CONTENT // 3).replace("@", "@\u200b"))
 
     def _send(self, message: Message) -> tuple[Verdict, str]:
         try:

@@ -33,7 +33,7 @@ _REST_ROOM = 200
 """What is kept free for the field that names the fields left out, in characters."""
 _NOTE_ROOM = 150
 """What is kept free for notes of the delivery in the footer, in characters."""
-_INLINE_VALUE = 40
+INLINE_VALUE = 40
 """The longest value that shares its row with others, in characters."""
 
 
@@ -44,13 +44,14 @@ class EmbedFormatter(logging.Formatter):
     Each is given the record as it was frozen when it was logged, with most attributes of `logging.LogRecord`,
     `message` (str), `extra` (dict or `None`) and `exception`; `FrozenRecord` lists them. They run on the listener's
     thread. What they return is cleaned and cut to Discord's limits afterwards.
+
+    An embed with nothing but a description of up to 2,000 characters is posted as plain text where it can be: above
+    the cards of its message.
     """
 
     def embed(self, record: FrozenRecord) -> Embed:
         """Return the card for `record`, within Discord's limits and without empty parts."""
-        embed: Embed = {"color": self.color(record) & _limits.COLOR}
-        if timestamp := _timestamp(record.created):
-            embed["timestamp"] = timestamp
+        embed = self._frame(record)
         if title := _fit(self.title(record), _limits.TITLE):
             embed["title"] = title
         if description := _fit(self.description(record), _limits.DESCRIPTION):
@@ -60,9 +61,16 @@ class EmbedFormatter(logging.Formatter):
             embed["footer"] = {"text": footer}
         if fields := _fit_fields(self.fields(record), room - len(footer)):
             embed["fields"] = fields
-        if not embed_length(embed):
+        if not (embed_length(embed) or embed.keys() & {"image", "thumbnail"}):
             # Discord refuses a message with nothing in it (50006).
             embed["title"] = _fit(to_text(record.levelname), _limits.TITLE) or "LOG"
+        return embed
+
+    def _frame(self, record: FrozenRecord) -> Embed:
+        """Return what stands around the texts."""
+        embed: Embed = {"color": self.color(record) & _limits.COLOR}
+        if timestamp := _timestamp(record.created):
+            embed["timestamp"] = timestamp
         return embed
 
     def title(self, record: FrozenRecord) -> str:
@@ -139,7 +147,8 @@ def embed_length(embed: Embed) -> int:
     """Return how many characters of a message's 6,000 `embed` takes."""
     footer = embed["footer"]["text"] if "footer" in embed else ""
     fields = sum(len(field["name"]) + len(field["value"]) for field in embed.get("fields", ()))
-    return len(embed.get("title", "")) + len(embed.get("description", "")) + len(footer) + fields
+    author = embed["author"]["name"] if "author" in embed else ""
+    return len(embed.get("title", "")) + len(embed.get("description", "")) + len(footer) + len(author) + fields
 
 
 def _source_url(template: str | None, pathname: str, line: str) -> str | None:
@@ -157,7 +166,7 @@ def _fit(text: str, limit: int) -> str:
 
 
 def _field(name: str, value: str) -> EmbedField:
-    if len(value) <= _INLINE_VALUE and "\n" not in value:
+    if len(value) <= INLINE_VALUE and "\n" not in value:
         return {"name": name, "value": plain(value, _limits.FIELD_VALUE), "inline": True}
     return {"name": name, "value": code_block(value, _limits.FIELD_VALUE), "inline": False}
 

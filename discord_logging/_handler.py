@@ -18,7 +18,8 @@ from discord_logging._exceptions import InvalidSettingError
 from discord_logging._listener import attach, detach, is_delivering
 from discord_logging._settings import CardSettings, DeliverySettings
 from discord_logging._snapshot import freeze
-from discord_logging._values import to_text
+from discord_logging._text import clean
+from discord_logging._values import freeze_value, to_text
 from discord_logging._webhook_url import WebhookURL
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ class DiscordHandler(logging.Handler):
         self._left = False
         super().__init__(_settings.check_level("level", level, "be a level such as 'ERROR' or 40"))
         self.formatter = card.formatter
+        self._settings = card
         if url is not None:
             self._listener = attach(self, url, delivery)
             card = replace(card, thread_id=card.thread_id or (None if card.thread_name else url.thread_id))
@@ -231,6 +233,47 @@ class DiscordHandler(logging.Handler):
             self._put(snapshot)
         except Exception:  # noqa: BLE001 - it has been accepted; what is left to do somebody else will
             self.handleError(record)
+
+    def notify(
+        self,
+        record: logging.LogRecord,
+        formatter: EmbedFormatter | None = None,
+        fields: Mapping[str, object] | None = None,
+    ) -> bool:
+        """Queue a notice: a record that no level and no filter hold back, and that is no repeat of another.
+
+        Never raises an `Exception`; never waits, but to count an unreadable one.
+
+        Args:
+            record: The record. Its own `extra` values are left out.
+            formatter: What lays it out; `None` is the handler's.
+            fields: Names and values to show, all of them.
+
+        Returns:
+            Whether it was accepted: not if the handler is disabled or closed, and not on the listeners' threads.
+        """
+        if self._listener is None or self._left or is_delivering.get():
+            return False
+        try:
+            # Settings of its own, for they tell records apart.
+            settings = replace(self._settings, formatter=formatter or self._settings.formatter, fields=None)
+            *parts, (_, *beside) = freeze(record, settings)
+            frozen = {to_text(name): freeze_value(value) for name, value in (fields or {}).items()}
+        except Exception:  # noqa: BLE001 - as in `emit`
+            self._refuse(record)
+            return False
+        with contextlib.suppress(Exception):  # it has been accepted; what is left to do somebody else will
+            self._put((*parts, (frozen or None, *beside)))
+        return True
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, as `logging.config.dictConfig` does with all handlers that there are."""
+        return self._left
+
+    def mask(self, text: str) -> str:
+        """Return `text` as it is posted: without the secrets in it, and without what Discord does not show."""
+        return clean(self._settings.masker.mask(text))
 
     def _refuse(self, record: logging.LogRecord) -> None:
         if self._listener is not None:

@@ -332,6 +332,11 @@ def flush_all() -> list[WebhookListener]:
     return listeners
 
 
+def is_exiting() -> bool:
+    """Tell whether the interpreter has begun to exit."""
+    return _waited_at_exit is not None
+
+
 def finish(*, only_orphans: bool = False) -> None:
     """End all listeners, or those whose handlers are gone, within one deadline."""
     global _waited_at_exit  # noqa: PLW0603 - a process ends once

@@ -58,9 +58,10 @@ def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
         _one_word(record.levelname),
         _one_word(record.name),
         f"[{_one_word(record.threadName)}]",
-        f"{os.path.basename(_one_word(record.pathname))}:{record.lineno}:",  # noqa: PTH119 - it is text
-        record.message,
     ]
+    if record.lineno:
+        head.append(f"{os.path.basename(_one_word(record.pathname))}:{record.lineno}:")  # noqa: PTH119 - it is text
+    head.append(record.message)
     if repeats := describe_repeats(record):
         head.append(f"({repeats})")
     context = _pairs(record.settings.context) if with_context else ""

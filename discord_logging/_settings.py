@@ -220,9 +220,18 @@ def check_avatar_url(value: object) -> str | None:
     """
     if value is None:
         return None
+    return check_url("avatar_url", value)
+
+
+def check_url(name: str, value: object) -> str:
+    """Return `value`, an address that Discord accepts.
+
+    Raises:
+        InvalidSettingError: It is none.
+    """
     if isinstance(value, str) and _is_url(value):
         return value
-    raise InvalidSettingError(f"avatar_url must be a http(s) URL on a public host, not {value!r}.")
+    raise InvalidSettingError(f"{name} must be a http(s) URL on a public host, not {value!r}.")
 
 
 def _is_url(text: str) -> bool:
@@ -372,7 +381,9 @@ def check_colors(value: object) -> Mapping[int, int]:
     if value is None:
         return COLORS
     pairs = _check_mapping("colors", value, "{'ERROR': '#ff0000'}")
-    return MappingProxyType({**COLORS, **{check_level("colors", level): _check_color(each) for level, each in pairs}})
+    return MappingProxyType(
+        {**COLORS, **{check_level("colors", level): check_color("colors", each) for level, each in pairs}}
+    )
 
 
 def check_emojis(value: object) -> Mapping[int, str]:
@@ -406,9 +417,14 @@ def check_level(name: str, level: object, rule: str = "have levels such as 'ERRO
         raise InvalidSettingError(f"{name} must {rule}, not {level!r}.") from None
 
 
-def _check_color(color: object) -> int:
+def check_color(name: str, color: object) -> int:
+    """Return the number of `color`, `0xRRGGBB` or `'#rrggbb'`.
+
+    Raises:
+        InvalidSettingError: It is none.
+    """
     if isinstance(color, str) and (match := _HEX_COLOR.fullmatch(color)):
         return int(match[1], 16)
     if isinstance(color, int) and not isinstance(color, bool) and 0 <= color <= _limits.COLOR:
         return color
-    raise InvalidSettingError(f"colors must be 0xRRGGBB or '#rrggbb', not {color!r}.")
+    raise InvalidSettingError(f"{name} must be 0xRRGGBB or '#rrggbb', not {color!r}.")

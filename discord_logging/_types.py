@@ -24,6 +24,21 @@ class EmbedFooter(TypedDict):
     """The small line at the bottom of an embed."""
 
     text: str
+    icon_url: NotRequired[str]
+
+
+class EmbedAuthor(TypedDict):
+    """The small line above the title of an embed."""
+
+    name: str
+    url: NotRequired[str]
+    icon_url: NotRequired[str]
+
+
+class EmbedImage(TypedDict):
+    """A picture in an embed."""
+
+    url: str
 
 
 class Embed(TypedDict, total=False):
@@ -35,6 +50,10 @@ class Embed(TypedDict, total=False):
     timestamp: str
     fields: list[EmbedField]
     footer: EmbedFooter
+    url: str
+    author: EmbedAuthor
+    image: EmbedImage
+    thumbnail: EmbedImage
 
 
 class AllowedMentions(TypedDict):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
-from discord_logging._compose import Composed, compose, compose_plain, lay_out
+from discord_logging._compose import Composed, compose, compose_plain, lay_out, put_above
 from discord_logging._record_text import clock_time
 from discord_logging._settings import CardSettings
 from discord_logging._snapshot import freeze
@@ -705,3 +705,81 @@ class TestMentions:
         assert found == [()]
         with pytest.raises(KeyboardInterrupt):
             mentioned(interrupt, "a")
+
+
+class _Text(EmbedFormatter):
+    """Lays records out as nothing but their text."""
+
+    def embed(self, record: FrozenRecord) -> Embed:
+        return {"description": record.message}
+
+
+TEXT = CardSettings(_Text())
+
+
+class TestText:
+    """Embeds with nothing but a description are plain text."""
+
+    def test_texts_above_cards(self) -> None:
+        """Those before the first card are the content, in their order; those behind it stay embeds."""
+        records = [make("one", TEXT), make("two", TEXT), make("three"), make("four", TEXT)]
+        payload = compose(records).message.payload
+        assert payload["content"] == "one\ntwo"
+        assert [embed["description"].split("\n")[0] for embed in payload["embeds"]] == ["three", "four"]
+
+    def test_a_text_alone_has_no_embeds(self) -> None:
+        """Not even an empty list of them."""
+        message, _ = compose([make("x" * 2000, TEXT)])
+        assert message.payload == {"content": "x" * 2000, "allowed_mentions": {"parse": []}}
+
+    @pytest.mark.parametrize(("length_of_second", "messages"), [(1000, 1), (1001, 2)])
+    def test_texts_share_a_message_while_there_is_room(self, length_of_second: int, messages: int) -> None:
+        """Of 2,000 characters, the line break included."""
+        records = [make("x" * 999, TEXT), make("y" * length_of_second, TEXT)]
+        assert len(carry(records, allowance=2)) == messages
+
+    @pytest.mark.parametrize(
+        ("text", "note", "footer"), [("x" * 2001, "", None), ("late", "delayed 5 s", {"text": "delayed 5 s"})]
+    )
+    def test_what_is_no_content_is_an_embed(self, text: str, note: str, footer: object) -> None:
+        """What is too long, and what something is to be told about."""
+        payload = compose([make(text, TEXT)], note=note).message.payload
+        assert "content" not in payload
+        assert payload["embeds"][0]["description"] == text
+        assert payload["embeds"][0].get("footer") == footer
+
+    def test_a_text_is_one_of_ten(self) -> None:
+        """It may become an embed yet."""
+        composed = carry([make("text", TEXT), *(make(str(number)) for number in range(10))], allowance=11)
+        assert [len(message.payload["embeds"]) for message, _ in composed] == [9, 1]
+
+    def test_what_comes_above_makes_room(self) -> None:
+        """What has none beside it becomes the first embed, and all limits are kept."""
+        cards = [make(number * 100 * "z") for number in range(1, 11)]
+        payload = compose([make("x" * 2000, TEXT), *cards], allowance=11).message.payload
+        put_above(payload, "l" * 666)
+        put_above(payload, "mention")
+        assert payload["content"] == "mention\n" + "l" * 666
+        assert payload["embeds"][0] == {"description": "x" * 2000}
+        assert not problems(payload)
+
+    @pytest.mark.parametrize(("text", "is_moved"), [("@everyone", True), ("to @here", True), ("a@b.c", False)])
+    def test_no_text_notifies_beside_a_mention_of_all(self, text: str, is_moved: bool) -> None:
+        """Only in an embed it may say so."""
+        payload: Payload = {"content": text}
+        put_above(payload, "@here", notifies_all=True)
+        moved: Payload = {"content": "@here", "embeds": [{"description": text}]}
+        assert payload == (moved if is_moved else {"content": f"@here\n{text}"})
+
+
+def test_embeds_with_one_address_are_in_messages_of_their_own() -> None:
+    """Discord shows but the first of those in one message."""
+
+    class Linked(EmbedFormatter):
+        def embed(self, record: FrozenRecord) -> Embed:
+            return {"title": record.message, "url": "https://example.org", "footer": {"text": "v1", "icon_url": "i"}}
+
+    settings = CardSettings(Linked())
+    messages = carry([make("1", settings), make("2", settings), make("3")], "delayed 5 s", allowance=3)
+    assert [len(message.payload["embeds"]) for message, _ in messages] == [1, 2]
+    assert messages[0].message.payload["embeds"][0]["footer"] == {"text": "v1 · delayed 5 s", "icon_url": "i"}

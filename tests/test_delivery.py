@@ -1014,6 +1014,29 @@ def test_a_mention_stands_above_the_losses() -> None:
     assert "content" not in call(world, logging.ERROR).payload
 
 
+def test_a_text_keeps_its_place_below_a_mention_and_the_losses() -> None:
+    """It is never lost to what stands above it, and what it says notifies nobody."""
+
+    class Text(EmbedFormatter):
+        def embed(self, record: FrozenRecord) -> Embed:
+            return {"description": record.message}
+
+    world = World()
+    world.backlog.refuse("ERROR", "unreadable")
+    world.put([1], CardSettings(Text(), mentions={0: "@here"})).run()
+    world.backlog.put_nowait(
+        freeze(
+            logging.makeLogRecord({"msg": "rec2e @everyone", "levelno": logging.ERROR}),
+            CardSettings(Text(), mentions={0: "@here"}),
+        )
+    )
+    world.delivery.mention_interval = 0
+    world.run()
+    first, second = world.sent
+    assert re.fullmatch(r"@here\n⚠️ 1 records were dropped .*\nrec1e", first.payload["content"])
+    assert (second.payload["content"], second.payload["embeds"]) == ("@here", [{"description": "rec2e @everyone"}])
+
+
 def test_nothing_in_the_losses_notifies_anybody_beside_a_mention() -> None:
     """Levels have names that others choose; `@here` allows `@everyone` as well."""
     world = World().put([1], CardSettings(EmbedFormatter(), mentions={0: "@here"}))

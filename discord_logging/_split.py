@@ -1,0 +1,48 @@
+"""A long text in parts, cut where a reader would pause."""
+
+from __future__ import annotations
+
+import re
+
+_FENCE = "```"
+_CLOSING = f"\n{_FENCE}"
+_OPENING = re.compile(r"```(?:([\w+.#-]{1,20})(?=\n|$))?")
+_PAUSES = tuple(map(re.compile, (r"\n\s*\n", r"\n", r"(?<=[.!?…])\s", r"\s")))
+"""Where a text is cut: between paragraphs, lines, sentences or words; the first that is not too early."""
+
+
+def split_text(text: str, limit: int) -> list[str]:
+    """Return `text` in parts of at most `limit` characters, at least 100, none of them blank.
+
+    All of it is there but white space where it is cut. A code block that is cut is closed and opened anew.
+    """
+    parts, rest = [], text.strip()
+    while len(rest) > limit:
+        part, rest = _divide(rest, limit - len(_CLOSING))
+        parts.append(part)
+    return [part for part in (*parts, rest) if part.strip()]
+
+
+def _divide(text: str, limit: int) -> tuple[str, str]:
+    start, end = _find_pause(text, limit)
+    part, rest = text[:start].rstrip(), text[end:].lstrip("\n")
+    if part.count(_FENCE) % 2 == 0:
+        return part, rest
+    opener = part.rfind(_FENCE)
+    opening: re.Match[str] = _OPENING.match(part, opener)  # type: ignore[assignment]  # a fence matches
+    if opener and not part[opening.end() :].strip():
+        # The block has only just begun.
+        return part[:opener].rstrip(), text[opener:]
+    if rest.lstrip().startswith(_FENCE):
+        return part + _CLOSING, rest.lstrip()[len(_FENCE) :].lstrip("\n")
+    return part + _CLOSING, f"{_FENCE}{opening[1] or ''}\n{rest}"
+
+
+def _find_pause(text: str, limit: int) -> tuple[int, int]:
+    """Return where the best pause in the second half of the first `limit` characters begins and ends."""
+    for pause in _PAUSES:
+        if found := list(pause.finditer(text, limit // 2, limit + 1)):
+            return found[-1].span()
+    # Not within a fence.
+    cut = next((at for at in (limit - 2, limit - 1) if text.startswith(_FENCE, at)), limit)
+    return cut, cut
