@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from discord_logging._capture import capture_exceptions, log_exceptions
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import (
     DiscordLoggingError,
@@ -35,8 +36,10 @@ __all__ = [
     "SecretMasker",
     "TransportError",
     "WebhookSender",
+    "capture_exceptions",
     "discord_notifier",
     "flush_on_signals",
+    "log_exceptions",
 ]
 
 

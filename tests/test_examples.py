@@ -25,6 +25,7 @@ def run(*arguments: str, url: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "DISCORD_WEBHOOK_URL": url},
         capture_output=True,
         text=True,
+        cwd=TOP,
         timeout=30,
         check=False,
     )
@@ -36,6 +37,45 @@ def test_example_runs_and_posts(example: Path) -> None:
     with LocalDiscord() as discord:
         done = run(str(example), url=discord.webhook_url)
         assert (done.returncode, bool(discord.messages)) == (0, True), done.stderr
+
+
+def test_settings_example_leaves_out_what_it_says() -> None:
+    """Neither the console's records, nor the health checks, nor the audit are in the channel, nor is the key."""
+    with LocalDiscord() as discord:
+        done = run("examples/dictconfig_settings.py", url=discord.webhook_url)
+        embeds = [embed for message in discord.messages for embed in message.embeds]
+    assert [embed["description"].partition("\n")[0] for embed in embeds] == [
+        "Stock of tea is low",
+        "Order 4711 has no price",
+    ]
+    assert "masked on the card" not in str(embeds)
+    assert [done.stderr.count(text) for text in ("Order 4711 received", "GET /health", "from a new device")] == [1] * 3
+
+
+def test_worker_example_reports_each_failure_once() -> None:
+    """Two jobs and a thread fail; the worker goes on to the end."""
+    with LocalDiscord() as discord:
+        done = run("examples/worker.py", url=discord.webhook_url)
+        shown = [embed["description"].partition("\n")[0] for message in discord.messages for embed in message.embeds]
+    assert sorted(shown) == [
+        "A job failed",
+        "A job failed",
+        "The worker has nothing left to do",
+        "Uncaught exception in thread disk watch",
+    ]
+    assert "Sending a mail to cleo@example.com" in done.stderr
+
+
+def test_burst_example_needs_no_webhook() -> None:
+    """It brings a Discord of its own, and shows the limit."""
+    done = run("examples/burst.py", url="")
+    assert (done.returncode, done.stderr) == (0, "")
+    last = done.stdout.splitlines()[-1]
+    match = re.fullmatch(
+        r" 6000 of 6000 records in (\d+) requests, (?:ok|limited); limit: \d of 5 requests left, wait .*", last
+    )
+    assert match, done.stdout
+    assert int(match[1]) < 10
 
 
 def test_readme_code_runs_and_posts() -> None:

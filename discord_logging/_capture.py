@@ -1,0 +1,389 @@
+"""Exceptions that are logged by themselves: those that nobody catches, and those that pass a marked place."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import logging
+import sys
+import threading
+import warnings as _warnings
+from dataclasses import dataclass, replace
+from types import MethodType
+from typing import TYPE_CHECKING, Any, overload
+
+from discord_logging._exceptions import InvalidSettingError
+from discord_logging._handler import DiscordHandler
+from discord_logging._listener import flush_all, is_delivering
+from discord_logging._settings import check_level
+from discord_logging._values import to_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator
+    from types import TracebackType
+    from typing import ParamSpec, TypeVar
+
+    from typing_extensions import Self
+
+    _P = ParamSpec("_P")
+    _R = TypeVar("_R")
+
+_TOLD = "_discord_logging_told"
+"""The attribute of an exception that was logged: which handlers of ours have it."""
+
+
+class _Hook:
+    """A function or method in place of another, `previous`."""
+
+    def __init__(self, capture: ExceptionCapture, act: Callable[..., None], previous: Any) -> None:
+        self._capture = capture
+        self._act = act
+        self._previous = previous
+
+    def __get__(self, instance: object, owner: object = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __call__(self, *args: Any) -> None:
+        hook = self.live()
+        if hook is self:
+            self._act(_live(self._previous), *args)
+        else:
+            hook(*args)
+
+    def live(self) -> Any:
+        """Return itself, or what was there before if that is to be called instead."""
+        return self if self._capture.is_installed else _live(self._previous)
+
+
+class ExceptionCapture:
+    """What `capture_exceptions` installed. As a context manager it is uninstalled at the end of the block.
+
+    An exception that leaves the block is logged as one that ends the program: the hook that would have got it is gone
+    by then.
+    """
+
+    def __init__(self, logger: logging.Logger | str | None, *, captures_warnings: bool) -> None:
+        self._logger = logger
+        self.is_installed = True
+        self._hooks: list[tuple[Any, str, _Hook]] = []
+        self._captured_warnings: object = None
+        self._install()
+        if captures_warnings:
+            self._capture_warnings()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.is_installed:
+            self._log(logging.CRITICAL, exception, "Uncaught exception")
+        self.uninstall()
+
+    def uninstall(self) -> None:
+        """Put back what was there before. May be called twice.
+
+        A hook that somebody has wrapped since stays where it is, and only calls what was there before it.
+        """
+        self.is_installed = False
+        for owner, name, hook in self._hooks:
+            if getattr(owner, name) is hook:
+                setattr(owner, name, hook.live())
+        self._hooks.clear()
+        if self._captured_warnings is not None and self._captured_warnings is _warnings.showwarning:
+            logging.captureWarnings(False)
+        self._captured_warnings = None
+
+    def _install(self) -> None:
+        import asyncio.base_events  # noqa: PLC0415 - nobody else pays for it
+        import multiprocessing.process  # noqa: PLC0415 - likewise
+
+        self._hook(sys, "excepthook", self._on_main)
+        self._hook(threading, "excepthook", self._on_thread)
+        self._hook(sys, "unraisablehook", self._on_unraisable)
+        # Of the class, so that it holds for every loop, and only for what no handler of the user's has taken.
+        self._hook(asyncio.base_events.BaseEventLoop, "default_exception_handler", self._on_loop)
+        if uvloop := sys.modules.get("uvloop"):
+            self._hook(uvloop.Loop, "default_exception_handler", self._on_loop)
+        self._hook(multiprocessing.process.BaseProcess, "run", self._on_process)
+
+    def _capture_warnings(self) -> None:
+        before = _warnings.showwarning
+        logging.captureWarnings(True)
+        if _warnings.showwarning is not before:
+            self._captured_warnings = _warnings.showwarning
+
+    def _hook(self, owner: Any, name: str, act: Callable[..., None]) -> None:
+        hook = _Hook(self, act, getattr(owner, name))
+        setattr(owner, name, hook)
+        self._hooks.append((owner, name, hook))
+
+    def _log(self, level: int, exception: object, text: str, *args: object, **extra: object) -> bool:
+        is_loud = isinstance(exception, BaseException) and not isinstance(exception, (KeyboardInterrupt, SystemExit))
+        if is_loud:
+            _log_once(self._logger, level, exception, text, *args, **extra)
+        return is_loud
+
+    def _on_main(self, previous: Any, exc_type: Any, exception: Any, traceback: Any) -> None:
+        is_prompt = hasattr(sys, "ps1")  # whoever made the mistake is looking at it
+        if not is_prompt and self._log(logging.CRITICAL, exception, "Uncaught exception"):
+            _flush_before(previous, sys.__excepthook__)
+        previous(exc_type, exception, traceback)
+
+    def _on_thread(self, previous: Any, args: Any) -> None:
+        name = args.thread.name if args.thread else threading.current_thread().name
+        if self._log(logging.ERROR, args.exc_value, "Uncaught exception in thread %s", name, thread_name=name):
+            _flush_before(previous, threading.__excepthook__)
+        previous(args)
+
+    def _on_unraisable(self, previous: Any, args: Any) -> None:
+        # As text at once: the object may be on its way out, and must not be kept.
+        text = args.err_msg or "Exception ignored in"
+        self._log(logging.ERROR, args.exc_value, "%s: %s", text, to_text(args.object, repr))
+        previous(args)
+
+    def _on_loop(self, previous: Any, loop: Any, context: dict[str, Any]) -> None:
+        exception, task = context.get("exception"), context.get("task") or context.get("future")
+        extra = {"task": task.get_name()} if task and hasattr(task, "get_name") else {}
+        self._log(logging.ERROR, exception, context.get("message") or "Unhandled exception in event loop", **extra)
+        # What follows logs it as well, to the logger `asyncio`: for the console, and whoever else wants it.
+        is_told = is_delivering.set(True) if _told(exception) and not isinstance(previous, _Hook) else None
+        try:
+            previous(loop, context)
+        finally:
+            if is_told:
+                is_delivering.reset(is_told)
+
+    def _on_process(self, previous: Any, process: Any) -> None:
+        try:
+            previous(process)
+        except BaseException as error:
+            self._log(logging.CRITICAL, error, "Uncaught exception in process %s", process.name)
+            raise
+
+
+def capture_exceptions(logger: logging.Logger | str | None = None, *, warnings: bool = False) -> ExceptionCapture:
+    """Log exceptions that nobody catches.
+
+    Each is logged once, with its traceback: at level `CRITICAL` one that ends the program (`sys.excepthook`) or a
+    process of `multiprocessing` that runs a `target`; at level `ERROR` one that ends a thread (`threading.excepthook`),
+    one that cannot be raised, as in `__del__` (`sys.unraisablehook`), and one that reaches the default exception
+    handler of an asyncio event loop, such as that of a task that is never awaited. `KeyboardInterrupt` and `SystemExit`
+    are not logged, nor is anything at an interactive prompt.
+
+    What was there before is called as well, so that tracebacks stay on the console. Before it calls a hook that is not
+    Python's own, and that may end the process at once, it blocks for the longest `flush_timeout` of all handlers at the
+    most; else the end of the interpreter delivers. An exception handler that is set for a loop decides alone, unless it
+    calls `loop.default_exception_handler`. Loops of uvloop are covered if it was imported before.
+
+    May be called twice, also with different loggers: each handler still gets an exception once.
+
+    Args:
+        logger: The logger, or its name, to log to; `None` is the root logger.
+        warnings: Whether to call `logging.captureWarnings`, which logs warnings to the logger `py.warnings`.
+
+    Returns:
+        An object with a method `uninstall`. It is a context manager as well; what leaves its block is logged.
+
+    Raises:
+        InvalidSettingError: `logger` is none.
+    """
+    return ExceptionCapture(_check_logger(logger), captures_warnings=warnings)
+
+
+@dataclass(frozen=True)
+class ExceptionLog:
+    """What `log_exceptions` returns: a decorator and a context manager."""
+
+    logger: logging.Logger | str | None
+    level: int
+    message: str | None
+    reraise: bool
+    where: str
+
+    def __enter__(self) -> Self:
+        return self
+
+    # Not `bool`, which tells type checkers that what follows the block may be reached without it.
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        if not isinstance(exception, Exception):
+            return False
+        text, args = ("Exception in %s", (self.where,)) if self.message is None else (self.message, ())
+        _log_once(self.logger, self.level, exception, text, *args)
+        return not self.reraise
+
+    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        """Return `function` with its exceptions logged."""
+        _check_function(function)
+        log = replace(self, where=getattr(function, "__qualname__", type(function).__name__))
+        if inspect.isasyncgenfunction(function):
+            wrapper = _wrap_async_generator(log, function)
+        elif inspect.iscoroutinefunction(function):
+            wrapper = _wrap_coroutine(log, function)
+        elif inspect.isgeneratorfunction(function):
+            wrapper = _wrap_generator(log, function)
+        else:
+            wrapper = _wrap_function(log, function)
+        return functools.wraps(function)(wrapper)
+
+
+@overload
+def log_exceptions(logger: Callable[_P, _R], /) -> Callable[_P, _R]: ...
+
+
+@overload
+def log_exceptions(
+    logger: logging.Logger | str | None = None,
+    *,
+    level: int | str = logging.ERROR,
+    message: str | None = None,
+    reraise: bool = True,
+) -> ExceptionLog: ...
+
+
+def log_exceptions(
+    logger: Any = None,
+    *,
+    level: int | str = logging.ERROR,
+    message: str | None = None,
+    reraise: bool = True,
+) -> Any:
+    """Log exceptions that leave a function or a block.
+
+    A decorator, with or without parentheses, for functions, methods, generators, coroutines and asynchronous
+    generators, whose signature it keeps; and a context manager: `with log_exceptions(): ...`. Only an `Exception` is
+    logged, hence no `KeyboardInterrupt`, `SystemExit`, `GeneratorExit` or `asyncio.CancelledError`. An exception is
+    logged once, however many of these it passes; after that `capture_exceptions` leaves it alone too.
+
+    Args:
+        logger: The logger, or its name, to log to; `None` is the one with the name of the module that calls this.
+        level: The level to log at, `ERROR` by default.
+        message: What the record says beside the traceback; `None` is words with the name of the function.
+        reraise: Whether the exception goes on its way, which is the default. Else the function returns `None`, and
+            what follows the block runs.
+
+    Raises:
+        InvalidSettingError: An argument is not what it should be.
+    """
+    caller = sys._getframe(1)  # noqa: SLF001 - as in logging
+    function = logger if callable(logger) else None
+    log = ExceptionLog(
+        logger=_check_logger(None if function else logger) or caller.f_globals.get("__name__"),
+        level=check_level("level", level, "be a level such as 'ERROR' or 40"),
+        message=message,
+        reraise=reraise,
+        where=caller.f_code.co_name,
+    )
+    return log(function) if function else log
+
+
+def _wrap_function(log: ExceptionLog, function: Callable[..., Any]) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with log:
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+def _wrap_coroutine(log: ExceptionLog, function: Callable[..., Any]) -> Any:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with log:
+            return await function(*args, **kwargs)
+
+    return wrapper
+
+
+def _wrap_generator(log: ExceptionLog, function: Callable[..., Any]) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with log:
+            return (yield from function(*args, **kwargs))
+
+    return wrapper
+
+
+def _wrap_async_generator(log: ExceptionLog, function: Callable[..., Any]) -> Any:
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        with log:
+            generator = function(*args, **kwargs)
+            step = generator.__anext__()
+            while True:
+                try:
+                    value = await step
+                except StopAsyncIteration:
+                    return
+                try:
+                    step = generator.asend((yield value))
+                except BaseException as error:  # noqa: BLE001 - the generator decides
+                    step = generator.athrow(error)
+
+    return wrapper
+
+
+def _check_logger(logger: Any) -> logging.Logger | str | None:
+    if logger is None or isinstance(logger, (logging.Logger, str)):
+        return logger
+    raise InvalidSettingError(f"logger must be a logging.Logger, the name of one or None, not {logger!r}.")
+
+
+def _check_function(function: Any) -> None:
+    if not callable(function) or isinstance(function, type):
+        raise InvalidSettingError(
+            f"log_exceptions decorates functions, not {function!r}; it stands below @classmethod."
+        )
+
+
+def _live(hook: Any) -> Any:
+    return hook.live() if isinstance(hook, _Hook) else hook
+
+
+def _flush_before(previous: Any, standard: Any) -> None:
+    if previous is not standard and not isinstance(previous, _Hook):
+        with contextlib.suppress(Exception):
+            flush_all()
+
+
+def _told(exception: Any) -> frozenset[int] | None:
+    """Return which handlers of ours have `exception` already, or `None` if it was not logged."""
+    with contextlib.suppress(Exception):
+        told: frozenset[int] | None = exception.__dict__.get(_TOLD)
+        return told
+    return None
+
+
+def _log_once(
+    logger: logging.Logger | str | None, level: int, exception: Any, text: str, *args: object, **extra: object
+) -> None:
+    """Log `exception`, unless all handlers of ours that would get it have it. Never raises an `Exception`."""
+    with contextlib.suppress(Exception):
+        # Looked up late: `dictConfig` switches off loggers that exist when it runs.
+        target = logger if isinstance(logger, logging.Logger) else logging.getLogger(logger)
+        if not target.isEnabledFor(level):
+            return
+        told = _told(exception)
+        receivers = frozenset(id(each) for each in _discord_handlers(target) if level >= each.level)
+        if told is not None and receivers <= told:
+            return
+        path, line, function = _origin(exception.__traceback__)
+        exc_info = type(exception), exception, exception.__traceback__
+        target.handle(target.makeRecord(target.name, level, path, line, text, args, exc_info, function, extra))
+        exception.__dict__[_TOLD] = receivers | (told or frozenset())
+
+
+def _discord_handlers(logger: logging.Logger | None) -> Iterator[DiscordHandler]:
+    while logger is not None:
+        yield from (handler for handler in logger.handlers if isinstance(handler, DiscordHandler))
+        logger = logger.parent if logger.propagate else None
+
+
+def _origin(traceback: TracebackType | None) -> tuple[str, int, str]:
+    """Return where an exception was raised: file, line, function."""
+    if traceback is None:
+        return "", 0, ""
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    code = traceback.tb_frame.f_code
+    return code.co_filename, traceback.tb_lineno, code.co_name

@@ -1,0 +1,761 @@
+"""`capture_exceptions` and `log_exceptions`: each exception is logged once, and goes on its way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import gc
+import inspect
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+import threading
+import types
+import warnings
+from multiprocessing import Process
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from discord_logging import DiscordHandler, InvalidSettingError, capture_exceptions, log_exceptions
+from discord_logging.sandbox import LocalDiscord
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+
+class Recorder(DiscordHandler):
+    """Keeps what it would post."""
+
+    def __init__(self, level: str = "NOTSET") -> None:
+        super().__init__(level=level)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.records.append(record)
+
+    @property
+    def texts(self) -> list[str]:
+        """Return the messages."""
+        return [record.getMessage() for record in self.records]
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    handler = Recorder()
+    logging.getLogger().addHandler(handler)
+    return handler
+
+
+@pytest.fixture(autouse=True)
+def passed_on(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Put hooks in place that keep what they are called with."""
+    calls: list[Any] = []
+    monkeypatch.setattr(sys, "excepthook", lambda *args: calls.append(args))
+    monkeypatch.setattr(threading, "excepthook", lambda args: calls.append(args.exc_value))
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: calls.append(args.exc_value))
+    return calls
+
+
+def raised(error: BaseException) -> BaseException:
+    with contextlib.suppress(BaseException):
+        raise error
+    return error
+
+
+def call_excepthook(error: BaseException) -> None:
+    sys.excepthook(type(error), error, error.__traceback__)
+
+
+def run_thread(error: BaseException) -> None:
+    thread = threading.Thread(target=raised_in, args=(error,), name="packer")
+    thread.start()
+    thread.join()
+
+
+def raised_in(error: BaseException) -> None:
+    raise error
+
+
+class TestCapture:
+    def test_an_uncaught_exception_is_critical(self, recorder: Recorder, passed_on: list[Any]) -> None:
+        """The record tells where it was raised, and the hook that was there before is called."""
+        error = raised(ValueError("no"))
+        with capture_exceptions():
+            call_excepthook(error)
+        [record] = recorder.records
+        assert (record.levelno, record.name, record.getMessage()) == (logging.CRITICAL, "root", "Uncaught exception")
+        assert record.exc_info == (ValueError, error, error.__traceback__)
+        assert (record.filename, record.funcName) == ("test_capture.py", "raised")
+        assert passed_on == [(ValueError, error, error.__traceback__)]
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)], ids=repr)
+    def test_exits_are_quiet(self, recorder: Recorder, passed_on: list[Any], error: BaseException) -> None:
+        """Ctrl-C and `sys.exit` are no news; the hook before gets them."""
+        with capture_exceptions():
+            call_excepthook(error)
+            run_thread(error)
+        assert recorder.records == []
+        assert passed_on == [(type(error), error, None), error]
+
+    def test_a_prompt_is_quiet(self, recorder: Recorder, passed_on: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who types the mistake sees it."""
+        monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+        with capture_exceptions():
+            call_excepthook(ValueError("no"))
+        assert (recorder.records, len(passed_on)) == ([], 1)
+
+    def test_a_thread_is_named(self, recorder: Recorder, passed_on: list[Any]) -> None:
+        """Its end is an error, not that of the program."""
+        error = ValueError("no")
+        with capture_exceptions():
+            run_thread(error)
+        [record] = recorder.records
+        assert (record.levelno, record.getMessage()) == (logging.ERROR, "Uncaught exception in thread packer")
+        assert vars(record)["thread_name"] == record.threadName == "packer"
+        assert passed_on == [error]
+
+    def test_a_thread_that_is_unknown_has_the_name_of_the_current(self, recorder: Recorder) -> None:
+        """As the documentation of `threading.excepthook` allows."""
+        error = ValueError("no")
+        with capture_exceptions():
+            threading.excepthook(threading.ExceptHookArgs((ValueError, error, None, None)))
+        assert recorder.texts == [f"Uncaught exception in thread {threading.current_thread().name}"]
+
+    def test_what_cannot_be_raised(self, recorder: Recorder, passed_on: list[Any]) -> None:
+        """An exception in `__del__` is logged with the object."""
+
+        class Broken:
+            def __del__(self) -> None:
+                raise ValueError("no")
+
+        with capture_exceptions():
+            Broken()
+            gc.collect()
+        [record] = recorder.records
+        assert record.levelno == logging.ERROR
+        assert record.getMessage().startswith("Exception ignored in: <function TestCapture.")
+        assert [str(error) for error in passed_on] == ["no"]
+
+    def test_the_logger_is_that_of_the_name(self, recorder: Recorder) -> None:
+        """A logger may be given by its name, also before `dictConfig` switches off those that exist."""
+        logging.getLogger("shop").addHandler(handler := Recorder())
+        with capture_exceptions("shop"), capture_exceptions(logging.getLogger("bank")):
+            call_excepthook(ValueError("no"))
+        assert [record.name for record in handler.records] == ["shop"]
+        assert [record.name for record in recorder.records] == ["bank", "shop"]
+
+    @pytest.mark.parametrize("logger", [3, classmethod(lambda _: None)], ids=["number", "classmethod"])
+    @pytest.mark.parametrize("function", [capture_exceptions, log_exceptions])
+    def test_what_is_no_logger_is_refused(self, function: Any, logger: Any) -> None:
+        """The error says what is right, and nothing is installed."""
+        before = sys.excepthook
+        with pytest.raises(
+            InvalidSettingError, match=r"logger must be a logging\.Logger, the name of one or None, not"
+        ):
+            function(logger)
+        assert sys.excepthook is before
+
+    def test_twice_is_once(self, recorder: Recorder, passed_on: list[Any]) -> None:
+        """Installed twice, it reports once."""
+        with capture_exceptions(), capture_exceptions():
+            call_excepthook(ValueError("no"))
+            run_thread(ValueError("no"))
+        assert (len(recorder.records), len(passed_on)) == (2, 2)
+
+    def test_the_logger_that_is_off_does_not_count(self, recorder: Recorder) -> None:
+        """What one logger refuses is left for the other."""
+        logging.getLogger("quiet").disabled = True
+        with capture_exceptions(), capture_exceptions("quiet"):
+            call_excepthook(ValueError("no"))
+        assert [record.name for record in recorder.records] == ["root"]
+
+    def test_a_handler_that_wants_more_severe_ones_gets_it_later(self) -> None:
+        """An exception that was logged as a warning is news for a handler that takes errors."""
+        logging.getLogger().addHandler(handler := Recorder("ERROR"))
+        with capture_exceptions():
+            with pytest.raises(ValueError, match="no"), log_exceptions(level="WARNING"):
+                raise (error := ValueError("no"))
+            call_excepthook(error)
+            call_excepthook(error)
+        assert handler.texts == ["Uncaught exception"]
+
+    def test_a_handler_that_fails_does_no_harm(self, passed_on: list[Any]) -> None:
+        """The hook that was there is called all the same."""
+
+        class Failing(logging.Handler):
+            def handle(self, record: logging.LogRecord) -> bool:
+                raise RuntimeError(record)
+
+        logging.getLogger().addHandler(Failing())
+        with capture_exceptions():
+            call_excepthook(ValueError("no"))
+        assert len(passed_on) == 1
+
+    def test_another_hook_that_fails_fails_as_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its exception is its own."""
+        monkeypatch.setattr(sys, "excepthook", lambda *_: 1 / 0)
+        with capture_exceptions(), pytest.raises(ZeroDivisionError):
+            call_excepthook(ValueError("no"))
+
+    def test_what_leaves_the_block_is_logged(self, recorder: Recorder) -> None:
+        """The hook is gone when it gets there."""
+        with pytest.raises(ValueError, match="no"), capture_exceptions():
+            raise ValueError("no")
+        assert recorder.texts == ["Uncaught exception"]
+        capture = capture_exceptions()
+        capture.uninstall()
+        with pytest.raises(ValueError, match="no"), capture:
+            raise ValueError("no")
+        assert len(recorder.records) == 1
+
+    def test_a_process_of_multiprocessing(self, recorder: Recorder) -> None:
+        """Its end by an exception is critical; the exception goes on to what prints it."""
+        with capture_exceptions(), pytest.raises(ValueError, match="no"):
+            Process(target=raised_in, args=(ValueError("no"),), name="packer").run()
+        assert recorder.texts == ["Uncaught exception in process packer"]
+        assert recorder.records[0].levelno == logging.CRITICAL
+
+    def test_warnings_are_logged_if_asked_for(self, recorder: Recorder) -> None:
+        """By `logging.captureWarnings`, which is undone."""
+        before = warnings.showwarning
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            with capture_exceptions(warnings=True):
+                warnings.warn("old", stacklevel=1)
+        assert [record.name for record in recorder.records] == ["py.warnings"]
+        assert "UserWarning: old" in recorder.texts[0]
+        assert warnings.showwarning is before
+
+    def test_warnings_that_were_logged_before_still_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What was not switched on here is not switched off here, nor what others have put in its place."""
+        logging.captureWarnings(True)
+        try:
+            captured = warnings.showwarning
+            capture_exceptions(warnings=True).uninstall()
+            assert warnings.showwarning is captured
+        finally:
+            logging.captureWarnings(False)
+        capture = capture_exceptions(warnings=True)
+        monkeypatch.setattr(warnings, "showwarning", others := lambda *_: None)
+        capture.uninstall()
+        assert warnings.showwarning is others
+        monkeypatch.undo()
+        logging.captureWarnings(False)
+
+
+class TestUninstall:
+    def test_everything_is_as_it_was(self) -> None:
+        """All hooks are put back, also when asked twice."""
+
+        def hooks() -> list[Any]:
+            loop = asyncio.BaseEventLoop.default_exception_handler
+            return [sys.excepthook, threading.excepthook, sys.unraisablehook, loop, Process.run, warnings.showwarning]
+
+        before = hooks()
+        capture = capture_exceptions(warnings=True)
+        assert not set(before) & set(hooks())
+        capture.uninstall()
+        capture.uninstall()
+        assert hooks() == before
+
+    def test_a_hook_that_is_wrapped_only_passes_on(self, recorder: Recorder, passed_on: list[Any]) -> None:
+        """What others have put around it keeps working."""
+        capture = capture_exceptions()
+        ours = sys.excepthook
+        sys.excepthook = wrapped = functools.partial(ours)
+        capture.uninstall()
+        assert sys.excepthook is wrapped
+        call_excepthook(ValueError("no"))
+        assert (recorder.records, len(passed_on)) == ([], 1)
+
+    def test_in_any_order(self, recorder: Recorder, passed_on: list[Any]) -> None:
+        """The first of two may go first."""
+        first, second = capture_exceptions(), capture_exceptions()
+        first.uninstall()
+        call_excepthook(ValueError("no"))
+        second.uninstall()
+        call_excepthook(ValueError("no"))
+        assert (len(recorder.records), len(passed_on)) == (1, 2)
+
+
+async def fail() -> None:
+    raise ValueError("no")
+
+
+async def leave_task(task_name: str = "fetch") -> None:
+    task = asyncio.create_task(fail(), name=task_name)
+    await asyncio.wait([task])
+    del task
+    gc.collect()
+
+
+class Console(logging.Handler):
+    """Any other handler."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep its logger's name."""
+        self.names.append(record.name)
+
+
+class TestAsyncio:
+    def test_a_task_that_is_never_awaited(self, recorder: Recorder) -> None:
+        """It is one card, with the task's name; other handlers get asyncio's record as well."""
+        logging.getLogger().addHandler(console := Console())
+        with capture_exceptions(), capture_exceptions():
+            asyncio.run(leave_task())
+        [record] = recorder.records
+        assert (record.levelno, record.getMessage()) == (logging.ERROR, "Task exception was never retrieved")
+        assert (record.name, vars(record)["task"]) == ("root", "fetch")
+        assert console.names == ["root", "asyncio"]
+
+    def test_a_loop_made_before(self, recorder: Recorder) -> None:
+        """Loops are covered whenever they were made; a failed callback has no task."""
+        loop = asyncio.new_event_loop()
+        with capture_exceptions():
+            loop.call_soon(raised_in, ValueError("no"))
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+        loop.close()
+        [record] = recorder.records
+        assert record.getMessage().startswith("Exception in callback raised_in(")
+        assert "task" not in vars(record)
+
+    def test_asyncio_is_switched_off(self, recorder: Recorder) -> None:
+        """`dictConfig` disables the logger `asyncio` by default; the exception arrives all the same."""
+        logging.getLogger("asyncio").disabled = True
+        with capture_exceptions():
+            asyncio.run(leave_task())
+        assert [record.name for record in recorder.records] == ["root"]
+
+    def test_our_logger_is_switched_off(self, recorder: Recorder) -> None:
+        """Then asyncio's own record is not held back."""
+        logging.getLogger("quiet").disabled = True
+        with capture_exceptions("quiet"):
+            asyncio.run(leave_task())
+        assert [record.name for record in recorder.records] == ["asyncio"]
+
+    def test_two_loggers(self) -> None:
+        """Two captures with a channel each: each gets it once."""
+        channels = {name: Recorder() for name in ("shop", "bank")}
+        for name, handler in channels.items():
+            logging.getLogger(name).addHandler(handler)
+        with capture_exceptions("shop"), capture_exceptions("bank"):
+            asyncio.run(leave_task())
+        assert [[record.name for record in handler.records] for handler in channels.values()] == [["shop"], ["bank"]]
+
+    def test_an_own_handler_decides(self, recorder: Recorder) -> None:
+        """What the user's exception handler takes is not logged."""
+        contexts: list[Any] = []
+
+        async def main() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: contexts.append(context))
+            await leave_task()
+
+        with capture_exceptions():
+            asyncio.run(main())
+        assert (recorder.records, len(contexts)) == ([], 1)
+
+    def test_trouble_without_an_exception_stays_asyncio_s(self, recorder: Recorder) -> None:
+        """It is logged as before, once."""
+        loop = asyncio.new_event_loop()
+        with capture_exceptions():
+            loop.call_exception_handler({"message": "Unclosed connection"})
+            loop.call_exception_handler({"exception": ValueError("no")})
+        loop.close()
+        assert [(record.name, record.getMessage()) for record in recorder.records] == [
+            ("asyncio", "Unclosed connection"),
+            ("root", "Unhandled exception in event loop"),
+        ]
+        assert recorder.records[1].lineno == 0
+
+    def test_uvloop(self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its loops have a default handler of their own."""
+
+        class Loop(asyncio.SelectorEventLoop):
+            def default_exception_handler(self, context: dict[str, Any]) -> None:
+                logging.getLogger("asyncio").error("uvloop: %s", context["message"])
+
+        monkeypatch.setitem(sys.modules, "uvloop", types.SimpleNamespace(Loop=Loop))
+        loop = Loop()
+        with capture_exceptions():
+            loop.run_until_complete(leave_task())
+        loop.close()
+        assert [record.name for record in recorder.records] == ["root"]
+
+    def test_logged_by_log_exceptions(self, recorder: Recorder) -> None:
+        """An exception that was logged on its way is not logged again when nobody awaits the task."""
+
+        async def main() -> None:
+            task = asyncio.create_task(log_exceptions(fail)())
+            await asyncio.wait([task])
+            del task
+            gc.collect()
+
+        with capture_exceptions():
+            asyncio.run(main())
+        assert recorder.texts == ["Exception in fail"]
+
+
+@log_exceptions
+def divide(a: int, *, by: int = 0) -> float:
+    """Divide."""
+    return a / by
+
+
+class TestLogExceptions:
+    def test_a_function(self, recorder: Recorder) -> None:
+        """The exception is logged, to the logger of the module, and goes on."""
+        with pytest.raises(ZeroDivisionError):
+            divide(1)
+        [record] = recorder.records
+        assert (record.levelno, record.name, record.getMessage()) == (logging.ERROR, __name__, "Exception in divide")
+        assert record.funcName == "divide"
+        assert divide(1, by=2) == 0.5
+
+    def test_a_function_stays_what_it_was(self) -> None:
+        """Name, signature and documentation are kept, and its kind."""
+        assert (divide.__name__, divide.__doc__) == ("divide", "Divide.")
+        assert str(inspect.signature(divide)) == "(a: 'int', *, by: 'int' = 0) -> 'float'"
+        assert inspect.iscoroutinefunction(log_exceptions(fail))
+        assert inspect.isgeneratorfunction(log_exceptions(count))
+        assert inspect.isasyncgenfunction(log_exceptions(acount))
+
+    def test_arguments(self, recorder: Recorder) -> None:
+        """Logger, level, message, and whether it goes on."""
+
+        @log_exceptions("shop", level="CRITICAL", message="100% of the stock is lost", reraise=False)
+        def lose() -> int:
+            raise ValueError("no")
+
+        assert lose() is None
+        [record] = recorder.records
+        assert (record.levelno, record.name) == (logging.CRITICAL, "shop")
+        assert record.getMessage() == "100% of the stock is lost"
+
+    def test_a_block(self, recorder: Recorder) -> None:
+        """The name is that of the function around it."""
+        with pytest.raises(ValueError, match="no"), log_exceptions():
+            raise ValueError("no")
+        with log_exceptions(reraise=False):
+            raise ValueError("no")
+        assert recorder.texts == ["Exception in test_a_block"] * 2
+        assert recorder.records[0].name == __name__
+
+    def test_methods(self, recorder: Recorder) -> None:
+        """Of every kind."""
+
+        class Shop:
+            @log_exceptions
+            def open(self) -> None:
+                raise ValueError(self)
+
+            @classmethod
+            @log_exceptions()
+            def make(cls) -> None:
+                raise ValueError(cls)
+
+            @staticmethod
+            @log_exceptions
+            def close() -> None:
+                raise ValueError
+
+        for method in (Shop().open, Shop.make, Shop.close):
+            with pytest.raises(ValueError):  # noqa: PT011 - it says nothing
+                method()
+        assert [text.rpartition(".")[2] for text in recorder.texts] == ["open", "make", "close"]
+
+    @pytest.mark.parametrize("wrong", [int, 3], ids=["class", "number"])
+    def test_what_is_no_function_is_refused(self, wrong: Any) -> None:
+        """A class would be one no more."""
+        with pytest.raises(InvalidSettingError, match="log_exceptions decorates functions, not"):
+            log_exceptions()(wrong)
+
+    def test_a_callable_object_is_named_by_its_class(self, recorder: Recorder) -> None:
+        """It has no name."""
+
+        class Job:
+            def __call__(self) -> None:
+                raise ValueError
+
+        with pytest.raises(ValueError):  # noqa: PT011 - it says nothing
+            log_exceptions(Job())()
+        assert recorder.texts == ["Exception in Job"]
+
+    def test_a_wrong_level_is_refused(self) -> None:
+        """The error says what is right."""
+        with pytest.raises(InvalidSettingError, match="level must be a level such as 'ERROR' or 40, not 'LOUD'"):
+            log_exceptions(level="LOUD")
+
+    @pytest.mark.parametrize(
+        "error", [KeyboardInterrupt(), SystemExit(), GeneratorExit(), asyncio.CancelledError()], ids=repr
+    )
+    def test_exits_are_quiet(self, recorder: Recorder, error: BaseException) -> None:
+        """They pass unseen, even where exceptions are swallowed."""
+        with pytest.raises(type(error)):
+            log_exceptions(reraise=False)(raised_in)(error)
+        assert recorder.records == []
+
+    def test_once(self, recorder: Recorder) -> None:
+        """Not again by an outer one, nor by the hook, nor after a journey between processes."""
+        with capture_exceptions():
+            with pytest.raises(ZeroDivisionError) as caught, log_exceptions("shop"):
+                divide(1)
+            call_excepthook(caught.value)
+            call_excepthook(pickle.loads(pickle.dumps(caught.value)))  # noqa: S301 - our own
+        assert recorder.texts == ["Exception in divide"]
+
+    def test_one_that_was_raised_from_it_is_another(self, recorder: Recorder) -> None:
+        """It has something of its own to say."""
+        inner = raised(ZeroDivisionError())
+        for error in (inner, RuntimeError("no")):
+            error.__cause__ = None if error is inner else inner
+            with pytest.raises(type(error)), log_exceptions():
+                raise error
+        assert len(recorder.records) == 2
+
+    def test_one_that_cannot_be_marked(self, recorder: Recorder) -> None:
+        """It goes on unharmed."""
+
+        class HiddenError(Exception):
+            @property
+            def __dict__(self) -> Any:  # type: ignore[override]  # whoever does that
+                raise RuntimeError
+
+        with pytest.raises(HiddenError), log_exceptions():
+            raise HiddenError
+        assert len(recorder.records) == 1
+
+
+def count(limit: int = 3) -> Iterator[int]:
+    for number in range(limit):
+        try:
+            sent = yield number
+            assert sent is None
+        except KeyError:  # noqa: PERF203 - it is thrown in
+            yield 100
+    raise ValueError("no more")
+
+
+async def acount(limit: int = 3) -> AsyncIterator[Any]:
+    for number in range(limit):
+        try:
+            sent = yield number
+            if sent is not None:
+                yield sent
+        except KeyError:  # noqa: PERF203 - it is thrown in
+            yield 100
+    if limit:
+        raise ValueError("no more")
+
+
+class TestGenerators:
+    def test_a_generator(self, recorder: Recorder) -> None:
+        """What is thrown in arrives in it, and what it raises is logged."""
+        numbers: Any = log_exceptions(count)()
+        assert [next(numbers), numbers.throw(KeyError()), next(numbers)] == [0, 100, 1]
+        with pytest.raises(ValueError, match="no more"):
+            list(numbers)
+        assert recorder.texts == ["Exception in count"]
+
+    def test_a_generator_that_is_closed(self, recorder: Recorder) -> None:
+        """That is how many end."""
+        numbers: Any = log_exceptions(count)()
+        next(numbers)
+        numbers.close()
+        assert recorder.records == []
+
+    def test_a_coroutine(self, recorder: Recorder) -> None:
+        """It is logged when it fails, not when it is made."""
+        coroutine = log_exceptions(fail)()
+        assert recorder.records == []
+        with pytest.raises(ValueError, match="no"):
+            asyncio.run(coroutine)
+        assert recorder.texts == ["Exception in fail"]
+
+    def test_an_asynchronous_generator(self, recorder: Recorder) -> None:
+        """What is sent and thrown in arrives in it, and what it raises is logged."""
+
+        async def main() -> None:
+            numbers: Any = log_exceptions(acount)()
+            assert [await anext(numbers), await numbers.athrow(KeyError()), await anext(numbers)] == [0, 100, 1]
+            assert await numbers.asend("tea") == "tea"
+            with pytest.raises(ValueError, match="no more"):
+                _ = [number async for number in numbers]
+            assert [number async for number in log_exceptions(acount)(0)] == []
+
+        asyncio.run(main())
+        assert recorder.texts == ["Exception in acount"]
+
+    def test_an_asynchronous_generator_that_is_closed(self, recorder: Recorder) -> None:
+        """That is how many end."""
+
+        async def main() -> None:
+            numbers: Any = log_exceptions(acount)()
+            await anext(numbers)
+            await numbers.aclose()
+
+        asyncio.run(main())
+        assert recorder.records == []
+
+    def test_an_asynchronous_context_manager(self, recorder: Recorder) -> None:
+        """`asynccontextmanager` throws into what it wraps."""
+
+        @contextlib.asynccontextmanager
+        @log_exceptions
+        async def connect() -> AsyncIterator[str]:
+            try:
+                yield "connection"
+            except KeyError:
+                raise ValueError("translated") from None
+
+        async def main() -> None:
+            async with connect():
+                raise KeyError
+
+        with pytest.raises(ValueError, match="translated"):
+            asyncio.run(main())
+        assert len(recorder.records) == 1
+
+
+@pytest.fixture
+def discord() -> Iterator[LocalDiscord]:
+    with LocalDiscord() as local:
+        yield local
+
+
+@pytest.fixture
+def run(discord: LocalDiscord) -> Callable[[str], tuple[int, str, list[tuple[str, str]]]]:
+    """Return a function that runs a program, and returns its exit code, its stderr, and the cards: level and text."""
+    prelude = """
+        import asyncio, gc, logging, os, sys, threading, time
+        from discord_logging import DiscordHandler, capture_exceptions, log_exceptions
+        logging.getLogger().addHandler(handler := DiscordHandler(level="ERROR"))
+        def fail(): raise ValueError("no")
+    """
+
+    def run_program(script: str) -> tuple[int, str, list[tuple[str, str]]]:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(prelude) + textwrap.dedent(script)],
+            env={**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url},
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=False,
+        )
+        embeds = [embed for message in discord.messages for embed in message.embeds]
+        cards = [(embed["title"].split()[1], embed["description"].split("\n")[0]) for embed in embeds]
+        return done.returncode, done.stderr, cards
+
+    return run_program
+
+
+TASK = """
+logging.getLogger("asyncio").addHandler(logging.StreamHandler())
+async def main(): await asyncio.wait([asyncio.create_task(asyncio.to_thread(fail))])
+asyncio.run(main())
+"""
+
+
+class TestProcesses:
+    """Programs that end while the record is under way."""
+
+    @pytest.mark.parametrize(
+        ("script", "code", "expected"),
+        [
+            ("fail()", 1, [("CRITICAL", "Uncaught exception")]),
+            ("asyncio.run(asyncio.to_thread(fail))", 1, [("CRITICAL", "Uncaught exception")]),
+            ("threading.Thread(target=fail, name='packer').start()", 0,
+             [("ERROR", "Uncaught exception in thread packer")]),
+            ("class Broken:\n  __del__ = lambda self: fail()\n  __repr__ = None\nBroken(); gc.collect()", 0,
+             [("ERROR", "Exception ignored in: ")]),
+            (TASK, 0, [("ERROR", "Task exception was never retrieved")]),
+            ("log_exceptions(fail)()", 1, [("ERROR", "Exception in fail")]),
+        ],
+        ids=["main", "asyncio.run", "thread", "unraisable", "task", "log_exceptions"],
+    )  # fmt: skip
+    def test_delivered_once(self, run: Any, script: str, code: int, expected: list[tuple[str, str]]) -> None:
+        """The card arrives although the process ends, with its own exit code and the traceback on stderr."""
+        done, err, cards = run(f"capture_exceptions()\n{script}")
+        assert (done, len(cards)) == (code, 1)
+        assert cards[0][0] == expected[0][0]
+        assert cards[0][1].startswith(expected[0][1])
+        assert err.count("ValueError: no\n") == 1
+
+    @pytest.mark.parametrize("hook", ["sys.excepthook", "threading.excepthook"])
+    def test_a_hook_before_it_ends_the_process_at_once(self, run: Any, hook: str) -> None:
+        """It does not get the chance before the card is delivered."""
+        done, _, cards = run(
+            f"""
+            {hook} = lambda *_: os._exit(70)
+            capture_exceptions()
+            threading.Thread(target=fail).run() if {hook == "sys.excepthook"} else threading.Thread(target=fail).start()
+            """
+        )
+        assert (done, len(cards)) == (70, 1)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has none")
+    def test_after_fork(self, run: Any) -> None:
+        """A forked child reports its end, and so does its parent, each once."""
+        done, err, cards = run(
+            """
+            capture_exceptions()
+            pid = os.fork()
+            if pid:
+                assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+                raise ValueError("no, says the parent")
+            fail()
+            """
+        )
+        assert (done, cards) == (1, [("CRITICAL", "Uncaught exception")] * 2)
+        assert err.count("Traceback") == 2
+
+    @pytest.mark.parametrize("method", ["fork", "spawn"])
+    def test_multiprocessing(self, discord: LocalDiscord, tmp_path: Any, method: str) -> None:
+        """A child that dies of an exception reports it, and its threads'."""
+        program = tmp_path / "program.py"
+        program.write_text(
+            textwrap.dedent(
+                f"""
+                import logging, multiprocessing, threading
+                from discord_logging import DiscordHandler, capture_exceptions
+                logging.getLogger().addHandler(DiscordHandler(level="ERROR"))
+                capture_exceptions()
+
+                def fail():
+                    raise ValueError("no")
+
+                def work():
+                    thread = threading.Thread(target=fail, name="packer")
+                    thread.start()
+                    thread.join()
+                    fail()
+
+                if __name__ == "__main__":
+                    child = multiprocessing.get_context("{method}").Process(target=work, name="child")
+                    child.start()
+                    child.join()
+                    raise SystemExit(child.exitcode)
+                """
+            )
+        )
+        done = subprocess.run(
+            [sys.executable, str(program)],
+            env={**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url},
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=False,
+        )
+        shown = [embed["description"].split("\n")[0] for message in discord.messages for embed in message.embeds]
+        assert (done.returncode, done.stderr.count("ValueError: no\n")) == (1, 2), done.stderr
+        assert shown == ["Uncaught exception in thread packer", "Uncaught exception in process child"]
