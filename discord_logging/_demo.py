@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from discord_logging._handler import DiscordHandler
     from discord_logging.sandbox import LocalDiscord
@@ -140,7 +140,7 @@ def _print_channel(discord: LocalDiscord, logged: Sequence[str]) -> Sequence[str
     return missing
 
 
-def _card_text(embed: dict[str, Any]) -> str:
+def _card_text(embed: Mapping[str, Any]) -> str:
     lines = [embed.get("title", ""), embed.get("description", "")]
     lines += [f"{field['name']}: {field['value']}" for field in embed.get("fields", ())]
     lines.append(embed.get("footer", {}).get("text", ""))

@@ -50,7 +50,16 @@ def _build_parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_run_demo)
 
     sandbox = commands.add_parser("sandbox", help="run a local Discord to develop with")
-    sandbox.add_argument("--port", type=int, default=8065, help="its port on 127.0.0.1 (default: %(default)s)")
+    sandbox.add_argument("--port", type=int, default=8065, help="its port (default: %(default)s)")
+    sandbox.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="where it listens (default: %(default)s); any other than loopback lets others read the channel and post",
+    )
+    sandbox.add_argument(
+        "--keep", metavar="FILE", help="keep webhook and channel in this SQLite file, to be there again (default: none)"
+    )
     sandbox.set_defaults(run=_run_sandbox)
     return parser
 
@@ -73,7 +82,7 @@ def _run_demo(options: argparse.Namespace) -> int:
 def _run_sandbox(options: argparse.Namespace) -> NoReturn:
     from discord_logging.sandbox import LocalDiscord  # noqa: PLC0415 - needs the extra
 
-    with LocalDiscord(port=options.port) as discord:
+    with LocalDiscord(host=options.host, port=options.port, keep=options.keep, public=True) as discord:
         sys.stdout.write(
             f"The channel: {discord.url}\n\nexport DISCORD_WEBHOOK_URL={discord.webhook_url}\n\nCtrl-C ends.\n"
         )

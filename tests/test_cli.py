@@ -19,6 +19,7 @@ from discord_logging.sandbox import LocalDiscord
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
+    from pathlib import Path
 
 TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
@@ -124,6 +125,37 @@ def test_sandbox_shows_where_it_is(capsys: pytest.CaptureFixture[str], monkeypat
     assert re.search(
         r"export DISCORD_WEBHOOK_URL=http://127\.0\.0\.1:\d+/api/v10/webhooks/\d+/\S+", capsys.readouterr().out
     )
+
+
+def test_sandbox_keeps_its_channel(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With `--keep FILE` the webhook is the same after a restart; a file of something else is exit code 1."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("discord_logging.cli._wait_for_interrupt", interrupt)
+    arguments = ["sandbox", "--port", "0", "--keep", str(tmp_path / "channel")]
+    outputs = []
+    for _ in range(2):
+        assert main(arguments) == 130
+        outputs.append(re.findall(r"/api/v10/webhooks/\d+/\S+", capsys.readouterr().out))
+    assert outputs[0] == outputs[1] != []
+    (tmp_path / "channel").write_text("a diary, longer than the header of a database would be; " * 4)
+    assert main(arguments) == 1
+    assert "is not a channel that a sandbox has kept" in capsys.readouterr().err
+
+
+def test_sandbox_warns_of_an_address_that_others_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--host` is served, and said to be open."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("discord_logging.cli._wait_for_interrupt", interrupt)
+    with pytest.warns(UserWarning, match="whoever can reach it"):
+        assert main(["sandbox", "--port", "0", "--host", "0.0.0.0"]) == 130  # noqa: S104 - the point of the test
 
 
 def test_module_runs_like_the_script() -> None:

@@ -59,7 +59,7 @@ def logger(handler: DiscordHandler) -> logging.Logger:
 
 
 def cards(discord: LocalDiscord) -> list[dict[str, Any]]:
-    return [embed for message in discord.messages for embed in message.embeds]
+    return [dict(embed) for message in discord.messages for embed in message.embeds]
 
 
 def one_card(discord: LocalDiscord, handler: DiscordHandler) -> dict[str, Any]:

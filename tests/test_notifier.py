@@ -30,7 +30,7 @@ from discord_logging.sandbox import Fault, LocalDiscord
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from discord_logging.sandbox import Message
+    from discord_logging.sandbox import Embed, Message
 
 TOKEN = "pR7sT1-wXyZ3_aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789AbCdEfGhIjKlMnOpQrS"
 URL = f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}"
@@ -56,7 +56,7 @@ def posted(notifier: DiscordNotifier, discord: LocalDiscord) -> list[Message]:
     return list(discord.messages)
 
 
-def card(notifier: DiscordNotifier, discord: LocalDiscord) -> dict[str, Any]:
+def card(notifier: DiscordNotifier, discord: LocalDiscord) -> Embed:
     """Return the one card in the channel."""
     (message,) = posted(notifier, discord)
     (embed,) = message.embeds
@@ -64,7 +64,7 @@ def card(notifier: DiscordNotifier, discord: LocalDiscord) -> dict[str, Any]:
     return embed
 
 
-def fields(embed: dict[str, Any]) -> dict[str, str]:
+def fields(embed: Embed) -> dict[str, str]:
     return {field["name"]: field["value"] for field in embed["fields"]}
 
 

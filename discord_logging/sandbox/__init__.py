@@ -6,7 +6,7 @@ except ImportError as error:
     raise ImportError("discord_logging.sandbox needs aiohttp: pip install 'discord-log-handler[sandbox]'") from error
 
 from ._faults import Fault
-from ._models import File, Message, Request
+from ._models import Embed, EmbedField, File, Message, Request
 from ._server import LocalDiscord
 
-__all__ = ["Fault", "File", "LocalDiscord", "Message", "Request"]
+__all__ = ["Embed", "EmbedField", "Fault", "File", "LocalDiscord", "Message", "Request"]

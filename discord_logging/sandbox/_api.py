@@ -42,10 +42,7 @@ class Api:
 
     async def _handle(self, incoming: web.Request) -> web.StreamResponse:
         now = time.monotonic()
-        try:
-            body = parse_body(incoming.headers.get("Content-Type", ""), await incoming.read())
-        except web.HTTPRequestEntityTooLarge:
-            body = None
+        body = await self._read(incoming)
         call = Call(
             method=incoming.method,
             path=incoming.path,
@@ -62,13 +59,27 @@ class Api:
             payload=call.body.payload,
             files=call.body.files,
             time=now,
-            fault=self._state.next_fault() if call.executes else None,
+            fault=self._state.next_fault() if call.executes and body else None,
+            size=call.body.size,
         )
         self._state.begin(request)
         if body is None:
             self._state.finish(request, 413, b"")
-            return web.Response(status=413)
+            response = web.Response(status=413)
+            response.force_close()
+            return response
         return await self._answer(incoming, request, call)
+
+    @staticmethod
+    async def _read(incoming: web.Request) -> Body | None:
+        """Read the body; of one that is too large no more than shows that it is."""
+        if (incoming.content_length or 0) > incoming.client_max_size:
+            return None
+        try:
+            data = await incoming.read()
+        except web.HTTPRequestEntityTooLarge:
+            return None
+        return parse_body(incoming.headers.get("Content-Type", ""), data)
 
     async def _answer(self, incoming: web.Request, request: Request, call: Call) -> web.StreamResponse:
         fault = request.fault or Fault()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import json
+import math
 import re
 import unicodedata
 from dataclasses import dataclass, field
@@ -14,19 +15,28 @@ from ._answers import Refusal, invalid_form
 from ._models import File
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from email.message import Message as MimePart
 
 _TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
 _FILE_PART = re.compile(r"files\[(\d)\]")
+# Far more than any message can need; beyond that a request is there to hurt.
+_JSON_BYTES = 4 * 1024 * 1024
+_MOST_LEVELS = 100
+_VALUE_BYTES = 100
 
 
 @dataclass(frozen=True)
 class Body:
-    """What came with a request: a payload and files, or the refusal of what cannot be read."""
+    """What came with a request: a payload and files, or the refusal of what cannot be read.
+
+    `size` is about how many bytes of memory it takes to keep it.
+    """
 
     payload: Any = None
     files: list[File] = field(default_factory=list)
     refusal: Refusal | None = None
+    size: int = 0
 
 
 def parse_body(content_type: str, data: bytes) -> Body:
@@ -34,11 +44,13 @@ def parse_body(content_type: str, data: bytes) -> Body:
     kind = content_type.partition(";")[0].strip().lower()
     try:
         if kind == "application/json":
-            return Body(_json(data))
+            return _sized(_json(data), data)
         if kind == "multipart/form-data":
             return _multipart(content_type, data)
         if kind == "application/x-www-form-urlencoded":
-            return Body(_form(dict(parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True))))
+            _check_size(data)
+            fields = parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True)
+            return _sized(_form(dict(fields)), data)
     except Refusal as refusal:
         return Body(refusal=refusal)
     message = f'Expected "Content-Type" header to be one of {set(_TYPES)}.'
@@ -52,15 +64,45 @@ def secure_filename(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "", "_".join(words)).strip("._") or "unknown"
 
 
+def _sized(payload: Any, data: bytes, files: Sequence[File] = ()) -> Body:
+    """Return a body that knows its size; refuse a payload that is nested deeper than any message is."""
+    values, level = 0, [payload]
+    for _ in range(_MOST_LEVELS):
+        values += len(level)
+        level = [child for value in level if isinstance(value, dict | list) for child in _children(value)]
+        if not level:
+            return Body(payload, list(files), size=len(data) + values * _VALUE_BYTES)
+    raise _invalid_json()
+
+
+def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _check_size(data: bytes | str) -> None:
+    if len(data) > _JSON_BYTES:
+        raise Refusal(413, 40005, "Request entity too large")
+
+
 def _json(data: bytes | str) -> Any:
+    _check_size(data)
     try:
-        return json.loads(data, parse_constant=_no_constant)
+        return json.loads(data, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError):
-        raise Refusal(400, 50109, "The request body contains invalid JSON.") from None
+        raise _invalid_json() from None
+
+
+def _invalid_json() -> Refusal:
+    return Refusal(400, 50109, "The request body contains invalid JSON.")
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _no_constant(digits)
 
 
 def _form(fields: dict[str, str]) -> Any:
@@ -78,15 +120,24 @@ def _multipart(content_type: str, data: bytes) -> Body:
         head, _, content = piece.partition(b"\r\n\r\n")
         part = email.message_from_string(head.decode("utf-8", "replace").lstrip())
         name = str(part.get_param("name", header="content-disposition"))
-        numbered = _FILE_PART.fullmatch(name)
-        if numbered and part.get_filename() is not None:
-            files.append(_file(numbered[1], part, content))
-        elif part.get_filename() is None:
+        filename = _filename(part)
+        if filename is None:
+            _check_size(content)
             fields[name] = content.decode("utf-8", "replace")
-    return Body(_form(fields), files)
+        elif "%" not in name:
+            # names other than files[n] pass too (discord-webhook sends them), percent-encoded brackets do not
+            numbered = _FILE_PART.fullmatch(name)
+            files.append(_file(numbered[1] if numbered else name, filename, part, content))
+    return _sized(_form(fields), data, files)
 
 
-def _file(number: str, part: MimePart, content: bytes) -> File:
-    title = str(part.get_filename())
-    content_type = part.get("content-type", "application/octet-stream")
+def _filename(part: MimePart) -> str | None:
+    try:
+        return part.get_filename()
+    except (UnicodeError, LookupError):  # an encoding (RFC 2231) of which nothing can be made
+        return "unknown"
+
+
+def _file(number: str, title: str, part: MimePart, content: bytes) -> File:
+    content_type = str(part.get("content-type", "application/octet-stream"))
     return File(secure_filename(title), content_type, content, title, None, number)

@@ -56,8 +56,9 @@ def text_of(items: Iterable[Mapping[str, Any]]) -> list[str]:
 def _walk(items: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     for item in items:
         yield item
-        yield from _walk(item.get("components") or ())
-        if "accessory" in item:
+        if item["type"] in _CHILDREN:
+            yield from _walk(item["components"])
+        if item["type"] == _Type.SECTION:
             yield item["accessory"]
 
 
@@ -100,7 +101,10 @@ def _check_media(fields: Fields, item: Mapping[str, Any], path: Path, names: Col
 
 
 def _check_gallery(fields: Fields, item: Mapping[str, Any], path: Path, names: Collection[str]) -> None:
-    for index, entry in enumerate(fields.items(item.get("items"), (*path, "items"), 10)):
+    entries = fields.items(item.get("items"), (*path, "items"), 10)
+    if not entries:
+        fields.error((*path, "items"), "BASE_TYPE_REQUIRED", "This field is required")
+    for index, entry in enumerate(entries):
         where = (*path, "items", index)
         _check_media(fields, fields.model(entry, where), where, names)
 
@@ -110,8 +114,15 @@ def _check_file(fields: Fields, item: Mapping[str, Any], path: Path, names: Coll
     fields.media(file.get("url"), (*path, "file", "url"), names, ("attachment",))
 
 
+def _check_separator(fields: Fields, item: Mapping[str, Any], path: Path, _: Collection[str]) -> None:
+    fields.boolean(item.get("divider"), (*path, "divider"))
+    if item.get("spacing") not in (None, 1, 2):
+        fields.error((*path, "spacing"), "BASE_TYPE_CHOICES", "Value must be one of (1, 2).")
+
+
 def _check_container(fields: Fields, item: Mapping[str, Any], path: Path, _: Collection[str]) -> None:
     fields.integer(item.get("accent_color"), (*path, "accent_color"), 0xFFFFFF)
+    fields.boolean(item.get("spoiler"), (*path, "spoiler"))
 
 
 _CHECKS = {
@@ -121,5 +132,6 @@ _CHECKS = {
     _Type.THUMBNAIL: _check_media,
     _Type.GALLERY: _check_gallery,
     _Type.FILE: _check_file,
+    _Type.SEPARATOR: _check_separator,
     _Type.CONTAINER: _check_container,
 }

@@ -20,6 +20,7 @@ Path = tuple[str | int, ...]
 _STRIPPED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\u202a-\u202e\u2066-\u2069]")
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?")
 _MEDIA_SCHEMES = ("http", "https", "attachment")
+_MOST_SHOWN = 200
 _TRUE, _FALSE = (True, "true", "True", "1"), (False, "false", "False", "0")
 
 
@@ -43,7 +44,7 @@ class Fields:
                 self.error(path, "BASE_TYPE_REQUIRED", "This field is required")
             return None
         if not isinstance(value, str | int | float):
-            self.error(path, "STRING_TYPE_CONVERT", f'Could not interpret "{value}" as string.')
+            self.error(path, "STRING_TYPE_CONVERT", f'Could not interpret "{_shown(value)}" as string.')
             return None
         text = _STRIPPED.sub("", str(value)).strip()
         if shortest and not shortest <= len(text) <= longest:
@@ -61,7 +62,7 @@ class Fields:
         except ValueError:
             number = None
         if number is None:
-            self.error(path, "NUMBER_TYPE_COERCE", f'Value "{value}" is not int.')
+            self.error(path, "NUMBER_TYPE_COERCE", f'Value "{_shown(value)}" is not int.')
         elif number > largest:
             self.error(path, "NUMBER_TYPE_MAX", f"int value should be less than or equal to {largest}.")
         elif number < 0:
@@ -79,7 +80,7 @@ class Fields:
         if value is None:
             return None
         if isinstance(value, bool) or not re.fullmatch(r"0|[1-9][0-9]{0,19}", str(value)):
-            self.error(path, "NUMBER_TYPE_COERCE", f'Value "{value}" is not snowflake.')
+            self.error(path, "NUMBER_TYPE_COERCE", f'Value "{_shown(value)}" is not snowflake.')
         return str(value)
 
     def items(self, value: Any, path: Path, most: int) -> list[Any]:
@@ -122,7 +123,7 @@ class Fields:
         except ValueError:
             well_formed = False
         if well_formed and parts.scheme not in schemes:
-            message = f'Scheme "{parts.scheme}" must be one of {tuple(schemes)}.'
+            message = f'Scheme "{_shown(parts.scheme)}" must be one of {tuple(schemes)}.'
             self.error(path, "URL_TYPE_INVALID_SCHEME", message)
         elif not well_formed or not known_host:
             self.error(path, "URL_TYPE_INVALID_URL", "Not a well formed URL.")
@@ -146,6 +147,12 @@ class Fields:
         try:
             datetime.fromisoformat(match[1] if match else "")
         except ValueError:
-            self.error(path, "DATE_TIME_TYPE_PARSE", f"Could not parse {value}. Should be ISO8601.")
+            self.error(path, "DATE_TIME_TYPE_PARSE", f"Could not parse {_shown(value)}. Should be ISO8601.")
             return None
         return str(value) if match and match[3] else f"{value}+00:00"
+
+
+def _shown(value: Any) -> str:
+    """Return a value for an error, which must not be as long as what was sent."""
+    text = str(value)
+    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Limit = tuple[int, float]
 
 _BAN_SECONDS = 3600.0
+_MOST_BUCKETS = 10_000
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,8 @@ class RateLimits:
         take = None
         if self._webhook:
             bucket = self._buckets.setdefault((route, webhook_id), self._kind(*self._webhook))
+            if len(self._buckets) > _MOST_BUCKETS:  # ids that somebody guesses must not fill the memory
+                del self._buckets[next(iter(self._buckets))]
             take = bucket.take(now)
             if not take.allowed:
                 return Verdict("user", take.retry_after, take, bucket_hash)

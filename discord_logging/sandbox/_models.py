@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from ._components import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +25,52 @@ def snowflake() -> str:
     return str(milliseconds << 22 | next(_increments) & 0x3FFFFF)
 
 
+class EmbedField(TypedDict):
+    """A field of an embed."""
+
+    name: str
+    value: str
+    inline: bool
+
+
+class EmbedFooter(TypedDict, total=False):
+    """The footer of an embed; it has a text."""
+
+    text: str
+    icon_url: str
+
+
+class EmbedAuthor(TypedDict, total=False):
+    """The author of an embed; it has a name."""
+
+    name: str
+    url: str
+    icon_url: str
+
+
+class EmbedImage(TypedDict, total=False):
+    """The image or the thumbnail of an embed; it has a URL."""
+
+    url: str
+    description: str
+
+
+class Embed(TypedDict, total=False):
+    """An embed as it stands in a message: trimmed, and without the keys that were empty."""
+
+    type: str
+    title: str
+    description: str
+    url: str
+    timestamp: str
+    color: int
+    footer: EmbedFooter
+    author: EmbedAuthor
+    image: EmbedImage
+    thumbnail: EmbedImage
+    fields: list[EmbedField]
+
+
 @dataclass(frozen=True)
 class File:
     """A file of a message.
@@ -33,7 +81,8 @@ class File:
         data: Its bytes.
         title: The name it was uploaded under.
         description: The alternative text, or `None`.
-        id: The attachment's id; for a file that is still a part of a request, its number ``n`` in ``files[n]``.
+        id: The attachment's id; for a file that is still a part of a request, its number ``n`` in ``files[n]``, or the
+            name of a part that is named otherwise.
     """
 
     filename: str
@@ -68,6 +117,7 @@ class Message:
         edited: When it was last edited (UTC), or `None`.
         pings: The mentions that notify somebody: ``@everyone``, ``@here``, ``<@user id>``, ``<@&role id>``.
         payload: The JSON that posted it; after an edit, the JSON of the edit.
+        size: About how many bytes of memory it takes.
     """
 
     id: str
@@ -76,7 +126,7 @@ class Message:
     content: str
     username: str
     avatar_url: str | None
-    embeds: list[dict[str, Any]]
+    embeds: list[Embed]
     components: list[dict[str, Any]]
     files: list[File]
     flags: int
@@ -84,6 +134,20 @@ class Message:
     edited: datetime | None
     pings: list[str]
     payload: dict[str, Any]
+    size: int = field(default=0, repr=False)
+
+    @property
+    def text(self) -> str:
+        """All its words, in lines: the content, those of embeds and components, names and text of files."""
+        lines = [self.content]
+        for embed in self.embeds:
+            lines += [embed.get("author", {}).get("name", ""), embed.get("title", ""), embed.get("description", "")]
+            lines += [line for part in embed.get("fields", ()) for line in (part["name"], part["value"])]
+            lines.append(embed.get("footer", {}).get("text", ""))
+        lines += text_of(self.components)
+        for file in self.files:
+            lines += [file.filename, file.data.decode("utf-8", "replace")]
+        return "\n".join(filter(None, lines))
 
 
 @dataclass
@@ -101,6 +165,7 @@ class Request:
         finished: When its answer was given, by `time.monotonic`; `None` while it waits.
         status: The HTTP status answered; `None` while it waits and where no answer was given.
         answer: The body answered.
+        size: About how many bytes of memory it takes.
     """
 
     method: str
@@ -113,6 +178,7 @@ class Request:
     finished: float | None = None
     status: int | None = None
     answer: bytes = b""
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,3 +190,13 @@ class Webhook:
     channel_id: str
     forum: bool
     requires_tags: bool
+    name: str = "Local Discord"
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A thread of a channel."""
+
+    id: str
+    channel_id: str
+    locked: bool

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._models import File, Message, Webhook
 
-NAME = "Local Discord"
-
 
 def webhook_json(webhook: Webhook) -> dict[str, Any]:
     """Return a webhook as asked for with its token: without the user who made it."""
@@ -19,7 +17,7 @@ def webhook_json(webhook: Webhook) -> dict[str, Any]:
         "channel_id": webhook.channel_id,
         "guild_id": webhook.id,
         "id": webhook.id,
-        "name": NAME,
+        "name": webhook.name,
         "token": webhook.token,
         "type": 1,
     }

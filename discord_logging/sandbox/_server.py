@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import threading
+import time
+import warnings
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from aiohttp import web
 
 from ._api import Api
+from ._kept import KeptState
 from ._limits import Limit, RateLimits
 from ._page import Page, loopback_only
 from ._state import State
 from ._webhooks import PATH, Webhooks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     from ._models import Message, Request, Webhook
 
 _REQUEST_BYTES = 25 * 1024 * 1024
+_MOST_TOLD = 5
+_LONGEST_TOLD = 300
 
 
 class LocalDiscord:
@@ -34,7 +41,7 @@ class LocalDiscord:
     stay. Every method may be called from any thread.
 
     Args:
-        host: The loopback address to listen on.
+        host: The address to listen on. All but loopback needs `public`.
         port: The TCP port; 0 (the default) takes a free one at the first start.
         webhook_limit: Requests and seconds for each webhook and route; default 5 in 2 s, `None` is off and sends no
             rate limit headers.
@@ -45,9 +52,15 @@ class LocalDiscord:
         sliding: Let the limit of a webhook slide instead of being a fixed window.
         latency: Seconds from handling a request to its answer; default 0.
         max_messages: How many messages, and how many requests, are kept; default 10,000, the oldest go first.
+        max_bytes: How many bytes of memory the messages with their files, and how many the requests, may take, about;
+            default 256 MiB, the oldest go first.
+        keep: An SQLite file for webhooks, threads and messages, which are there again when another LocalDiscord is made
+            with it; it is made when missing. `None` (the default) keeps them in memory.
+        public: Allow a `host` that others can reach; with a warning, for then they see the channel and can post to it.
 
     Raises:
-        ValueError: `host` is not a loopback address.
+        ValueError: `host` is not a loopback address, or `keep` is a file of something else.
+        OSError: `keep` cannot be read or written, or another LocalDiscord has it.
     """
 
     def __init__(
@@ -62,9 +75,17 @@ class LocalDiscord:
         sliding: bool = False,
         latency: float = 0.0,
         max_messages: int = 10_000,
+        max_bytes: int = 256 * 1024 * 1024,
+        keep: str | Path | None = None,
+        public: bool = False,
     ) -> None:
-        if not ipaddress.ip_address(host).is_loopback:
-            raise ValueError(f"{host} is not a loopback address")
+        self._loopback = ipaddress.ip_address(host).is_loopback
+        if not self._loopback and not public:
+            raise ValueError(f"{host} is not a loopback address; others could reach it. To want that is public=True")
+        if not self._loopback:
+            warnings.warn(
+                f"LocalDiscord on {host}: whoever can reach it sees the channel and can post to it", stacklevel=2
+            )
         self._host = host
         self._port = port
         self._limits = {
@@ -75,9 +96,11 @@ class LocalDiscord:
         }
         self._sliding = sliding
         self._latency = latency
-        self._state = State(max_messages)
+        self._state = State(max_messages, max_bytes) if keep is None else KeptState(max_messages, max_bytes, keep)
         self._webhooks = Webhooks(self._state, self._fresh_limits())
-        self._webhook = self._state.add_webhook(None, forum=False, requires_tags=False)
+        first = self._state.first_webhook()
+        self._webhook = first or self._state.add_webhook(None, forum=False, requires_tags=False)
+        self._state.close()
         self._lifecycle = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -88,10 +111,11 @@ class LocalDiscord:
         """Start to serve; does nothing if it serves already. Returns when requests can come.
 
         Raises:
-            OSError: the port cannot be had.
+            OSError: the port cannot be had, or another LocalDiscord has the file.
         """
         with self._lifecycle:
             if self._thread is None:
+                self._state.open()
                 ready: Future[int] = Future()
                 thread = threading.Thread(target=self._run, args=(ready,), name="LocalDiscord", daemon=True)
                 thread.start()
@@ -106,6 +130,7 @@ class LocalDiscord:
                 self._loop.call_soon_threadsafe(self._stopping.set)
                 self._thread.join()
                 self._thread = None
+                self._state.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -155,8 +180,12 @@ class LocalDiscord:
         """
         return self._url_of(self._state.add_webhook(channel_id, forum=forum, requires_tags=requires_tags))
 
-    def add_thread(self, webhook_url: str | None = None) -> str:
-        """Open a thread in the channel of a webhook; `None` is the webhook that is there from the start.
+    def add_thread(self, webhook_url: str | None = None, *, locked: bool = False) -> str:
+        """Open a thread in the channel of a webhook.
+
+        Args:
+            webhook_url: The webhook; `None` (the default) is the one that is there from the start.
+            locked: Whether nobody may post to it.
 
         Returns:
             The id for ``thread_id``.
@@ -165,22 +194,65 @@ class LocalDiscord:
         webhook = match and self._state.webhook(match["id"])
         if not webhook:
             raise ValueError("not a webhook of this LocalDiscord")
-        return self._state.add_thread(webhook.channel_id)
+        return self._state.add_thread(webhook.channel_id, locked=locked)
 
-    def wait_for(self, count: int = 1, *, timeout: float = 5.0) -> list[Message]:
-        """Wait until messages have arrived.
+    @overload
+    def wait_for(self, wanted: int = 1, *, timeout: float = 5.0) -> list[Message]: ...
+
+    @overload
+    def wait_for(self, wanted: str | Callable[[Message], object], *, timeout: float = 5.0) -> Message: ...
+
+    def wait_for(
+        self, wanted: int | str | Callable[[Message], object] = 1, *, timeout: float = 5.0
+    ) -> list[Message] | Message:
+        """Wait until messages have arrived, or a certain one stands in a channel.
 
         Args:
-            count: How many since the start, or since `clear`.
+            wanted: A number (default 1): so many messages since the start, or since `clear`. A text: a message in whose
+                `Message.text` it stands. A function: a message for which it returns something true.
             timeout: For how many seconds at most; default 5.
 
         Returns:
-            The messages that stand in the channels.
+            For a number the messages that stand in the channels; else the first that is wanted.
 
         Raises:
-            TimeoutError: there are fewer; it says how many.
+            TimeoutError: it is not there; the error shows what is.
         """
-        return self._state.wait_for(count, timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            revision, messages = self._state.revision(), self._state.messages()
+            if isinstance(wanted, int):
+                if self._state.counts()["messages"] >= wanted:
+                    return messages
+            else:
+                for message in messages:
+                    if wanted in message.text if isinstance(wanted, str) else wanted(message):
+                        return message
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"{self._missed(wanted)} after {timeout:g} s; {self._told(messages)}")
+            self._state.wait_for_change(revision, left)
+
+    def _missed(self, wanted: int | str | Callable[[Message], object]) -> str:
+        if isinstance(wanted, int):
+            return f"{self._state.counts()['messages']} of {wanted} messages have arrived"
+        return f"no message has the text {wanted!r}" if isinstance(wanted, str) else "no message is the one wanted"
+
+    def _told(self, messages: list[Message]) -> str:
+        """Tell for an error what is there: the newest messages and the newest refusals."""
+        forgotten = self.forgotten
+        lines = [f"{len(messages)} stand there{f', {forgotten} older ones had to leave' if forgotten else ''}"]
+        lines += [f"  {message.username}: {_cut(message.text)}" for message in messages[-_MOST_TOLD:]]
+        refused = [request for request in self.requests if request.status is None or request.status >= 400]  # noqa: PLR2004 - HTTP's own line between good and bad
+        for request in refused[-_MOST_TOLD:]:
+            answer = request.answer.decode("utf-8", "replace")
+            lines.append(f"  {request.method} {request.path} was answered {request.status}: {_cut(answer)}")
+        return "\n".join(lines)
+
+    @property
+    def forgotten(self) -> int:
+        """How many messages had to leave for newer ones, since the start or `clear`."""
+        return self._state.counts()["forgotten"]
 
     def fail_next(self, fault: Fault, *, times: int = 1) -> None:
         """Let the next requests that post a message meet a fault, after the faults that wait already.
@@ -206,11 +278,12 @@ class LocalDiscord:
         try:
             asyncio.run(self._serve(ready))
         except OSError as error:
+            self._state.close()
             ready.set_exception(error)
 
     async def _serve(self, ready: Future[int]) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        app = web.Application(client_max_size=_REQUEST_BYTES, middlewares=[loopback_only])
+        app = web.Application(client_max_size=_REQUEST_BYTES, middlewares=[loopback_only] * self._loopback)
         app.add_routes(Api(self._state, self._webhooks, self._latency, self._stopping).routes())
         app.add_routes(Page(self._state).routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -222,3 +295,7 @@ class LocalDiscord:
             await self._stopping.wait()
         finally:
             await runner.cleanup()
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= _LONGEST_TOLD else text[:_LONGEST_TOLD] + "...")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from ._models import Message, Request, Webhook, snowflake
+from ._models import Message, Request, Thread, Webhook, snowflake
 
 if TYPE_CHECKING:
     from ._faults import Fault
@@ -20,33 +20,57 @@ class State:
     """Webhooks, threads, messages, requests and faults to come.
 
     Args:
-        keep: How many messages and how many requests are kept; the oldest go first.
+        most: How many messages, how many requests and how many threads are kept; the oldest go first.
+        most_bytes: How many bytes the messages, and how many the requests, may take; the newest is kept whatever it
+            takes.
     """
 
-    def __init__(self, keep: int) -> None:
-        self._keep = keep
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
         self._changed = threading.Condition()
         self._webhooks: dict[str, Webhook] = {}
-        self._threads: dict[str, str] = {}
+        self._threads: OrderedDict[str, Thread] = OrderedDict()
         self._revision = 0
-        self.clear()
+        self._reset()
+
+    def open(self) -> None:
+        """Get ready to be written to; there is nothing to do for what is in memory."""
+
+    def close(self) -> None:
+        """Let go of what `open` took."""
 
     def clear(self) -> None:
         """Forget messages, requests, counts and faults; webhooks and threads stay."""
         with self._changed:
-            self._revision += 1
-            self._messages: dict[str, tuple[int, Message]] = {}
-            self._requests: deque[Request] = deque(maxlen=self._keep)
-            self._faults: deque[Fault] = deque()
-            self._counts = dict.fromkeys(("messages", "requests", "rate_limited", "refused"), 0)
+            self._reset()
+            self._changed.notify_all()
+
+    def _reset(self) -> None:
+        self._revision += 1
+        self._messages: OrderedDict[str, tuple[int, Message]] = OrderedDict()
+        self._message_bytes = 0
+        self._requests: deque[Request] = deque()
+        self._request_bytes = 0
+        self._faults: deque[Fault] = deque()
+        self._counts = dict.fromkeys(("messages", "requests", "rate_limited", "refused", "forgotten"), 0)
+
+    def first_webhook(self) -> Webhook | None:
+        """Return the oldest webhook."""
+        with self._changed:
+            return next(iter(self._webhooks.values()), None)
 
     def add_webhook(self, channel_id: str | None, *, forum: bool, requires_tags: bool) -> Webhook:
         """Make a webhook with a random id and token."""
         webhook_id = str(10**17 + secrets.randbelow(9 * 10**17))
         webhook = Webhook(webhook_id, secrets.token_urlsafe(51), channel_id or snowflake(), forum, requires_tags)
+        self.put_webhook(webhook)
+        return webhook
+
+    def put_webhook(self, webhook: Webhook) -> None:
+        """Add a webhook, or put a new version in its place."""
         with self._changed:
             self._webhooks[webhook.id] = webhook
-        return webhook
 
     def webhook(self, webhook_id: str) -> Webhook | None:
         """Return a webhook."""
@@ -58,17 +82,23 @@ class State:
         with self._changed:
             self._webhooks.pop(webhook.id, None)
 
-    def add_thread(self, channel_id: str) -> str:
+    def add_thread(self, channel_id: str, *, locked: bool = False) -> str:
         """Open a thread in a channel."""
-        thread_id = snowflake()
-        with self._changed:
-            self._threads[thread_id] = channel_id
-        return thread_id
+        thread = Thread(snowflake(), channel_id, locked)
+        self.put_thread(thread)
+        return thread.id
 
-    def has_thread(self, thread_id: str, channel_id: str) -> bool:
-        """Say whether the thread belongs to the channel."""
+    def put_thread(self, thread: Thread) -> None:
+        """Add a thread; the oldest are closed for it."""
         with self._changed:
-            return self._threads.get(thread_id) == channel_id
+            self._threads[thread.id] = thread
+            while len(self._threads) > self._most:
+                self._threads.popitem(last=False)
+
+    def thread(self, thread_id: str) -> Thread | None:
+        """Return a thread."""
+        with self._changed:
+            return self._threads.get(thread_id)
 
     def add_fault(self, fault: Fault, times: int) -> None:
         """Queue a fault for so many requests."""
@@ -84,7 +114,10 @@ class State:
         """Note a request that arrived."""
         with self._changed:
             self._requests.append(request)
+            self._request_bytes += request.size
             self._counts["requests"] += 1
+            while self._too_many(len(self._requests), self._request_bytes):
+                self._request_bytes -= self._requests.popleft().size
 
     def finish(self, request: Request, status: int | None, answer: bytes) -> None:
         """Note the answer to a request; no status is no answer."""
@@ -96,13 +129,10 @@ class State:
                 self._counts["refused"] += 1
 
     def post(self, message: Message) -> None:
-        """Add a message."""
+        """Add a message; the oldest leave for it."""
         with self._changed:
-            self._counts["messages"] += 1
             self._put(message)
-            while len(self._messages) > self._keep:
-                del self._messages[next(iter(self._messages))]
-            self._changed.notify_all()
+            self._counts["messages"] += 1
 
     def edit(self, message: Message) -> None:
         """Put a new version in the place of a message."""
@@ -113,7 +143,8 @@ class State:
         """Take a message away."""
         with self._changed:
             self._revision += 1
-            self._messages.pop(message.id, None)
+            self._remove(message.id)
+            self._changed.notify_all()
 
     def message(self, message_id: str) -> Message | None:
         """Return a message."""
@@ -132,17 +163,19 @@ class State:
             return [replace(request) for request in self._requests]
 
     def counts(self) -> dict[str, int]:
-        """Return how many messages and requests arrived, and how many requests were answered with what."""
+        """Return how many messages and requests arrived, how many were answered with what, and how many left."""
         with self._changed:
             return dict(self._counts)
 
-    def wait_for(self, count: int, timeout: float) -> list[Message]:
-        """Wait until `count` messages have arrived."""
+    def revision(self) -> int:
+        """Return a number that grows with every change."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._counts["messages"] >= count, timeout):
-                arrived = self._counts["messages"]
-                raise TimeoutError(f"{arrived} of {count} messages have arrived after {timeout} s")
-            return self.messages()
+            return self._revision
+
+    def wait_for_change(self, revision: int, timeout: float) -> None:
+        """Wait until there is another revision, at most `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._revision != revision, timeout)
 
     def since(self, revision: int, most: int) -> tuple[int, list[str], list[Message]]:
         """Return the present revision, the ids of the newest `most` messages, and those changed since `revision`."""
@@ -151,6 +184,19 @@ class State:
             changed = [message for changed_at, message in newest if changed_at > revision]
             return self._revision, [message.id for _, message in newest], changed
 
+    def _too_many(self, count: int, size: int) -> bool:
+        return count > self._most or (size > self._most_bytes and count > 1)
+
     def _put(self, message: Message) -> None:
         self._revision += 1
+        _, old = self._messages.get(message.id, (0, None))
         self._messages[message.id] = (self._revision, message)
+        self._message_bytes += message.size - (old.size if old else 0)
+        while self._too_many(len(self._messages), self._message_bytes):
+            self._remove(next(iter(self._messages)))
+            self._counts["forgotten"] += 1
+        self._changed.notify_all()
+
+    def _remove(self, message_id: str) -> None:
+        _, message = self._messages.pop(message_id, (0, None))
+        self._message_bytes -= message.size if message else 0

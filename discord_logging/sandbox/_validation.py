@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ._answers import Refusal, invalid_form
 from ._body import secure_filename
@@ -18,7 +18,7 @@ from ._fields import Fields, Path
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from ._models import File, Message
+    from ._models import Embed, File, Message
 
 SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, IS_COMPONENTS_V2 = 1 << 2, 1 << 12, 1 << 15
 
@@ -35,7 +35,7 @@ class Form:
     content: str
     username: str | None
     avatar_url: str | None
-    embeds: list[dict[str, Any]]
+    embeds: list[Embed]
     components: list[dict[str, Any]]
     flags: int
     files: list[File]
@@ -92,6 +92,20 @@ def validate(payload: Any, files: list[File], *, with_components: bool, standing
     return form
 
 
+def webhook_name(payload: Any) -> str | None:
+    """Read the name that a change of a webhook asks for.
+
+    Raises:
+        Refusal: with Discord's answer to what is wrong.
+    """
+    _check_unicode(payload)
+    fields = Fields()
+    name = _username(fields, fields.model(payload, ()).get("name"), "name")
+    if fields.errors:
+        raise invalid_form(fields.errors)
+    return name
+
+
 def _check_unicode(payload: Any) -> None:
     try:
         json.dumps(payload, ensure_ascii=False).encode()
@@ -114,16 +128,15 @@ def _flags(fields: Fields, value: Any) -> int:
     return flags
 
 
-def _username(fields: Fields, value: Any) -> str | None:
-    name = fields.text(value, ("username",), 80, 1)
+def _username(fields: Fields, value: Any, key: str = "username") -> str | None:
+    name = fields.text(" ".join(value.split()) if isinstance(value, str) else value, (key,), 80, 1)
     if name is None:
         return None
-    name = " ".join(name.split())
     for word in ("clyde", "discord"):
         if word in name.lower():
-            fields.error(("username",), "USERNAME_INVALID_CONTAINS", f'Username cannot contain "{word}"')
+            fields.error((key,), "USERNAME_INVALID_CONTAINS", f'Username cannot contain "{word}"')
     if name.lower() in ("everyone", "here"):
-        fields.error(("username",), "USERNAME_INVALID", f'Username cannot be "{name.lower()}"')
+        fields.error((key,), "USERNAME_INVALID", f'Username cannot be "{name.lower()}"')
     return name
 
 
@@ -168,25 +181,26 @@ def _attachments(
         number = fields.snowflake(entry.get("id"), (*path, "id")) or ""
         name = fields.text(entry.get("filename"), (*path, "filename"), 1024, 1)
         description = fields.text(entry.get("description"), (*path, "description"), 1024)
+        title = fields.text(entry.get("title"), (*path, "title"), 1024)
         if number in standing_ids:
             kept.append(number)
         elif number in described:
-            title = name or described[number].title
-            filename = secure_filename(title)
+            filename = secure_filename(name or described[number].title)
+            title = title or name or described[number].title
             described[number] = replace(described[number], filename=filename, title=title, description=description)
         elif not fields.errors:
             raise Refusal(400, 50146, "Uploaded file not found.")
     return list(described.values()), None if source.get("attachments") is None else kept
 
 
-def _embeds(fields: Fields, value: Any, names: Collection[str]) -> list[dict[str, Any]]:
+def _embeds(fields: Fields, value: Any, names: Collection[str]) -> list[Embed]:
     items = fields.items(value, ("embeds",), 10)
     embeds = [_embed(fields, item, ("embeds", index), names) for index, item in enumerate(items)]
     if sum(map(_characters, embeds)) > _EMBED_CHARACTERS:
         message = f"Embed size exceeds maximum size of {_EMBED_CHARACTERS}"
         fields.error(("embeds",), "MAX_EMBED_SIZE_EXCEEDED", message)
     shown = ("title", "description", "fields", "author", "footer", "image", "thumbnail")
-    return [embed for embed in embeds if any(key in embed for key in shown)]
+    return [cast("Embed", embed) for embed in embeds if any(key in embed for key in shown)]
 
 
 def _characters(embed: Mapping[str, Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -14,8 +15,8 @@ from ._components import text_of
 from ._fields import Fields
 from ._mentions import pings
 from ._models import Message, snowflake
-from ._objects import NAME, message_json, webhook_json
-from ._validation import MOST_FILES, SUPPRESS_EMBEDS, Form, validate
+from ._objects import message_json, webhook_json
+from ._validation import MOST_FILES, SUPPRESS_EMBEDS, Form, validate, webhook_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +95,8 @@ class Webhooks:
                 answer = self._dispatch(call, match, webhook)
             except Refusal as refusal:
                 answer = refusal.answer
+            except sqlite3.Error as error:  # what cannot be kept is not accepted
+                answer = Answer(500, {"message": f"500: Internal Server Error: not kept: {error}", "code": 0})
         return replace(answer, headers={**verdict.headers(time.time()), **answer.headers})
 
     def _dispatch(self, call: Call, match: re.Match[str], webhook: Webhook | None) -> Answer:
@@ -107,6 +110,10 @@ class Webhooks:
             return self._execute(call, webhook)
         if call.method == "GET":
             return Answer(200, webhook_json(webhook))
+        if call.method == "PATCH":
+            renamed = replace(webhook, name=webhook_name(_payload(call)) or webhook.name)
+            self._state.put_webhook(renamed)
+            return Answer(200, webhook_json(renamed))
         if call.method == "DELETE":
             self._state.delete_webhook(webhook)
             return Answer(204)
@@ -134,7 +141,7 @@ class Webhooks:
             channel_id=webhook.channel_id,
             webhook_id=webhook.id,
             content=form.content,
-            username=form.username or NAME,
+            username=form.username or webhook.name,
             avatar_url=form.avatar_url,
             embeds=form.embeds,
             components=form.components,
@@ -144,6 +151,7 @@ class Webhooks:
             edited=None,
             pings=[],
             payload=payload,
+            size=call.body.size,
         )
         settled = _settled(message, form)
         posted = replace(settled, channel_id=self._destination(webhook, query.thread_id, form))
@@ -165,9 +173,14 @@ class Webhooks:
             if webhook.requires_tags and not form.applied_tags:
                 raise Refusal(400, 40067, "A tag is required to create a forum post in this channel")
             return self._state.add_thread(webhook.channel_id)
-        if thread_id is not None and not self._state.has_thread(thread_id, webhook.channel_id):
+        if thread_id is None:
+            return webhook.channel_id
+        thread = self._state.thread(thread_id)
+        if thread is None or thread.channel_id != webhook.channel_id:
             raise Refusal(404, 10003, "Unknown Channel")
-        return thread_id or webhook.channel_id
+        if thread.locked:
+            raise Refusal(400, 160005, "Thread is locked")
+        return thread_id
 
     def _edit(self, call: Call, message: Message) -> Answer:
         query = _Query(call.query)
@@ -179,21 +192,26 @@ class Webhooks:
             message,
             content=form.content if "content" in payload else message.content,
             embeds=form.embeds if "embeds" in payload else message.embeds,
-            components=form.components if "components" in payload else message.components,
+            components=form.components if "components" in payload and query.with_components else message.components,
             flags=form.flags if "flags" in payload else message.flags,
             files=files,
             edited=datetime.now(timezone.utc),
             payload=payload,
+            size=call.body.size + sum(len(file.data) for file in files),
         )
         settled = _settled(edited, form)
         self._state.edit(settled)
         return Answer(200, message_json(settled, call.base_url))
 
 
-def _form(call: Call, query: _Query, standing: Message | None = None) -> tuple[dict[str, Any], Form]:
+def _payload(call: Call) -> Any:
     if call.body.refusal:
         raise call.body.refusal
-    payload = call.body.payload
+    return call.body.payload
+
+
+def _form(call: Call, query: _Query, standing: Message | None = None) -> tuple[dict[str, Any], Form]:
+    payload = _payload(call)
     form = validate(payload, call.body.files, with_components=query.with_components, standing=standing)
     return payload or {}, form
 

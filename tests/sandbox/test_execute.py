@@ -148,6 +148,9 @@ def test_a_webhook_can_be_looked_at_and_deleted(discord: LocalDiscord, http: req
     assert (webhook["type"], webhook["application_id"]) == (1, None)
     assert discord.webhook_url.endswith(f"{webhook['id']}/{webhook['token']}")
     assert http.put(discord.webhook_url).status_code == 405
+    assert http.patch(discord.webhook_url, json={"name": " My  shop "}).json()["name"] == "My shop"
+    assert http.patch(discord.webhook_url, json={"name": "Clyde"}).json()["errors"].keys() == {"name"}
+    assert http.patch(discord.webhook_url, json={}).json()["name"] == "My shop"
     assert http.delete(discord.webhook_url).status_code == 204
     assert code_of(http.post(discord.webhook_url, json={"content": "x"})) == (404, 10015)
 
@@ -203,6 +206,8 @@ def test_threads_must_belong_to_the_channel(discord: LocalDiscord, http: request
     answer = http.post(discord.webhook_url, params={"wait": "1", "thread_id": thread}, json={"content": "x"})
     assert answer.json()["channel_id"] == discord.messages[0].channel_id == thread
     assert code_of(http.post(discord.webhook_url, params={"thread_id": "1"}, json={"content": "x"})) == (404, 10003)
+    locked = discord.add_thread(locked=True)
+    assert code_of(http.post(discord.webhook_url, params={"thread_id": locked}, json={"content": "x"})) == (400, 160005)
     with pytest.raises(ValueError, match="not a webhook"):
         discord.add_thread("http://elsewhere/api/webhooks/1/x")
 

@@ -91,6 +91,15 @@ def test_it_listens_on_loopback_only() -> None:
         LocalDiscord(host="0.0.0.0")  # noqa: S104  # the point of the test
 
 
+def test_others_may_reach_it_if_that_is_wanted() -> None:
+    """With `public` any address will do, with a warning, and any name for it."""
+    with pytest.warns(UserWarning, match=r"0\.0\.0\.0: whoever can reach it sees the channel and can post to it"):
+        local = LocalDiscord(host="0.0.0.0", public=True)  # noqa: S104  # the point of the test
+    with local:
+        url = local.webhook_url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  # as above
+        assert requests.get(url, headers={"Host": "box.example"}, timeout=5).ok
+
+
 @pytest.mark.parametrize("path", ["/", "/messages", "/api/v10/webhooks/1/x"])
 def test_foreign_host_names_are_refused(discord: LocalDiscord, path: str) -> None:
     """A page elsewhere cannot reach it by DNS rebinding."""
@@ -110,6 +119,36 @@ def test_wait_for_says_how_many_came(discord: LocalDiscord) -> None:
     """The error has the numbers."""
     with pytest.raises(TimeoutError, match=re.escape("0 of 2 messages have arrived after 0.01 s")):
         discord.wait_for(2, timeout=0.01)
+
+
+def test_wait_for_finds_a_message_by_its_words(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """Wherever they stand: content, embeds, components, files and their names."""
+    embed = {
+        "author": {"name": "Ann"},
+        "title": "Title",
+        "description": "words",
+        "fields": [{"name": "left", "value": "right"}],
+        "footer": {"text": "foot"},
+    }
+    http.post(unlimited.webhook_url, json={"content": "first", "embeds": [embed]})
+    http.post(unlimited.webhook_url, data={"content": "second"}, files={"files[0]": ("a.bin", b"in the \xff file")})
+    layout = {"flags": 32768, "components": [{"type": 10, "content": "third"}]}
+    http.post(unlimited.webhook_url, params={"with_components": "1"}, json=layout)
+    first, second, third = unlimited.messages
+    assert first.text.splitlines() == ["first", "Ann", "Title", "words", "left", "right", "foot"]
+    assert unlimited.wait_for("in the") == unlimited.wait_for("a.bin") == second
+    assert unlimited.wait_for("third") == third
+    assert unlimited.wait_for(lambda message: message.embeds) == first
+
+
+def test_wait_for_sees_edits(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """It wakes with every change, not with new messages alone."""
+    http.post(unlimited.webhook_url, json={"content": "before"})
+    url = f"{unlimited.webhook_url}/messages/{unlimited.messages[0].id}"
+    edit = threading.Timer(0.05, requests.patch, (url,), {"json": {"content": "after"}})
+    edit.start()
+    assert unlimited.wait_for("after").edited is not None
+    edit.join()
 
 
 def test_requests_hold_what_came_and_what_was_answered(discord: LocalDiscord, http: requests.Session) -> None:

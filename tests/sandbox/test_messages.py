@@ -93,6 +93,8 @@ def test_components_stand_and_ping(unlimited: LocalDiscord, http: requests.Sessi
     url = post(unlimited, http, {"flags": 32768, "components": [text]})
     assert (unlimited.messages[0].components, unlimited.messages[0].pings) == ([text], ["<@&7>"])
     assert http.patch(url, json={"content": "x"}).json()["code"] == 50035
+    http.patch(url, json={"components": []})
+    assert unlimited.messages[0].components == [text]
     http.patch(url, params={"with_components": "1"}, json={"components": [text, text], "flags": 0})
     assert (len(unlimited.messages[0].components), unlimited.messages[0].flags) == (2, 32768)
 

@@ -38,7 +38,7 @@ def test_messages_are_given_from_a_revision_on(unlimited: LocalDiscord, http: re
     http.post(unlimited.webhook_url, json={})
     first = http.get(f"{unlimited.url}/messages").json()
     assert [message["content"] for message in first["messages"]] == ["a"]
-    assert first["counts"] == {"messages": 1, "requests": 2, "rate_limited": 0, "refused": 1}
+    assert first["counts"] == {"messages": 1, "requests": 2, "rate_limited": 0, "refused": 1, "forgotten": 0}
     http.post(unlimited.webhook_url, json={"content": "b"})
     second = http.get(f"{unlimited.url}/messages", params={"after": first["revision"]}).json()
     assert [message["content"] for message in second["messages"]] == ["b"]

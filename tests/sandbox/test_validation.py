@@ -184,6 +184,17 @@ def test_a_time_without_an_offset_is_utc() -> None:
     assert [part["timestamp"] for part in form.embeds] == ["2026-08-06T11:31:01+00:00", "2026-08-06T11:31:01+02:00"]
 
 
+def test_an_attachment_may_have_a_title() -> None:
+    """The title is shown, the name is what `attachment://` refers to."""
+    (kept,) = accept({"attachments": [{"id": 0, "filename": "b c.txt", "title": "A title"}]}, file("a.txt")).files
+    assert (kept.filename, kept.title) == ("b_c.txt", "A title")
+
+
+def test_a_username_is_collapsed_before_it_is_measured() -> None:
+    """White space within counts once."""
+    assert accept({"content": "x", "username": "a" + " " * 100 + "b"}).username == "a b"
+
+
 def test_metadata_must_have_its_file() -> None:
     """An attachment that was not uploaded is not found."""
     assert refuse({"attachments": [{"id": 1, "filename": "a.txt"}]}, file("a.txt"))["code"] == 50146
@@ -235,6 +246,9 @@ def test_a_layout_of_every_component_passes() -> None:
         ([{"type": 17, "components": [TEXT] * 40}], "components", "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED"),
         ([{**TEXT, "content": "x" * 3000}] * 2, "components", "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED"),
         ([{"type": 3}], "components.0.type", "UNION_TYPE_CHOICES"),
+        ([{"type": 12, "items": []}], "components.0.items", "BASE_TYPE_REQUIRED"),
+        ([{"type": 14, "spacing": 3}], "components.0.spacing", "BASE_TYPE_CHOICES"),
+        ([{"type": 14, "divider": 3}], "components.0.divider", "BOOLEAN_TYPE_CONVERT"),
         ([{"type": 10}], "components.0.content", "BASE_TYPE_REQUIRED"),
         ([{"type": 17}], "components.0.components", "BASE_TYPE_REQUIRED"),
         ([{"type": 17, "components": [LAYOUT[0]]}], "components.0.components.0.type", "UNION_TYPE_CHOICES"),
@@ -250,6 +264,12 @@ def test_a_layout_of_every_component_passes() -> None:
 def test_each_broken_rule_of_components(items: list[dict[str, Any]], path: str, code: str) -> None:
     """Buttons that act, boxes in boxes, too much of anything."""
     assert leaf(refuse({"flags": 32768, "components": items})["errors"], path) == [code]
+
+
+def test_what_is_not_a_components_own_is_ignored() -> None:
+    """Children of a text, the accessory of a box: Discord knows no such keys."""
+    text = {**TEXT, "components": [1], "accessory": "x"}
+    assert accept({"flags": 32768, "components": [{"type": 17, "components": [text], "accessory": "x"}]}).components
 
 
 def test_components_exclude_content_and_embeds() -> None:

@@ -1,0 +1,225 @@
+"""What nobody should send: it gets the right error, takes no memory, and costs others nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from discord_logging.sandbox import LocalDiscord
+from discord_logging.sandbox._answers import Refusal
+from discord_logging.sandbox._body import Body, parse_body
+from discord_logging.sandbox._models import Request
+from discord_logging.sandbox._state import State
+from discord_logging.sandbox._validation import validate
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+_KINDS = st.sampled_from([1, 2, 9, 10, 11, 12, 13, 14, 17]) | _JSON
+_COMPONENT = st.recursive(
+    st.fixed_dictionaries(
+        {}, optional={"type": _KINDS, "content": _JSON, "spacing": _JSON, "url": _JSON, "file": _JSON}
+    ),
+    lambda inner: st.fixed_dictionaries(
+        {"type": _KINDS},
+        optional={"components": st.lists(inner, max_size=2) | _JSON, "accessory": inner | _JSON, "items": _JSON},
+    ),
+    max_leaves=6,
+)
+_KEYS = ["content", "username", "avatar_url", "tts", "allowed_mentions", "flags", "thread_name", "applied_tags", "poll"]
+_PAYLOAD = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(_KEYS, _JSON),
+        "flags": st.sampled_from([0, 4, 32768]) | _JSON,
+        "components": st.lists(_COMPONENT, max_size=3) | _JSON,
+        "attachments": st.lists(st.fixed_dictionaries({}, optional={"id": _JSON, "filename": _JSON}), max_size=3)
+        | _JSON,
+        "embeds": _JSON
+        | st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional=dict.fromkeys(
+                    ("title", "url", "color", "timestamp", "footer", "author", "image", "fields"), _JSON
+                ),
+            ),
+            max_size=3,
+        ),
+    },
+)
+
+
+@given(payload=_PAYLOAD, components=st.booleans())
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_types_in_a_payload_are_read_or_refused(payload: Any, components: bool) -> None:
+    """Whatever stands where, the answer is Discord's, and never a failure of the server."""
+    try:
+        form = validate(payload, [], with_components=components)
+    except Refusal as refusal:
+        refusal.answer.encoded()
+    else:
+        json.dumps([form.embeds, form.components])
+
+
+@given(
+    data=st.binary(max_size=80)
+    | st.builds(
+        lambda head, body: (
+            b'--b\r\nContent-Disposition: form-data; name="files[0]"; ' + head + b"\r\n\r\n" + body + b"\r\n--b--"
+        ),
+        st.binary(max_size=40)
+        | st.from_regex(rb"filename\*?=(idna|utf-8|utf-7|x)?'?'?[%a-fA-F0-9.\"]*", fullmatch=True),
+        st.binary(max_size=10),
+    ),
+    boundary=st.sampled_from(["b", '"b', "", "b; charset=x", "\u00e4"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_multipart_is_read_or_refused(data: bytes, boundary: str) -> None:
+    """Broken parts, encodings of names that do not exist, missing ends."""
+    assert isinstance(parse_body(f"multipart/form-data; boundary={boundary}", data), Body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"a": ' * 100 + "[]" + "}" * 100,
+        "[" * 101 + "]" * 101,
+        '{"content": 1e999}',
+        '{"content": ' + "9" * 5000 + "}",
+    ],
+)
+def test_json_that_would_break_others_is_invalid(unlimited: LocalDiscord, http: requests.Session, body: str) -> None:
+    """Nesting without end, numbers beyond all measure."""
+    answer = http.post(unlimited.webhook_url, data=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, 50109)
+
+
+def test_errors_are_not_as_long_as_what_was_sent(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """A value that is wrong is quoted, but not all of it."""
+    answer = http.post(unlimited.webhook_url, json={"content": ["x" * 1_000_000]})
+    assert (answer.status_code, len(answer.content) < 1000) == (400, True)
+
+
+def test_a_file_name_in_an_impossible_encoding_is_unknown() -> None:
+    """The file is kept, its name cannot be."""
+    data = b"--b\r\nContent-Disposition: form-data; name=\"files[0]\"; filename*=idna''%C3%A4\r\n\r\nx\r\n--b--"
+    assert [file.title for file in parse_body("multipart/form-data; boundary=b", data).files] == ["unknown"]
+
+
+@pytest.mark.parametrize("kind", ["json", "form", "part"])
+def test_text_of_many_megabytes_is_too_large(unlimited: LocalDiscord, http: requests.Session, kind: str) -> None:
+    """No message needs it, and it would take many times its size."""
+    text = "[]," * 1_500_000
+    bodies: dict[str, dict[str, Any]] = {
+        "json": {"data": text, "headers": {"Content-Type": "application/json"}},
+        "form": {"data": {"content": text}},
+        "part": {"files": {"payload_json": (None, text)}},
+    }
+    answer = http.post(unlimited.webhook_url, **bodies[kind])
+    assert (answer.status_code, answer.json()["code"]) == (413, 40005)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_no_more_than_the_limit_is_read_of_100_megabytes(unlimited: LocalDiscord, told: bool) -> None:
+    """The edge answers 413 while the body is still coming: at once if its length is told, else at the limit."""
+    address = urlsplit(unlimited.url)
+    length = "Content-Length: 100000000" if told else "Transfer-Encoding: chunked"
+    head = f"POST {urlsplit(unlimited.webhook_url).path} HTTP/1.1\r\nHost: {address.netloc}\r\n{length}\r\n"
+    megabyte = b"100000\r\n" + bytes(0x100000) + b"\r\n"
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as client:
+        client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode())
+        for _ in range(0 if told else 26):
+            client.sendall(megabyte)
+        assert client.recv(100).startswith(b"HTTP/1.1 413 ")
+    (request,) = unlimited.requests
+    assert (request.status, request.payload, request.size) == (413, None, 0)
+    assert requests.get(unlimited.webhook_url, timeout=5).ok
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "..\\..\\boot.ini", "/etc/passwd", "a/../../b", "..", "\x00../x"])
+def test_file_names_lead_nowhere(unlimited: LocalDiscord, http: requests.Session, name: str) -> None:
+    """A name is a name: no separators, no dots in front; the file is served from memory."""
+    answer = http.post(unlimited.webhook_url, files={"files[0]": (name, b"secret")})
+    (shown,) = answer.json()["attachments"]
+    assert not set("/\\\x00") & set(shown["filename"])
+    assert not shown["filename"].startswith(".")
+    assert http.get(shown["url"]).content == b"secret"
+    assert http.get(f"{unlimited.url}/attachments/{unlimited.messages[0].id}/0/../../../etc/passwd").status_code == 404
+
+
+def test_hostile_markdown_is_kept_as_it_is(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """Markup is text here; what a page makes of it is the page's part."""
+    hostile = "<script>alert(1)</script> [x](javascript:alert(1)) " + "*_~|`>" * 300
+    http.post(unlimited.webhook_url, json={"content": hostile})
+    assert unlimited.messages[0].content == hostile.strip()
+
+
+def test_memory_has_a_bound_in_bytes(http: requests.Session) -> None:
+    """Old messages and requests leave for new ones with large files, the newest always stays, and it is said so."""
+    with LocalDiscord(max_bytes=3_000_000, webhook_limit=None, channel_limit=None) as local:
+        for number in range(4):
+            http.post(local.webhook_url, data={"content": str(number)}, files={"files[0]": ("a", bytes(1_200_000))})
+        assert [message.content for message in local.messages] == ["2", "3"]
+        assert (len(local.requests), local.forgotten) == (2, 2)
+        http.patch(f"{local.webhook_url}/messages/{local.messages[1].id}", files={"files[0]": ("b", bytes(5_000_000))})
+        assert [len(message.files) for message in local.messages] == [2]
+        with pytest.raises(TimeoutError, match="1 stand there, 3 older ones had to leave"):
+            local.wait_for("nothing", timeout=0.01)
+        http.delete(f"{local.webhook_url}/messages/{local.messages[0].id}")
+        assert local._state._message_bytes == 0
+
+
+def test_threads_and_buckets_have_a_bound(http: requests.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Posts of a forum and ids that somebody guesses cannot fill the memory."""
+    monkeypatch.setattr("discord_logging.sandbox._limits._MOST_BUCKETS", 3)
+    with LocalDiscord(max_messages=2) as local:
+        threads = [local.add_thread() for _ in range(3)]
+        assert [local._state.thread(thread) is not None for thread in threads] == [False, True, True]
+        for number in range(5):
+            http.post(f"{local.url}/api/v10/webhooks/{number}/x", json={})
+        assert len(local._webhooks.limits._buckets) == 3
+
+
+def test_a_deleted_message_may_have_left_already() -> None:
+    """Somebody clears the channel while an answer is made."""
+    state = State(2, 100)
+    state.begin(Request("GET", "/", {}, None, [], 0.0))
+    with LocalDiscord(webhook_limit=None) as local:
+        requests.post(local.webhook_url, json={"content": "x"}, timeout=5)
+        (message,) = local.messages
+        local.clear()
+        local._state.delete(message)
+        assert local.messages == []
+
+
+def test_a_flood_loses_nothing_that_was_accepted() -> None:
+    """Twenty connections post as fast as they can: each accepted message was counted, the newest stand."""
+
+    async def post(session: aiohttp.ClientSession, url: str, sender: int) -> int:
+        accepted = 0
+        for number in range(100):
+            async with session.post(url, json={"content": f"{sender}-{number}"}) as answer:
+                accepted += answer.status == 204
+        return accepted
+
+    async def flood(url: str) -> int:
+        async with aiohttp.ClientSession() as session:
+            return sum(await asyncio.gather(*(post(session, url, sender) for sender in range(20))))
+
+    settings: dict[str, Any] = dict.fromkeys(("webhook_limit", "channel_limit", "global_limit"))
+    with LocalDiscord(max_messages=500, **settings) as local:
+        accepted = asyncio.run(flood(local.webhook_url))
+        assert accepted == 2000 == local._state.counts()["messages"]
+        assert (len(local.messages), local.forgotten) == (500, 1500)
+        assert {message.content for message in local.messages} >= {f"{sender}-99" for sender in range(20)}

@@ -1,0 +1,116 @@
+"""The pytest plugin, as a user's tests meet it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import requests
+
+from discord_logging.sandbox import LocalDiscord
+
+pytest_plugins = ["pytester"]
+
+_APP = """
+import logging
+from flask import Flask
+from discord_logging import DiscordHandler
+
+def create_app():
+    app = Flask("shop")
+    app.logger.addHandler(DiscordHandler(level="ERROR"))
+
+    @app.route("/crash")
+    def crash():
+        return 1 / 0
+
+    return app
+"""
+
+_RECIPE = """
+from shop import create_app
+
+def test_a_crash_is_told_in_the_channel(local_discord, monkeypatch):
+    monkeypatch.setenv("DISCORD_WEBHOOK_URL", local_discord.webhook_url)
+    create_app().test_client().get("/crash")
+    message = local_discord.wait_for("ZeroDivisionError")
+    assert message.embeds[0]["title"] == "❌ ERROR · shop"
+    assert message.pings == []
+"""
+
+_MISSED = """
+import requests
+
+def test_missed(local_discord):
+    requests.post(local_discord.webhook_url, json={"content": "something else"})
+    requests.post(local_discord.webhook_url, json={"content": ""})
+    local_discord.wait_for("an alarm", timeout=0.01)
+"""
+
+_MANY = """
+import pytest, requests
+
+@pytest.mark.parametrize("number", range(4))
+def test_each_has_its_own(local_discord, number):
+    requests.post(local_discord.webhook_url, json={"content": str(number)})
+    assert [message.content for message in local_discord.messages] == [str(number)]
+"""
+
+
+def test_a_flask_app_is_tested_in_six_lines(pytester: pytest.Pytester) -> None:
+    """The recipe of the README passes."""
+    pytester.makepyfile(shop=_APP, test_shop=_RECIPE)
+    pytester.runpytest_inprocess("-p", "no:xdist").assert_outcomes(passed=1)
+
+
+def test_what_is_missed_is_explained(pytester: pytest.Pytester) -> None:
+    """The failure shows what was looked for, what stands there, and what was refused."""
+    pytester.makepyfile(_MISSED)
+    result = pytester.runpytest_inprocess("-p", "no:xdist")
+    result.assert_outcomes(failed=1)
+    output = result.stdout.str()
+    assert "no message has the text 'an alarm' after 0.01 s; 1 stand there" in output
+    assert "Local Discord: 'something else'" in output
+    assert 'was answered 400: \'{"message": "Cannot send an empty message"' in output
+
+
+def test_runs_beside_others(pytester: pytest.Pytester) -> None:
+    """With pytest-xdist every test has a channel of its own."""
+    pytester.makepyfile(_MANY)
+    pytester.runpytest_inprocess("-n", "2").assert_outcomes(passed=4)
+
+
+def test_costs_nothing_until_it_is_used(pytester: pytest.Pytester) -> None:
+    """The plugin imports neither the local Discord nor what that needs."""
+    pytester.makepyfile(
+        "import sys\n\ndef test_not_there():\n    assert not {'aiohttp', 'discord_logging.sandbox'} & set(sys.modules)"
+    )
+    pytester.runpytest_subprocess("-p", "no:xdist").assert_outcomes(passed=1)
+
+
+def test_has_no_limits(local_discord: LocalDiscord) -> None:
+    """Neither a 429 nor the headers of a bucket are in the way of a test."""
+    with requests.Session() as http:
+        answers = [http.post(local_discord.webhook_url, json={"content": "x"}) for _ in range(60)]
+    assert {answer.status_code for answer in answers} == {204}
+    assert "X-RateLimit-Limit" not in answers[0].headers
+
+
+def test_starts_at_once() -> None:
+    """Start and stop of a server take less than 50 ms, the best of a few on a busy machine."""
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        with LocalDiscord():
+            pass
+        times.append(time.perf_counter() - began)
+    assert min(times) < 0.05
+
+
+@pytest.mark.parametrize("wanted", [3, "cherry", lambda message: message.content == "cherry"])
+def test_wait_for_gives_up_at_its_deadline(local_discord: LocalDiscord, wanted: object) -> None:
+    """Whatever is waited for, the error says so."""
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"(3 messages|'cherry'|the one wanted).* after 0.05 s; 0 stand there"):
+        local_discord.wait_for(wanted, timeout=0.05)  # type: ignore[call-overload]  # one of each kind
+    assert 0.05 <= time.monotonic() - began < 5
