@@ -10,7 +10,7 @@ from . import _answers
 from ._answers import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,3 +104,14 @@ class Fault:
             return None
         body = _answers.general(self.status).body if self.body is None else self.body
         return Answer(self.status, body, _answers.VIA if self.headers is None else self.headers)
+
+
+TROUBLES: dict[str, Callable[[], Fault]] = {
+    "rate_limited": lambda: Fault.rate_limited(2.0),
+    "channel_limited": lambda: Fault.rate_limited(5.0, "shared"),
+    "server_error": lambda: Fault(status=500),
+    "slow": lambda: Fault.stall(5.0),
+    "drop": Fault.dropped,
+    "edge_block": Fault.edge_block,
+}
+"""The troubles that the page makes, by the names of its buttons."""

@@ -22,6 +22,7 @@ Limit = tuple[int, float]
 
 _BAN_SECONDS = 3600.0
 _MOST_BUCKETS = 10_000
+_MOST_LEVELS = 8
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,21 @@ class Take:
     retry_after: float
 
 
+@dataclass(frozen=True)
+class Level:
+    """How much of a limit is used up; `reset_after` in seconds until nothing is."""
+
+    name: str
+    limit: int
+    used: int
+    reset_after: float
+
+
 class Bucket(Protocol):
     """Something that requests are taken from."""
+
+    def level(self, name: str, now: float) -> Level:
+        """Say how full it is at the time `now`; nothing is taken."""
 
     def take(self, now: float) -> Take:
         """Take one request at the time `now`."""
@@ -60,6 +74,11 @@ class Window:
         left = self._end - now
         return Take(allowed, self._limit, self._limit - self._used, left, 0.0 if allowed else left)
 
+    def level(self, name: str, now: float) -> Level:
+        """Say how full it is at the time `now`; nothing is taken."""
+        open_now = now < self._end
+        return Level(name, self._limit, self._used if open_now else 0, self._end - now if open_now else 0.0)
+
 
 class LeakyBucket:
     """A sliding limit: one slot is free again every `seconds` / `limit`; reset is when all are."""
@@ -80,6 +99,11 @@ class LeakyBucket:
         left = self._empty_at - now
         remaining = max(0, math.floor(self._limit - left / self._slot + 1e-6))
         return Take(allowed, self._limit, remaining, left, 0.0 if allowed else retry_after)
+
+    def level(self, name: str, now: float) -> Level:
+        """Say how full it is at the time `now`; nothing is taken."""
+        left = max(0.0, self._empty_at - now)
+        return Level(name, self._limit, math.ceil(left / self._slot - 1e-6), left)
 
 
 @dataclass(frozen=True)
@@ -147,6 +171,16 @@ class RateLimits:
             if not channel.allowed:
                 return Verdict("shared", channel.retry_after, take, bucket_hash)
         return Verdict(None, 0.0, take, bucket_hash)
+
+    def levels(self, now: float) -> list[Level]:
+        """Say how much of every limit is used up at the time `now`, buckets of the webhooks first."""
+        buckets: dict[str, Bucket] = {}
+        for kind, standing in (("", self._buckets), ("channel", self._channels)):
+            for key, bucket in list(standing.items())[-_MOST_LEVELS:]:
+                words = key if isinstance(key, tuple) else (kind, key)
+                buckets[f"{words[0]} …{words[1][-4:]}"] = bucket
+        named = {**buckets, "global": self._everybody, "invalid requests": self._invalid}
+        return [bucket.level(name, now) for name, bucket in named.items() if bucket]
 
     def count_invalid(self, now: float) -> None:
         """Count a request answered with 401, 403 or 429; with the last one allowed the address is banned."""

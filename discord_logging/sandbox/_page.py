@@ -1,24 +1,46 @@
-"""The page that shows the channel, and what it needs: the messages as JSON, the files, style and script."""
+"""The page that shows the channel, and what it needs: what is new as JSON, the files, style and script, trouble."""
 
 from __future__ import annotations
 
+import json
 import re
+import secrets
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from ._faults import TROUBLES
 from ._objects import attachment_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ._models import Message
+    from ._models import File, Message, Request, Webhook
     from ._state import State
+    from ._webhooks import Webhooks
 
 _STATIC = Path(__file__).parent / "static"
-_MOST_SHOWN = 500
+_FILES = (
+    "page.css",
+    "message.css",
+    "theme.js",
+    "dom.js",
+    "code.js",
+    "markdown.js",
+    "message.js",
+    "panel.js",
+    "page.js",
+)
+_MOST_SHOWN = 5000
+_MOST_AT_ONCE = 250
+_MOST_REFUSED = 100
+_MOST_TIMES = 1000
+_PREVIEW_BYTES = 1500
+_PAYLOAD_CHARACTERS = 20_000
+_TEXT_NAME = re.compile(r".+\.(?:txt|log|md|json|csv|py|js|yaml|yml|toml|ini|xml|html|sql|diff)", re.IGNORECASE)
 _SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
 _HEADERS = {
@@ -45,15 +67,19 @@ async def loopback_only(
 class Page:
     """Serves the page."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, webhooks: Webhooks) -> None:
         self._state = state
+        self._webhooks = webhooks
+        self._deleted: list[Webhook] = []
+        self._epoch = secrets.token_hex(8)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
         return [
             web.get("/", self._index),
-            web.get("/static/{name:page\\.(?:css|js)}", self._static),
+            web.get(f"/static/{{name:{'|'.join(map(re.escape, _FILES))}}}", self._static),
             web.get("/messages", self._messages),
+            web.post("/trouble", self._trouble),
             web.get("/attachments/{message_id}/{index:\\d+}/{filename}", self._attachment),
         ]
 
@@ -64,15 +90,49 @@ class Page:
         return web.FileResponse(_STATIC / request.match_info["name"], headers=_HEADERS)
 
     async def _messages(self, request: web.Request) -> web.Response:
-        after = request.query.get("after", "")
-        revision, ids, changed = self._state.since(int(after) if after.isdecimal() else 0, _MOST_SHOWN)
+        after, now = int(_number(request, "after")), time.monotonic()
+        revision, ids, changed = self._state.since(after, _MOST_SHOWN, _MOST_AT_ONCE)
+        more = len(changed) == _MOST_AT_ONCE
+        seen = _number(request, "seen")
+        refused = [] if more else self._state.refused(seen, _MOST_REFUSED)
         answer = {
+            "epoch": self._epoch,
             "revision": revision,
-            "counts": self._state.counts(),
+            "more": more,
             "ids": ids,
-            "messages": [_shown(message) for message in changed],
+            "messages": [self._shown(message) for message in changed],
+            "counts": self._state.counts(),
+            "gauges": [asdict(level) for level in self._webhooks.limits.levels(now)],
+            "trouble": {"waiting": self._state.faults(), "deleted": len(self._deleted)},
+            "seen": max([seen, *(request.finished or 0.0 for request in refused)]),
+            "refused": [_refused(each, now) for each in refused],
         }
         return web.json_response(answer, headers=_HEADERS)
+
+    async def _trouble(self, request: web.Request) -> web.Response:
+        """Let something go wrong; only the page itself may ask for it."""
+        if request.headers.get("Origin") not in (None, f"http://{request.host}"):
+            return web.Response(status=403, headers=_HEADERS, text="only the page itself makes trouble\n")
+        try:
+            wish = json.loads(await request.read())
+            kind, times = wish["kind"], int(wish.get("times", 1))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            kind, times = None, 1
+        if kind == "delete_webhook":
+            self._deleted += self._state.webhooks()
+            for webhook in self._deleted:
+                self._state.delete_webhook(webhook)
+        elif kind == "restore":
+            self._state.clear_faults()
+            while self._deleted:
+                self._state.put_webhook(self._deleted.pop(0))
+        elif kind in TROUBLES and 1 <= times <= _MOST_TIMES:
+            self._state.add_fault(TROUBLES[kind](), times)
+        else:
+            known = ", ".join(["delete_webhook", "restore", *TROUBLES])
+            text = f'expected {{"kind": one of {known}, "times": 1 to {_MOST_TIMES}}}\n'
+            return web.Response(status=400, headers=_HEADERS, text=text)
+        return web.Response(status=204, headers=_HEADERS)
 
     async def _attachment(self, request: web.Request) -> web.Response:
         message = self._state.message(request.match_info["message_id"])
@@ -85,19 +145,57 @@ class Page:
         headers = {**_HEADERS, "Content-Type": content_type, "Content-Disposition": disposition}
         return web.Response(body=file.data, headers=headers)
 
-
-def _shown(message: Message) -> dict[str, Any]:
-    shown = asdict(message)
-    del shown["payload"]
-    shown["timestamp"] = message.timestamp.isoformat()
-    shown["edited"] = message.edited is not None
-    shown["files"] = [
-        {
-            "filename": file.filename,
-            "title": file.title,
-            "size": len(file.data),
-            "url": attachment_path(message, index, file),
+    def _shown(self, message: Message) -> dict[str, Any]:
+        webhook = self._state.webhook(message.webhook_id)
+        return {
+            "id": message.id,
+            "channel_id": message.channel_id,
+            "channel": {
+                "id": message.channel_id,
+                "parent": webhook.channel_id if webhook else message.channel_id,
+                "forum": webhook is not None and webhook.forum,
+                "thread_name": message.payload.get("thread_name"),
+            },
+            "content": message.content,
+            "username": message.username,
+            "avatar_url": message.avatar_url,
+            "embeds": message.embeds,
+            "components": message.components,
+            "files": [_file(message, index, file) for index, file in enumerate(message.files)],
+            "flags": message.flags,
+            "timestamp": message.timestamp.isoformat(),
+            "edited": message.edited and message.edited.isoformat(),
+            "pings": message.pings,
         }
-        for index, file in enumerate(message.files)
-    ]
-    return shown
+
+
+def _number(request: web.Request, name: str) -> float:
+    """Return a number of the query; 0 for what is none."""
+    text = request.query.get(name, "")
+    return float(text) if re.fullmatch(r"\d{1,15}(?:\.\d{1,15})?", text, re.ASCII) else 0.0
+
+
+def _file(message: Message, index: int, file: File) -> dict[str, Any]:
+    kind = file.content_type.partition(";")[0].strip().lower()
+    text = kind.startswith("text/") or kind == "application/json" or _TEXT_NAME.fullmatch(file.filename)
+    return {
+        "filename": file.filename,
+        "title": file.title,
+        "description": file.description,
+        "size": len(file.data),
+        "picture": file.content_type in _SHOWN_INLINE,
+        "preview": file.data[:_PREVIEW_BYTES].decode("utf-8", "ignore") if text else None,
+        "url": attachment_path(message, index, file),
+    }
+
+
+def _refused(request: Request, now: float) -> dict[str, Any]:
+    payload = None if request.payload is None else json.dumps(request.payload, ensure_ascii=False)
+    return {
+        "method": request.method,
+        "path": request.path,
+        "status": request.status,
+        "answer": request.answer.decode("utf-8", "replace")[:_PAYLOAD_CHARACTERS],
+        "payload": payload and payload[:_PAYLOAD_CHARACTERS],
+        "ago": now - (request.finished or now),
+    }

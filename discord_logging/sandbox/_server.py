@@ -285,7 +285,7 @@ class LocalDiscord:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(client_max_size=_REQUEST_BYTES, middlewares=[loopback_only] * self._loopback)
         app.add_routes(Api(self._state, self._webhooks, self._latency, self._stopping).routes())
-        app.add_routes(Page(self._state).routes())
+        app.add_routes(Page(self._state, self._webhooks).routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:

@@ -8,6 +8,8 @@ import time
 from collections import OrderedDict, deque
 from dataclasses import replace
 from http import HTTPStatus
+from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ._models import Message, Request, Thread, Webhook, snowflake
@@ -48,6 +50,7 @@ class State:
 
     def _reset(self) -> None:
         self._revision += 1
+        self._removed_at = self._revision
         self._messages: OrderedDict[str, tuple[int, Message]] = OrderedDict()
         self._message_bytes = 0
         self._requests: deque[Request] = deque()
@@ -177,12 +180,40 @@ class State:
         with self._changed:
             self._changed.wait_for(lambda: self._revision != revision, timeout)
 
-    def since(self, revision: int, most: int) -> tuple[int, list[str], list[Message]]:
-        """Return the present revision, the ids of the newest `most` messages, and those changed since `revision`."""
+    def since(self, revision: int, most: int, batch: int) -> tuple[int, list[str] | None, list[Message]]:
+        """Return what has changed since `revision` in the newest `most` messages, in portions.
+
+        Returns:
+            The revision to ask for next, the ids of the newest messages if any message has gone (`None` if not), and
+            at most `batch` messages that are new or edited.
+        """
         with self._changed:
             newest = list(self._messages.values())[-most:]
-            changed = [message for changed_at, message in newest if changed_at > revision]
-            return self._revision, [message.id for _, message in newest], changed
+            changed = sorted((item for item in newest if item[0] > revision), key=itemgetter(0))
+            ids = [message.id for _, message in newest] if self._removed_at > revision else None
+            reached = changed[batch - 1][0] if len(changed) > batch else self._revision
+            return reached, ids, [message for _, message in changed[:batch]]
+
+    def refused(self, since: float, most: int) -> list[Request]:
+        """Return the newest requests that were refused, or lost, after the monotonic time `since`, in order."""
+        with self._changed:
+            found = (request for request in reversed(self._requests) if _trouble(request, since))
+            return [replace(request) for request in islice(found, most)][::-1]
+
+    def webhooks(self) -> list[Webhook]:
+        """Return all webhooks."""
+        with self._changed:
+            return list(self._webhooks.values())
+
+    def faults(self) -> int:
+        """Return how many faults are to come."""
+        with self._changed:
+            return len(self._faults)
+
+    def clear_faults(self) -> None:
+        """Forget the faults to come."""
+        with self._changed:
+            self._faults.clear()
 
     def _too_many(self, count: int, size: int) -> bool:
         return count > self._most or (size > self._most_bytes and count > 1)
@@ -198,5 +229,12 @@ class State:
         self._changed.notify_all()
 
     def _remove(self, message_id: str) -> None:
+        self._removed_at = self._revision
         _, message = self._messages.pop(message_id, (0, None))
         self._message_bytes -= message.size if message else 0
+
+
+def _trouble(request: Request, since: float) -> bool:
+    if request.finished is None or request.finished <= since:
+        return False
+    return request.status is None or request.status >= HTTPStatus.BAD_REQUEST

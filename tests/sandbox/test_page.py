@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from discord_logging import sandbox
+from discord_logging.sandbox import Fault, LocalDiscord
+from discord_logging.sandbox._limits import RateLimits
 
 if TYPE_CHECKING:
     import requests
 
-    from discord_logging.sandbox import LocalDiscord
+_STATIC = Path(sandbox.__file__).parent / "static"
+
+
+def _news(http: requests.Session, discord: LocalDiscord, after: int = 0, seen: float = 0) -> Any:
+    return http.get(f"{discord.url}/messages", params={"after": after, "seen": seen}).json()
+
+
+def _make_trouble(http: requests.Session, discord: LocalDiscord, kind: str, **wish: Any) -> int:
+    return http.post(f"{discord.url}/trouble", json={"kind": kind, **wish}).status_code
 
 
 def test_the_page_needs_nothing_from_elsewhere(discord: LocalDiscord, http: requests.Session) -> None:
@@ -19,45 +34,91 @@ def test_the_page_needs_nothing_from_elsewhere(discord: LocalDiscord, http: requ
     assert page.headers["Content-Type"].startswith("text/html")
     assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
     assert "unsafe" not in policy
-    assert re.findall(r'(?:href|src)="([^"]+)"', page.text) == ["data:,", "/static/page.css", "/static/page.js"]
+    assert all(
+        url == "data:," or url.startswith("/static/") for url in re.findall(r'(?:href|src)="([^"]+)"', page.text)
+    )
     assert not re.search(r"<style|style=|<script>|\son\w+=", page.text)
 
 
-def test_style_and_script_are_served(discord: LocalDiscord, http: requests.Session) -> None:
-    """With their types, and nothing beside them; the script never builds from posted markup."""
-    style, script = (http.get(f"{discord.url}/static/page.{kind}") for kind in ("css", "js"))
-    assert style.headers["Content-Type"].startswith("text/css")
-    assert "javascript" in script.headers["Content-Type"]
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script.text)
-    assert http.get(f"{discord.url}/static/__init__.py").status_code == 404
+def test_every_file_of_the_page_is_served(discord: LocalDiscord, http: requests.Session) -> None:
+    """With its type, and nothing beside them; no script ever builds from posted markup."""
+    for file in _STATIC.glob("*.*s"):
+        served = http.get(f"{discord.url}/static/{file.name}")
+        assert served.text == file.read_text("utf-8")
+        assert {".css": "text/css", ".js": "javascript"}[file.suffix] in served.headers["Content-Type"]
+        assert not re.search(
+            r"(?:inn|out)erHTML|insertAdjacentHTML|document\.write|eval\(|https?://\w", served.text
+        ) or (
+            file.name == "dom.js"  # the name of the SVG namespace looks like an address
+        )
+    for name in ("__init__.py", "index.html", "..%2f_page.py", "nothing.js"):
+        assert http.get(f"{discord.url}/static/{name}").status_code == 404
 
 
 def test_messages_are_given_from_a_revision_on(unlimited: LocalDiscord, http: requests.Session) -> None:
     """First all, then what is new, edited or gone, with the counts."""
     http.post(unlimited.webhook_url, json={"content": "a"})
     http.post(unlimited.webhook_url, json={})
-    first = http.get(f"{unlimited.url}/messages").json()
+    first = _news(http, unlimited)
     assert [message["content"] for message in first["messages"]] == ["a"]
-    assert first["counts"] == {"messages": 1, "requests": 2, "rate_limited": 0, "refused": 1, "forgotten": 0}
+    assert first["counts"].items() >= {"messages": 1, "requests": 2, "rate_limited": 0, "refused": 1}.items()
+    assert (first["gauges"], first["more"]) == (
+        [{"name": "invalid requests", "limit": 10000, "used": 0, "reset_after": 0}],
+        False,
+    )
     http.post(unlimited.webhook_url, json={"content": "b"})
-    second = http.get(f"{unlimited.url}/messages", params={"after": first["revision"]}).json()
+    second = _news(http, unlimited, first["revision"])
     assert [message["content"] for message in second["messages"]] == ["b"]
-    assert len(second["ids"]) == 2
-    edit = f"{unlimited.webhook_url}/messages/{first['ids'][0]}"
-    http.patch(edit, json={"content": "c"})
-    third = http.get(f"{unlimited.url}/messages", params={"after": second["revision"]}).json()
-    assert [(message["content"], message["edited"]) for message in third["messages"]] == [("c", True)]
-    assert third["ids"] == second["ids"]
-    http.delete(edit)
-    fourth = http.get(f"{unlimited.url}/messages", params={"after": third["revision"]}).json()
-    assert (fourth["messages"], fourth["ids"]) == ([], second["ids"][1:])
+    assert second["ids"] is None
+    a, b = (message.id for message in unlimited.messages)
+    http.patch(f"{unlimited.webhook_url}/messages/{a}", json={"content": "c"})
+    third = _news(http, unlimited, second["revision"])
+    assert [(message["id"], message["content"]) for message in third["messages"]] == [(a, "c")]
+    assert third["messages"][0]["edited"] > third["messages"][0]["timestamp"]
+    http.delete(f"{unlimited.webhook_url}/messages/{a}")
+    fourth = _news(http, unlimited, third["revision"])
+    assert (fourth["messages"], fourth["ids"]) == ([], [b])
     unlimited.clear()
-    assert http.get(f"{unlimited.url}/messages", params={"after": "x"}).json()["ids"] == []
+    assert _news(http, unlimited, fourth["revision"])["ids"] == []
+    assert http.get(f"{unlimited.url}/messages", params={"after": "x", "seen": "-1"}).json()["ids"] == []
+
+
+def test_many_messages_come_in_portions(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """Each answer has a part and says that there is more, in the order in which they changed."""
+    for number in range(260):
+        http.post(unlimited.webhook_url, json={"content": str(number)})
+    first = _news(http, unlimited)
+    second = _news(http, unlimited, first["revision"])
+    shown = [message["content"] for news in (first, second) for message in news["messages"]]
+    assert (len(first["messages"]), first["more"], second["more"]) == (250, True, False)
+    assert shown == [str(number) for number in range(260)]
+
+
+def test_messages_that_are_no_longer_kept_leave_the_page(http: requests.Session) -> None:
+    """The ids of those that stand are given again."""
+    with LocalDiscord(max_messages=2) as discord:
+        http.post(discord.webhook_url, json={"content": "a"})
+        revision = _news(http, discord)["revision"]
+        for text in ("b", "c"):
+            http.post(discord.webhook_url, json={"content": text})
+        news = _news(http, discord, revision)
+        assert [message["content"] for message in news["messages"]] == ["b", "c"]
+        assert news["ids"] == [message.id for message in discord.messages]
+
+
+def test_threads_tell_their_name_and_channel(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """So that the page can list them below their forum."""
+    http.post(unlimited.add_webhook(forum=True), json={"content": "a", "thread_name": "Import"})
+    http.post(unlimited.webhook_url, json={"content": "b"})
+    post, plain = (message["channel"] for message in _news(http, unlimited)["messages"])
+    assert (post["thread_name"], post["forum"], post["parent"] == post["id"]) == ("Import", True, False)
+    assert (plain["thread_name"], plain["forum"], plain["parent"] == plain["id"]) == (None, False, True)
 
 
 def test_the_page_never_learns_the_token(discord: LocalDiscord, http: requests.Session) -> None:
-    """Neither the page nor its data holds it."""
+    """Neither the page nor its data holds it, not even of requests that were refused."""
     http.post(discord.webhook_url, json={"content": "a"})
+    http.post(discord.webhook_url, json={})
     token = discord.webhook_url.rpartition("/")[2]
     assert token not in http.get(discord.url).text + http.get(f"{discord.url}/messages").text
 
@@ -67,11 +128,98 @@ def test_files_are_downloads(discord: LocalDiscord, http: requests.Session) -> N
     files = {"files[0]": ("a.html", b"<script>", "text/html"), "files[1]": ("b.png", b"png", "image/png")}
     payload = {"payload_json": json.dumps({"content": "x"})}
     http.post(discord.webhook_url, files=files, data=payload)
-    shown = http.get(f"{discord.url}/messages").json()["messages"][0]["files"]
+    shown = _news(http, discord)["messages"][0]["files"]
     page, picture = (http.get(discord.url + file["url"]) for file in shown)
+    assert [(file["preview"], file["picture"]) for file in shown] == [("<script>", False), (None, True)]
     assert (page.content, page.headers["Content-Type"]) == (b"<script>", "application/octet-stream")
     assert page.headers["Content-Disposition"] == 'attachment; filename="a.html"'
     assert page.headers["X-Content-Type-Options"] == "nosniff"
     assert picture.headers["Content-Type"] == "image/png"
     assert http.get(f"{discord.url}/attachments/{discord.messages[0].id}/2/x").status_code == 404
     assert http.get(f"{discord.url}/attachments/1/0/x").status_code == 404
+
+
+def test_limits_are_shown_as_they_fill(discord: LocalDiscord, http: requests.Session) -> None:
+    """The bucket, the channel's allowance that no header tells, the global limit and that of invalid requests."""
+    for _ in range(2):
+        http.post(discord.webhook_url, json={"content": "a"})
+    gauges = _news(http, discord)["gauges"]
+    assert [(gauge["name"].partition(" …")[0], gauge["limit"], gauge["used"]) for gauge in gauges[:2]] == [
+        ("POST webhook", 5, 2),
+        ("channel", 30, 2),
+    ]
+    assert 0 < gauges[1]["reset_after"] <= 60
+    assert [gauge["name"] for gauge in gauges[2:]] == ["global", "invalid requests"]
+
+
+def test_a_limit_that_slides_empties_slot_by_slot() -> None:
+    """To look at a limit takes nothing from it."""
+    limits = RateLimits(webhook=(5, 5.0), channel=None, everybody=None, invalid=None, sliding=True)
+    for _ in range(3):
+        limits.take("POST webhook", "1234", "1", 10.0)
+    assert [(level.used, level.reset_after) for now in (10.0, 11.5, 20.0) for level in limits.levels(now)] == [
+        (3, 3.0),
+        (2, 1.5),
+        (0, 0.0),
+    ]
+
+
+def test_refused_requests_are_told_once(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """With Discord's error and the payload, and lost ones too; what passed is not among them."""
+    http.post(unlimited.webhook_url, json={"content": "a"})
+    http.post(unlimited.webhook_url, json={"content": "x" * 2001})
+    http.post(unlimited.webhook_url, data=b"{", headers={"Content-Type": "application/json"})
+    first = _news(http, unlimited)
+    long, broken = first["refused"]
+    assert (long["status"], json.loads(long["answer"])["code"]) == (400, 50035)
+    assert json.loads(long["payload"]) == {"content": "x" * 2001}
+    assert long["path"].endswith("/***")
+    assert 0 <= long["ago"] < 60
+    assert (json.loads(broken["answer"])["code"], broken["payload"]) == (50109, None)
+    unlimited.fail_next(Fault(status=500))
+    http.post(unlimited.webhook_url, json={"content": "b"})
+    second = _news(http, unlimited, seen=first["seen"])
+    assert [request["status"] for request in second["refused"]] == [500]
+    assert _news(http, unlimited, seen=second["seen"])["refused"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("rate_limited", 429), ("channel_limited", 429), ("server_error", 500), ("edge_block", 429)]
+)
+def test_trouble_meets_the_next_posts(unlimited: LocalDiscord, http: requests.Session, kind: str, status: int) -> None:
+    """As many as asked for, and no more."""
+    assert _make_trouble(http, unlimited, kind, times=2) == 204
+    assert _news(http, unlimited)["trouble"] == {"waiting": 2, "deleted": 0}
+    assert [http.post(unlimited.webhook_url, json={"content": "a"}).status_code for _ in range(3)] == [status] * 2 + [
+        204
+    ]
+
+
+def test_trouble_is_over_when_restored(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """Deleted webhooks answer 404 and come back, and what waits is forgotten."""
+    for kind in ("delete_webhook", "drop", "slow"):
+        assert _make_trouble(http, unlimited, kind) == 204
+    assert _news(http, unlimited)["trouble"] == {"waiting": 2, "deleted": 1}
+    assert http.get(unlimited.webhook_url).json()["code"] == 10015
+    assert _make_trouble(http, unlimited, "restore") == 204
+    assert _news(http, unlimited)["trouble"] == {"waiting": 0, "deleted": 0}
+    assert http.post(unlimited.webhook_url, json={"content": "a"}).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [b"", b"[]", b"{}", b'{"kind": "fire"}', b'{"kind": "drop", "times": 0}', b'{"kind": "drop", "times": null}'],
+)
+def test_trouble_that_is_unknown_is_refused(unlimited: LocalDiscord, http: requests.Session, wish: bytes) -> None:
+    """The answer says what is known."""
+    answer = http.post(f"{unlimited.url}/trouble", data=wish)
+    assert (answer.status_code, "rate_limited" in answer.text) == (400, True)
+    assert _news(http, unlimited)["trouble"]["waiting"] == 0
+
+
+def test_no_other_page_makes_trouble(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """A page of somewhere else that the browser shows is refused by its origin."""
+    url, wish = f"{unlimited.url}/trouble", {"kind": "drop"}
+    for origin in ("https://evil.example", "null", "http://127.0.0.1:1"):
+        assert http.post(url, json=wish, headers={"Origin": origin}).status_code == 403
+    assert http.post(url, json=wish, headers={"Origin": unlimited.url}).status_code == 204

@@ -1,251 +1,376 @@
-// Shows the messages of the local Discord. Posted text only ever becomes text nodes.
+// The channel: asks for what is new, keeps the list, searches and filters it.
+import { element, icon } from "./dom.js";
+import { LEVELS, fill, groups, levels, words } from "./message.js";
+import { showPanel } from "./panel.js";
 
-const POLL_MILLISECONDS = 1000;
-const list = document.getElementById("messages");
-const empty = document.getElementById("empty");
+const POLL_MILLISECONDS = 400;
+const MOST_SHOWN = 5000;
+const READER_MILLISECONDS = 1000;
+const part = (id) => document.getElementById(id);
+const [list, scroller, search, newer] = ["messages", "scroller", "search", "newer"].map(part);
+const messages = []; // in order; each has `made`, its element, empty until it comes near the screen
+const byId = new Map();
+const channels = new Map(); // id: { name, parent, forum, item }
+const chosen = new Set();
+let shownChannel = "";
+let unseen = 0;
+let atEnd = true; // whether the newest message is kept in sight
 
-function element(name, className, ...children) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  made.append(...children);
-  return made;
+for (const holder of document.querySelectorAll("[data-icon]")) holder.append(icon(holder.dataset.icon));
+
+// ---- channels
+
+const channelName = (id) => channels.get(id)?.name ?? "unknown";
+
+function learnChannel({ id, parent, forum, thread_name: name }) {
+  if (channels.has(id)) return;
+  if (parent !== id) learnChannel({ id: parent, parent, forum });
+  const thread = parent !== id;
+  const others = [...channels.values()].filter((known) => known.parent === parent || !thread).length;
+  const made = { parent, forum, name: name ?? (thread ? `thread ${id.slice(-4)}` : forum ? "forum" : others ? `channel-${others + 1}` : "local-discord") };
+  channels.set(id, made);
+  const choose = element("button", thread ? "thread" : "", icon(thread ? "thread" : "hash"), element("span", "", made.name));
+  choose.type = "button";
+  choose.dataset.channel = id;
+  made.item = element("li", "", choose);
+  const last = [...channels.values()].filter((known) => known !== made && (known.parent === parent || channels.get(parent) === known)).at(-1);
+  if (thread && last) last.item.after(made.item);
+  else part("channel-list").append(made.item);
 }
 
-function link(url, ...children) {
-  if (!/^https?:\/\//i.test(url)) return element("span", "", ...children);
-  const made = element("a", "", ...children);
-  made.href = url;
-  made.target = "_blank";
-  made.rel = "noopener noreferrer";
-  return made;
-}
-
-// ---- times
-
-const date = (options) => new Intl.DateTimeFormat(undefined, options);
-const STYLES = {
-  t: date({ timeStyle: "short" }), T: date({ timeStyle: "medium" }), d: date({ dateStyle: "short" }),
-  D: date({ dateStyle: "long" }), f: date({ dateStyle: "long", timeStyle: "short" }),
-  F: date({ dateStyle: "full", timeStyle: "short" }),
-  s: date({ dateStyle: "short", timeStyle: "short" }), S: date({ dateStyle: "short", timeStyle: "medium" }),
-};
-const UNITS = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-
-function relative(moment) {
-  const seconds = Math.round((moment - Date.now()) / 1000);
-  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? UNITS.at(-1);
-  return new Intl.RelativeTimeFormat(undefined, { numeric: "auto" }).format(Math.trunc(seconds / size), unit);
-}
-
-function time(moment, style) {
-  if (isNaN(moment)) return element("span", "", "Invalid Date");
-  const made = element("time", "", style === "R" ? relative(moment) : STYLES[style].format(moment));
-  made.dateTime = moment.toISOString();
-  made.title = STYLES.F.format(moment);
-  return made;
-}
-
-// ---- Discord's markdown
-
-const INLINE = new RegExp([
-  /\\(?<escaped>[^0-9A-Za-z\s])/,
-  /(?<ticks>`+)(?<code>[^]*?[^`])\k<ticks>(?!`)/,
-  /<t:(?<stamp>-?\d{1,15})(?::(?<style>[tTdDfFsSR]))?>/,
-  /(?<mention>@everyone|@here|<@[!&]?\d+>|<#\d+>)/,
-  /\[(?<label>[^\]\n]+)\]\((?<target>https?:\/\/[^\s)]+)\)/,
-  /<(?<quiet>https?:\/\/[^\s>]+)>/,
-  /(?<url>https?:\/\/[^\s<]+[^\s<.,:;"')\]*_~|])/,
-  /\*\*(?<bold>[^]+?)\*\*(?!\*)/,
-  /__(?<underline>[^]+?)__(?!_)/,
-  /~~(?<strike>[^]+?)~~/,
-  /\|\|(?<spoiler>[^]+?)\|\|/,
-  /\*(?=\S)(?<star>[^*]+?)\*(?!\*)|\b_(?<italic>[^_]+?)_\b/,
-].map((part) => part.source).join("|"), "g");
-
-function inlinePart(found) {
-  const { groups } = found;
-  if (groups.escaped) return groups.escaped;
-  if (groups.code) return element("code", "", groups.code.trim() || groups.code);
-  if (groups.stamp) {
-    const made = time(new Date(groups.stamp * 1000), groups.style ?? "f");
-    made.className = "stamp";
-    return made;
+function showChannels() {
+  const several = channels.size > 1;
+  part("app").classList.toggle("several", several && !shownChannel);
+  part("all").hidden = !several;
+  for (const choose of part("channel-list").querySelectorAll("button")) {
+    const current = several ? choose.dataset.channel === shownChannel : true;
+    if (current) choose.setAttribute("aria-current", "page");
+    else choose.removeAttribute("aria-current");
   }
-  if (groups.mention) return element("span", "mention", groups.mention.replace(/^<(.*)>$/, "$1"));
-  if (groups.label) return link(groups.target, inline(groups.label));
-  if (groups.quiet || groups.url) return link(groups.quiet ?? groups.url, groups.quiet ?? groups.url);
-  const wrappers = { bold: "strong", underline: "u", strike: "s", star: "em", italic: "em" };
-  for (const [name, tag] of Object.entries(wrappers)) {
-    if (groups[name]) return element(tag, "", inline(groups[name]));
-  }
-  return element("span", "spoiler", inline(groups.spoiler));
+  const name = shownChannel ? channelName(shownChannel) : several ? "all messages" : [...channels.values()][0]?.name ?? "local-discord";
+  part("title").lastChild.textContent = name;
 }
 
-function inline(text) {
-  const made = document.createDocumentFragment();
-  let end = 0;
-  for (const found of text.matchAll(INLINE)) {
-    made.append(text.slice(end, found.index), inlinePart(found));
-    end = found.index + found[0].length;
-  }
-  made.append(text.slice(end));
-  return made;
+const all = element("button", "", icon("all"), element("span", "", "all messages"));
+all.type = "button";
+all.dataset.channel = "";
+part("channel-list").append(Object.assign(element("li", "", all), { id: "all", hidden: true }));
+part("channel-list").addEventListener("click", (event) => {
+  const choose = event.target.closest("button");
+  if (!choose) return;
+  shownChannel = choose.dataset.channel;
+  closeDrawers();
+  showChannels();
+  filter();
+  toEnd();
+});
+
+// ---- what is shown
+
+function wanted(data) {
+  const inChannel = !shownChannel || data.channel_id === shownChannel || channels.get(data.channel_id)?.parent === shownChannel;
+  if (!inChannel || (chosen.size && ![...data.levels].some((name) => chosen.has(name)))) return false;
+  return terms().every((term) => data.words.includes(term));
 }
 
-const LINES = [
-  [/^(#{1,3}) +(.+)/, (found) => element(`h${found[1].length + 1}`, "", inline(found[2]))],
-  [/^-# +(.+)/, (found) => element("small", "", inline(found[1]))],
-  [/^> (.*)/, (found) => element("blockquote", "", inline(found[1]))],
-  [/^ *[-*] +(.+)/, (found) => element("span", "item", inline(found[1]))],
-];
-
-function paragraphs(text) {
-  const made = document.createDocumentFragment();
-  let plain = [];
-  const flush = () => { if (plain.length) made.append(inline(plain.join("\n"))); plain = []; };
-  for (const line of text.split("\n")) {
-    const [pattern, build] = LINES.find(([pattern]) => pattern.test(line)) ?? [];
-    if (!pattern) { plain.push(line); continue; }
-    flush();
-    made.append(build(line.match(pattern)));
-  }
-  flush();
-  return made;
+let termsOf = ["", []];
+function terms() {
+  if (termsOf[0] !== search.value) termsOf = [search.value, search.value.toLowerCase().split(/\s+/).filter(Boolean)];
+  return termsOf[1];
 }
 
-function ansi(text) {
-  const made = document.createDocumentFragment();
-  let codes = new Set();
-  for (const [index, part] of text.split(/\x1b\[([\d;]*)m/).entries()) {
-    if (index % 2 === 0) { if (part) made.append(element("span", [...codes].map((code) => `ansi-${code}`).join(" "), part)); continue; }
-    for (const code of (part || "0").split(";").map(Number)) {
-      if (code === 0) codes = new Set();
-      else {
-        // a colour replaces the one before it: 3x of 3x, 4x of 4x
-        if (code >= 30) codes = new Set([...codes].filter((old) => old < 30 || Math.floor(old / 10) !== Math.floor(code / 10)));
-        codes.add(code);
+function place(data, before) {
+  const first = !before || before.moment.toDateString() !== data.moment.toDateString();
+  data.made.classList.toggle("new-day", first);
+  data.made.classList.toggle("grouped", groups(data, before));
+}
+
+function filter() {
+  let before = null;
+  let shown = 0;
+  for (const data of messages) {
+    const show = wanted(data);
+    data.made.hidden = !show;
+    if (!show) continue;
+    place(data, before);
+    before = data;
+    shown += 1;
+  }
+  const narrowed = terms().length > 0 || chosen.size > 0;
+  part("found").textContent = narrowed ? `${shown.toLocaleString()} found` : "";
+  part("nothing").hidden = shown > 0 || messages.length === 0;
+  part("empty").hidden = messages.length > 0;
+  mark();
+}
+
+let marking = 0;
+function mark() {
+  if (!CSS.highlights || marking) return;
+  marking = requestAnimationFrame(() => {
+    marking = 0;
+    const ranges = [];
+    if (terms().length) {
+      for (const data of messages) if (data.filled && !data.made.hidden && data.near) ranges.push(...rangesIn(data.made));
+    }
+    CSS.highlights.set("search", new Highlight(...ranges));
+  });
+}
+
+function* rangesIn(root) {
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const text = node.data.toLowerCase();
+    if (text.length !== node.data.length) continue;
+    for (const term of terms()) {
+      for (let at = text.indexOf(term); at >= 0; at = text.indexOf(term, at + term.length)) {
+        const range = new Range();
+        range.setStart(node, at);
+        range.setEnd(node, at + term.length);
+        yield range;
       }
     }
   }
-  return made;
 }
 
-const BLOCK = /```(?:([a-z0-9_+.#-]+?)\n+)?\n*([^]+?)\n*```\n?/gi;
+const chips = new Map(LEVELS.map((name) => {
+  const count = element("span", "count", "0");
+  const chip = element("button", `chip is-${name}`, element("i"), element("span", "name", name === "debug" ? "other" : name), count);
+  chip.type = "button";
+  chip.dataset.level = name;
+  chip.setAttribute("aria-pressed", "false");
+  chip.addEventListener("click", () => {
+    if (!chosen.delete(name)) chosen.add(name);
+    showChips();
+    filter();
+    toEnd();
+  });
+  part("levels").append(chip);
+  return [name, { chip, count, total: 0 }];
+}));
 
-function markdown(text) {
-  const made = element("div", "text");
-  let end = 0;
-  for (const found of text.matchAll(BLOCK)) {
-    const before = text.slice(end, found.index);
-    if (before.trim()) made.append(paragraphs(before.replace(/\n$/, "")));
-    made.append(element("pre", "", found[1]?.toLowerCase() === "ansi" ? ansi(found[2]) : found[2]));
-    end = found.index + found[0].length;
+function showChips() {
+  for (const [name, { chip, count, total }] of chips) {
+    chip.setAttribute("aria-pressed", chosen.has(name));
+    count.textContent = total.toLocaleString();
+    chip.classList.toggle("none", total === 0);
   }
-  if (end < text.length) made.append(paragraphs(text.slice(end)));
-  return made;
 }
 
-// ---- messages
+let searching = 0;
+search.addEventListener("input", () => {
+  clearTimeout(searching);
+  searching = setTimeout(() => { filter(); toEnd(); }, 80);
+});
 
-function picture(url, className, files) {
-  const file = files.find((file) => url === `attachment://${file.filename}`);
-  if (!file) return link(url, url);
-  const made = element("img", className);
-  made.src = file.url;
-  made.alt = file.title;
-  return made;
-}
+// ---- the list: a message is built when it comes near the screen
 
-function embed(data, files) {
-  const made = element("article", "embed");
-  if (data.color) made.style.borderLeftColor = `#${data.color.toString(16).padStart(6, "0")}`;
-  if (data.thumbnail) made.append(picture(data.thumbnail.url, "thumbnail", files));
-  if (data.author) made.append(element("div", "author", data.author.url ? link(data.author.url, data.author.name) : data.author.name));
-  if (data.title) made.append(element("div", "title", data.url ? link(data.url, inline(data.title)) : inline(data.title)));
-  if (data.description) made.append(markdown(data.description));
-  if (data.fields) made.append(element("div", "fields", ...data.fields.map((field) =>
-    element("div", field.inline ? "field inline" : "field", element("b", "", inline(field.name)), markdown(field.value)))));
-  if (data.image) made.append(picture(data.image.url, "image", files));
-  if (data.footer || data.timestamp) {
-    const foot = element("div", "foot", data.footer?.text ?? "");
-    if (data.timestamp) foot.append(data.footer ? " • " : "", time(new Date(data.timestamp), "s"));
-    made.append(foot);
-  }
-  return made;
-}
-
-function component(data, files) {
-  const inside = (data.components ?? []).map((child) => component(child, files));
-  switch (data.type) {
-    case 2: return link(data.url, data.label ?? data.url);
-    case 10: return markdown(data.content);
-    case 11: return picture(data.media.url, "thumbnail", files);
-    case 12: return element("div", "", ...data.items.map((item) => picture(item.media.url, "image", files)));
-    case 13: return element("div", "", element("code", "", data.file.url.replace("attachment://", "")));
-    case 14: return element("hr");
-    case 9: return element("div", "", ...(data.accessory ? [component(data.accessory, files)] : []), ...inside);
-    default: {
-      const made = element("div", data.type === 17 ? "box" : "", ...inside);
-      if (data.accent_color) made.style.borderLeftColor = `#${data.accent_color.toString(16).padStart(6, "0")}`;
-      return made;
+const near = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    const data = byId.get(target.dataset.id);
+    if (!data) continue;
+    data.near = isIntersecting;
+    if (isIntersecting && !data.filled) {
+      data.filled = true;
+      fill(target, data, channelName);
     }
   }
+  if (terms().length) mark();
+}, { root: scroller, rootMargin: "1500px 0px" });
+
+const later = (one, other) => one.length - other.length || (one > other ? 1 : one < other ? -1 : 0);
+
+function add(data) {
+  data.moment = new Date(data.timestamp);
+  data.levels = levels(data);
+  data.words = words(data);
+  learnChannel(data.channel);
+  const old = byId.get(data.id);
+  for (const name of data.levels) chips.get(name).total += 1;
+  byId.set(data.id, data);
+  if (old) {
+    for (const name of old.levels) chips.get(name).total -= 1;
+    data.made = old.made;
+    messages[messages.indexOf(old)] = data;
+    data.filled = old.filled;
+    if (data.filled) fill(data.made, data, channelName);
+    return false;
+  }
+  data.made = element("article", "message");
+  data.made.dataset.id = data.id;
+  data.made.id = `m${data.id}`;
+  data.made.tabIndex = -1;
+  // about how tall it will be, so that the scroll bar tells the truth before it is built
+  const tall = 30 + Math.ceil(data.content.length / 90) * 22 + data.embeds.length * 150 + data.files.length * 90;
+  data.made.style.containIntrinsicBlockSize = `auto ${Math.min(tall, 2000)}px`;
+  let index = messages.length;
+  while (index && later(messages[index - 1].id, data.id) > 0) index -= 1;
+  const next = messages[index];
+  messages.splice(index, 0, data);
+  list.insertBefore(data.made, next?.made ?? null);
+  near.observe(data.made);
+  return true;
 }
 
-function size(bytes) {
-  return bytes < 1024 ? `${bytes} bytes` : bytes < 1048576 ? `${(bytes / 1024).toFixed(2)} KB` : `${(bytes / 1048576).toFixed(2)} MB`;
+function remove(data) {
+  near.unobserve(data.made);
+  data.made.remove();
+  byId.delete(data.id);
+  for (const name of data.levels) chips.get(name).total -= 1;
 }
 
-function file(data) {
-  const name = element("a", "", data.title);
-  name.href = data.url;
-  name.download = data.filename;
-  return element("div", "file", name, element("span", "", size(data.size)));
+function keepOnly(ids) {
+  const standing = new Set(ids);
+  const kept = messages.filter((data) => standing.has(data.id) || remove(data));
+  messages.splice(0, messages.length, ...kept);
 }
 
-function avatar(name) {
-  const sum = [...name].reduce((total, letter) => total + letter.codePointAt(0), 0);
-  const made = element("div", `avatar c${sum % 5}`, [...name][0]?.toUpperCase() ?? "?");
-  made.setAttribute("aria-hidden", "true");
-  return made;
+function show(news) {
+  if (news.ids) keepOnly(news.ids);
+  const added = news.messages.filter(add);
+  for (const data of messages.splice(0, Math.max(0, messages.length - MOST_SHOWN))) remove(data);
+  if (news.ids || news.messages.length) {
+    showChannels();
+    showChips();
+    filter();
+    if (!atEnd) unseen += added.filter((data) => !data.made.hidden).length;
+    showNewer();
+  }
+  if (!news.more) showPanel(news);
 }
 
-function message(data) {
-  const by = element("div", "by", element("b", "", data.username), element("span", "app", "APP"), time(new Date(data.timestamp), "s"));
-  const body = element("div", "body", by);
-  if (data.content) body.append(markdown(data.content));
-  if (data.edited) body.append(element("span", "edited", "(edited)"));
-  body.append(...data.embeds.map((item) => embed(item, data.files)), ...data.components.map((item) => component(item, data.files)), ...data.files.map(file));
-  const made = element("article", data.pings.length ? "message pinged" : "message", avatar(data.username), body);
-  made.id = `m${data.id}`;
-  return made;
+// ---- scrolling
+
+function follow(end) {
+  atEnd = end;
+  if (end) unseen = 0;
+  // the browser's own anchor holds the reader's place, and would take the end for one
+  scroller.classList.toggle("at-end", end);
+  showNewer();
 }
+
+function toEnd() {
+  follow(true);
+  scroller.scrollTop = scroller.scrollHeight;
+}
+
+function showNewer() {
+  newer.hidden = atEnd || unseen === 0;
+  newer.textContent = `${unseen.toLocaleString()} new ${unseen === 1 ? "message" : "messages"} ↓`;
+}
+
+// Only the reader leaves the end: messages that take their real height move the list too.
+let lastTop = 0;
+let readerMoved = -Infinity;
+const noteReader = (event) => {
+  const onBar = event.type !== "pointerdown" || event.target === scroller;
+  const byKey = event.type !== "keydown" || ["PageUp", "Home", "ArrowUp", "k"].includes(event.key);
+  if (onBar && byKey) readerMoved = performance.now();
+};
+for (const type of ["wheel", "touchmove", "pointerdown"]) scroller.addEventListener(type, noteReader, { passive: true });
+document.addEventListener("keydown", noteReader, { capture: true });
+scroller.addEventListener("scroll", () => {
+  const gap = scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
+  if (scroller.scrollTop < lastTop && performance.now() - readerMoved < READER_MILLISECONDS) follow(false);
+  else if (gap < 40) follow(true);
+  lastTop = scroller.scrollTop;
+}, { passive: true });
+new ResizeObserver(() => { if (atEnd) scroller.scrollTop = scroller.scrollHeight; }).observe(list);
+newer.addEventListener("click", toEnd);
+
+// ---- drawers and keys
+
+const NARROW = { channels: "(max-width: 760px)", panel: "(max-width: 1180px)" };
+
+function toggle(id, open = !isOpen(id)) {
+  const narrow = matchMedia(NARROW[id]).matches;
+  part("app").classList.toggle(narrow ? `open-${id}` : `hide-${id}`, narrow ? open : !open);
+  showDrawers();
+  if (atEnd) toEnd();
+}
+
+function isOpen(id) {
+  const { classList } = part("app");
+  return matchMedia(NARROW[id]).matches ? classList.contains(`open-${id}`) : !classList.contains(`hide-${id}`);
+}
+
+// Close what lies over the messages on a narrow screen, and say whether anything did.
+function closeDrawers() {
+  const open = ["channels", "panel"].filter((id) => matchMedia(NARROW[id]).matches && isOpen(id));
+  for (const id of open) toggle(id, false);
+  return open.length > 0;
+}
+
+function showDrawers() {
+  for (const id of ["channels", "panel"]) part(`show-${id}`).setAttribute("aria-expanded", isOpen(id));
+}
+
+for (const id of ["channels", "panel"]) {
+  part(`show-${id}`).addEventListener("click", () => toggle(id));
+  matchMedia(NARROW[id]).addEventListener("change", showDrawers);
+}
+part("theme").addEventListener("click", () => window.switchTheme());
+scroller.addEventListener("click", closeDrawers);
+
+function step(by) {
+  const shown = messages.filter((data) => !data.made.hidden);
+  const at = shown.findIndex((data) => data.made.contains(document.activeElement));
+  const to = at < 0 ? shown.length - 1 : Math.min(shown.length - 1, Math.max(0, at + by));
+  if (shown[to]) {
+    shown[to].made.focus({ preventScroll: true });
+    shown[to].made.scrollIntoView({ block: "nearest" });
+  }
+}
+
+function escape() {
+  if (closeDrawers()) return;
+  search.value = "";
+  chosen.clear();
+  showChips();
+  filter();
+  toEnd();
+  document.activeElement?.blur();
+}
+
+const KEYS = {
+  "/": () => { search.focus(); search.select(); },
+  j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
+  End: toEnd, p: () => toggle("panel"), t: () => window.switchTheme(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.key === "Escape") { event.preventDefault(); escape(); return; }
+  if (event.target.closest("input, select, textarea, summary, pre, #panel")) return;
+  if (!Object.hasOwn(KEYS, event.key)) return;
+  event.preventDefault();
+  KEYS[event.key]();
+});
 
 // ---- what is new
 
-function show(news) {
-  const atEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 50;
-  const standing = new Set(news.ids.map((id) => `m${id}`));
-  for (const old of [...list.children]) if (!standing.has(old.id)) old.remove();
-  for (const data of news.messages) {
-    const old = document.getElementById(`m${data.id}`);
-    if (old) old.replaceWith(message(data)); else list.append(message(data));
-  }
-  for (const [name, count] of Object.entries(news.counts)) document.querySelector(`[data-count="${name}"]`).textContent = count;
-  empty.hidden = news.ids.length > 0;
-  if (atEnd && news.messages.length) scrollTo(0, document.documentElement.scrollHeight);
-}
+let epoch = null;
 
-async function poll(after) {
-  let revision = after;
+async function poll(after, seen) {
+  let next = [after, seen];
+  let wait = POLL_MILLISECONDS;
   try {
-    const news = await (await fetch(`/messages?after=${after}`)).json();
+    const answer = await fetch(`/messages?after=${after}&seen=${seen}`);
+    const news = await answer.json();
+    // another server has taken the place of the one that this page knows
+    if (epoch !== null && epoch !== news.epoch) return location.reload();
+    epoch = news.epoch;
     show(news);
-    revision = news.revision;
+    next = [news.revision, news.seen];
+    if (news.more) wait = 0;
+    part("offline").hidden = true;
   } catch (error) {
     console.info("the local Discord does not answer", error);
+    part("offline").hidden = false;
   }
-  setTimeout(poll, POLL_MILLISECONDS, revision);
+  setTimeout(poll, wait, ...next);
 }
 
-poll(0);
+follow(true);
+showDrawers();
+showChips();
+poll(0, 0);

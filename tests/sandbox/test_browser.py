@@ -1,0 +1,425 @@
+"""The page of the local Discord in a real browser: what is posted is seen, live, and never runs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from discord_logging.sandbox import LocalDiscord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from selenium.webdriver.remote.webelement import WebElement
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1600,1000",
+)
+_DEADLINE = 20.0
+
+
+class Page:
+    """The page of a local Discord, open in the browser."""
+
+    def __init__(self, browser: Chrome, discord: LocalDiscord) -> None:
+        self.browser = browser
+        self.discord = discord
+        self.http = requests.Session()
+
+    def post(self, content: str = "", *, url: str | None = None, **payload: Any) -> int:
+        """Post a message and return the status of the answer."""
+        body = {"content": content, **payload}
+        return self.http.post(url or self.discord.webhook_url, json=body).status_code
+
+    def find(self, selector: str) -> list[WebElement]:
+        """All elements that match."""
+        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    def click(self, selector: str) -> None:
+        """Click the first element that matches."""
+        self.browser.find_element(By.CSS_SELECTOR, selector).click()
+
+    def press(self, *keys: str) -> None:
+        """Press keys where the focus is."""
+        ActionChains(self.browser).send_keys(*keys).perform()
+
+    def text(self, selector: str) -> str:
+        """The text of the last element that matches; nothing without one."""
+        found = self.find(selector)
+        return found[-1].text if found else ""
+
+    def texts(self) -> list[str]:
+        """The contents of the messages that are shown."""
+        shown = "document.querySelectorAll('.message:not([hidden]) .body > .text')"
+        return list(self.run(f"return [...{shown}].map((each) => each.textContent.trim())"))
+
+    def run(self, script: str) -> Any:
+        """Run a script in the page and return its value."""
+        return self.browser.execute_script(script)
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        """Wait until the condition holds."""
+        deadline = time.monotonic() + _DEADLINE
+        while time.monotonic() < deadline:
+            with suppress(StaleElementReferenceException):
+                if condition():
+                    return
+            time.sleep(0.03)
+        pytest.fail(f"never came true; the page shows: {self.text('main')!r}; the panel: {self.text('#panel')!r}")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    driver = shutil.which("chromedriver")
+    if not driver or not shutil.which("chromium"):
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail("REQUIRE_BROWSER is set, but chromium and chromedriver are not both installed")
+        pytest.skip("needs chromium and chromedriver (Debian: apt install chromium chromium-driver)")
+    options = ChromeOptions()
+    for flag in (*_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(flag)
+    options.binary_location = shutil.which("chromium") or ""
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = Chrome(options=options, service=Service(driver))
+    try:
+        yield chrome
+    finally:
+        chrome.quit()
+
+
+@pytest.fixture
+def page(browser: Chrome) -> Iterator[Page]:
+    """The page of a fresh local Discord, in the dark theme; nothing in it may have been an error."""
+    with LocalDiscord(webhook_limit=(500, 60.0), channel_limit=(600, 60.0)) as discord:
+        page = Page(browser, discord)
+        with page.http:
+            _emulate(browser, "dark")
+            browser.get(discord.url)
+            page.run("localStorage.clear()")
+            _read_log(browser)
+            yield page
+            said = [entry["message"] for entry in _read_log(browser)]
+            browser.get("about:blank")
+    assert said == []
+
+
+def _read_log(browser: Chrome) -> list[dict[str, Any]]:
+    """What the page has said on the console since the last call."""
+    return list(browser.get_log("browser"))  # type: ignore[no-untyped-call]
+
+
+def _emulate(browser: Chrome, scheme: str) -> None:
+    features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
+
+
+def _color(element: WebElement, name: str = "background-color") -> str:
+    return element.value_of_css_property(name)
+
+
+def test_what_is_posted_appears_is_edited_and_goes(page: Page) -> None:
+    """All of it live, and the address of the page stays where it is."""
+    assert "Nothing has been posted yet" in page.text("#empty")
+    page.post("good morning", username="Ada")
+    page.wait(lambda: page.texts() == ["good morning"])
+    assert (page.text(".by b"), page.find("#empty")[0].is_displayed()) == ("Ada", False)
+    url = f"{page.discord.webhook_url}/messages/{page.discord.messages[0].id}"
+    page.http.patch(url, json={"content": "good evening"})
+    page.wait(lambda: page.texts() == ["good evening (edited)"])
+    page.http.delete(url)
+    page.wait(lambda: page.texts() == [] and page.find("#empty")[0].is_displayed())
+
+
+_HOSTILE = (
+    "<img src=x onerror=alert(1)><script>alert(2)</script></script>",
+    "[click](javascript:alert(3)) <javascript:alert(4)> javascript:alert(5)",
+    '[x](https://example.com/"onmouseover="alert(6)) <https://example.com/?"><script>alert(7)</script>',
+    "`<b>` **<i>bold</i>** ||<svg onload=alert(8)>|| ```html\n</pre><script>alert(9)</script>\n```",
+    "*" * 900 + "_" * 900,
+    "> " * 900,
+    "[" * 1000 + "](" * 400,
+)
+
+
+def test_hostile_texts_never_run(page: Page) -> None:
+    """Markup is shown as text, wherever it stands, and only addresses of the web become links."""
+    for text in _HOSTILE:
+        field = {"name": text[:256], "value": text[:1024], "inline": True}
+        embed = {"title": text[:256], "description": text, "fields": [field], "author": {"name": text[:256]}}
+        assert page.post(text, username=text[:80], embeds=[embed | {"footer": {"text": text[:200]}}]) == 204
+    payload = {"payload_json": json.dumps({"content": "a file"})}
+    page.http.post(page.discord.webhook_url, data=payload, files={"files[0]": ("a.html", _HOSTILE[0], "text/html")})
+    page.wait(lambda: "a file" in page.texts())
+    for number in range(len(_HOSTILE)):
+        message = f"document.querySelectorAll('.message')[{number}]"
+        page.run(f"{message}.scrollIntoView()")
+        page.wait(partial(page.run, f"return {message}.querySelector('.embed') !== null"))
+    assert "<img src=x onerror=alert(1)><script>alert(2)</script></script>" in page.texts()
+    assert not page.find("#messages :is(script, img, iframe, b i, [onerror], [onmouseover], [onload])")
+    links = page.run("return [...document.querySelectorAll('#messages a')].map((link) => link.protocol + link.rel)")
+    assert set(links) == {"https:noopener noreferrer", "http:"}  # the second are the downloads
+
+
+def test_markdown_is_laid_out_as_discord_does(page: Page) -> None:
+    """One look at the elements that each piece becomes."""
+    page.post(
+        "# Title\n-# small\n**b** *i* __u__ ~~s~~ ***bi*** snake_case_name 2 * 3 * 4 \\*no\\*\n"
+        "> quoted\n> twice\n- one\n  - inner\n1. first\n"
+        "[label](https://example.com/a(b)) (https://example.com/x_y_z) <https://example.com/q>\n"
+        "```py\nimport os  # why\n```\n```ansi\n\x1b[1;31mred\x1b[0m plain\n```\n"
+        "``a ` b`` <t:0:R> <@5> <@&6> @everyone\n>>> all\nthe rest",
+        allowed_mentions={"parse": [], "users": ["5"]},
+    )
+    page.wait(page.texts)
+    for selector, shown in {
+        "h3": ["Title"],
+        "small": ["small"],
+        "strong": ["b", "bi"],
+        "em": ["i", "bi"],
+        "u": ["u"],
+        "s": ["s"],
+        "blockquote": ["quoted\ntwice", "all\nthe rest"],
+        ".text > ul > li > ul > li": ["inner"],
+        "ol > li": ["first"],
+        "pre .code-keyword": ["import"],
+        "pre .code-comment": ["# why"],
+        ".ansi-1.ansi-31": ["red"],
+        ".text > code": ["a ` b"],
+        ".mention.rings": ["@user 5"],
+        ".mention.mute": ["@role 6", "@everyone"],
+    }.items():
+        found = page.find(f".text {selector}" if not selector.startswith(".text") else selector)
+        assert [element.text for element in found] == shown, selector
+    links = [(element.text, element.get_attribute("href")) for element in page.find(".text a")]
+    assert links[0] == ("label", "https://example.com/a(b)")
+    assert [text for text, _ in links[1:]] == ["https://example.com/x_y_z", "https://example.com/q"]
+    assert "snake_case_name" in page.texts()[0]
+    assert "*no*" in page.texts()[0]
+    assert "years ago" in page.text("time[data-relative]")
+    assert page.find(".message.pinged")
+
+
+def test_a_spoiler_opens_on_click(page: Page) -> None:
+    """And not before."""
+    page.post("it was ||the gardener||")
+    page.wait(lambda: page.find(".spoiler"))
+    assert page.text(".body > .text").strip() == "it was"
+    page.click(".spoiler")
+    assert page.text(".body > .text") == "it was the gardener"
+
+
+def test_an_embed_has_its_parts(page: Page) -> None:
+    """The bar has the colour, fields stand in columns, three in a row at most."""
+    fields = [{"name": f"n{number}", "value": "v", "inline": number < 4} for number in range(5)]
+    embed = {"color": 0xED4245, "title": "T", "url": "https://example.com/t", "description": "**d**", "fields": fields}
+    extra = {
+        "author": {"name": "A", "url": "https://example.com/a"},
+        "footer": {"text": "F"},
+        "timestamp": "2026-01-02T03:04:05Z",
+    }
+    page.post(embeds=[embed | extra | {"image": {"url": "https://example.com/i.png"}}], flags=4096)
+    page.wait(lambda: page.find(".embed"))
+    assert _color(page.find(".embed")[0], "border-left-color") == "rgba(237, 66, 69, 1)"
+    tops = [field.location["y"] for field in page.find(".field")]
+    assert tops[0] == tops[1] == tops[2] < tops[3] < tops[4]
+    assert [page.text(selector) for selector in (".author a", ".title a", ".embed strong")] == ["A", "T", "d"]
+    assert page.text(".foot").startswith("F\n•")
+    assert page.text(".embed .image") == "picture: https://example.com/i.png"
+    assert page.find(".by .silent")
+
+
+def test_files_are_previewed(page: Page) -> None:
+    """Text opens in full, what an embed shows is not shown twice, the rest can be downloaded."""
+    lines = "".join(f"line {number}\n" for number in range(500))
+    gif = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+    files: dict[str, tuple[str, bytes, str]] = {
+        "files[0]": ("run.log", lines.encode(), "text/plain"),
+        "files[1]": ("a.gif", gif, "image/gif"),
+        "files[2]": ("b.gif", gif, "image/gif"),
+        "files[3]": ("c.bin", b"\0", "application/octet-stream"),
+    }
+    payload = {"embeds": [{"title": "T", "thumbnail": {"url": "attachment://a.gif"}}]}
+    page.http.post(page.discord.webhook_url, data={"payload_json": json.dumps(payload)}, files=files)
+    page.wait(lambda: page.find(".file"))
+    assert (len(page.find("img")), len(page.find("img.thumbnail")), len(page.find(".file"))) == (2, 1, 2)
+    assert "line 499" not in page.text(".preview")
+    page.click(".expand")
+    page.wait(lambda: "line 499" in page.text(".preview"))
+    assert page.find(".file a[download='c.bin']")
+
+
+def test_search_and_levels_narrow_the_channel(page: Page) -> None:
+    """Each by itself and both together; Escape shows all again."""
+    for text, color in (("tea", 0xED4245), ("coffee", 0xF1C40F), ("tea again", 0x3498DB), ("red tea", 0xFF0000)):
+        page.post(text, embeds=[{"title": text, "color": color}])
+    page.wait(lambda: len(page.texts()) == 4)
+    assert page.text("[data-level=error] .count") == "2"
+    page.press("/")
+    page.press("TEA")
+    page.wait(lambda: page.texts() == ["tea", "tea again", "red tea"])
+    page.wait(lambda: page.run("return CSS.highlights.get('search').size") == 6)
+    page.click("[data-level=error]")
+    assert page.texts() == ["tea", "red tea"]
+    assert page.text("#found") == "2 found"
+    page.press(Keys.ESCAPE)
+    page.wait(lambda: len(page.texts()) == 4)
+    page.press("/", "nothing like it")
+    page.wait(lambda: "Nothing matches" in page.text("#nothing"))
+
+
+def test_keys_walk_through_the_messages(page: Page) -> None:
+    """From the newest up with k, down with j, and with the arrows."""
+    for text in "abc":
+        page.post(text)
+    page.wait(lambda: len(page.texts()) == 3)
+    focused = "return document.activeElement.querySelector('.text')?.textContent"
+    walked = []
+    for key in ("k", "k", Keys.ARROW_UP, "j", Keys.ARROW_DOWN, "j"):
+        page.press(key)
+        walked.append(page.run(focused))
+    assert walked == ["c", "b", "a", "b", "c", "c"]
+
+
+def test_forum_posts_and_channels_can_be_chosen(page: Page) -> None:
+    """They are listed, posts below their forum, as soon as there are several."""
+    forum = page.discord.add_webhook(forum=True)
+    page.post("plain")
+    page.post("in the post", url=forum, thread_name="<b>Import</b>")
+    page.wait(lambda: len(page.texts()) == 2)
+    assert page.text("#channel-list").split("\n") == ["all messages", "local-discord", "forum", "<b>Import</b>"]
+    page.click("#channel-list .thread")
+    assert (page.texts(), page.text("#title b")) == (["in the post"], "<b>Import</b>")
+    page.click("#channel-list li:nth-of-type(2) button")
+    assert page.texts() == ["plain"]
+
+
+def test_the_buttons_make_trouble(page: Page) -> None:
+    """Posts meet it, the panel shows what was refused with Discord's words, and all is well after a restore."""
+    page.click("#times option[value='3']")
+    page.click("[data-trouble=rate_limited]")
+    page.wait(lambda: "3 posts will meet trouble" in page.text("#waiting"))
+    assert page.post("a") == 429
+    page.wait(lambda: "You are being rate limited. 2 s" in page.text("#refused summary"))
+    page.click("[data-trouble=restore]")
+    page.wait(lambda: page.text("#waiting") == "Everything works.")
+    page.click("[data-trouble=delete_webhook]")
+    page.wait(lambda: "deleted" in page.text("#waiting"))
+    assert page.post("gone <b>") == 404
+    page.wait(
+        lambda: (
+            page.text("#refused .reason:first-child, #refused details:first-child .reason") == "Unknown Webhook (10015)"
+        )
+    )
+    page.click("#refused details:first-child summary")
+    page.wait(lambda: '"gone <b>"' in page.text("#refused details:first-child"))
+    page.click("[data-trouble=restore]")
+    page.wait(lambda: page.text("#waiting") == "Everything works.")
+    assert page.post("back") == 204
+    page.wait(lambda: page.texts() == ["back"])
+    assert [page.text(f"[data-count={name}]") for name in ("messages", "requests", "rate_limited", "refused")] == list(
+        "1311"
+    )
+    assert "1 / 600" in page.text("#gauges")
+    assert page.find("#rate rect")
+    assert page.find(".gauge .curve")
+
+
+def test_thousands_stay_smooth(page: Page) -> None:
+    """Only what is near the screen is built; the newest is in sight, and the reader's place is kept."""
+    post = page.discord._state.post
+    page.post("0")
+    page.wait(page.texts)
+    (first,) = page.discord.messages
+    for number in range(1, 3000):
+        post(replace(first, id=str(int(first.id) + number), content=f"number {number}", payload={}))
+    page.wait(lambda: page.texts()[-1:] == ["number 2999"])
+    assert page.run("return document.querySelectorAll('.message').length") == 3000
+    assert page.run("return document.querySelectorAll('.message .body').length") < 1000
+    gap = "const s = document.getElementById('scroller'); return s.scrollHeight - s.clientHeight - s.scrollTop"
+    page.wait(lambda: page.run(gap) < 40)
+    ActionChains(page.browser).scroll_from_origin(
+        ScrollOrigin.from_element(page.find("#scroller")[0]), 0, -3000
+    ).perform()
+    page.wait(lambda: page.run(gap) > 300)
+    page.post("newest")
+    page.wait(lambda: page.text("#newer") == "1 new message ↓")
+    page.click("#newer")
+    page.wait(lambda: page.texts()[-1:] == ["newest"] and not page.find("#newer")[0].is_displayed())
+
+
+def test_both_themes(page: Page) -> None:
+    """The system's is taken until the reader chooses, the choice is remembered, and pictures of both differ."""
+    body = page.find("body")[0]
+    dark = _color(body)
+    pictures = [page.browser.get_screenshot_as_png()]
+    page.click("#theme")
+    assert (dark, _color(body)) == ("rgba(49, 51, 56, 1)", "rgba(255, 255, 255, 1)")
+    pictures.append(page.browser.get_screenshot_as_png())
+    page.browser.refresh()
+    assert _color(page.find("body")[0]) == "rgba(255, 255, 255, 1)"
+    page.run("localStorage.clear()")
+    for scheme, expected in (("light", "rgba(255, 255, 255, 1)"), ("dark", dark)):
+        _emulate(page.browser, scheme)
+        page.browser.refresh()
+        assert _color(page.find("body")[0]) == expected
+    assert pictures[0] != pictures[1]
+    assert all(len(picture) > 10_000 for picture in pictures)
+
+
+def test_a_narrow_screen_has_drawers(page: Page) -> None:
+    """Panel and channels make room for the messages until they are called; nothing is wider than the screen."""
+    page.post("w" * 400)
+    size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page.wait(page.texts)
+        for name in ("panel", "channels"):
+            assert not page.find(f"#{name}")[0].is_displayed()
+            page.click(f"#show-{name}")
+            page.wait(page.find(f"#{name}")[0].is_displayed)
+            page.press(Keys.ESCAPE)
+            assert not page.find(f"#{name}")[0].is_displayed()
+        assert page.run("return document.documentElement.scrollWidth") == 400
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_new_server_at_the_same_address_starts_afresh(page: Page) -> None:
+    """The page says that nothing answers, and then forgets what the old one showed."""
+    page.post("old")
+    page.wait(page.texts)
+    page.discord.stop()
+    page.wait(page.find("#offline")[0].is_displayed)
+    with LocalDiscord(port=int(page.discord.url.rpartition(":")[2])) as other:
+        page.wait(lambda: not page.texts())
+        page.post("new", url=other.webhook_url)
+        page.wait(lambda: page.texts() == ["new"])
+    _read_log(page.browser)  # what it says of the time without a server is forgotten
