@@ -3,7 +3,7 @@ import { element, icon } from "./dom.js";
 import { LEVELS, fill, groups, levels, words } from "./message.js";
 import { showPanel } from "./panel.js";
 
-const POLL_MILLISECONDS = 400;
+const POLL_MILLISECONDS = 250;
 const MOST_SHOWN = 5000;
 const READER_MILLISECONDS = 1000;
 const part = (id) => document.getElementById(id);
