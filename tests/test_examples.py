@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,16 @@ def test_burst_example_needs_no_webhook() -> None:
     )
     assert match, done.stdout
     assert int(match[1]) < 10
+
+
+def test_gallery_takes_all_pictures(tmp_path: Path) -> None:
+    """There is one for each of those that the README shows."""
+    if not (os.environ.get("REQUIRE_BROWSER") or shutil.which("chromedriver")):
+        pytest.skip("needs chromium and chromedriver (Debian: apt install chromium chromium-driver)")
+    done = run("examples/gallery/take_pictures.py", str(tmp_path), url="")
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = re.findall(r"examples/gallery/(\w+\.png)", README)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(shown)
 
 
 def test_readme_code_runs_and_posts() -> None:
