@@ -53,19 +53,23 @@ def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
         record: The record.
         with_context: Whether the handler's context, which is the same for all its records, is told as well.
     """
-    head = [
-        _exact_time(record.created),
-        _one_word(record.levelname),
-        _one_word(record.name),
-        f"[{_one_word(record.threadName)}]",
-    ]
+    head = [_exact_time(record.created), _one_word(record.levelname), _one_word(record.name)]
+    # A line that another program wrote has neither.
+    if record.threadName:
+        head.append(f"[{_one_word(record.threadName)}]")
     if record.lineno:
         head.append(f"{os.path.basename(_one_word(record.pathname))}:{record.lineno}:")  # noqa: PTH119 - it is text
     head.append(record.message)
     if repeats := describe_repeats(record):
         head.append(f"({repeats})")
     context = _pairs(record.settings.context) if with_context else ""
-    parts = [" ".join(head), extra_text(record), context, traceback_text(record), record.stack_info]
+    parts = [
+        " ".join(part for part in head if part),
+        extra_text(record),
+        context,
+        traceback_text(record),
+        record.stack_info,
+    ]
     return clean("\n".join(part for part in parts if part)) + "\n"
 
 

@@ -78,7 +78,7 @@ class Payload(TypedDict, total=False):
 
 
 class File(NamedTuple):
-    """A UTF-8 text file that is attached to a message."""
+    """A file that is attached to a message. One whose name ends in `.txt` is UTF-8 text."""
 
     filename: str
     content: bytes

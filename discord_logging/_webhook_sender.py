@@ -1,9 +1,10 @@
-"""The network seam: one POST, and the answer to it."""
+"""The network seam: one request, and the answer to it."""
 
 from __future__ import annotations
 
 import json
 import logging
+import mimetypes
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -115,17 +116,31 @@ class WebhookSender:
         params = {"wait": "true"}
         if message.thread_id:
             params["thread_id"] = message.thread_id
+        headers = {"Content-Type": content_type}
+        return self._exchange("POST", params=params, data=body, headers=headers)
+
+    def get(self) -> Answer:
+        """Ask for the webhook itself and return the answer, whatever its status. Blocks.
+
+        https://docs.discord.com/developers/resources/webhook#get-webhook-with-token tells what is in it.
+
+        Raises:
+            TransportError: There was no answer. The text holds no part of the URL.
+        """
+        return self._exchange("GET")
+
+    def _exchange(self, method: str, *, data: bytes = b"", **parts: Any) -> Answer:
         session = self._open_session()
-        self._adapter.begin(self.timeout + len(body) / _BYTES_PER_SECOND)
+        self._adapter.begin(self.timeout + len(data) / _BYTES_PER_SECOND)
         try:
-            with session.post(
+            with session.request(
+                method,
                 self._url.execute_url,
-                params=params,
-                data=body,
-                headers={"Content-Type": content_type},
+                data=data,
                 timeout=self.timeout,
                 allow_redirects=False,
                 stream=True,
+                **parts,
             ) as response:
                 return Answer(response.status_code, response.headers, _read_json(response))
         except Exception as error:  # noqa: BLE001 - requests lets through what sockets, proxies and resolvers raise
@@ -172,10 +187,16 @@ def _encode(message: Message) -> tuple[bytes, str]:
     payload = json.dumps({**message.payload, "attachments": attachments})
     fields: list[Any] = [("payload_json", (None, payload, "application/json"))]
     fields += [
-        (f"files[{number}]", (file.filename, file.content, "text/plain; charset=utf-8"))
+        (f"files[{number}]", (file.filename, file.content, _content_type(file.filename)))
         for number, file in enumerate(message.files)
     ]
     return encode_multipart_formdata(fields)
+
+
+def _content_type(filename: str) -> str:
+    if filename.endswith(".txt"):
+        return "text/plain; charset=utf-8"
+    return mimetypes.guess_type(filename)[0] or "application/octet-stream"
 
 
 def _hide_tokens(record: logging.LogRecord) -> bool:

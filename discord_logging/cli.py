@@ -3,21 +3,74 @@
 from __future__ import annotations
 
 import argparse
+import os
+import stat
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from discord_logging._demo import run_demo
-from discord_logging._exceptions import DiscordLoggingError
+from discord_logging._exceptions import DiscordLoggingError, InvalidSettingError, InvalidWebhookURLError
+from discord_logging._line_format import LEVELS
+from discord_logging._settings import check_enabled, check_level
+from discord_logging._text import mask_token
+from discord_logging._webhook_url import WebhookURL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_MOST_URL = 8192
+_URL_HELP = """\
+The webhook's URL is a password, which `ps` shows to everybody if it is an argument. It is taken from --url-file, or
+else from the environment variable DISCORD_WEBHOOK_URL.
+"""
+_CHECK_HELP = """\
+Ask Discord about the webhook and say what is wrong, if anything is: the URL, the token, the network, a proxy, TLS, a
+block, the clock. Posts nothing without --post.
+"""
+_CHECK_EXAMPLE = """\
+example:
+  DISCORD_WEBHOOK_URL=https://discord.com/api/webhooks/... discord-logging check
+
+exit codes: 0 it can be posted to; 1 it cannot; 2 no or a wrong URL, or wrong usage; 130 after Ctrl-C.
+"""
+_SEND_HELP = "Send a card, with files if there are any, and wait until it has arrived."
+_SEND_EXAMPLE = """\
+examples:
+  discord-logging send --level error --title Backup --field host=db1 "The disk is full"
+  df -h | discord-logging send --title "Disks of $(hostname)"
+  discord-logging send --file report.pdf "The report of today"
+
+exit codes: 0 delivered; 1 not delivered; 2 no or a wrong URL, a file that cannot be read, or wrong usage; 130 after
+Ctrl-C.
+"""
+_PIPE_HELP = """\
+Put standard input into the channel, each line a record. Levels, loggers and times are recognised in common formats:
+"ERROR ...", "[error] ...", "2026-01-01 12:00:00,123 WARNING name: ...", logfmt, syslog priorities, glog, JSON lines.
+Indented lines and tracebacks belong to the line above. When more comes than the channel takes, it is folded; when
+even that is too much, reading waits.
+"""
+_PIPE_EXAMPLE = """\
+examples:
+  ./nightly.sh 2>&1 | discord-logging pipe --tee --level warning
+  tail -F /var/log/app.log | discord-logging pipe --url-file /etc/discord-url
+
+exit codes: 0 all was delivered; 1 not all was; 2 no or a wrong URL, or wrong usage; 128 + n after signal n, such as
+130 after Ctrl-C or 141 when nobody reads what --tee passes on: then no more is read, and what was read is delivered.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # A webhook URL that was given as an argument is not to stand in a log of errors as well.
+        super().error(mask_token(message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    It is 0 when it did what it was asked, 1 when not, 2 for wrong usage, and 130 after Ctrl-C.
+    It is 0 when it did what it was asked, 1 when not, 2 for wrong usage, and 130 after Ctrl-C; `--help` tells more.
 
     Args:
         arguments: The words after the program's name; `None` takes those of this process.
@@ -28,15 +81,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DiscordLoggingError, ImportError, OSError, ValueError) as error:
         # dictConfig wraps what went wrong in words of its own.
         cause = error.__cause__ if isinstance(error.__cause__, DiscordLoggingError) else error
-        sys.stderr.write(f"discord-logging: {cause}\n")
-        return 1
+        sys.stderr.write(f"discord-logging: {mask_token(str(cause))}\n")
+        return int(getattr(options, "trouble", 1))
     except KeyboardInterrupt:
         return 130
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="discord-logging", description="Log records as cards in a Discord channel.")
+    parser = _Parser(prog="discord-logging", description="Log records as cards in a Discord channel.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_check(commands)
+    _add_send(commands)
+    _add_pipe(commands)
 
     demo = commands.add_parser("demo", help="log real records and show what arrives in a local Discord")
     demo.add_argument("--webhook-url", help="post to this webhook instead, or - to read its URL from standard input")
@@ -62,6 +118,145 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     sandbox.set_defaults(run=_run_sandbox)
     return parser
+
+
+def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
+    check = _add_command(commands, "check", "ask Discord about the webhook", _CHECK_HELP, _CHECK_EXAMPLE)
+    check.add_argument("--post", action="store_true", help="post a test card as well")
+    check.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="for the answer (default: %(default)g)"
+    )
+    check.set_defaults(run=_run_check)
+
+
+def _add_send(commands: argparse._SubParsersAction[_Parser]) -> None:
+    send = _add_command(commands, "send", "send one card", _SEND_HELP, _SEND_EXAMPLE)
+    send.add_argument("text", nargs="*", help="the text (default: standard input, as with -)")
+    send.add_argument("--title", default="", help="the title of the card (default: its level)")
+    send.add_argument(
+        "--level", type=_level, default="INFO", help="debug, info, warning, error or critical (default: info)"
+    )
+    send.add_argument("--field", action="append", default=[], metavar="NAME=VALUE", help="a field; may be repeated")
+    send.add_argument(
+        "--file", action="append", default=[], metavar="PATH", help="a file to attach, up to 10 MB; may be repeated"
+    )
+    send.add_argument("--username", help="the name it is posted under (default: the webhook's)")
+    send.add_argument(
+        "--wait", type=_seconds, default=60.0, metavar="SECONDS", help="to try at the most (default: %(default)g)"
+    )
+    send.set_defaults(run=_run_send)
+
+
+def _add_pipe(commands: argparse._SubParsersAction[_Parser]) -> None:
+    pipe = _add_command(commands, "pipe", "put standard input into the channel", _PIPE_HELP, _PIPE_EXAMPLE)
+    pipe.add_argument("--level", type=_level, default="NOTSET", help="the lowest level that is sent (default: all)")
+    pipe.add_argument(
+        "--default-level", type=_level, default="INFO", metavar="LEVEL", help="of lines that tell none (default: info)"
+    )
+    pipe.add_argument("--name", default="stdin", help="the logger of lines that name none (default: %(default)s)")
+    pipe.add_argument("--username", help="the name that messages are posted under (default: the webhook's)")
+    pipe.add_argument("--tee", action="store_true", help="pass all lines on to standard output, as they are")
+    pipe.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="show on stderr how far it is (default: when that is a terminal)",
+    )
+    pipe.add_argument(
+        "--wait",
+        type=_seconds,
+        default=120.0,
+        metavar="SECONDS",
+        help="give up when nothing could be delivered for so long (default: %(default)g)",
+    )
+    pipe.set_defaults(run=_run_pipe)
+
+
+def _add_command(
+    commands: argparse._SubParsersAction[_Parser], name: str, summary: str, text: str, example: str
+) -> argparse.ArgumentParser:
+    """Return a parser with what all commands for a webhook have."""
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{text}\n{_URL_HELP}",
+        epilog=example,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_argument("--url-file", metavar="PATH", help="a file with the webhook's URL in its first line")
+    command.add_argument("--allow-http", action="store_true", help="let the URL be plain http to another machine")
+    command.set_defaults(trouble=2)
+    return command
+
+
+def _level(word: str) -> int:
+    name = word.strip().upper()
+    try:
+        return LEVELS.get(name) or check_level("the level", name, "be one such as warning or 30")
+    except InvalidSettingError:
+        raise argparse.ArgumentTypeError(f"{word!r} is no level such as debug, info, warning or error") from None
+
+
+def _seconds(word: str) -> float:
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = -1.0
+    if not 0.1 <= seconds <= 1e6:  # noqa: PLR2004 - a sane wait
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds, at least 0.1")
+    return seconds
+
+
+def _find_url(options: argparse.Namespace) -> str:
+    """Return the webhook's URL.
+
+    Raises:
+        InvalidWebhookURLError: There is none, or it is malformed.
+    """
+    url = _read_url(options.url_file) if options.url_file else os.environ.get("DISCORD_WEBHOOK_URL", "").strip()
+    if not url:
+        where = f"The file {options.url_file} is empty" if options.url_file else "No webhook URL is set"
+        raise InvalidWebhookURLError(
+            f"{where}: set DISCORD_WEBHOOK_URL, or give --url-file a file with it. Discord shows it in the channel's "
+            "settings, under Integrations, Webhooks."
+        )
+    WebhookURL.parse(url, allow_http=options.allow_http)
+    return url
+
+
+def _read_url(path: str) -> str:
+    with Path(path).open(encoding="utf-8-sig", errors="replace") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IROTH:
+            sys.stderr.write(f"discord-logging: everybody on this machine can read {path}: chmod 600 {path}\n")
+        return file.readline(_MOST_URL).strip()
+
+
+def _is_enabled() -> bool:
+    name = "DISCORD_NOTIFICATIONS_ENABLED"
+    if check_enabled(os.environ.get(name) or True, name=name):
+        return True
+    sys.stderr.write(f"discord-logging: nothing is sent, for {name} says so\n")
+    return False
+
+
+def _run_check(options: argparse.Namespace) -> int:
+    from discord_logging._check import run_check  # noqa: PLC0415 - each command imports its own
+
+    return run_check(options, WebhookURL.parse(_find_url(options), allow_http=options.allow_http))
+
+
+def _run_send(options: argparse.Namespace) -> int:
+    from discord_logging._send import run_send  # noqa: PLC0415 - as above
+
+    url = WebhookURL.parse(_find_url(options), allow_http=options.allow_http)
+    return run_send(options, url) if _is_enabled() else 0
+
+
+def _run_pipe(options: argparse.Namespace) -> int:
+    from discord_logging._pipe import run_pipe  # noqa: PLC0415 - as above
+
+    return run_pipe(options, _find_url(options))
 
 
 def _run_demo(options: argparse.Namespace) -> int:

@@ -113,6 +113,92 @@ def test_wrong_url_is_an_error_without_the_token(capsys: pytest.CaptureFixture[s
     assert TOKEN not in error
 
 
+@pytest.mark.parametrize("command", ["check", "send", "pipe"])
+class TestURL:
+    """Where the commands for a webhook take its URL from."""
+
+    def test_none_is_exit_code_2(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """It says what to do."""
+        assert main([command]) == 2
+        assert "No webhook URL is set: set DISCORD_WEBHOOK_URL, or give --url-file" in capsys.readouterr().err
+
+    def test_a_malformed_one_is_exit_code_2(
+        self, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It says what a right one looks like, without the token."""
+        monkeypatch.setenv("DISCORD_WEBHOOK_URL", f"https://discord.com/webhooks/1/{TOKEN}")
+        assert main([command]) == 2
+        error = capsys.readouterr().err
+        assert "expected https://discord.com/api/webhooks/<id>/<token>" in error
+        assert TOKEN not in error
+
+    def test_empty_and_missing_files_are_exit_code_2(
+        self, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The file is named."""
+        path = tmp_path / "url"
+        path.touch()
+        assert main([command, "--url-file", str(path)]) == 2
+        assert f"The file {path} is empty" in capsys.readouterr().err
+        assert main([command, "--url-file", f"{REFUSED}"]) == 2
+        error = capsys.readouterr().err
+        assert "No such file" in error
+        assert TOKEN not in error
+
+    def test_it_is_no_argument(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """Given as one all the same, it is at least not repeated."""
+        with pytest.raises(SystemExit) as exit_info:
+            main([command, "--url", REFUSED])
+        assert exit_info.value.code == 2
+        assert TOKEN not in capsys.readouterr().err
+
+    def test_help_has_an_example_and_the_exit_codes(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """And where the URL comes from."""
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        output = capsys.readouterr().out
+        assert "example" in output
+        assert "exit codes: 0 " in output
+        assert "DISCORD_WEBHOOK_URL" in output
+
+
+def test_url_file_that_others_can_read_is_warned_of(
+    discord: LocalDiscord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It works all the same; one that only its owner can read is silent."""
+    path = tmp_path / "url"
+    path.write_text(f"\ufeff{discord.webhook_url}\nanything\n", encoding="utf-8")
+    path.chmod(0o644)
+    assert main(["check", "--url-file", str(path)]) == 0
+    assert capsys.readouterr().err == f"discord-logging: everybody on this machine can read {path}: chmod 600 {path}\n"
+    path.chmod(0o600)
+    assert main(["check", "--url-file", str(path)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_plain_http_is_for_this_machine_unless_allowed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A proxy of one's own may be without TLS."""
+    monkeypatch.setenv("DISCORD_WEBHOOK_URL", f"http://proxy.example/api/webhooks/1/{TOKEN}")
+    assert main(["send", "x"]) == 2
+    assert "plain http" in capsys.readouterr().err
+    monkeypatch.setenv("DISCORD_NOTIFICATIONS_ENABLED", "false")
+    assert main(["send", "--allow-http", "x"]) == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--level", "loud"], ["--level", "-5"], ["--wait", "soon"], ["--wait", "0"], ["--wait", "nan"]],
+)
+def test_wrong_levels_and_times_are_exit_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The value is named."""
+    with pytest.raises(SystemExit) as exit_info:
+        main(["send", *words, "x"])
+    assert exit_info.value.code == 2
+    assert "argument --" in capsys.readouterr().err
+
+
 def test_sandbox_shows_where_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """`discord-logging sandbox` prints the page's address and a webhook URL to export."""
 

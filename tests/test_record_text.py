@@ -186,3 +186,9 @@ def test_extra_values_are_pairs() -> None:
 def test_one_line_is_the_first(text: str, line: str) -> None:
     """Cleaned and cut."""
     assert one_line(text, 10) == line
+
+
+def test_a_whole_record_leaves_out_what_is_not_known() -> None:
+    """Such as the thread and the place of a line that another program wrote."""
+    record = make("hello", threadName=None, lineno=0)
+    assert full_text(record) == f"{at(1e9, '%Y-%m-%d %H:%M:%S')}.250 ERROR shop hello\n"

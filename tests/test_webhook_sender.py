@@ -332,3 +332,30 @@ def test_a_short_token_may_be_a_word_of_the_message(http: responses.RequestsMock
     http.post(url.execute_url, status=204)
     assert WebhookSender(url).post(HELLO).status == 204
     assert json.loads(http.calls[0].request.body or "") == HELLO.payload
+
+
+def test_it_asks_for_the_webhook(local_sender: WebhookSender, discord: LocalDiscord) -> None:
+    """Without posting anything."""
+    answer = local_sender.get()
+    assert (answer.status, answer.body["name"]) == (200, "Local Discord")
+    assert not discord.messages
+
+
+def test_a_question_without_an_answer_was_no_message(sender: WebhookSender, http: responses.RequestsMock) -> None:
+    """Its error holds no part of the URL."""
+    http.get(URL.execute_url, body=requests.exceptions.ConnectionError("refused"))
+    with pytest.raises(TransportError) as caught:
+        sender.get()
+    assert TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.txt", "text/plain; charset=utf-8"), ("a.png", "image/png"), ("a", "application/octet-stream")],
+)
+def test_the_type_of_a_file_is_that_of_its_name(
+    local_sender: WebhookSender, discord: LocalDiscord, name: str, kind: str
+) -> None:
+    """Text is UTF-8; what is not known are bytes."""
+    local_sender.post(Message({"content": "hello"}, files=(File(name, b"\xff"),)))
+    assert [file.content_type for file in discord.messages[0].files] == [kind]

@@ -1,0 +1,284 @@
+"""What a line of somebody's log says: its level, logger and time in the formats that are common, and its message."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from discord_logging._line_time import TIME, read_any_time, read_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LEVELS = MappingProxyType(
+    {
+        **dict.fromkeys(("TRACE", "VERBOSE", "DEBUG", "DBG"), logging.DEBUG),
+        **dict.fromkeys(("INFO", "INFORMATION", "NOTICE", "SUCCESS"), logging.INFO),
+        **dict.fromkeys(("WARN", "WARNING"), logging.WARNING),
+        **dict.fromkeys(("ERR", "ERROR", "SEVERE"), logging.ERROR),
+        **dict.fromkeys(("CRIT", "CRITICAL", "FATAL", "ALERT", "EMERG", "EMERGENCY", "PANIC"), logging.CRITICAL),
+    }
+)
+"""The levels of Python that the words of other programs mean."""
+_SYSLOG = (50, 50, 50, 40, 30, 20, 20, 10)
+"""The levels that syslog's severities mean (https://www.rfc-editor.org/rfc/rfc5424#section-6.2.1)."""
+_GLOG = MappingProxyType({"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "FATAL"})
+_MOST_PRIORITY = 191
+
+_LEVEL_KEYS = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "levelno")
+_MESSAGE_KEYS = ("message", "msg", "event", "short_message")
+_NAME_KEYS = ("logger", "name", "logger_name", "log.logger")
+_TIME_KEYS = ("timestamp", "time", "@timestamp", "ts", "asctime", "datetime", "created")
+_TRACEBACK_KEYS = ("exc_text", "exc_info", "exception", "traceback", "stack_trace", "stacktrace", "stack")
+_SHOWN = MappingProxyType({"pathname": str, "lineno": int, "funcName": str, "process": int, "processName": str})
+"""What a `logging.LogRecord` has a place for, if it is of this kind."""
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+_WORD = "|".join(sorted(LEVELS, key=len, reverse=True))
+_PRIORITY = re.compile(r"<(\d{1,3})>(?:1 (?P<time>\S+) \S+ (?P<name>\S+) \S+ \S+ (?:-|(?:\[[^\]]*\])+) ?)?", re.ASCII)
+_GLOG_LINE = re.compile(
+    r"(?P<level>[IWEF])(?P<month>\d\d)(?P<day>\d\d) (?P<time>\d\d:\d\d:\d\d\.\d+) +\d+ "
+    r"(?P<file>[^\s:\]]+):(?P<line>\d+)\] ?",
+    re.ASCII,
+)
+_BEGIN = re.compile(rf"(?P<bracket>\[)?{TIME}", re.ASCII)
+_IN_BRACKET = re.compile(
+    rf"[:,\s]{{1,9}}(?P<level>{_WORD})(?:[/\s]+(?P<name>[^\][]{{0,200}}))?\]\s*", re.ASCII | re.IGNORECASE
+)
+_TAG = re.compile(r"\s*\S+ (?P<name>[\w./-]+)(?:\[\d+\])?: ", re.ASCII)
+_BEFORE = (
+    r"(?:(?:\[[^\][]{0,60}\]|\([^()]{1,60}\)|[^\s:=\[\]{}\"]{1,60} +[-|](?= )|[^\s:]{1,200}:\d+(?::\d+)?:)"
+    r"[\s|-]{0,20}){0,3}?"
+)
+"""What may stand between a time and a level: what is in brackets, a name and a dash, a file and its line."""
+_HEAD = re.compile(
+    rf"[\s|-]{{0,20}}(?P<before>{_BEFORE})(?:"
+    rf"[\[(<] ?(?i:(?P<boxed>{_WORD})) {{0,4}}[\])>]"
+    rf"|(?P<bare>{_WORD})(?=[\s:|\]-]|$)"
+    rf"|(?i:(?P<told>{_WORD}))(?=:(?!:)))",
+    re.ASCII,
+)
+_TIMED_HEAD = re.compile(
+    rf"[\s|-]{{0,20}}(?P<before>{_BEFORE}(?:[\w.$/-]{{1,60}} +)??)"
+    rf"(?:[\[(<] ?)?(?P<bare>(?i:{_WORD}))(?=[\s:|\])>,-]|$)(?: {{0,4}}[\])>])?",
+    re.ASCII,
+)
+_LOGURU = re.compile(r" *\| (?P<name>[\w.]+):(?P<function>[\w<>]+):(?P<line>\d+) - ", re.ASCII)
+_BASIC = re.compile(r":(?P<name>[\w.$-]+):", re.ASCII)
+_NAMED = re.compile(
+    r"\s+(?:- )?(?:\[(?P<boxed>[\w.$-]+)\]:?|(?P<name>[A-Za-z_][\w.$-]*)(?::(?=\s)| +-(?= )))\s+", re.ASCII
+)
+_BETWEEN = re.compile(r"\s*(?:[:|]|-(?=\s))?\s*")
+_NAME_BEFORE = re.compile(r"(?P<name>[\w.$/-]+) +[-|]\s*", re.ASCII)
+_NO_NAME = re.compile(r"Error$|Exception$|Warning$|Interrupt$")
+_PAIR = re.compile(r'([A-Za-z_@][\w.@/-]*)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?:\s+|$)')
+_LOGFMT_LEVEL = re.compile(rf'(?<![\w.])(?:level|lvl|severity)="?(?P<level>{_WORD})\b', re.ASCII | re.IGNORECASE)
+
+
+class Line(NamedTuple):
+    """What a line says.
+
+    Attributes:
+        message: What is left of it.
+        levelno: Python's level, or `None` when it tells none.
+        levelname: The word for it.
+        name: The logger, or nothing.
+        created: Its time, or `None`.
+        traceback: The text of an exception, or nothing.
+        attributes: Attributes for its `logging.LogRecord`: where it was logged, and `extra` values.
+    """
+
+    message: str
+    levelno: int | None = None
+    levelname: str = ""
+    name: str = ""
+    created: float | None = None
+    traceback: str = ""
+    attributes: Mapping[str, Any] = MappingProxyType({})
+
+
+def read_line(text: str) -> Line:
+    """Return what a line of text says. What is in no format that is known is all message."""
+    line = _read_line(text)
+    return line if line.message.strip() else line._replace(message=text)
+
+
+def _read_line(text: str) -> Line:
+    if text.startswith("{") and text.rstrip().endswith("}") and (line := _read_json(text)):
+        return line
+    if match := _PRIORITY.match(text):
+        priority = int(match[1])
+        if priority <= _MOST_PRIORITY:
+            return _read_syslog(match, text[match.end() :], _SYSLOG[priority % 8])
+    if match := _GLOG_LINE.match(text):
+        word = _GLOG[match["level"]]
+        place = {"pathname": match["file"], "lineno": int(match["line"])}
+        created = read_any_time(f"{time.localtime().tm_year}-{match['month']}-{match['day']} {match['time']}")
+        return Line(text[match.end() :], LEVELS[word], word, "", created, "", place)
+    if "=" in text and (line := _read_logfmt(text)):
+        return line
+    return _read_text(text)
+
+
+def _level(word: str) -> tuple[int, str]:
+    name = word.upper()
+    return LEVELS[name], name
+
+
+def _level_of(value: object, *, is_pino: bool) -> tuple[int, str] | None:
+    """Return the level that a value of JSON or logfmt means, or `None`."""
+    if isinstance(value, str):
+        name = value.strip().upper()
+        if name in LEVELS:
+            return LEVELS[name], name
+        value = int(name) if name.isdecimal() and len(name) <= 2 else None  # noqa: PLR2004 - no level is larger
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 60:  # noqa: PLR2004 - as above
+        return None
+    # pino and bunyan count from 10 for their trace (https://getpino.io/#/docs/api?id=loggerlevels-object).
+    levelno = _SYSLOG[value] if value < len(_SYSLOG) else min(max(value - 10 * is_pino, 10), 50)
+    return levelno, logging.getLevelName(levelno)
+
+
+def _read_json(text: str) -> Line | None:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return _read_values({str(name): value for name, value in values.items()}, text)
+
+
+def _read_logfmt(text: str) -> Line | None:
+    """Read `level=error msg="no such file" path=/tmp` (https://brandur.org/logfmt)."""
+    match = _LOGFMT_LEVEL.search(text)
+    if match is None:
+        return None
+    values: dict[str, Any] = {}
+    position = 0
+    while pair := _PAIR.match(text, position):
+        values[pair[1]] = _unquote(pair[2])
+        position = pair.end()
+    if position < len(text):
+        # Words are among them.
+        return Line(text, *_level(match["level"]))
+    return _read_values(values, text)
+
+
+def _unquote(value: str) -> str:
+    if not value.startswith('"'):
+        return value
+    try:
+        return str(json.loads(value))
+    except ValueError:
+        return value[1:-1]
+
+
+def _read_values(values: dict[str, Any], text: str) -> Line:
+    is_pino = {"pid", "hostname"} <= values.keys()
+    level = _pop(values, _LEVEL_KEYS, lambda value: _level_of(value, is_pino=is_pino))
+    created = _pop(values, _TIME_KEYS, read_any_time)
+    message = _pop(values, _MESSAGE_KEYS, _text)
+    name = _pop(values, _NAME_KEYS, _text)
+    traceback = _pop(values, _TRACEBACK_KEYS, _text)
+    if level is None and message is None:
+        # It is data and no log: nothing of it is moved.
+        return Line(text)
+    levelno, levelname = level or (None, "")
+    return Line(
+        message or text,
+        levelno,
+        levelname,
+        name or "",
+        created,
+        traceback or "",
+        _attributes(values) if message else {},
+    )
+
+
+def _pop(values: dict[str, Any], keys: tuple[str, ...], read: Any) -> Any:
+    """Take the first of `keys` that can be read out of `values`, and return what it says, or `None`."""
+    for key in keys:
+        if key in values and (found := read(values[key])) is not None:
+            del values[key]
+            return found
+    return None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, _SHOWN.get(name, ())):
+            attributes[name] = value
+        elif name == "filename" and isinstance(value, str):
+            attributes.setdefault("pathname", value)
+        else:
+            # What the record itself has would hide it.
+            attributes[f"{name}_" if name in _STANDARD else name] = value
+    return attributes
+
+
+def _read_syslog(match: re.Match[str], rest: str, levelno: int) -> Line:
+    line = _read_text(rest)
+    name = match["name"] if match["name"] not in (None, "-") else line.name
+    return line._replace(
+        levelno=levelno,
+        levelname=logging.getLevelName(levelno),
+        name=name,
+        created=read_any_time(match["time"]) or line.created,
+    )
+
+
+def _read_text(text: str) -> Line:
+    begin = _BEGIN.match(text)
+    created = read_time(begin) if begin else None
+    if begin is None or created is None:
+        return _read_head(text, text, 0, _HEAD, Line(text))
+    line, position = Line(text, created=created), begin.end()
+    if begin["bracket"]:
+        if match := _IN_BRACKET.match(text, position):
+            levelno, levelname = _level(match["level"])
+            name = (match["name"] or "").strip()
+            return Line(text[match.end() :], levelno, levelname, name, created)
+        if not text.startswith("]", position):
+            return line
+        position += 1
+    if begin["month_name"] and (tag := _TAG.match(text, position)):
+        line, position = line._replace(name=tag["name"]), tag.end()
+        return _read_head(text, text[position:], position, _HEAD, line)
+    return _read_head(text, text[position:].lstrip(), position, _TIMED_HEAD, line)
+
+
+def _read_head(text: str, rest: str, position: int, pattern: re.Pattern[str], line: Line) -> Line:
+    """Read level and logger at `position`, behind the time if there is one; `rest` is the message if there is none."""
+    head = pattern.match(text, position)
+    if head is None:
+        return line._replace(message=rest)
+    found = head.groupdict()
+    levelno, levelname = _level(found.get("boxed") or found["bare"] or found["told"])
+    before, position = head["before"].strip(), head.end()
+    name, place = line.name, {}
+    if not name and (match := _NAME_BEFORE.match(before)):
+        name, before = match["name"], before[match.end() :]
+    if match := _LOGURU.match(text, position):
+        name, position = match["name"], match.end()
+        place = {"pathname": name, "lineno": int(match["line"]), "funcName": match["function"]}
+    elif not name and (match := _find_name(text, position, is_timed=line.created is not None)):
+        name, position = match[match.lastgroup or 0], match.end()
+    else:
+        position = match.end() if (match := _BETWEEN.match(text, position)) else position
+    message = f"{before} {text[position:]}".strip()
+    return Line(message, levelno, levelname, name, line.created, "", place)
+
+
+def _find_name(text: str, position: int, *, is_timed: bool) -> re.Match[str] | None:
+    match = _BASIC.match(text, position)
+    if match is None and is_timed:
+        match = _NAMED.match(text, position)
+    return match if match and not _NO_NAME.search(match[match.lastgroup or 0]) else None

@@ -1,0 +1,111 @@
+"""Lines joined to log records: what is indented, and a traceback, belong to the line above."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import TYPE_CHECKING
+
+from discord_logging._line_format import Line, read_line
+from discord_logging._text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MOST = 1_000_000
+"""The longest record, in characters. What is longer goes on in another one."""
+_MOST_BLANK = 20
+_TRACEBACK = re.compile(r"(?:\s*\+ Exception Group )?Traceback \(most recent call last\):")
+_LINK = re.compile(r"(?:During handling of the above exception|The above exception was the direct cause|Caused by: )")
+_FRAME = re.compile(r"\s+at ")
+_ERROR_LINE = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
+
+
+class LineRecords:
+    """Makes records of lines.
+
+    Args:
+        name: The logger of lines that name none.
+        levelno: The level of lines that tell none.
+    """
+
+    def __init__(self, name: str, levelno: int) -> None:
+        self._name = name
+        self._levelno = levelno
+        self._line: Line | None = None
+        self._is_error_due = False
+
+    def feed(self, text: str) -> Iterator[logging.LogRecord]:
+        """Take a line and yield the records that are complete now."""
+        if "\x1b" in text:
+            text = clean(text)
+        if not text.strip():
+            self._blank += self._line is not None
+            return
+        if self._line is None or not self._belongs(text):
+            yield from self.finish()
+            self._begin(read_line(text), text)
+            return
+        if self._size + len(text) > _MOST:
+            head, is_error_due = self._line, self._is_error_due
+            yield from self.finish()
+            self._begin(head._replace(message=text, traceback="", attributes={}), text)
+            self._is_error_due = is_error_due
+            return
+        self._add(text)
+
+    def finish(self) -> Iterator[logging.LogRecord]:
+        """Yield the record that may have waited for more lines."""
+        if self._line is not None:
+            line, self._line = self._line, None
+            yield self._make(line)
+
+    def _begin(self, line: Line, text: str) -> None:
+        self._line = line
+        self._is_leveled = line.levelno is not None
+        self._created = time.time()
+        self._more: list[str] = []
+        self._traceback: list[str] = []
+        self._blank = 0
+        self._size = len(text)
+        self._is_error_due = self._is_linked = False
+        if _TRACEBACK.match(text):
+            self._line = Line("", logging.ERROR, "ERROR")
+            self._add(text)
+
+    def _belongs(self, text: str) -> bool:
+        """Tell whether the line goes on with the record."""
+        if _TRACEBACK.match(text):
+            # One by itself has nobody's level. A second one is another record, unless a line says how they are linked.
+            return self._is_linked or (self._is_leveled and not self._blank and not self._traceback)
+        if text[0].isspace():
+            return True
+        if self._is_error_due and not self._blank and _ERROR_LINE.match(text):
+            return True
+        return bool(self._traceback and _LINK.match(text))
+
+    def _add(self, text: str) -> None:
+        is_start = bool(_TRACEBACK.match(text))
+        is_trace = is_start or _FRAME.match(text) or _LINK.match(text)
+        target = self._traceback if self._traceback or is_trace else self._more
+        target += [""] * min(self._blank, _MOST_BLANK)
+        target.append(text)
+        self._blank = 0
+        self._size += len(text) + 1
+        self._is_linked = bool(_LINK.match(text))
+        self._is_error_due = is_start or (self._is_error_due and text[0].isspace())
+
+    def _make(self, line: Line) -> logging.LogRecord:
+        levelno = self._levelno if line.levelno is None else line.levelno
+        # An exception that came without a record: its last line says what it is.
+        ends = (text for text in reversed(self._traceback) if text and not text[0].isspace())
+        message = line.message or next(ends, "Exception Group")
+        record = logging.LogRecord(line.name or self._name, levelno, "", 0, "\n".join([message, *self._more]), (), None)
+        record.levelname = line.levelname or record.levelname
+        record.created = self._created if line.created is None else line.created
+        # These are ours, not those of the program that wrote the line.
+        record.process = record.processName = record.threadName = None
+        record.exc_text = "\n".join([line.traceback] * bool(line.traceback) + self._traceback) or None
+        record.__dict__.update(line.attributes)
+        return record

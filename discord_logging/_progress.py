@@ -1,0 +1,46 @@
+"""A line on stderr that says how far it is."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from discord_logging import _clock as time
+
+_INTERVAL = 0.2
+_SLOW_INTERVAL = 2.0
+
+
+class Progress:
+    """Shows how many records were read and delivered: one line that changes, or, where there is no terminal, a few.
+
+    Args:
+        is_shown: `None` is in a terminal only.
+    """
+
+    def __init__(self, *, is_shown: bool | None) -> None:
+        self._is_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._is_shown = self._is_terminal if is_shown is None else is_shown
+        self._next = time.monotonic() + _INTERVAL
+
+    def is_due(self) -> bool:
+        """Tell whether it is time to show something."""
+        return self._is_shown and time.monotonic() >= self._next
+
+    def show(self, lines: int, health: dict[str, Any], *, is_last: bool = False) -> None:
+        """Show how far it is."""
+        if not self._is_shown:
+            return
+        self._next = time.monotonic() + (_INTERVAL if self._is_terminal else _SLOW_INTERVAL)
+        trouble = health["status"] if health["status"] != "ok" and health["pending"] else ""
+        parts = [
+            f"{lines:,} lines read",
+            f"{health['delivered']:,} of {health['accepted']:,} records delivered",
+            f"{health['requests']:,} requests",
+            f"{health['dropped']:,} lost" if health["dropped"] else "",
+            trouble,
+        ]
+        text = ", ".join(part for part in parts if part)
+        begin = "\r\x1b[K" if self._is_terminal else ""
+        sys.stderr.write(begin + text + ("\n" if is_last or not self._is_terminal else ""))
+        sys.stderr.flush()

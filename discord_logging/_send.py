@@ -1,0 +1,195 @@
+"""`discord-logging send`: one message, with files, and whether it arrived."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from discord_logging import _clock as time
+from discord_logging import _limits
+from discord_logging._backlog import Backlog
+from discord_logging._delivery import Delivery
+from discord_logging._embeds import EmbedFormatter
+from discord_logging._exceptions import InvalidSettingError
+from discord_logging._rate_limiter import DiscordRateLimiter
+from discord_logging._settings import DEFAULT_MASKER, CardSettings, DeliverySettings, check_username, nearest_level
+from discord_logging._snapshot import freeze
+from discord_logging._text import plain
+from discord_logging._types import File
+from discord_logging._webhook_sender import Answer, WebhookSender
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from discord_logging._snapshot import FrozenRecord
+    from discord_logging._types import Message
+    from discord_logging._webhook_url import WebhookURL
+
+_MOST_FILES = 9
+"""Discord takes ten; one place is for a text that no card can hold."""
+_MOST_BYTES = 10_000_000
+"""Discord takes 10 MiB a file (https://docs.discord.com/developers/reference#uploading-files)."""
+_MOST_BYTES_IN_ALL = 16_000_000
+_MOST_TEXT = 5_000_000
+"""In bytes."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def run_send(options: argparse.Namespace, url: WebhookURL) -> int:
+    """Send what was asked for and return the exit code: 0 delivered, 1 not."""
+    files = read_files(options.file)
+    text = _read_text(options)
+    if not (text.strip() or options.title or options.field or files):
+        raise InvalidSettingError("There is nothing to send: give a text, --title, --field or --file.")
+    trouble = deliver(
+        url,
+        text,
+        level=options.level,
+        title=options.title,
+        fields=read_fields(options.field),
+        username=check_username(options.username),
+        files=files,
+        patience=options.wait,
+    )
+    if trouble:
+        sys.stderr.write(f"discord-logging: the message was not delivered: {trouble}\n")
+    return 1 if trouble else 0
+
+
+def deliver(
+    url: WebhookURL,
+    text: str,
+    *,
+    level: int = logging.INFO,
+    title: str = "",
+    fields: Mapping[str, str] | None = None,
+    username: str | None = None,
+    files: Sequence[File] = (),
+    patience: float = 60.0,
+) -> str:
+    """Post a card and return nothing, or why it could not be delivered. Blocks.
+
+    It goes the way of a record, with its limits and its retries, on this thread.
+
+    Args:
+        url: The webhook.
+        text: Its text.
+        level: Its level.
+        title: Its title; `""` is that of the level.
+        fields: Its fields.
+        username: The name it is posted under; `None` is the webhook's own.
+        files: What is attached.
+        patience: Seconds to try at the most.
+    """
+    context = {name: str(DEFAULT_MASKER.mask_value(name, value)) for name, value in (fields or {}).items()}
+    settings = CardSettings(_Card(title), username=username, thread_id=url.thread_id, context=context)
+    backlog = Backlog(1, DeliverySettings.queue_bytes, lambda: True)
+    record = logging.LogRecord("send", level, "", 0, text, (), None)
+    record.threadName = None
+    backlog.put_nowait(freeze(record, settings))
+    sender = _FileSender(url, files)
+    sender.timeout = min(sender.timeout, patience)
+    delivery = Delivery(url, backlog, sender, DiscordRateLimiter())
+    deadline = time.monotonic() + patience
+    try:
+        while backlog.pending:
+            delay = delivery.step()
+            if backlog.pending and time.monotonic() + delay >= deadline:
+                break
+            time.sleep(delay)
+    finally:
+        sender.close()
+    return "" if backlog.delivered else delivery.last_trouble or "the rate limit lasts too long"
+
+
+class _Card(EmbedFormatter):
+    """A card of somebody's own: without the process that sends it, which tells nothing."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+
+    def title(self, record: FrozenRecord) -> str:
+        emoji = nearest_level(record.settings.emojis, record.levelno)
+        return f"{emoji} {plain(record.mask(self._title) or record.levelname, _limits.TITLE - 10)}"
+
+    def footer(self, _: FrozenRecord) -> str:
+        return socket.gethostname()
+
+
+class _FileSender(WebhookSender):
+    """Attaches files to every message."""
+
+    def __init__(self, url: WebhookURL, files: Sequence[File]) -> None:
+        super().__init__(url)
+        self._files = tuple(files)
+
+    def post(self, message: Message) -> Answer:
+        return super().post(message._replace(files=message.files + self._files))
+
+
+def read_fields(words: Sequence[str]) -> dict[str, str]:
+    """Return the fields of `name=value` words.
+
+    Raises:
+        InvalidSettingError: One is none, or there are more than a card has room for.
+    """
+    if len(words) > _limits.FIELDS:
+        raise InvalidSettingError(f"A card has {_limits.FIELDS} fields at the most, not {len(words)}.")
+    pairs = [word.partition("=") for word in words]
+    for name, equals, _ in pairs:
+        if not (equals and name.strip()):
+            raise InvalidSettingError(f"--field must be NAME=VALUE such as version=1.2, not {name + equals!r}.")
+    return {name.strip(): value for name, _, value in pairs}
+
+
+def read_files(paths: Sequence[str]) -> list[File]:
+    """Return the files at `paths`.
+
+    Raises:
+        InvalidSettingError: One cannot be read or is too large, or there are too many.
+    """
+    if len(paths) > _MOST_FILES:
+        raise InvalidSettingError(f"A message has {_MOST_FILES} files at the most, not {len(paths)}.")
+    files = [File(_file_name(path), _read_file(path)) for path in paths]
+    if (size := sum(len(file.content) for file in files)) > _MOST_BYTES_IN_ALL:
+        raise InvalidSettingError(
+            f"The files of a message must have {_MOST_BYTES_IN_ALL:,} bytes in all at the most, not {size:,}."
+        )
+    return files
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise InvalidSettingError(f"--file {path}: {getattr(error, 'strerror', None) or error}.") from None
+    if len(content) > _MOST_BYTES:
+        raise InvalidSettingError(f"--file {path} has more than the {_MOST_BYTES:,} bytes that Discord takes.")
+    return content
+
+
+def _file_name(path: str) -> str:
+    """Return the name, with nothing in it that Discord would change."""
+    return _UNSAFE.sub("_", Path(path).name).lstrip("._")[-100:] or "file"
+
+
+def _read_text(options: argparse.Namespace) -> str:
+    words: list[str] = options.text
+    if words and words != ["-"]:
+        return " ".join(words)
+    # What has no text can still be a message, which is not to wait for one.
+    if not words and (options.title or options.field or options.file):
+        return ""
+    if not words and sys.stdin.isatty():
+        raise InvalidSettingError("There is nothing to send: give a text, or - to type it.")
+    content = sys.stdin.buffer.read(_MOST_TEXT + 1)
+    if len(content) > _MOST_TEXT:
+        raise InvalidSettingError(f"The text has more than {_MOST_TEXT:,} bytes: attach it with --file.")
+    return content.decode(errors="backslashreplace").rstrip("\n")

@@ -1,0 +1,310 @@
+"""`discord-logging pipe`."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from discord_logging import _pipe
+from discord_logging.cli import main
+from discord_logging.sandbox import Fault, LocalDiscord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
+REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
+
+
+@pytest.fixture
+def discord(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalDiscord]:
+    with LocalDiscord(webhook_limit=None, channel_limit=None, global_limit=None) as local:
+        monkeypatch.setenv("DISCORD_WEBHOOK_URL", local.webhook_url)
+        yield local
+
+
+@pytest.fixture
+def pipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+    """Return a function that runs the command with some input."""
+
+    def run(content: bytes, *words: str) -> int:
+        path = tmp_path / "input"
+        path.write_bytes(content)
+        with path.open() as file:
+            monkeypatch.setattr(sys, "stdin", file)
+            return main(["pipe", *words])
+
+    return run
+
+
+def wait_for(condition: Callable[[], Any], timeout: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def texts(discord: LocalDiscord) -> str:
+    """Return all that stands in the channel."""
+    parts = []
+    for message in discord.messages:
+        parts += [f"{embed.get('title', '')}\n{embed.get('description', '')}" for embed in message.embeds]
+        parts += [file.text for file in message.files]
+    return "\n".join(parts)
+
+
+@contextlib.contextmanager
+def running(url: str, *words: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "discord_logging", "pipe", *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "DISCORD_WEBHOOK_URL": url},
+        **options,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_lines_are_cards(discord: LocalDiscord, pipe: Callable[..., int]) -> None:
+    """With level, logger and name, and without what tells of this process."""
+    assert pipe(b"ERROR:shop:lost\n  more\r\nplain \xff\nlast", "--name", "nightly", "--username", "Ops") == 0
+    embeds = [embed for message in discord.messages for embed in message.embeds]
+    assert [embed["title"] for embed in embeds] == ["❌ ERROR · shop", "ℹ️ INFO · nightly", "ℹ️ INFO · nightly"]  # noqa: RUF001 - the emoji
+    assert [embed["description"] for embed in embeds] == ["lost\n  more", "plain \\\\xff", "last"]
+    assert discord.messages[0].username == "Ops"
+    assert "pid" not in embeds[0]["footer"]["text"]
+
+
+def test_levels_choose(discord: LocalDiscord, pipe: Callable[..., int]) -> None:
+    """What is below the level is not sent; what tells none has the default."""
+    assert pipe(b"INFO no\nyes\nDEBUG no\nERROR yes\n", "--level", "warning", "--default-level", "warn") == 0
+    assert "no" not in texts(discord)
+    assert texts(discord).count("yes") == 2
+
+
+def test_tee_passes_on_what_came(
+    discord: LocalDiscord, pipe: Callable[..., int], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Byte by byte, no matter what it is."""
+    content = b"one\r\n\xff\x00\ntwo"
+    assert pipe(content, "--tee") == 0
+    assert capfdbinary.readouterr().out == content
+    assert "two" in texts(discord)
+
+
+def test_long_lines_are_several_records(
+    discord: LocalDiscord, pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line without end does not fill the memory, and nothing of it is lost."""
+    monkeypatch.setattr(_pipe, "_LONGEST_LINE", 1000)
+    monkeypatch.setattr(_pipe, "_CHUNK", 700)
+    assert pipe(b"a" * 1000 + b"b" * 1000 + b"c" * 500 + b"\nnext\n") == 0
+    embeds = [embed["description"] for message in discord.messages for embed in message.embeds]
+    assert embeds == ["a" * 1000, "b" * 1000, "c" * 500, "next"]
+
+
+def test_a_full_queue_is_waited_for(
+    discord: LocalDiscord, pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More records than fit in the queue are all delivered."""
+    monkeypatch.setattr(_pipe, "_MOST_RECORDS", 100)
+    monkeypatch.setattr(_pipe, "_MOST_HELD", 70)
+    assert pipe(b"".join(b"line %d.\n" % number for number in range(1000))) == 0
+    text = texts(discord)
+    assert all(f"line {number}." in text for number in range(1000))
+
+
+def test_progress_is_shown(
+    discord: LocalDiscord, pipe: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it waits, and at the end."""
+    monkeypatch.setattr("discord_logging._progress._INTERVAL", 0)
+    monkeypatch.setattr("discord_logging._progress._SLOW_INTERVAL", 0)
+    discord.fail_next(Fault.stall(0.3))
+    assert pipe(b"one\ntwo\n", "--progress") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert any("0 of 2 records delivered" in line for line in lines)
+    assert lines[-1].startswith("2 lines read, 2 of 2 records delivered")
+
+
+def test_unreachable_discord_is_exit_code_1(
+    pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is given up on when nothing can be delivered, once, and the loss is told."""
+    monkeypatch.setenv("DISCORD_WEBHOOK_URL", REFUSED)
+    monkeypatch.setattr(_pipe, "_MOST_RECORDS", 2)
+    began = time.monotonic()
+    assert pipe(b"one\ntwo\nthree\nfour\nfive\nsix\n", "--wait", "0.3") == 1
+    assert time.monotonic() - began < 10
+    error = capsys.readouterr().err
+    assert "records were not delivered to webhook" in error
+    assert TOKEN not in error
+
+
+def test_a_deleted_webhook_is_exit_code_1(discord: LocalDiscord, pipe: Callable[..., int]) -> None:
+    """At once: nothing will ever be taken."""
+    discord.fail_next(Fault.webhook_deleted())
+    assert pipe(b"one\n") == 1
+
+
+def test_switched_off_passes_lines_on(
+    discord: LocalDiscord,
+    pipe: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    """A program that pipes is not to fail because notifications are off."""
+    monkeypatch.setenv("DISCORD_NOTIFICATIONS_ENABLED", "false")
+    assert pipe(b"one\n", "--tee") == 0
+    assert capfdbinary.readouterr().out == b"one\n"
+    assert not discord.requests
+
+
+def test_what_cannot_be_read_is_exit_code_1(
+    discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A directory is no input."""
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    monkeypatch.setattr(sys, "stdin", type("Stdin", (io.StringIO,), {"fileno": lambda _: descriptor})())
+    assert main(["pipe"]) == 1
+    assert "standard input cannot be read: Is a directory" in capsys.readouterr().err
+    os.close(descriptor)
+    assert not discord.requests
+
+
+def test_lines_arrive_while_input_stays_open(discord: LocalDiscord) -> None:
+    """As with `tail -f`: the last record does not wait for another, and a pause ends nothing else."""
+    with running(discord.webhook_url) as process:
+        assert process.stdin
+        process.stdin.write(b"ERROR first\n")
+        process.stdin.flush()
+        wait_for(lambda: "first" in texts(discord))
+        process.stdin.write(b"ERROR second\n")
+        process.stdin.close()
+        assert process.wait(20) == 0
+    assert "second" in texts(discord)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_reading_and_what_was_read_is_delivered(discord: LocalDiscord, number: signal.Signals) -> None:
+    """The exit code is that of the signal, and nothing is said."""
+    with running(discord.webhook_url, "--tee") as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(b"one\ntwo\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"one\n"
+        process.send_signal(number)
+        assert process.wait(20) == 128 + number
+        assert process.stderr
+        assert process.stderr.read() == b""
+    assert "two" in texts(discord)
+
+
+def test_a_second_signal_ends_it_at_once() -> None:
+    """Nobody has to wait for a Discord that is away."""
+    with running(REFUSED, "--tee") as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(b"one\n")
+        process.stdin.close()
+        assert process.stdout.readline() == b"one\n"
+        assert b"retrying" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)  # two signals at once are one
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(4) == -signal.SIGTERM
+
+
+def test_a_signal_that_is_ignored_stays_ignored(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under nohup; and what was there before is there again afterwards."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _pipe._Signals() as signals:
+            signal.raise_signal(signal.SIGHUP)
+            assert signals.number == 0
+            signal.raise_signal(signal.SIGTERM)
+            assert signals.number == signal.SIGTERM
+            default: list[int] = []
+            monkeypatch.setattr(signal, "raise_signal", default.append)
+            signals._note(signal.SIGTERM, None)
+            assert default == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert not discord.requests
+
+
+def test_a_signal_while_it_waits_is_exit_code_128_and_more(
+    pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not wait any longer for what cannot be delivered."""
+    monkeypatch.setenv("DISCORD_WEBHOOK_URL", REFUSED)
+    monkeypatch.setattr(_pipe, "_LAST_WAIT", 0.2)
+    main_thread = threading.main_thread().ident
+    assert main_thread
+    timer = threading.Timer(1.0, signal.pthread_kill, (main_thread, signal.SIGTERM))
+    timer.start()
+    assert pipe(b"one\n") == 128 + signal.SIGTERM
+    timer.join()
+
+
+def test_nobody_reads_what_is_passed_on(discord: LocalDiscord) -> None:
+    """It stops as other filters do, after delivering what it read, and without a complaint."""
+    with running(discord.webhook_url, "--tee") as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        process.stdin.write(b"one\n")
+        process.stdin.flush()
+        assert process.wait(20) == 141
+        assert process.stderr.read() == b""
+    assert "one" in texts(discord)
+
+
+def test_broken_pipe_in_this_process(
+    discord: LocalDiscord, pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same, without a descriptor to put right."""
+
+    class Closed(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, _: object) -> int:
+            raise BrokenPipeError
+
+    stdout = SimpleNamespace(buffer=Closed(), isatty=lambda: True, fileno=Closed().fileno)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert pipe(b"one\n", "--tee") == 141
+    assert "one" in texts(discord)
+
+
+def test_large_input_is_delivered_whole(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty thousand lines take a few messages and few seconds, of which a busy machine has more."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    content = b"".join(b"2026-01-01 12:00:00,123 INFO app: request %d.\n" % number for number in range(40_000))
+    with running(discord.webhook_url) as process:
+        _, error = process.communicate(content, timeout=50)
+    assert (process.returncode, error) == (0, b"")
+    found = set(map(int, re.findall(r"request (\d+)\.", texts(discord))))
+    assert len(found) == 40_000
+    assert len(discord.messages) < 30
