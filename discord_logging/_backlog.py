@@ -6,14 +6,12 @@ and oldest can leave first when the bounds are reached. Every record that was ac
 at every moment.
 
 `queue.Queue` would not do: a signal handler or `__del__` that logs while the same thread is inside `put` waits for
-its lock for ever. `SimpleQueue` is made for that (https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put),
-and carries the wake-ups.
+its lock for ever. Nor would `SimpleQueue`: up to Python 3.10, `get` with a short timeout may wait for ever.
 """
 
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 from collections import Counter, deque
 from typing import TYPE_CHECKING
@@ -76,7 +74,7 @@ class Backlog:
         self._incoming: deque[Snapshot] = deque()
         self._lanes: dict[int, deque[FrozenRecord]] = {}
         self._repeats = Repeats(self.repeat_window)
-        self._signals: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._asleep = _locked()
         # Re-entrant, for a signal handler may flush while its thread is taking records in.
         self._settled = threading.Condition(threading.RLock())
         self._idle = True
@@ -135,8 +133,7 @@ class Backlog:
 
     def wait(self, timeout: float | None) -> None:
         """Block until `wake` is called, or for `timeout` seconds; `None` is without end."""
-        with contextlib.suppress(queue.Empty):
-            self._signals.get(timeout=timeout)
+        self._asleep.acquire(timeout=-1 if timeout is None else max(timeout, 0.0))
 
     def wait_for_record(self) -> None:
         """Block until a record waits or `wake` is called."""
@@ -152,12 +149,13 @@ class Backlog:
 
     def wake(self) -> None:
         """End the listener's wait."""
-        self._signals.put(None)
+        with contextlib.suppress(RuntimeError):  # it is to wake up already
+            self._asleep.release()
 
     def renew_locks(self) -> None:
         """Make new ones if gevent has replaced their classes: a wait for the old ones would stop every greenlet."""
-        if type(self._signals) is not queue.SimpleQueue:
-            self._signals = queue.SimpleQueue()
+        if type(self._asleep) is not type(threading.Lock()):
+            self._asleep = _locked()
             self._settled = threading.Condition(threading.RLock())
 
     def take_in(self) -> bool:
@@ -386,3 +384,9 @@ def _sequence(record: FrozenRecord) -> int:
 
 def _first_sequence(lane: deque[FrozenRecord]) -> int:
     return lane[0].sequence
+
+
+def _locked() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock

@@ -1010,3 +1010,15 @@ def test_mending_books_that_are_in_order_changes_nothing() -> None:
         backlog._mend()
     assert backlog.dropped == {}
     assert take(backlog) == [0, 1]
+
+
+def test_a_wait_that_is_over_at_once_ends() -> None:
+    """`SimpleQueue.get` of Python 3.10 would wait for ever when it was woken before and its time is up meanwhile."""
+    backlog = make()
+    for _ in range(200):
+        waiting = threading.Thread(target=backlog.wait, args=(1,))
+        waiting.start()
+        backlog.wake()
+        waiting.join()
+        backlog.wait(0.0)
+        backlog.wait(1e-6)
