@@ -14,13 +14,14 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, overload
 
 from discord_logging._exceptions import InvalidSettingError
-from discord_logging._handler import DiscordHandler
+from discord_logging._handler import discord_handlers
 from discord_logging._listener import flush_all, is_delivering
 from discord_logging._settings import check_level
+from discord_logging._snapshot import origin
 from discord_logging._values import to_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable
     from types import TracebackType
     from typing import ParamSpec, TypeVar
 
@@ -70,7 +71,10 @@ class ExceptionCapture:
         self._captured_warnings: object = None
         self._install()
         if captures_warnings:
-            self._capture_warnings()
+            before = _warnings.showwarning
+            logging.captureWarnings(True)
+            if _warnings.showwarning is not before:
+                self._captured_warnings = _warnings.showwarning
 
     def __enter__(self) -> Self:
         return self
@@ -108,12 +112,6 @@ class ExceptionCapture:
         if uvloop := sys.modules.get("uvloop"):
             self._hook(uvloop.Loop, "default_exception_handler", self._on_loop)
         self._hook(multiprocessing.process.BaseProcess, "run", self._on_process)
-
-    def _capture_warnings(self) -> None:
-        before = _warnings.showwarning
-        logging.captureWarnings(True)
-        if _warnings.showwarning is not before:
-            self._captured_warnings = _warnings.showwarning
 
     def _hook(self, owner: Any, name: str, act: Callable[..., None]) -> None:
         hook = _Hook(self, act, getattr(owner, name))
@@ -364,26 +362,10 @@ def _log_once(
         if not target.isEnabledFor(level):
             return
         told = _told(exception)
-        receivers = frozenset(id(each) for each in _discord_handlers(target) if level >= each.level)
+        receivers = frozenset(id(each) for each in discord_handlers(target) if level >= each.level)
         if told is not None and receivers <= told:
             return
-        path, line, function = _origin(exception.__traceback__)
+        path, line, function = origin(exception.__traceback__)
         exc_info = type(exception), exception, exception.__traceback__
         target.handle(target.makeRecord(target.name, level, path, line, text, args, exc_info, function, extra))
         exception.__dict__[_TOLD] = receivers | (told or frozenset())
-
-
-def _discord_handlers(logger: logging.Logger | None) -> Iterator[DiscordHandler]:
-    while logger is not None:
-        yield from (handler for handler in logger.handlers if isinstance(handler, DiscordHandler))
-        logger = logger.parent if logger.propagate else None
-
-
-def _origin(traceback: TracebackType | None) -> tuple[str, int, str]:
-    """Return where an exception was raised: file, line, function."""
-    if traceback is None:
-        return "", 0, ""
-    while traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    code = traceback.tb_frame.f_code
-    return code.co_filename, traceback.tb_lineno, code.co_name

@@ -23,8 +23,7 @@ from discord_logging._values import freeze_value, to_text
 from discord_logging._webhook_url import WebhookURL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
+    from collections.abc import Iterator, Mapping, Sequence
 
 _said: set[str] = set()
 _NOTHING: dict[str, Any] = {
@@ -356,6 +355,13 @@ class DiscordHandler(logging.Handler):
         """Forget what was learned about Discord's limits, and try at once."""
         if self._listener is not None:
             self._listener.reset_rate_limits()
+
+
+def discord_handlers(logger: logging.Logger | None) -> Iterator[DiscordHandler]:
+    """Yield the handlers of ours that get what is logged to `logger`."""
+    while logger is not None:
+        yield from (handler for handler in logger.handlers if isinstance(handler, DiscordHandler))
+        logger = logger.parent if logger.propagate else None
 
 
 def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tuple[WebhookURL | None, str]:

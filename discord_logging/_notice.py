@@ -148,11 +148,7 @@ class TitledCard(EmbedFormatter):
     def __init__(self, title: str, description: str, color: int | None = None) -> None:
         super().__init__()
         self._title, self._description, self._color = title, description, color
-
-    @property
-    def text(self) -> str:
-        """Title and body."""
-        return "\n".join(part for part in (self._title, self._description) if part)
+        self.text = "\n".join(part for part in (title, description) if part)
 
     def title(self, record: FrozenRecord) -> str:
         """Return what was given."""
@@ -197,15 +193,10 @@ class RichCard(TitledCard):
         )
         self._fields = check_fields("fields", fields)
         self._url = None if url is None else check_url("url", url)
-        self._timestamp = check_timestamp(parts.pop("timestamp"))
+        self.timestamp = check_timestamp(parts.pop("timestamp"))
         self._parts = {name: part for name in _PARTS if (part := check_part(name, parts[name]))}
         if not (self.text.strip() or self._fields or self._parts):
             raise InvalidSettingError(f"An embed needs one of title, description, fields, {', '.join(_PARTS)}.")
-
-    @property
-    def timestamp(self) -> float | None:
-        """The time to show, in seconds since the epoch."""
-        return self._timestamp
 
     def values(self) -> dict[str, Any]:
         """Return all else that there is to read, by name."""
@@ -214,14 +205,13 @@ class RichCard(TitledCard):
 
     def _frame(self, record: FrozenRecord) -> Embed:
         embed: Any = super()._frame(record)
-        if self._timestamp is None:
+        if self.timestamp is None:
             embed.pop("timestamp", None)
         if self._url:
             embed["url"] = record.mask(self._url)
         for name, part in self._parts.items():
-            embed[name] = {key: record.mask(text) for key, text in part.items()}
-        # Its text is fitted in with what is left.
-        embed.pop("footer", None)
+            if name != "footer":  # its text is fitted in with what is left
+                embed[name] = {key: record.mask(text) for key, text in part.items()}
         if "author" in embed:
             embed["author"]["name"] = shorten(embed["author"]["name"], _limits.AUTHOR)
         return embed  # type: ignore[no-any-return]  # its keys are those of an embed

@@ -7,7 +7,6 @@ import logging
 import os
 import platform
 import socket
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from discord_logging import _limits
@@ -27,6 +26,7 @@ from discord_logging._notice import (
     describe_limits,
 )
 from discord_logging._settings import check_level, check_number
+from discord_logging._snapshot import origin
 from discord_logging._split import split_text
 from discord_logging._text import clean
 from discord_logging._values import to_text
@@ -103,8 +103,7 @@ class DiscordNotifier:
         while True:
             number = len(self._made)
             handler = self._made.get(number - 1)
-            is_usable = handler is not None and not handler.closed
-            if handler is not None and (is_usable or self._make is None or self._closed or is_exiting()):
+            if handler is not None and (not handler.closed or self._make is None or self._closed or is_exiting()):
                 return handler
             self._made.setdefault(number, self._make())  # type: ignore[misc]  # there is one where there is no handler
 
@@ -236,8 +235,7 @@ class DiscordNotifier:
         text = to_text(exc)
         record = self._record(logging.ERROR, f"{type(exc).__qualname__}: {text}" if text else type(exc).__qualname__)
         record.exc_info = type(exc), exc, exc.__traceback__
-        for frame, line in traceback.walk_tb(exc.__traceback__):
-            record.pathname, record.lineno, record.funcName = frame.f_code.co_filename, line, frame.f_code.co_name
+        record.pathname, record.lineno, record.funcName = origin(exc.__traceback__)
         return self._post(record, None, values)
 
     def send_rate_limit_warning(

@@ -377,3 +377,11 @@ def _members(exception: BaseException) -> Sequence[BaseException]:
     else:
         is_group = isinstance(exception, builtins.BaseExceptionGroup)
     return getattr(exception, "exceptions", ()) if is_group else ()
+
+
+def origin(tb: TracebackType | None) -> tuple[str, int, str]:
+    """Return where an exception was raised: file, line, function."""
+    place = "", 0, ""
+    for frame, line in traceback.walk_tb(tb):
+        place = frame.f_code.co_filename, line, frame.f_code.co_name
+    return place

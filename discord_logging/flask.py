@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 import weakref
 from importlib import metadata
 from itertools import islice
@@ -23,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 from discord_logging import _settings
 from discord_logging._diagnostics import warn
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError
-from discord_logging._handler import DiscordHandler
+from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._secrets import MASK
 from discord_logging._signals import flush_on_signals
 from discord_logging._text import shorten
 
 try:
     import click
-    from flask import Blueprint, current_app, g, got_request_exception, has_app_context, jsonify, request
+    from flask import Blueprint, current_app, g, got_request_exception, has_app_context, request
     from flask.cli import ScriptInfo
 except ModuleNotFoundError as error:
     raise ImportError(
@@ -38,9 +39,9 @@ except ModuleNotFoundError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from flask import Flask, Request, Response
+    from flask import Flask, Request
 
 __all__ = ["DiscordLogging"]
 
@@ -56,10 +57,7 @@ _REQUEST_IDS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-Trace-Id", "tracepar
 _LONGEST_TEXT = 500
 _MOST_VALUES = 100
 _REPORTED = "_discord_logging_reported"
-_HEALTH = {
-    **dict.fromkeys(("ok", "disabled"), "ok"),
-    **dict.fromkeys(("limited", "retrying", "blocked"), "degraded"),
-}
+_HEALTH = {"ok": "ok", "disabled": "ok", "limited": "degraded", "retrying": "degraded", "blocked": "degraded"}
 
 
 class DiscordLogging:
@@ -121,11 +119,10 @@ class DiscordLogging:
             raise RuntimeError("This application has a DiscordLogging already: create one, or call init_app, once.")
         config = _read_config(app.config)
         settings = {**self._defaults, **config}
-        path, notice, address = (settings.pop(name) for name in _OWN_SETTINGS)
+        path = settings.pop("health_path")
         _check_path(app, path)
         notice, address = (
-            _settings.check_enabled(value, name=f"{_PREFIX}{name.upper()}")
-            for name, value in zip(_OWN_SETTINGS[1:], (notice, address), strict=True)
+            _settings.check_enabled(settings.pop(name), name=f"{_PREFIX}{name.upper()}") for name in _OWN_SETTINGS[1:]
         )
         handler = self._find_handler(app, config) or _share_or_make(app, settings, config)
         handler.addFilter(_is_new)
@@ -156,7 +153,6 @@ class DiscordLogging:
         # Parsed only if the application asked for it: to read it here could wait for the client, and leave nothing for
         # whoever comes after.
         form = vars(request).get("form")
-        query = request.args
         fields = {
             "method": _cut(request.method),
             "path": _path(request),
@@ -164,7 +160,7 @@ class DiscordLogging:
             "status": 500,
             "request_id": next((_cut(request.headers[name]) for name in _REQUEST_IDS if name in request.headers), None),
             "user_agent": _cut(request.headers.get("User-Agent", "")),
-            "query": _first_values(query) if query else None,
+            "query": _first_values(request.args),
             "form": _first_values(form) if form else None,
             "client_address": request.remote_addr if self._shows_address[_current()] else None,
         }
@@ -198,7 +194,7 @@ class DiscordLogging:
 
     # On the thread of the request
 
-    def _answer_health(self) -> Response:
+    def _answer_health(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         app = _current()
         health = self._handlers[app].health()
         body = {
@@ -207,10 +203,7 @@ class DiscordLogging:
             "process": os.getpid(),
             "discord": health,
         }
-        response = jsonify(body)
-        response.status_code = 200 if self.is_healthy(health) else 503
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return body, 200 if self.is_healthy(health) else 503, {"Cache-Control": "no-store"}
 
     def _report(self, app: Flask, exception: BaseException, **_: object) -> None:
         """Log `exception`, which nobody handled. Flask logs it as well, but not in all modes and without its request.
@@ -242,7 +235,7 @@ class DiscordLogging:
             "python": platform.python_version(),
             "flask": metadata.version("flask"),
             "server": os.environ.get("SERVER_SOFTWARE"),
-            "debug": app.debug or None,
+            "debug": app.debug,
         }
         shown = {name: value for name, value in fields.items() if value}
         handler.handle(_make_record(app, logging.INFO, "%s started", (app.name,), shown))
@@ -250,8 +243,8 @@ class DiscordLogging:
     def _find_handler(self, app: Flask, config: Mapping[str, object]) -> DiscordHandler | None:
         """Return the handler that is there already, but none that this module made."""
         # Not later: Flask adds no output to the console when it finds another handler in place.
-        for handler in _handlers_above(app.logger):
-            if isinstance(handler, DiscordHandler) and not isinstance(handler, _AppHandler):
+        for handler in discord_handlers(app.logger):
+            if not isinstance(handler, _AppHandler):
                 unused = (set(config) | self._given) - {"webhook_url", *_OWN_SETTINGS}
                 if unused:
                     keys = ", ".join(f"{_PREFIX}{name.upper()}" for name in sorted(unused))
@@ -339,12 +332,6 @@ def _check_path(app: Flask, path: object) -> None:
         raise InvalidSettingError(f"{key}: the application has a page at {path!r} already. Set another, or None.")
 
 
-def _handlers_above(logger: logging.Logger | None) -> Iterator[logging.Handler]:
-    while logger:
-        yield from logger.handlers
-        logger = logger.parent if logger.propagate else None
-
-
 def _is_new(record: logging.LogRecord) -> bool:
     """Return whether `record` is not what Flask logs about an exception that was reported already."""
     if record.funcName != "log_exception" or not record.exc_info or not has_app_context():
@@ -391,11 +378,9 @@ def _worker_number() -> int:
         return int(uwsgi.worker_id())
     # A worker of gunicorn's that loads the application does so below its own methods; the server that preloads it has
     # none there. `age` is how many workers had been made.
-    caller: Any = sys._getframe()  # noqa: SLF001 - there is no other way up the stack that costs less
-    while caller is not None:
+    for caller, _ in traceback.walk_stack(inspect.currentframe()):
         if caller.f_globals.get("__name__", "").startswith("gunicorn.workers."):
             return int(getattr(caller.f_locals.get("self"), "age", 0))
-        caller = caller.f_back
     return 0
 
 

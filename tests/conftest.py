@@ -9,6 +9,7 @@ import pytest
 
 from discord_logging import _handler, _listener
 from discord_logging._rate_limiter import DiscordRateLimiter
+from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,3 +41,10 @@ def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         logger = root.manager.loggerDict[name]
         if isinstance(logger, logging.Logger):
             logger.disabled = disabled
+
+
+@pytest.fixture
+def discord() -> Iterator[LocalDiscord]:
+    """A local Discord with Discord's own limits."""
+    with LocalDiscord() as local:
+        yield local

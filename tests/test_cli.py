@@ -18,7 +18,6 @@ from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
     from pathlib import Path
 
 TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
@@ -28,12 +27,6 @@ REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
 @pytest.fixture
 def small_burst(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_demo, "_BURST", 12)
-
-
-@pytest.fixture
-def discord() -> Iterator[LocalDiscord]:
-    with LocalDiscord() as local:
-        yield local
 
 
 @pytest.mark.usefixtures("small_burst")

@@ -38,12 +38,6 @@ TOKEN = URL.rpartition("/")[2]
 QUIET = {"DISCORD_STARTUP_NOTICE": False}
 
 
-@pytest.fixture
-def discord() -> Iterator[LocalDiscord]:
-    with LocalDiscord() as local:
-        yield local
-
-
 @pytest.fixture(autouse=True)
 def _restored_signal() -> Iterator[None]:
     previous = signal.getsignal(signal.SIGTERM)

@@ -15,12 +15,10 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from discord_logging.sandbox import LocalDiscord
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from discord_logging.sandbox import LocalDiscord
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "flask_newsletter" / "newsletter"
 
@@ -60,12 +58,6 @@ class _Site:
         self._reader.join()
         assert self._process.stdout
         self._process.stdout.close()
-
-
-@pytest.fixture
-def discord() -> Iterator[LocalDiscord]:
-    with LocalDiscord() as local:
-        yield local
 
 
 @contextlib.contextmanager

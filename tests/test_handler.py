@@ -37,12 +37,6 @@ URL = f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}"
 
 
 @pytest.fixture
-def discord() -> Iterator[LocalDiscord]:
-    with LocalDiscord() as local:
-        yield local
-
-
-@pytest.fixture
 def handler(discord: LocalDiscord) -> Iterator[DiscordHandler]:
     handler = DiscordHandler(discord.webhook_url)
     yield handler

@@ -31,12 +31,6 @@ TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
 
 
-@pytest.fixture
-def discord() -> Iterator[LocalDiscord]:
-    with LocalDiscord() as local:
-        yield local
-
-
 def run(script: str, url: str, *, timeout: float = 20.0) -> subprocess.CompletedProcess[str]:
     """Run a program that logs to `url` in a process of its own, with a hard time limit."""
     prelude = """

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import discord_logging
 from discord_logging import (
     DiscordHandler,
     DiscordNotifier,
@@ -583,12 +582,7 @@ class TestProcess:
         )
         assert out.split("\n") == ["1 {}", "True True", ""]
         (message,) = discord.messages
-        assert [
-            embed.get("title", embed["description"] if "title" not in embed else "") for embed in message.embeds
-        ] == [
-            "🟢 shop started",
-            "bye",
-        ]
+        assert [embed.get("title", embed.get("description")) for embed in message.embeds] == ["🟢 shop started", "bye"]
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
     def test_a_forked_child_has_its_own(self, discord: LocalDiscord, run: Callable[[str], str]) -> None:
@@ -604,8 +598,3 @@ class TestProcess:
             """
         )
         assert sorted(message.content for message in discord.messages) == ["child", "parent"]
-
-
-def test_the_ready_one_is_a_notifier() -> None:
-    """It has no handler before it is used."""
-    assert isinstance(discord_logging.discord_notifier, DiscordNotifier)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from discord_logging.sandbox import LocalDiscord
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from discord_logging.sandbox import LocalDiscord
+
 
 _PRELUDE = """
 import logging, os, sys, threading, time
@@ -56,12 +55,6 @@ class Run(Protocol):
             timeout: Seconds after which it hangs: it is killed, and the test fails.
             prelude: What it begins with.
         """
-
-
-@pytest.fixture
-def discord() -> Iterator[LocalDiscord]:
-    with LocalDiscord() as local:
-        yield local
 
 
 @pytest.fixture

@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def discord() -> Iterator[LocalDiscord]:
-    """A local Discord with Discord's own limits."""
-    with LocalDiscord() as local:
-        yield local
-
-
-@pytest.fixture
 def unlimited() -> Iterator[LocalDiscord]:
     """A local Discord without rate limits."""
     with LocalDiscord(webhook_limit=None, channel_limit=None, global_limit=None) as local:
