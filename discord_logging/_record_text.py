@@ -63,13 +63,7 @@ def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
     if repeats := describe_repeats(record):
         head.append(f"({repeats})")
     context = _pairs(record.settings.context) if with_context else ""
-    parts = [
-        " ".join(part for part in head if part),
-        extra_text(record),
-        context,
-        traceback_text(record),
-        record.stack_info,
-    ]
+    parts = [" ".join(head), extra_text(record), context, traceback_text(record), record.stack_info]
     return clean("\n".join(part for part in parts if part)) + "\n"
 
 
