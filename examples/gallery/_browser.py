@@ -39,7 +39,18 @@ def open_browser() -> Iterator[Chrome]:
 
 def take_picture(browser: Chrome, discord: LocalDiscord, path: Path) -> None:
     """Write a picture of the messages in the channel to `path`."""
+    _show(browser, discord)
+    browser.find_element(By.ID, "messages").screenshot(str(path))
+
+
+def take_page(browser: Chrome, discord: LocalDiscord, path: Path) -> None:
+    """Write a picture of the whole page to `path`."""
+    browser.set_window_size(1280, 940)
+    _show(browser, discord)
+    browser.save_screenshot(str(path))
+
+
+def _show(browser: Chrome, discord: LocalDiscord) -> None:
     browser.get(discord.url)
     wait = WebDriverWait(browser, 10)
     wait.until(lambda _: len(browser.find_elements(By.CSS_SELECTOR, _SHOWN)) == len(discord.messages))
-    browser.find_element(By.ID, "messages").screenshot(str(path))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import _browser
+import requests
 import shop
 
 from discord_logging import DiscordHandler, DiscordNotifier
@@ -69,6 +70,12 @@ def main(folder: Path) -> None:
         with LocalDiscord() as discord:
             _post_notices(discord)
             _browser.take_picture(browser, discord, folder / "notice.png")
+        with LocalDiscord() as discord:
+            # Refused, as the page tells.
+            requests.post(discord.webhook_url, json={"content": "x" * 2_001}, timeout=10)
+            for scene in (shop.fields, shop.mention, shop.chained):
+                _post_records(discord, scene, mentions={"CRITICAL": "<@&123456789012345678>"})
+            _browser.take_page(browser, discord, folder / "page.png")
 
 
 if __name__ == "__main__":
