@@ -328,9 +328,10 @@ def _check_logger(logger: Any) -> logging.Logger | str | None:
 
 
 def _check_function(function: Any) -> None:
-    if not callable(function) or isinstance(function, type):
+    # A wrapped staticmethod would be a method.
+    if not callable(function) or isinstance(function, (type, staticmethod)):
         raise InvalidSettingError(
-            f"log_exceptions decorates functions, not {function!r}; it stands below @classmethod."
+            f"log_exceptions decorates functions, not {function!r}; it stands below @classmethod and @staticmethod."
         )
 
 

@@ -5,6 +5,7 @@ Needs the extra `flask`: `pip install 'discord-log-handler[flask]'`.
 
 from __future__ import annotations
 
+import contextvars
 import difflib
 import inspect
 import logging
@@ -39,9 +40,9 @@ except ModuleNotFoundError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from flask import Flask, Request
+    from flask import Flask, Request, Response
 
 __all__ = ["DiscordLogging"]
 
@@ -66,8 +67,9 @@ class DiscordLogging:
     What it does for each application:
 
     - An exception that nobody handles becomes one card with its request: method, path, endpoint, status, request id,
-      user agent, and query and form; secrets are masked. So in debug mode and under test, where Flask does not
-      log it. Errors that are answered on purpose (`abort(500)`, an error handler for the exception) make no card.
+      user agent, and query and form; secrets are masked. So in debug mode, under test and from the body of a streaming
+      response, where Flask does not log it. Errors that are answered on purpose (`abort(500)`, an error handler for
+      the exception) make no card.
     - Records of `app.logger` and of loggers below it arrive as well, from `DISCORD_LEVEL` on. The console stays as it
       is. A logger's own level comes first: Flask's lets through warnings, and in debug mode everything.
     - A notice at the start: once, however many workers or reloads follow; none for other commands than `flask run`, nor
@@ -130,6 +132,7 @@ class DiscordLogging:
         self._shows_address[app] = address
         app.extensions[_NAME] = self
         got_request_exception.connect(self._report, app)
+        app.after_request(self._watch_stream)
         if path:
             blueprint = Blueprint(_NAME, __name__)
             blueprint.add_url_rule(path, "health", self._answer_health)
@@ -139,8 +142,16 @@ class DiscordLogging:
             self._tell_start(app, handler)
 
     def handler(self, app: Flask | None = None) -> DiscordHandler:
-        """Return the handler of `app`; `None` is the current application."""
-        return self._handlers[app or _current()]
+        """Return the handler of `app`; `None` is the current application.
+
+        If it was closed, as `dictConfig` does, it is the one that logging has instead, if there is one.
+        """
+        app = app or _current()
+        handler = self._handlers[app]
+        if handler.closed:
+            self._handlers[app] = handler = next(_configured_handlers(app.logger), handler)
+            handler.addFilter(_is_new)
+        return handler
 
     # To override
 
@@ -196,7 +207,7 @@ class DiscordLogging:
 
     def _answer_health(self) -> tuple[dict[str, Any], int, dict[str, str]]:
         app = _current()
-        health = self._handlers[app].health()
+        health = self.handler(app).health()
         body = {
             "status": _HEALTH.get(health["status"], "unhealthy"),
             "application": app.name,
@@ -211,7 +222,7 @@ class DiscordLogging:
         Never raises an `Exception`, which would take the place of the application's answer.
         """
         try:
-            handler = self._handlers[app]
+            handler = self.handler(app)
             if handler.level > logging.ERROR or app.logger.manager.disable >= logging.ERROR:
                 return
             where = _path(request), _cut(request.method)
@@ -221,6 +232,15 @@ class DiscordLogging:
             setattr(g, _REPORTED, exception)
         except Exception:  # noqa: BLE001 - whatever it is, the request is to be answered
             warn("an exception could not be reported with its request", exc_info=True)
+
+    def _watch_stream(self, response: Response) -> Response:
+        """Have what the body of a streaming response raises reported: Flask has let go of the request by then."""
+        if response.is_streamed and not response.direct_passthrough:
+            body, context, app = response.response, contextvars.copy_context(), _current()
+            response.response = _watched(body, lambda error: context.run(self._report, app, error))
+            if hasattr(body, "close"):
+                response.call_on_close(body.close)
+        return response
 
     def _read_request(self) -> dict[str, object]:
         try:
@@ -243,13 +263,12 @@ class DiscordLogging:
     def _find_handler(self, app: Flask, config: Mapping[str, object]) -> DiscordHandler | None:
         """Return the handler that is there already, but none that this module made."""
         # Not later: Flask adds no output to the console when it finds another handler in place.
-        for handler in discord_handlers(app.logger):
-            if not isinstance(handler, _AppHandler):
-                unused = (set(config) | self._given) - {"webhook_url", *_OWN_SETTINGS}
-                if unused:
-                    keys = ", ".join(f"{_PREFIX}{name.upper()}" for name in sorted(unused))
-                    warn("%s is not used: logging has a DiscordHandler already, with settings of its own", keys)
-                return handler
+        for handler in _configured_handlers(app.logger):
+            unused = (set(config) | self._given) - {"webhook_url", *_OWN_SETTINGS}
+            if unused:
+                keys = ", ".join(f"{_PREFIX}{name.upper()}" for name in sorted(unused))
+                warn("%s is not used: logging has a DiscordHandler already, with settings of its own", keys)
+            return handler
         return None
 
 
@@ -332,6 +351,20 @@ def _check_path(app: Flask, path: object) -> None:
         raise InvalidSettingError(f"{key}: the application has a page at {path!r} already. Set another, or None.")
 
 
+def _configured_handlers(logger: logging.Logger) -> Iterator[DiscordHandler]:
+    """Return the handlers that take what `logger` logs, but none that this module made."""
+    return (each for each in discord_handlers(logger) if not isinstance(each, _AppHandler) and not each.closed)
+
+
+def _watched(body: Iterable[Any], report: Callable[[Exception], object]) -> Iterator[Any]:
+    try:
+        for part in body:  # noqa: UP028 - `yield from` would close what the response closes
+            yield part
+    except Exception as error:
+        report(error)
+        raise
+
+
 def _is_new(record: logging.LogRecord) -> bool:
     """Return whether `record` is not what Flask logs about an exception that was reported already."""
     if record.funcName != "log_exception" or not record.exc_info or not has_app_context():
@@ -348,7 +381,8 @@ def _path(request: Request) -> str:
     path = request.path
     for name, value in (request.view_args or {}).items():
         if str(value) and _settings.DEFAULT_MASKER.is_secret(name):
-            path = path.replace(str(value), MASK)
+            # A converter may change the case, as that for UUIDs does.
+            path = re.sub(re.escape(str(value)), MASK, path, flags=re.IGNORECASE)
     return _cut(path)
 
 

@@ -439,6 +439,11 @@ class TestLogExceptions:
         assert recorder.texts == ["Exception in test_a_block"] * 2
         assert recorder.records[0].name == __name__
 
+    def test_a_staticmethod_is_refused(self) -> None:
+        """Wrapped, it would be a method and get an argument too many; the error says what is right."""
+        with pytest.raises(InvalidSettingError, match="it stands below @classmethod and @staticmethod"):
+            log_exceptions(staticmethod(lambda: None))
+
     def test_methods(self, recorder: Recorder) -> None:
         """Of every kind."""
 

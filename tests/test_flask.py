@@ -140,6 +140,63 @@ def test_secret_in_the_path_is_masked(discord: LocalDiscord) -> None:
     assert "Zx9kTq" not in str(card)
 
 
+def test_secret_that_a_converter_changed_is_masked(discord: LocalDiscord) -> None:
+    """That for UUIDs makes capitals small, so that what the view gets is not what stands in the path."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+    app.add_url_rule("/reset/<uuid:token>", "reset", lambda token: str(1 // 0))  # noqa: ARG005 - its name
+    app.test_client().get("/reset/C9BF9E57-1685-4C89-BAFB-FF5AF830BE8A")
+    (card,) = cards(discord, app)
+    assert first_lines([card]) == ["Exception on /reset/*** [GET]"]
+    assert "BAFB" not in str(card)
+
+
+class Body:
+    """The body of a response that fails on its way."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield once."""
+        yield f"about {flask.has_request_context()}"
+        raise ValueError("no more")
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1
+
+
+@pytest.mark.parametrize("wrap", [iter, functools.partial(map, str), flask.stream_with_context])
+def test_exception_in_a_streaming_body_is_one_card(discord: LocalDiscord, wrap: Callable[[Body], Any]) -> None:
+    """Flask tells nobody of it, as its own work is done by then; the server gets the exception as before."""
+    body = Body()
+    make_app({"DISCORD_WEBHOOK_URL": discord.add_webhook()})
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+    app.add_url_rule("/stream", "stream", lambda: flask.Response(wrap(body)))
+    answer = app.test_client().get("/stream?token=s3cr3t&tag=a")
+    with pytest.raises(ValueError, match="no more"):
+        _ = answer.data
+    answer.close()
+    (card,) = cards(discord, app)
+    assert first_lines([card]) == ["Exception on /stream [GET]"]
+    assert "'tag': 'a'" in fields_of(card)["query"]
+    assert "s3cr3t" not in str(card)
+
+
+def test_streaming_body_is_closed_once(discord: LocalDiscord) -> None:
+    """So also when the client goes before its end; what is whole, or handed to the server as a file, is left alone."""
+    body = Body()
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+    app.add_url_rule("/stream", "stream", lambda: flask.Response(body))
+    app.add_url_rule("/file", "file", lambda: flask.send_file(__file__))
+    answer = app.test_client().get("/stream")
+    answer.close()
+    assert body.closed == 1
+    with app.test_client().get("/file") as file:
+        assert file.data
+    assert cards(discord, app) == []
+
+
 def test_body_that_was_not_read_stays_unread(discord: LocalDiscord) -> None:
     """The form of a view that did not ask for it is still there for an error handler."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
@@ -302,6 +359,26 @@ def test_handler_from_dict_config_is_used(discord: LocalDiscord, place: str) -> 
     told = first_lines(cards(discord, app))
     assert told == ["hello", "Exception on /fail/1 [GET]"]
     assert handler_of(app) in logging.getLogger(place if place == "shop" else None).handlers
+
+
+def test_dict_config_again_changes_the_handler(discord: LocalDiscord) -> None:
+    """It closes the handler that there was: the report with the request goes to the new one, and health is its own."""
+    config = {
+        "version": 1,
+        "handlers": {"discord": {"class": "discord_logging.DiscordHandler", "webhook_url": discord.webhook_url}},
+        "root": {"handlers": ["discord"]},
+        "disable_existing_loggers": False,
+    }
+    logging.config.dictConfig(config)
+    app = make_app({})
+    first = handler_of(app)
+    logging.config.dictConfig(config)
+    client = app.test_client()
+    client.get("/fail/1")
+    (card,) = cards(discord, app)
+    assert fields_of(card)["path"] == "/fail/1"
+    assert client.get("/health").status_code == 200
+    assert handler_of(app) is not first
 
 
 def test_settings_beside_dict_config_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
