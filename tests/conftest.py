@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from discord_logging import _handler, _listener
 from discord_logging._rate_limiter import DiscordRateLimiter
@@ -13,6 +14,11 @@ from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# On a busy machine an example takes whatever it takes.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True)

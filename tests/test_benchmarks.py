@@ -35,6 +35,7 @@ FIGURES = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the benchmark needs a POSIX system")
 @pytest.mark.timeout(150)
 def test_quick_run_prints_a_row_for_each_figure(monkeypatch: pytest.MonkeyPatch) -> None:

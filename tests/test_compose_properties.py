@@ -375,6 +375,7 @@ class TestAnyBacklog:
         destinations = {record.settings.destination for record in records}
         assert len(carry(records, allowance)) <= allowance + len(destinations) - 1
 
+    @pytest.mark.once
     @settings(SOME, max_examples=3)
     @given(st.lists(st.integers(1, 9), min_size=2, max_size=9), st.integers(1, 3))
     def test_large_texts_need_as_many_files_as_they_fill(self, sizes: list[int], allowance: int) -> None:

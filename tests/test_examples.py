@@ -79,6 +79,7 @@ def test_burst_example_needs_no_webhook() -> None:
     assert int(match[1]) < 10
 
 
+@pytest.mark.once
 def test_gallery_takes_all_pictures(tmp_path: Path) -> None:
     """There is one for each of those that the README shows."""
     if not (os.environ.get("REQUIRE_BROWSER") or shutil.which("chromedriver")):

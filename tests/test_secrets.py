@@ -296,6 +296,7 @@ def _seconds(text: str) -> float:
     return min(taken)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("piece", WORST)
 @pytest.mark.parametrize("before", ["", "password='", "auth=("])
 def test_time_grows_with_the_length_and_no_faster(before: str, piece: str) -> None:

@@ -288,12 +288,16 @@ class LocalDiscord:
         app.add_routes(Page(self._state, self._webhooks).routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
+        site = web.TCPSite(runner, self._host, self._port)
         try:
-            site = web.TCPSite(runner, self._host, self._port)
             await site.start()
             ready.set_result(runner.addresses[0][1])
             await self._stopping.wait()
         finally:
+            await site.stop()
+            # A connection that was just accepted takes a few turns of the loop until it is one that can be closed.
+            for _ in range(5):
+                await asyncio.sleep(0)
             await runner.cleanup()
 
 

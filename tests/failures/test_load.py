@@ -116,6 +116,7 @@ class _Told:
         return texts
 
 
+@pytest.mark.once
 @pytest.mark.timeout(180)
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no module resource on this platform")
 def test_a_million_records_under_load(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

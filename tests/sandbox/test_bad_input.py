@@ -203,6 +203,7 @@ def test_a_deleted_message_may_have_left_already() -> None:
         assert local.messages == []
 
 
+@pytest.mark.once
 def test_a_flood_loses_nothing_that_was_accepted() -> None:
     """Twenty connections post as fast as they can: each accepted message was counted, the newest stand."""
 

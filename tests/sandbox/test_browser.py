@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from selenium.webdriver.remote.webelement import WebElement
 
-pytestmark = pytest.mark.xdist_group("browser")
+pytestmark = pytest.mark.once
 
 _FLAGS = (
     "--headless=new",
