@@ -110,6 +110,11 @@ class TestMask:
             text = f"{'~' * before} {word}:hunter2@ {'~' * 10_000}"
             assert "hunter2" not in MASKER.mask(text)
 
+    def test_ends_at_the_quote_when_nothing_more_belongs_to_it(self) -> None:
+        """Two quotes that end a text are the end of the value as well."""
+        for text in ('password="hunter2""', "password='hunter2''", "password='hunter2'\"", 'password="hunter2"" x'):
+            assert "hunter2" not in MASKER.mask(text)
+
     def test_does_not_take_the_rest_of_a_long_text(self) -> None:
         """What never closes ends somewhere."""
         rest = " and so on" * 5000
