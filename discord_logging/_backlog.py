@@ -17,6 +17,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from discord_logging import _clock as time
+from discord_logging._locks import hold
 from discord_logging._politeness import politely
 from discord_logging._repeats import Repeats
 from discord_logging._snapshot import FrozenRecord
@@ -76,7 +77,8 @@ class Backlog:
         self._repeats = Repeats(self.repeat_window)
         self._asleep = _locked()
         # Re-entrant, for a signal handler may flush while its thread is taking records in.
-        self._settled = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._waiters: list[threading.Lock] = []
         self._idle = True
         self._closed = self._is_taking_in = False
         self._in_flight: list[FrozenRecord] = []
@@ -110,8 +112,8 @@ class Backlog:
     def _relieve(self) -> None:
         if self._closed:
             self._rouse()
-        settled = self._settled
-        if not settled.acquire(blocking=False):
+        lock = self._lock
+        if not lock.acquire(blocking=False):
             # Somebody takes records in. Without the interpreter's lock they could not keep up with many threads.
             time.sleep(1e-6)
             return
@@ -120,12 +122,12 @@ class Backlog:
             if not self._is_taking_in:
                 self._take_in()
         finally:
-            # After a fork in a signal handler it is not `self._settled` any more.
-            settled.release()
+            # After a fork in a signal handler it is not `self._lock` any more.
+            lock.release()
 
     def refuse(self, levelname: str, reason: str) -> None:
         """Count a record that could not be accepted."""
-        with self._settled:
+        with hold(self._lock):
             self._taken_in += 1
             self.dropped[reason, levelname] += 1
 
@@ -140,7 +142,7 @@ class Backlog:
         self._idle = True
         # A record that came before this line found the listener awake and roused nobody. One that is just taken in
         # is in neither place, but then the lock is held.
-        with self._settled:
+        with self._lock:
             due_in = self._repeats.due_at - time.monotonic()
             is_empty = not self.is_ready
         if is_empty:
@@ -149,19 +151,18 @@ class Backlog:
 
     def wake(self) -> None:
         """End the listener's wait."""
-        with contextlib.suppress(RuntimeError):  # it is to wake up already
-            self._asleep.release()
+        _unlock(self._asleep)
 
     def renew_locks(self) -> None:
         """Make new ones if gevent has replaced their classes: a wait for the old ones would stop every greenlet."""
         if type(self._asleep) is not type(threading.Lock()):
             self._asleep = _locked()
-            self._settled = threading.Condition(threading.RLock())
+            self._lock = threading.RLock()
 
     def take_in(self) -> bool:
         """Take in what came, and what is held back no longer; return whether there is something to take."""
         for _ in politely(range(0, max(len(self._incoming), 1), _INTAKE)):
-            with self._settled:
+            with self._lock:
                 self._take_in()
         return self._waiting > 0
 
@@ -169,7 +170,7 @@ class Backlog:
         """Return the oldest `limit` records, or all that a message could carry, which are in flight from here on."""
         self.take_in()
         now = time.monotonic()
-        with self._settled:
+        with self._lock:
             records: list[FrozenRecord] = []
             room = _ENOUGH
             while self._waiting and len(records) < limit and room > 0:
@@ -183,7 +184,7 @@ class Backlog:
 
     def put_back(self, records: Sequence[FrozenRecord]) -> None:
         """Return records that were taken to their places."""
-        with self._settled:
+        with self._lock:
             self._land(records)
             for record in records:
                 self._lanes.setdefault(record.levelno, deque()).append(record)
@@ -197,7 +198,7 @@ class Backlog:
 
     def settle(self, records: Sequence[FrozenRecord], dropped: str | None = None) -> None:
         """Count records that were taken as delivered, or as dropped for the reason `dropped`."""
-        with self._settled:
+        with self._lock:
             self._land(records)
             self._count(records, dropped)
 
@@ -208,13 +209,13 @@ class Backlog:
 
     def drop_all(self, reason: str) -> None:
         """Drop all that waits or is in flight, and count it under `reason`."""
-        with self._settled:
+        with self._lock:
             self.settle(self._in_flight, reason)
             self.drop_waiting(reason)
 
     def drop_waiting(self, reason: str) -> None:
         """Drop all that waits, and count it under `reason`."""
-        with self._settled:
+        with self._lock:
             self._take_in(len(self._incoming))
             self._drop_lanes(reason)
 
@@ -222,8 +223,19 @@ class Backlog:
 
     @property
     def pending(self) -> int:
-        """How many records wait, are held back, or are in flight."""
-        return len(self._incoming) + self._taken_in - self.delivered - sum(self.dropped.values())
+        """How many records wait, are held back, or are in flight. Takes no lock; never too few."""
+        settled = self.settled
+        return len(self._incoming) + self._taken_in - settled
+
+    @property
+    def settled(self) -> int:
+        """How many records were delivered or dropped."""
+        return self.delivered + self.lost
+
+    @property
+    def lost(self) -> int:
+        """How many records were dropped."""
+        return sum(self.dropped.values())
 
     @property
     def is_ready(self) -> bool:
@@ -232,21 +244,20 @@ class Backlog:
 
     def count(self) -> dict[str, int]:
         """Return how many records were accepted and delivered, are pending, and were dropped, in one moment."""
-        with self._settled:
+        with hold(self._lock):
             accepted = self._taken_in + len(self._incoming)
-            dropped = sum(self.dropped.values())
             return {
                 "accepted": accepted,
                 "delivered": self.delivered,
-                "pending": accepted - self.delivered - dropped,
-                "dropped": dropped,
+                "pending": accepted - self.settled,
+                "dropped": self.lost,
             }
 
     def close(self) -> None:
         """Drop what waits and whatever still comes, as `closed`."""
-        with self._settled:
-            self._closed = True
-            self._take_in(len(self._incoming))
+        self._closed = True
+        self._bound_intake()
+        self.release()
 
     def wait_until_settled(self, deadline: float, give_up: Callable[[], bool]) -> bool:
         """Block until all that was accepted so far is delivered or dropped. Nothing is held back any longer.
@@ -258,25 +269,39 @@ class Backlog:
         Returns:
             Whether it is.
         """
-        settled = self._settled
-        with settled:
-            self.release()
-            # The listener may sleep until what was held back is due.
-            self.wake()
-            # By their order, not by their number: what comes later may be delivered before.
-            last = self._sequence
+        waiter, waiters, lock = _locked(), self._waiters, self._lock
+        waiters.append(waiter)
+        # By their order, not by their number: what comes later may be delivered before.
+        last = float("inf")
+        try:
             # A child that a signal handler forked meanwhile has nothing to wait for.
-            while settled is self._settled and self._oldest() <= last:
+            while lock is self._lock and self.pending:
+                with hold(lock, deadline) as is_held:
+                    if not is_held:
+                        return False
+                    if last == float("inf"):
+                        last = self._release()
+                    if self._oldest() > last:
+                        return True
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or give_up():
                     return False
-                settled.wait(min(remaining, threading.TIMEOUT_MAX))
+                waiter.acquire(timeout=min(remaining, threading.TIMEOUT_MAX))
             return True
+        finally:
+            waiters.remove(waiter)
 
     def release(self) -> None:
         """Take in all that came, and hold nothing back any longer."""
-        with self._settled:
-            self._take_in(len(self._incoming), float("inf"))
+        with hold(self._lock) as is_held:
+            if is_held:
+                self._release()
+
+    def _release(self) -> int:
+        self._take_in(len(self._incoming), float("inf"))
+        # The listener may sleep until what was held back is due.
+        self.wake()
+        return self._sequence
 
     def _oldest(self) -> float:
         heads = (lane[0].sequence for lane in self._lanes.values() if lane)
@@ -284,8 +309,8 @@ class Backlog:
 
     def announce(self) -> None:
         """Make those who wait until all is settled look again."""
-        with self._settled:
-            self._settled.notify_all()
+        for waiter in tuple(self._waiters):
+            _unlock(waiter)
 
     def _take_in(self, limit: int = _INTAKE, until: float | None = None) -> None:
         """Take in the oldest that came, and what was held back until `until`; `None` is now."""
@@ -304,7 +329,7 @@ class Backlog:
     def _count_in_hand(self) -> int:
         places = (*self._lanes.values(), self._in_flight, self._repeats.held)
         known = sum(record.count for records in places for record in records)
-        return self._taken_in - self.delivered - sum(self.dropped.values()) - known
+        return self._taken_in - self.settled - known
 
     def _mend(self) -> None:
         """Put the books in order after a taking in that goes on no more."""
@@ -313,7 +338,7 @@ class Backlog:
         self._lanes = {levelno: lane for levelno, lane in self._lanes.items() if lane}
         waiting = [record for lane in self._lanes.values() for record in lane]
         self._waiting, self._bytes = len(waiting), sum(record.size for record in waiting)
-        self._settled.notify_all()
+        self.announce()
 
     def _sort(self, limit: int) -> Iterator[FrozenRecord]:
         """Count the oldest that came in, and yield those that are no repeats."""
@@ -375,7 +400,7 @@ class Backlog:
                 self.dropped[dropped, str(record.levelname)] += record.count
                 # Nothing may be counted on it any more.
                 record.taken_at = float("-inf")
-        self._settled.notify_all()
+        self.announce()
 
 
 def _sequence(record: FrozenRecord) -> int:
@@ -390,3 +415,8 @@ def _locked() -> threading.Lock:
     lock = threading.Lock()
     lock.acquire()
     return lock
+
+
+def _unlock(lock: threading.Lock) -> None:
+    with contextlib.suppress(RuntimeError):  # it is unlocked already
+        lock.release()

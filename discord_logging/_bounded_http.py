@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import queue
 import socket
 from typing import Any
 
@@ -145,8 +146,26 @@ class DeadlineAdapter(HTTPAdapter):
 
         class BoundedPool(pool_class):  # type: ignore[misc]  # as above
             ConnectionCls = BoundedConnection
+            QueueCls = _ConnectionStack
 
         return BoundedPool
+
+
+class _ConnectionStack(queue.LifoQueue[Any]):
+    """Holds the idle connections of one thread, without a lock.
+
+    `urllib3` empties it at interpreter exit: a child that was forked while its parent had the lock would wait for ever.
+    """
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002
+        if len(self.queue) >= self.maxsize:
+            raise queue.Full
+        self.queue.append(item)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ARG002
+        if not self.queue:
+            raise queue.Empty
+        return self.queue.pop()
 
 
 class _DeadlineReader(io.RawIOBase):

@@ -316,7 +316,8 @@ class DiscordHandler(logging.Handler):
             return
         self._left = True
         if timeout is None:
-            in_vain = self._gave_up_on == self._listener.backlog.count()["accepted"]
+            backlog = self._listener.backlog
+            in_vain = self._gave_up_on is not None and self._gave_up_on == backlog.count()["accepted"]
             timeout = 0.0 if in_vain else self._flush_timeout
         detach(self, self._listener, timeout)
 

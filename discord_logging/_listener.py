@@ -40,9 +40,6 @@ Not the threads' idents, for gevent may give another one to a thread that runs a
 
 _rate_limiter = DiscordRateLimiter()
 _listeners: dict[tuple[str, str], WebhookListener] = {}
-# Re-entrant, for `__del__` and signal handlers may make and close handlers. Under it nothing is logged or imported:
-# whoever holds the lock of `logging` may be waiting for it.
-_registry_lock = threading.RLock()
 _waited_at_exit: float | None = None
 _ends_as_child = False
 
@@ -139,7 +136,7 @@ class WebhookListener(logging.handlers.QueueListener):
         _warm_level_caches()
         began = time.monotonic()
         deadline = began + timeout - (_waited_at_exit or 0.0)
-        dropped = self.backlog.count()["dropped"]
+        lost = self.backlog.lost
         self._hurry(self._deadlines.append, deadline)
         try:
             if self.backlog.pending and not self._stopping and not self._rouse():
@@ -149,7 +146,7 @@ class WebhookListener(logging.handlers.QueueListener):
         finally:
             self._hurry(self._deadlines.remove, deadline)
             _count_wait(time.monotonic() - began)
-        return is_settled and self.backlog.count()["dropped"] == dropped
+        return is_settled and self.backlog.lost == lost
 
     def _hurry(self, change: Callable[[float], object], deadline: float) -> None:
         # A child that a signal handler forked in a flush has forgotten the deadline.
@@ -184,12 +181,11 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def say_losses(self) -> None:
         """Say on stderr how many records were not delivered, if any."""
-        count = self.backlog.count()
-        if lost := count["dropped"] + count["pending"]:
+        if lost := self.backlog.lost + self.backlog.pending:
             reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(self._dropped_by_reason().items()))
             trouble = self._delivery.last_trouble
             say(
-                f"{lost} of {count['accepted']} records were not delivered to webhook {self.url.id}"
+                f"{lost} of {self.backlog.count()['accepted']} records were not delivered to webhook {self.url.id}"
                 f" ({reasons or 'pending'}{'; last error: ' + trouble if trouble else ''})"
             )
 
@@ -270,7 +266,7 @@ def attach(user: logging.Handler, url: WebhookURL, settings: DeliverySettings) -
     key = url.key, url.token
     new: WebhookListener | None = None
     while True:
-        with _registry_lock:
+        with _registry_lock():
             if listener := _listeners.get(key) or new:
                 _listeners[key] = listener
                 listener.users.add(user)
@@ -281,7 +277,7 @@ def attach(user: logging.Handler, url: WebhookURL, settings: DeliverySettings) -
 
 def detach(user: logging.Handler, listener: WebhookListener, timeout: float) -> None:
     """Flush for `user`, which leaves; the last one stops the listener. Blocks for `timeout` seconds at the most."""
-    with _registry_lock:
+    with _registry_lock():
         listener.users.discard(user)
         is_last = not listener.users
         if is_last:
@@ -290,6 +286,15 @@ def detach(user: logging.Handler, listener: WebhookListener, timeout: float) -> 
         listener.stop(timeout)
     else:
         listener.flush(timeout)
+
+
+def _registry_lock() -> threading.RLock:
+    """Return the lock of `logging`, which is re-entrant and whole after a fork.
+
+    Not one of our own: the garbage collector may run under it and forget a handler, which takes the lock of `logging`,
+    and `dictConfig` makes and closes handlers while it has that one.
+    """
+    return logging._lock  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - there is no public way to it
 
 
 @functools.lru_cache(maxsize=1)
@@ -358,8 +363,7 @@ def _finish_with_child() -> None:
 
 
 def _forget_parent() -> None:
-    global _registry_lock, _ends_as_child, _waited_at_exit  # noqa: PLW0603 - this is another process now
-    _registry_lock = threading.RLock()
+    global _ends_as_child, _waited_at_exit  # noqa: PLW0603 - this is another process now
     _ends_as_child = False
     _waited_at_exit = None
     is_delivering.set(False)

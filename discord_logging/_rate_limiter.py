@@ -43,6 +43,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._invalid_requests import STOP_AT, WINDOW, InvalidRequestGuard
+from discord_logging._locks import hold
 from discord_logging._rate_limit_headers import RateLimitAnswer, read_answer
 
 if TYPE_CHECKING:
@@ -332,7 +333,7 @@ class DiscordRateLimiter:
         """
         if limit is not None and limit < 1:
             raise ValueError("a limit must be at least 1; None is no limit")
-        with _lock:
+        with hold(_lock):
             self._channel_limits[webhook] = limit
             if webhook in self._webhooks:
                 channel = self._webhooks[webhook].channel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import mimetypes
@@ -209,6 +210,7 @@ def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+@functools.lru_cache(maxsize=1)
 def _user_agent() -> str:
     """Return the agent in the form that https://docs.discord.com/developers/reference#user-agent asks for."""
     try:

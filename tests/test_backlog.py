@@ -667,7 +667,7 @@ def test_a_record_without_a_fingerprint_goes_its_own_way() -> None:
 def test_put_never_waits_while_another_thread_holds_the_lock() -> None:
     """Thousands of records are accepted meanwhile, and taken in by the next who can."""
     backlog = make()
-    with backlog._settled:
+    with backlog._lock:
         calls = [partial(backlog.put_nowait, item(number)) for number in range(5_000)]
         caller = threading.Thread(target=in_turn(*calls))
         caller.start()
@@ -956,9 +956,9 @@ def test_clearing_begins_anew() -> None:
     backlog.settle(backlog.take(2))
     backlog.wake()
     backlog.close()
-    lock = backlog._settled
+    lock = backlog._lock
     backlog.clear()
-    assert backlog._settled is not lock
+    assert backlog._lock is not lock
     assert backlog.count() == {"accepted": 0, "delivered": 0, "pending": 0, "dropped": 0}
     backlog.wait(0)
     backlog.put_nowait(item(1))
@@ -977,14 +977,37 @@ def test_a_flush_waits_for_its_own_records() -> None:
     """One that came later, and was delivered before them, does not count for them."""
     backlog = filled([0, 1])
 
-    def deliver_others() -> bool:
+    def deliver_others() -> None:
         backlog.put_nowait(item(2))
         first, second, third = backlog.take(3)
         backlog.settle([first, third])
         backlog.put_back([second])
-        return False
 
-    assert not backlog.wait_until_settled(time.monotonic() + 0.1, deliver_others)
+    look = in_turn(deliver_others, lambda: None)
+    assert not backlog.wait_until_settled(time.monotonic() + 0.1, look)
+
+
+def test_nobody_waits_without_end_for_a_lock_that_is_never_given_up() -> None:
+    """Whoever has it may be waiting for what they hold: a flush gives up, counting is done without."""
+    backlog = filled([0, 1])
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def collect_garbage() -> None:
+        with backlog._lock:
+            is_held.set()
+            may_end.wait(20)
+
+    collector = threading.Thread(target=collect_garbage)
+    collector.start()
+    assert is_held.wait(10)
+    assert not backlog.wait_until_settled(time.monotonic() + 0.5, lambda: False)
+    assert backlog.count()["pending"] == 2
+    backlog.refuse("INFO", "unreadable")
+    backlog.close()
+    may_end.set()
+    collector.join(10)
+    backlog.put_nowait(item(2))
+    assert check_books(backlog) == {"accepted": 4, "delivered": 0, "pending": 0, "dropped": 4}
 
 
 def test_a_listener_that_is_asleep_again_is_roused_again() -> None:
@@ -1006,7 +1029,7 @@ def test_mending_books_that_are_in_order_changes_nothing() -> None:
     """Ctrl-C may come when no record is in anybody's hand."""
     backlog = filled([0, 1])
     backlog.take_in()
-    with backlog._settled:
+    with backlog._lock:
         backlog._mend()
     assert backlog.dropped == {}
     assert take(backlog) == [0, 1]

@@ -228,7 +228,7 @@ class TestFork:
             handler.flush()
             ready, release = threading.Event(), threading.Event()
             def hold():
-                with handler._listener.backlog._settled, _listener._registry_lock, handler._listener._starting:
+                with handler._listener.backlog._lock, handler._listener._starting:
                     ready.set()
                     release.wait(10)
             thread = threading.Thread(target=hold)
@@ -289,10 +289,14 @@ class TestReconfiguration:
         assert float(done.stdout) < 2
 
     def test_handlers_are_made_while_dict_config_runs(self, discord: LocalDiscord) -> None:
-        """Making a handler asks for no lock of logging while it holds ours, nor the other way round."""
+        """Nobody who has a lock of logging waits for one of ours that is held by who waits for logging's.
+
+        The garbage collector does: it takes logging's lock for each handler, and comes at any moment.
+        """
         done = run(
             """
-            import logging.config
+            import gc, logging.config
+            gc.set_threshold(3)
             def make():
                 for number in range(50):
                     discord_logging.DiscordHandler().close(timeout=0)
@@ -310,10 +314,44 @@ class TestReconfiguration:
         )
         assert done.stdout == "False\n"
 
+    @pytest.mark.parametrize("place", ["backlog", "limiter"])
+    def test_dict_config_while_garbage_is_collected_under_a_lock(self, discord: LocalDiscord, place: str) -> None:
+        """The thread that has our lock waits for the one of logging, which dictConfig has: it is not waited for."""
+        done = run(
+            f"""
+            import logging.config
+            from discord_logging import _rate_limiter
+            lock = {{"backlog": handler._listener.backlog._lock, "limiter": _rate_limiter._lock}}[{place!r}]
+            is_held = threading.Event()
+            def collect():
+                with lock:
+                    is_held.set()
+                    logging.getLogger("another")
+            thread = threading.Thread(target=collect, daemon=True)
+            class Last(logging.Handler):
+                def flush(self):
+                    if not is_held.is_set():
+                        thread.start()
+                        is_held.wait()
+            last = Last()
+            logging.config.dictConfig({{
+                "version": 1,
+                "handlers": {{"discord": {{"class": "discord_logging.DiscordHandler"}}}},
+                "root": {{"handlers": ["discord"]}},
+            }})
+            thread.join(10)
+            logging.error("hello")
+            print(thread.is_alive(), logging.root.handlers[0].flush())
+            """,
+            discord.webhook_url,
+        )
+        assert done.stdout == "False True\n"
+        assert texts(discord) == ["hello"]
+
     def test_handler_may_be_closed_by_the_garbage_collector(self, discord: LocalDiscord) -> None:
         """`__del__` that closes a handler while its thread makes another does not wait for itself."""
         handler = DiscordHandler(discord.webhook_url)
-        with _listener._registry_lock:
+        with _listener._registry_lock():
             handler.close(timeout=0)
         assert handler.health()["status"] == "closed"
 

@@ -13,6 +13,7 @@ import requests
 import responses
 import urllib3
 
+from discord_logging import _webhook_sender
 from discord_logging._exceptions import TransportError
 from discord_logging._types import File, Message
 from discord_logging._webhook_sender import Answer, WebhookSender
@@ -108,6 +109,7 @@ def test_a_copy_that_was_not_installed_has_a_version_too(
     from importlib import metadata  # noqa: PLC0415 - beside its only use
 
     monkeypatch.setattr(metadata, "version", find_none)
+    monkeypatch.setattr(_webhook_sender, "_user_agent", _webhook_sender._user_agent.__wrapped__)
     http.post(URL.execute_url)
     WebhookSender(URL).post(HELLO)
     assert str(http.calls[0].request.headers["User-Agent"]).endswith(", 0)")
