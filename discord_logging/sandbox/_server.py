@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import socket
 import threading
 import time
 import warnings
@@ -287,18 +289,20 @@ class LocalDiscord:
         app.add_routes(Api(self._state, self._webhooks, self._latency, self._stopping).routes())
         app.add_routes(Page(self._state, self._webhooks).routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        site = web.TCPSite(runner, self._host, self._port)
-        try:
-            await site.start()
-            ready.set_result(runner.addresses[0][1])
-            await self._stopping.wait()
-        finally:
-            await site.stop()
-            # A connection that was just accepted takes a few turns of the loop until it is one that can be closed.
-            for _ in range(5):
-                await asyncio.sleep(0)
-            await runner.cleanup()
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        with socket.create_server((self._host, self._port), family=family) as listening:
+            try:
+                await runner.setup()
+                await web.SockSite(runner, listening).start()
+                ready.set_result(listening.getsockname()[1])
+                await self._stopping.wait()
+            finally:
+                # asyncio never closes a connection that it has accepted but not yet attached when its server is closed.
+                with contextlib.suppress(NotImplementedError):  # on Windows
+                    self._loop.remove_reader(listening)
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                await runner.cleanup()
 
 
 def _cut(text: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import re
 import socket
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from urllib.parse import urlsplit
 
 import pytest
@@ -230,3 +233,18 @@ def test_every_method_bears_many_threads(unlimited: LocalDiscord) -> None:
     assert len({message.content for message in messages}) == 80
     ids = [int(message.id) for message in messages]
     assert len(set(ids)) == 80
+
+
+def test_stopping_closes_what_is_just_being_accepted() -> None:
+    """Asyncio forgets a connection that it accepts while its server is closed (`Server._attach`)."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(20):
+            local = LocalDiscord().start()
+            address = urlsplit(local.url)
+            with contextlib.ExitStack() as stack:
+                for _ in range(20):
+                    stack.enter_context(socket.create_connection((address.hostname, address.port)))
+                local.stop()
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
