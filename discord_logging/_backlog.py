@@ -17,7 +17,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from discord_logging import _clock as time
-from discord_logging._locks import hold
+from discord_logging._locks import free, hold
 from discord_logging._politeness import politely
 from discord_logging._repeats import Repeats
 from discord_logging._snapshot import FrozenRecord
@@ -224,13 +224,8 @@ class Backlog:
     @property
     def pending(self) -> int:
         """How many records wait, are held back, or are in flight. Takes no lock; never too few."""
-        settled = self.settled
+        settled = self.delivered + self.lost
         return len(self._incoming) + self._taken_in - settled
-
-    @property
-    def settled(self) -> int:
-        """How many records were delivered or dropped."""
-        return self.delivered + self.lost
 
     @property
     def lost(self) -> int:
@@ -246,11 +241,13 @@ class Backlog:
         """Return how many records were accepted and delivered, are pending, and were dropped, in one moment."""
         with hold(self._lock):
             accepted = self._taken_in + len(self._incoming)
+            # Once each: a signal handler may log in between.
+            delivered, dropped = self.delivered, self.lost
             return {
                 "accepted": accepted,
-                "delivered": self.delivered,
-                "pending": accepted - self.settled,
-                "dropped": self.lost,
+                "delivered": delivered,
+                "pending": accepted - delivered - dropped,
+                "dropped": dropped,
             }
 
     def close(self) -> None:
@@ -286,7 +283,8 @@ class Backlog:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or give_up():
                     return False
-                waiter.acquire(timeout=min(remaining, threading.TIMEOUT_MAX))
+                with free(lock):
+                    waiter.acquire(timeout=min(remaining, threading.TIMEOUT_MAX))
             return True
         finally:
             waiters.remove(waiter)
@@ -329,7 +327,7 @@ class Backlog:
     def _count_in_hand(self) -> int:
         places = (*self._lanes.values(), self._in_flight, self._repeats.held)
         known = sum(record.count for records in places for record in records)
-        return self._taken_in - self.settled - known
+        return self._taken_in - self.delivered - self.lost - known
 
     def _mend(self) -> None:
         """Put the books in order after a taking in that goes on no more."""

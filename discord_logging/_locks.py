@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from discord_logging import _clock as time
 
@@ -29,3 +29,17 @@ def hold(lock: threading.RLock, deadline: float = 0.0) -> Iterator[bool]:
     finally:
         if is_held:
             lock.release()
+
+
+@contextlib.contextmanager
+def free(lock: Any) -> Iterator[None]:
+    """Give up `lock` if this very thread has it, as it may below a signal handler, and take it back in the end.
+
+    It is what `threading.Condition.wait` does, which would take any lock back without an end to its wait.
+    """
+    state = lock._release_save() if lock._is_owned() else None  # noqa: SLF001 - every RLock has it for Condition
+    try:
+        yield
+    finally:
+        if state is not None:
+            lock._acquire_restore(state)  # noqa: SLF001

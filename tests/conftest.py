@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
+import http.client
+import itertools
 import logging
+import os
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+import requests  # noqa: F401 - the loggers it makes are to stay: `_restored_logging` removes those that a test has made
 from hypothesis import settings
 
 from discord_logging import _handler, _listener
@@ -13,7 +22,8 @@ from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 # On a busy machine an example takes whatever it takes.
@@ -54,3 +64,116 @@ def discord() -> Iterator[LocalDiscord]:
     """A local Discord with Discord's own limits."""
     with LocalDiscord() as local:
         yield local
+
+
+_GUNICORN = """
+import pathlib, threading
+bind = "127.0.0.1:0"
+workers = 4
+
+def note(word, number):
+    with pathlib.Path(__file__).with_name("notes").open("a") as notes:
+        print(word, number, file=notes)
+
+def when_ready(server):
+    note("port", server.LISTENERS[0].sock.getsockname()[1])
+
+def post_worker_init(worker):
+    note("booted", worker.pid)
+
+def child_exit(server, worker):
+    note("gone", worker.pid)
+
+def on_exit(server):
+    note("threads", sum(thread.name.startswith("discord-logging") for thread in threading.enumerate()))
+"""
+
+
+class Gunicorn:
+    """A gunicorn with four workers, in a process of its own. It notes what becomes of them.
+
+    Args:
+        folder: Where it runs.
+        app: The text of the module that has the application as `app`.
+        options: What stands in the command line besides.
+        environment: Variables for the application.
+    """
+
+    def __init__(self, folder: Path, app: str, *options: str, **environment: str) -> None:
+        self._notes = folder / "notes"
+        self._notes.touch()
+        (folder / "served.py").write_text(app)
+        (folder / "gunicorn.conf.py").write_text(_GUNICORN)
+        self._tags = itertools.count()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", *options, "served:app"],
+            cwd=folder,
+            # It puts a socket into its home.
+            env={**os.environ, **environment, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def kill(self) -> None:
+        """End it at once. Its workers notice when it is gone."""
+        self.process.kill()
+        self.process.communicate()
+
+    def end(self) -> str:
+        """End it in order; return what it wrote to stderr."""
+        self.process.terminate()
+        _, err = self.process.communicate(timeout=20)
+        assert self.process.returncode == 0
+        return err
+
+    def notes(self, word: str) -> list[int]:
+        """Return the numbers noted with `word`."""
+        lines = self._notes.read_text().splitlines()
+        return [int(line.split()[1]) for line in lines if line.startswith(word)]
+
+    def wait_for(self, word: str, count: int) -> list[int]:
+        """Wait until `word` was noted so often."""
+        wait_until(lambda: len(self.notes(word)) >= count or self.process.poll() is not None)
+        return self.notes(word)
+
+    def ask(self, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> tuple[int, str]:
+        """Send a request; return the status and the text of the answer."""
+        (port,) = self.wait_for("port", 1)
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+            connection.request("POST" if body else "GET", path, body, headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def ask_all(self, path: str) -> list[tuple[int, str]]:
+        """Send a request to each worker, if the application keeps those together that have the same query."""
+        query = f"{path}?together={next(self._tags)}"
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda _: self.ask(query), range(4)))
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait until something holds; fail after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def gunicorn(tmp_path: Path) -> Iterator[Callable[..., Gunicorn]]:
+    """Start a gunicorn, whose four workers have booted, as `Gunicorn` does; it is gone after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(app: str, *options: str, **environment: str) -> Gunicorn:
+            started = Gunicorn(tmp_path, app, *options, **environment)
+            stack.callback(started.kill)
+            started.wait_for("booted", 4)
+            return started
+
+        yield start
+
+
+@pytest.fixture(name="wait_until")
+def wait_until_fixture() -> Callable[..., None]:
+    """Return `wait_until`."""
+    return wait_until

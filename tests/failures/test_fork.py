@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
 import http.client
 import http.server
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +21,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from tests.conftest import Gunicorn
     from tests.failures.conftest import Run
+
+    StartGunicorn = Callable[..., Gunicorn]
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
 
@@ -409,14 +407,6 @@ import app
 """
 
 
-def _until(holds: Callable[[], object]) -> bool:
-    """Wait until something holds, for 10 seconds at the most; return whether it does."""
-    deadline = time.monotonic() + 10
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return bool(holds())
-
-
 def _by(*names: str, each: int = 3) -> list[str]:
     return sorted(f"{name} {n}" for name in names for n in range(each))
 
@@ -445,7 +435,9 @@ class Test09:
         assert (done.code, done.out, done.err) == (0, "0 0 0\n", "")
         assert sorted(texts()) == _by("before", "behind", "child 0", "child 1", "child 2")
 
-    def test_09_fork_server_that_has_logged(self, run: Run, texts: Any, prelude: str) -> None:
+    def test_09_fork_server_that_has_logged(
+        self, run: Run, texts: Any, prelude: str, wait_until: Callable[..., None]
+    ) -> None:
         """Children of a server that has imported the application, and has records queued, deliver their own alone.
 
         Without the finalizer up to Python 3.12 nothing arrives of the children.
@@ -462,7 +454,7 @@ class Test09:
         )
         assert (done.code, done.err) == (0, "")
         expected = _by("child 0", "child 1", "child 2", "server")
-        assert _until(lambda: len(texts()) >= len(expected))
+        wait_until(lambda: len(texts()) >= len(expected))
         assert sorted(texts()) == expected
 
     @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -542,7 +534,7 @@ def count_threads():
 
 def app(environ, start_response):
     # A worker serves one request at a time, so four that wait for each other are in four workers.
-    pattern = environ["PATH_INFO"].strip("/") + "-{}"
+    pattern = environ["QUERY_STRING"] + "-{}"
     FOLDER.joinpath(pattern.format(os.getpid())).touch()
     deadline = time.monotonic() + 10
     while len(list(FOLDER.glob(pattern.format("*")))) < 4 and time.monotonic() < deadline:
@@ -553,88 +545,6 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [f"{os.getpid()} {before} {count_threads()}".encode()]
 """
-_GUNICORN = """
-import pathlib, threading
-bind = "127.0.0.1:0"
-workers = 4
-
-def note(*words):
-    with pathlib.Path(__file__).with_name("notes").open("a") as notes:
-        print(*words, file=notes)
-
-def when_ready(server):
-    note("port", server.LISTENERS[0].sock.getsockname()[1])
-
-def post_worker_init(worker):
-    note("booted", worker.pid)
-
-def child_exit(server, worker):
-    note("gone", worker.pid)
-
-def on_exit(server):
-    note("master", sum(thread.name.startswith("discord-logging") for thread in threading.enumerate()))
-"""
-
-
-class _Gunicorn:
-    """A gunicorn with four workers, in a process of its own."""
-
-    def __init__(self, folder: Path, url: str, *, preload: bool, logs_at_import: bool) -> None:
-        self.folder = folder
-        (folder / "wsgi_app.py").write_text(_WSGI)
-        (folder / "gunicorn.conf.py").write_text(_GUNICORN)
-        (folder / "notes").touch()
-        environment = {
-            **os.environ,
-            "DISCORD_WEBHOOK_URL": url,
-            "LOGS_AT_IMPORT": "yes" if logs_at_import else "",
-            # It puts a socket there.
-            "HOME": str(folder),
-            "XDG_RUNTIME_DIR": str(folder),
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *(["--preload"] if preload else []), "wsgi_app:app"],
-            cwd=folder,
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # Its workers notice when it is gone.
-        self.process.kill()
-        self.process.communicate()
-
-    def notes(self, word: str) -> list[int]:
-        lines = (self.folder / "notes").read_text().splitlines()
-        return [int(line.split()[1]) for line in lines if line.startswith(word)]
-
-    def wait_for(self, word: str, count: int) -> list[int]:
-        assert _until(lambda: len(self.notes(word)) >= count or self.process.poll() is not None)
-        return self.notes(word)
-
-    def ask_all(self, path: str) -> dict[int, tuple[int, int]]:
-        """Let each worker log five; return how many threads of ours each had before and after that."""
-        (port,) = self.wait_for("port", 1)
-
-        def ask(_: int) -> tuple[int, tuple[int, int]]:
-            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
-                connection.request("GET", f"/{path}")
-                pid, before, after = map(int, connection.getresponse().read().split())
-                return pid, (before, after)
-
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            return dict(pool.map(ask, range(4)))
-
-    def end(self) -> str:
-        """End it in order; return what it wrote to stderr."""
-        self.process.terminate()
-        _, err = self.process.communicate(timeout=15)
-        assert self.process.returncode == 0
-        return err
 
 
 class Test10:
@@ -644,39 +554,47 @@ class Test10:
         ("preload", "logs_at_import"), [(False, True), (True, False), (True, True)], ids=["", "preload", "preload-log"]
     )
     def test_10_gunicorn(
-        self, discord: LocalDiscord, texts: Any, tmp_path: Path, *, preload: bool, logs_at_import: bool
+        self, discord: LocalDiscord, texts: Any, gunicorn: StartGunicorn, *, preload: bool, logs_at_import: bool
     ) -> None:
         """Each of four workers delivers what it logs, once, on one thread that the first record starts.
 
         Without the hook after a fork what a preloaded application logged comes from the workers again.
         """
-        with _Gunicorn(tmp_path, discord.webhook_url, preload=preload, logs_at_import=logs_at_import) as gunicorn:
-            pids = gunicorn.wait_for("booted", 4)
-            threads = gunicorn.ask_all("first")
-            err = gunicorn.end()
-        importers = [gunicorn.process.pid] if preload else pids
+        server = gunicorn(
+            _WSGI,
+            *["--preload"] * preload,
+            DISCORD_WEBHOOK_URL=discord.webhook_url,
+            LOGS_AT_IMPORT="yes" * logs_at_import,
+        )
+        pids = server.notes("booted")
+        threads = [tuple(map(int, answer.split())) for _, answer in server.ask_all("/")]
+        err = server.end()
+        importers = [server.process.pid] if preload else pids
         expected = _by(*map(str, pids), each=5) + [f"imported by {pid}" for pid in importers if logs_at_import]
         assert sorted(texts()) == sorted(expected)
-        assert threads == dict.fromkeys(pids, (int(logs_at_import and not preload), 1))
-        assert gunicorn.notes("master") == [int(logs_at_import and preload)]
+        assert sorted(threads) == sorted((pid, int(logs_at_import and not preload), 1) for pid in pids)
+        assert server.notes("threads") == [int(logs_at_import and preload)]
         assert "discord_logging" not in err
         assert "Traceback" not in err
 
     @pytest.mark.parametrize("preload", [False, True], ids=["", "preload"])
-    def test_10_gunicorn_reloads(self, discord: LocalDiscord, texts: Any, tmp_path: Path, *, preload: bool) -> None:
+    def test_10_gunicorn_reloads(
+        self, discord: LocalDiscord, texts: Any, gunicorn: StartGunicorn, *, preload: bool
+    ) -> None:
         """At SIGHUP the workers that go deliver what they logged, and those that come log as well.
 
         Without the hook after a fork the workers of a preloaded application do not end in time, or send too much.
         """
-        with _Gunicorn(tmp_path, discord.webhook_url, preload=preload, logs_at_import=True) as gunicorn:
-            gunicorn.wait_for("booted", 4)
-            gunicorn.ask_all("first")
-            gunicorn.process.send_signal(signal.SIGHUP)
-            gunicorn.wait_for("gone", 4)
-            pids = gunicorn.wait_for("booted", 8)
-            gunicorn.ask_all("second")
-            err = gunicorn.end()
-        importers = [gunicorn.process.pid] if preload else pids
+        server = gunicorn(
+            _WSGI, *["--preload"] * preload, DISCORD_WEBHOOK_URL=discord.webhook_url, LOGS_AT_IMPORT="yes"
+        )
+        server.ask_all("/")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("gone", 4)
+        pids = server.wait_for("booted", 8)
+        server.ask_all("/")
+        err = server.end()
+        importers = [server.process.pid] if preload else pids
         expected = _by(*map(str, pids), each=5) + [f"imported by {pid}" for pid in importers]
         assert sorted(texts()) == sorted(expected)
         assert "discord_logging" not in err
