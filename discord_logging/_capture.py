@@ -218,11 +218,12 @@ class ExceptionLog:
         """Return `function` with its exceptions logged."""
         _check_function(function)
         log = replace(self, where=getattr(function, "__qualname__", type(function).__name__))
-        if inspect.isasyncgenfunction(function):
+        kinds = function, type(function).__call__  # what an object is, its class says
+        if any(map(inspect.isasyncgenfunction, kinds)):
             wrapper = _wrap_async_generator(log, function)
-        elif inspect.iscoroutinefunction(function):
+        elif any(map(inspect.iscoroutinefunction, kinds)):
             wrapper = _wrap_coroutine(log, function)
-        elif inspect.isgeneratorfunction(function):
+        elif any(map(inspect.isgeneratorfunction, kinds)):
             wrapper = _wrap_generator(log, function)
         else:
             wrapper = _wrap_function(log, function)

@@ -484,6 +484,17 @@ class TestLogExceptions:
             log_exceptions(Job())()
         assert recorder.texts == ["Exception in Job"]
 
+    def test_a_callable_object_that_is_asynchronous(self, recorder: Recorder) -> None:
+        """What its call returns fails later."""
+
+        class Job:
+            async def __call__(self) -> None:
+                raise ValueError
+
+        with pytest.raises(ValueError):  # noqa: PT011 - it says nothing
+            asyncio.run(log_exceptions(Job())())
+        assert recorder.texts == ["Exception in Job"]
+
     def test_a_wrong_level_is_refused(self) -> None:
         """The error says what is right."""
         with pytest.raises(InvalidSettingError, match="level must be a level such as 'ERROR' or 40, not 'LOUD'"):
