@@ -124,7 +124,7 @@ class _Pipe:
     def _read(self) -> None:
         rest = b""
         for chunk in _read_chunks(sys.stdin.fileno()):
-            if chunk and self._options.tee:
+            if chunk and self._options.tee and not self._is_broken:
                 self._pass_on(chunk)
             if chunk:
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -145,8 +145,12 @@ class _Pipe:
         try:
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            self._is_cut_off = True
+        except OSError as error:  # a full disk is what somebody wants to hear of
+            if isinstance(error, BrokenPipeError):
+                self._is_cut_off = True
+            else:
+                sys.stderr.write(f"discord-logging: standard output cannot be written to any more: {error.strerror}\n")
+                self._is_broken = True
             # Python would try again at exit, and complain.
             with contextlib.suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -296,6 +297,29 @@ def test_broken_pipe_in_this_process(
     monkeypatch.setattr(sys, "stdout", stdout)
     assert pipe(b"one\n", "--tee") == 141
     assert "one" in texts(discord)
+
+
+def test_full_disk(
+    discord: LocalDiscord,
+    pipe: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What cannot be passed on is delivered all the same, and the trouble is told once."""
+
+    class Full(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_pipe, "_CHUNK", 4)
+    stdout = SimpleNamespace(buffer=Full(), isatty=lambda: False, fileno=Full().fileno)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert pipe(b"one\ntwo\n", "--tee") == 1
+    assert "two" in texts(discord)
+    assert capsys.readouterr().err.count("No space left on device") == 1
 
 
 def test_large_input_is_delivered_whole(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
