@@ -56,8 +56,9 @@ examples:
   ./nightly.sh 2>&1 | discord-logging pipe --tee --level warning
   tail -F /var/log/app.log | discord-logging pipe --url-file /etc/discord-url
 
-exit codes: 0 all was delivered; 1 not all was; 2 no or a wrong URL, or wrong usage; 128 + n after signal n, such as
-130 after Ctrl-C or 141 when nobody reads what --tee passes on: then no more is read, and what was read is delivered.
+exit codes: 0 all was delivered; 1 not all was, or not all could be read or passed on; 2 no or a wrong URL, or wrong
+usage; 128 + n after signal n, such as 130 after Ctrl-C or 141 when nobody reads what --tee passes on: then no more is
+read, and what was read is delivered.
 """
 
 
@@ -75,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The words after the program's name; `None` takes those of this process.
     """
+    _open_streams()
     options = _build_parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -85,6 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(getattr(options, "trouble", 1))
     except KeyboardInterrupt:
         return 130
+
+
+def _open_streams() -> None:
+    """Let a standard stream that whoever started this process has closed lead nowhere, rather than be `None`."""
+    for name, mode in ("stdin", "r"), ("stdout", "w"), ("stderr", "w"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for ever
 
 
 def _build_parser() -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:
     import threading
-    from pathlib import Path
 
 TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
@@ -235,6 +235,28 @@ def test_sandbox_warns_of_an_address_that_others_reach(monkeypatch: pytest.Monke
     monkeypatch.setattr("discord_logging.cli._wait_for_interrupt", interrupt)
     with pytest.warns(UserWarning, match="whoever can reach it"):
         assert main(["sandbox", "--port", "0", "--host", "0.0.0.0"]) == 130  # noqa: S104 - the point of the test
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "code"),
+    [
+        ("stdin", ["pipe"], 0),
+        ("stdin", ["send"], 2),
+        ("stdout", ["check"], 0),
+        ("stdout", ["pipe", "--tee"], 0),
+        ("stderr", ["send", "--file", "missing", "text"], 2),
+    ],
+)
+def test_closed_streams(
+    discord: LocalDiscord, name: str, arguments: list[str], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon may have started it without them."""
+    monkeypatch.setenv("DISCORD_WEBHOOK_URL", discord.webhook_url)
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        monkeypatch.setattr(sys, name, None)
+        assert main(arguments) == code
+        getattr(sys, name).close()
 
 
 def test_module_runs_like_the_script() -> None:
