@@ -237,6 +237,13 @@ def test_sandbox_warns_of_an_address_that_others_reach(monkeypatch: pytest.Monke
         assert main(["sandbox", "--port", "0", "--host", "0.0.0.0"]) == 130  # noqa: S104 - the point of the test
 
 
+@pytest.mark.parametrize("port", ["-1", "65536"])
+def test_sandbox_refuses_what_is_no_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It does not wait for ever to listen there."""
+    assert main(["sandbox", "--port", port]) == 1
+    assert "port must be between 0 and 65535" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "code"),
     [

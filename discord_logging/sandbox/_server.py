@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ._faults import Fault
     from ._models import Message, Request, Webhook
 
+_LAST_PORT = 65_535
 _REQUEST_BYTES = 25 * 1024 * 1024
 _MOST_TOLD = 5
 _LONGEST_TOLD = 300
@@ -61,7 +62,7 @@ class LocalDiscord:
         public: Allow a `host` that others can reach; with a warning, for then they see the channel and can post to it.
 
     Raises:
-        ValueError: `host` is not a loopback address, or `keep` is a file of something else.
+        ValueError: `host` is not a loopback address, `port` is none, or `keep` is a file of something else.
         OSError: `keep` cannot be read or written, or another LocalDiscord has it.
     """
 
@@ -88,6 +89,8 @@ class LocalDiscord:
             warnings.warn(
                 f"LocalDiscord on {host}: whoever can reach it sees the channel and can post to it", stacklevel=2
             )
+        if not 0 <= port <= _LAST_PORT:
+            raise ValueError(f"port must be between 0 and {_LAST_PORT}, not {port}")
         self._host = host
         self._port = port
         self._limits = {
