@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import difflib
+import functools
 import inspect
 import logging
 import os
@@ -32,7 +33,7 @@ from discord_logging._text import shorten
 
 try:
     import click
-    from flask import Blueprint, current_app, g, got_request_exception, has_app_context, request
+    from flask import Blueprint, current_app, g, got_request_exception, has_app_context, has_request_context, request
     from flask.cli import ScriptInfo
 except ModuleNotFoundError as error:
     raise ImportError(
@@ -67,9 +68,9 @@ class DiscordLogging:
     What it does for each application:
 
     - An exception that nobody handles becomes one card with its request: method, path, endpoint, status, request id,
-      user agent, and query and form; secrets are masked. So in debug mode, under test and from the body of a streaming
-      response, where Flask does not log it. Errors that are answered on purpose (`abort(500)`, an error handler for
-      the exception) make no card.
+      user agent, and query and form; secrets are masked. So in debug mode, under test, from teardown functions and from
+      the body of a streaming response, where Flask does not log it. Errors that are answered on purpose (`abort(500)`,
+      an error handler for the exception) make no card.
     - Records of `app.logger` and of loggers below it arrive as well, from `DISCORD_LEVEL` on. The console stays as it
       is. A logger's own level comes first: Flask's lets through warnings, and in debug mode everything.
     - A notice at the start: once, however many workers or reloads follow; none for other commands than `flask run`, nor
@@ -133,6 +134,8 @@ class DiscordLogging:
         app.extensions[_NAME] = self
         got_request_exception.connect(self._report, app)
         app.after_request(self._watch_stream)
+        for name in ("do_teardown_request", "do_teardown_appcontext"):
+            setattr(app, name, self._watch_teardown(app, getattr(app, name)))
         if path:
             blueprint = Blueprint(_NAME, __name__)
             blueprint.add_url_rule(path, "health", self._answer_health)
@@ -225,8 +228,13 @@ class DiscordLogging:
             handler = self.handler(app)
             if handler.level > logging.ERROR or app.logger.manager.disable >= logging.ERROR:
                 return
-            where = _path(request), _cut(request.method)
-            record = _make_record(app, logging.ERROR, "Exception on %s [%s]", where, self._read_request())
+            if has_request_context():
+                where = _path(request), _cut(request.method)
+                record = _make_record(app, logging.ERROR, "Exception on %s [%s]", where, self._read_request())
+            else:
+                record = _make_record(
+                    app, logging.ERROR, "Exception in the teardown of the application context", (), {}
+                )
             record.exc_info = type(exception), exception, exception.__traceback__
             handler.handle(record)
             setattr(g, _REPORTED, exception)
@@ -241,6 +249,20 @@ class DiscordLogging:
             if hasattr(body, "close"):
                 response.call_on_close(body.close)
         return response
+
+    def _watch_teardown(self, app: Flask, teardown: Callable[..., None]) -> Callable[..., None]:
+        """Have what teardown functions raise reported, of which Flask tells nobody: it goes to the server."""
+
+        @functools.wraps(teardown)
+        def watched(*args: Any, **kwargs: Any) -> None:
+            try:
+                teardown(*args, **kwargs)
+            except Exception as error:
+                if g.get(_REPORTED) is not error:
+                    self._report(app, error)
+                raise
+
+        return watched
 
     def _read_request(self) -> dict[str, object]:
         try:

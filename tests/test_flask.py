@@ -251,6 +251,41 @@ def test_exception_that_propagates_is_one_card(discord: LocalDiscord, config: di
     assert len(cards(discord, app)) == 1
 
 
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("teardown_request", "Exception on /none \\[GET]"),
+        ("teardown_appcontext", "Exception in the teardown of the application context"),
+    ],
+)
+def test_exception_in_a_teardown_function_is_one_card(discord: LocalDiscord, place: str, text: str) -> None:
+    """Flask passes it on to the server, and logs nothing."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+
+    def close(_: object) -> None:
+        raise OSError("no connection")
+
+    getattr(app, place)(close)
+    with pytest.raises(OSError, match="no connection"):
+        app.test_client().get("/none")
+    (card,) = cards(discord, app)
+    assert card["description"].startswith(text)
+
+
+def test_exception_that_a_teardown_function_raises_again_is_one_card(discord: LocalDiscord) -> None:
+    """It is the one of the view."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DEBUG": True})
+
+    @app.teardown_request
+    def close(error: BaseException | None) -> None:
+        if error:
+            raise error
+
+    with pytest.raises(ValueError, match="no 1"):
+        app.test_client().get("/fail/1")
+    assert len(cards(discord, app)) == 1
+
+
 def test_what_is_handled_is_no_card(discord: LocalDiscord) -> None:
     """An answer that the application gives on purpose makes no card: `abort`, or a handler for the exception."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
