@@ -370,4 +370,9 @@ def _log_once(
         path, line, function = origin(exception.__traceback__)
         exc_info = type(exception), exception, exception.__traceback__
         target.handle(target.makeRecord(target.name, level, path, line, text, args, exc_info, function, extra))
-        exception.__dict__[_TOLD] = receivers | (told or frozenset())
+        mark_told(exception, receivers)
+
+
+def mark_told(exception: Any, handlers: frozenset[int]) -> None:
+    """Note that `handlers`, by their `id`, have `exception`. One that cannot be marked raises what it raises."""
+    exception.__dict__[_TOLD] = handlers | (_told(exception) or frozenset())

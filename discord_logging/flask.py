@@ -5,6 +5,7 @@ Needs the extra `flask`: `pip install 'discord-log-handler[flask]'`.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import difflib
 import functools
@@ -24,6 +25,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from discord_logging import _settings
+from discord_logging._capture import mark_told
 from discord_logging._diagnostics import warn
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError
 from discord_logging._handler import DiscordHandler, discord_handlers
@@ -238,6 +240,8 @@ class DiscordLogging:
             record.exc_info = type(exception), exception, exception.__traceback__
             handler.handle(record)
             setattr(g, _REPORTED, exception)
+            with contextlib.suppress(Exception):
+                mark_told(exception, frozenset([id(handler)]))
         except Exception:  # noqa: BLE001 - whatever it is, the request is to be answered
             warn("an exception could not be reported with its request", exc_info=True)
 

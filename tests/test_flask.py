@@ -24,7 +24,7 @@ from flask.cli import ScriptInfo
 from werkzeug.exceptions import HTTPException
 
 import discord_logging.flask
-from discord_logging import DiscordHandler, InvalidSettingError, InvalidWebhookURLError
+from discord_logging import DiscordHandler, InvalidSettingError, InvalidWebhookURLError, capture_exceptions
 from discord_logging.flask import DiscordLogging
 from discord_logging.sandbox import Fault, LocalDiscord
 
@@ -284,6 +284,15 @@ def test_exception_that_a_teardown_function_raises_again_is_one_card(discord: Lo
     with pytest.raises(ValueError, match="no 1"):
         app.test_client().get("/fail/1")
     assert len(cards(discord, app)) == 1
+
+
+def test_exception_that_nobody_catches_later_is_one_card(discord: LocalDiscord) -> None:
+    """`capture_exceptions` leaves alone what has arrived with its request."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DEBUG": True})
+    with pytest.raises(ValueError, match="no 1"), capture_exceptions(app.logger):
+        app.test_client().get("/fail/1")
+    (card,) = cards(discord, app)
+    assert card["description"].startswith("Exception on /fail/1")
 
 
 def test_what_is_handled_is_no_card(discord: LocalDiscord) -> None:
