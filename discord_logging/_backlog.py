@@ -1,9 +1,8 @@
 """What waits to be delivered: bounded, ordered, and counted to the record.
 
 A caller's `put_nowait` appends to a deque and takes no lock. The records are taken in from there, under a lock that
-a caller only ever tries (but to count a record that cannot be read), into one lane per level, so that the least severe
-and oldest can leave first when the bounds are reached. Every record that was accepted is delivered, pending or dropped,
-at every moment.
+a caller only ever tries, into one lane per level, so that the least severe and oldest can leave first when the bounds
+are reached. Every record that was accepted is delivered, pending or dropped, at every moment.
 
 `queue.Queue` would not do: a signal handler or `__del__` that logs while the same thread is inside `put` waits for
 its lock for ever. Nor would `SimpleQueue`: up to Python 3.10, `get` with a short timeout may wait for ever.
@@ -17,7 +16,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from discord_logging import _clock as time
-from discord_logging._locks import free, hold
+from discord_logging._locks import Lock
 from discord_logging._politeness import politely
 from discord_logging._repeats import Repeats
 from discord_logging._snapshot import FrozenRecord
@@ -76,15 +75,15 @@ class Backlog:
         self._lanes: dict[int, deque[FrozenRecord]] = {}
         self._repeats = Repeats(self.repeat_window)
         self._asleep = _locked()
-        # Re-entrant, for a signal handler may flush while its thread is taking records in.
-        self._lock = threading.RLock()
+        self.lock = Lock()
         self._waiters: list[threading.Lock] = []
         self._idle = True
-        self._closed = self._is_taking_in = False
+        self._closed = False
         self._in_flight: list[FrozenRecord] = []
         self._taken_in = self._sequence = self._waiting = self._bytes = 0
         self.delivered = 0
         self.dropped: Counter[tuple[str, str]] = Counter()
+        self._refused: deque[tuple[str, str]] = deque()
         self._bound_intake()
 
     # The caller's side
@@ -112,24 +111,20 @@ class Backlog:
     def _relieve(self) -> None:
         if self._closed:
             self._rouse()
-        lock = self._lock
-        if not lock.acquire(blocking=False):
+        lock = self.lock
+        if not lock.acquire(0):
             # Somebody takes records in. Without the interpreter's lock they could not keep up with many threads.
             time.sleep(1e-6)
             return
         try:
-            # It may be this very thread that takes records in, below a signal handler.
-            if not self._is_taking_in:
-                self._take_in()
+            self._take_in()
         finally:
-            # After a fork in a signal handler it is not `self._lock` any more.
+            # After a fork in a signal handler it is not `self.lock` any more.
             lock.release()
 
     def refuse(self, levelname: str, reason: str) -> None:
-        """Count a record that could not be accepted."""
-        with hold(self._lock):
-            self._taken_in += 1
-            self.dropped[reason, levelname] += 1
+        """Count a record that could not be accepted. Waits for nobody."""
+        self._refused.append((reason, levelname))
 
     # The listener's side
 
@@ -142,7 +137,7 @@ class Backlog:
         self._idle = True
         # A record that came before this line found the listener awake and roused nobody. One that is just taken in
         # is in neither place, but then the lock is held.
-        with self._lock:
+        with self.lock:
             due_in = self._repeats.due_at - time.monotonic()
             is_empty = not self.is_ready
         if is_empty:
@@ -157,12 +152,12 @@ class Backlog:
         """Make new ones if gevent has replaced their classes: a wait for the old ones would stop every greenlet."""
         if type(self._asleep) is not type(threading.Lock()):
             self._asleep = _locked()
-            self._lock = threading.RLock()
+            self.lock = Lock()
 
     def take_in(self) -> bool:
         """Take in what came, and what is held back no longer; return whether there is something to take."""
         for _ in politely(range(0, max(len(self._incoming), 1), _INTAKE)):
-            with self._lock:
+            with self.lock:
                 self._take_in()
         return self._waiting > 0
 
@@ -170,7 +165,7 @@ class Backlog:
         """Return the oldest `limit` records, or all that a message could carry, which are in flight from here on."""
         self.take_in()
         now = time.monotonic()
-        with self._lock:
+        with self.lock:
             records: list[FrozenRecord] = []
             room = _ENOUGH
             while self._waiting and len(records) < limit and room > 0:
@@ -184,7 +179,7 @@ class Backlog:
 
     def put_back(self, records: Sequence[FrozenRecord]) -> None:
         """Return records that were taken to their places."""
-        with self._lock:
+        with self.lock:
             self._land(records)
             for record in records:
                 self._lanes.setdefault(record.levelno, deque()).append(record)
@@ -198,7 +193,7 @@ class Backlog:
 
     def settle(self, records: Sequence[FrozenRecord], dropped: str | None = None) -> None:
         """Count records that were taken as delivered, or as dropped for the reason `dropped`."""
-        with self._lock:
+        with self.lock:
             self._land(records)
             self._count(records, dropped)
 
@@ -209,13 +204,13 @@ class Backlog:
 
     def drop_all(self, reason: str) -> None:
         """Drop all that waits or is in flight, and count it under `reason`."""
-        with self._lock:
+        with self.lock:
             self.settle(self._in_flight, reason)
             self.drop_waiting(reason)
 
     def drop_waiting(self, reason: str) -> None:
         """Drop all that waits, and count it under `reason`."""
-        with self._lock:
+        with self.lock:
             self._take_in(len(self._incoming))
             self._drop_lanes(reason)
 
@@ -225,12 +220,16 @@ class Backlog:
     def pending(self) -> int:
         """How many records wait, are held back, or are in flight. Takes no lock; never too few."""
         settled = self.delivered + self.lost
-        return len(self._incoming) + self._taken_in - settled
+        return self._accepted - settled
+
+    @property
+    def _accepted(self) -> int:
+        return self._taken_in + len(self._incoming) + len(self._refused)
 
     @property
     def lost(self) -> int:
         """How many records were dropped."""
-        return sum(self.dropped.values())
+        return sum(self.dropped.values()) + len(self._refused)
 
     @property
     def is_ready(self) -> bool:
@@ -239,10 +238,11 @@ class Backlog:
 
     def count(self) -> dict[str, int]:
         """Return how many records were accepted and delivered, are pending, and were dropped, in one moment."""
-        with hold(self._lock):
-            accepted = self._taken_in + len(self._incoming)
+        with self.lock.hold() as is_held:
+            if is_held:
+                self._count_refused()
             # Once each: a signal handler may log in between.
-            delivered, dropped = self.delivered, self.lost
+            accepted, delivered, dropped = self._accepted, self.delivered, self.lost
             return {
                 "accepted": accepted,
                 "delivered": delivered,
@@ -266,14 +266,14 @@ class Backlog:
         Returns:
             Whether it is.
         """
-        waiter, waiters, lock = _locked(), self._waiters, self._lock
+        waiter, waiters, lock = _locked(), self._waiters, self.lock
         waiters.append(waiter)
         # By their order, not by their number: what comes later may be delivered before.
         last = float("inf")
         try:
             # A child that a signal handler forked meanwhile has nothing to wait for.
-            while lock is self._lock and self.pending:
-                with hold(lock, deadline) as is_held:
+            while lock is self.lock and self.pending:
+                with lock.hold(deadline) as is_held:
                     if not is_held:
                         return False
                     if last == float("inf"):
@@ -283,15 +283,14 @@ class Backlog:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or give_up():
                     return False
-                with free(lock):
-                    waiter.acquire(timeout=min(remaining, threading.TIMEOUT_MAX))
+                waiter.acquire(timeout=min(remaining, threading.TIMEOUT_MAX))
             return True
         finally:
             waiters.remove(waiter)
 
     def release(self) -> None:
         """Take in all that came, and hold nothing back any longer."""
-        with hold(self._lock) as is_held:
+        with self.lock.hold() as is_held:
             if is_held:
                 self._release()
 
@@ -312,8 +311,8 @@ class Backlog:
 
     def _take_in(self, limit: int = _INTAKE, until: float | None = None) -> None:
         """Take in the oldest that came, and what was held back until `until`; `None` is now."""
-        is_on_top, self._is_taking_in = self._is_taking_in, True
         try:
+            self._count_refused()
             self._enter(self._sort(limit))
             self._enter(self._repeats.release(time.monotonic() if until is None else until))
             self._evict()
@@ -321,13 +320,16 @@ class Backlog:
             # Ctrl-C, or a signal handler that exits.
             self._mend()
             raise
-        finally:
-            self._is_taking_in = is_on_top
+
+    def _count_refused(self) -> None:
+        while self._refused:
+            self._taken_in += 1
+            self.dropped[self._refused.popleft()] += 1
 
     def _count_in_hand(self) -> int:
         places = (*self._lanes.values(), self._in_flight, self._repeats.held)
         known = sum(record.count for records in places for record in records)
-        return self._taken_in - self.delivered - self.lost - known
+        return self._taken_in + len(self._refused) - self.delivered - self.lost - known
 
     def _mend(self) -> None:
         """Put the books in order after a taking in that goes on no more."""

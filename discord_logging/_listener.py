@@ -15,11 +15,12 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from discord_logging import _clock as time
+from discord_logging import _rate_limiter as rate_limits
 from discord_logging._backlog import Backlog
 from discord_logging._delivery import Delivery
 from discord_logging._diagnostics import say, warn
 from discord_logging._exceptions import ends_program
-from discord_logging._rate_limiter import DiscordRateLimiter
+from discord_logging._locks import Lock
 from discord_logging._retry import Backoff
 from discord_logging._webhook_sender import WebhookSender
 
@@ -38,8 +39,9 @@ is_delivering: ContextVar[bool] = ContextVar("is_delivering", default=False)
 Not the threads' idents, for gevent may give another one to a thread that runs already.
 """
 
-_rate_limiter = DiscordRateLimiter()
+_rate_limiter = rate_limits.DiscordRateLimiter()
 _listeners: dict[tuple[str, str], WebhookListener] = {}
+_stopping: set[WebhookListener] = set()
 _waited_at_exit: float | None = None
 _ends_as_child = False
 
@@ -71,7 +73,7 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def _reset(self, settings: DeliverySettings) -> None:
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._starting = Lock()
         self._stopping = self._has_said_late = False
         self._busy = False
         self._deadlines: list[float] = []
@@ -95,7 +97,7 @@ class WebhookListener(logging.handlers.QueueListener):
             return True
         # Somebody else, or this very thread below us, may be starting it.
         starting = self._starting
-        if not starting.acquire(blocking=False):
+        if not starting.acquire(0):
             return True
         try:
             if not self._is_running():
@@ -131,7 +133,7 @@ class WebhookListener(logging.handlers.QueueListener):
         Returns:
             Whether all of it was delivered.
         """
-        if is_delivering.get():
+        if is_delivering.get() or self.is_busy_here():
             return False
         _warm_level_caches()
         began = time.monotonic()
@@ -147,6 +149,10 @@ class WebhookListener(logging.handlers.QueueListener):
             self._hurry(self._deadlines.remove, deadline)
             _count_wait(time.monotonic() - began)
         return is_settled and self.backlog.lost == lost
+
+    def is_busy_here(self) -> bool:
+        """Tell whether this very thread, below a signal handler, is in the midst of what a flush needs."""
+        return any(lock.is_held_here() for lock in (self.backlog.lock, self._starting, rate_limits.lock))
 
     def _hurry(self, change: Callable[[float], object], deadline: float) -> None:
         # A child that a signal handler forked in a flush has forgotten the deadline.
@@ -181,11 +187,12 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def say_losses(self) -> None:
         """Say on stderr how many records were not delivered, if any."""
-        if lost := self.backlog.lost + self.backlog.pending:
+        counts = self.backlog.count()
+        if lost := counts["dropped"] + counts["pending"]:
             reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(self._dropped_by_reason().items()))
             trouble = self._delivery.last_trouble
             say(
-                f"{lost} of {self.backlog.count()['accepted']} records were not delivered to webhook {self.url.id}"
+                f"{lost} of {counts['accepted']} records were not delivered to webhook {self.url.id}"
                 f" ({reasons or 'pending'}{'; last error: ' + trouble if trouble else ''})"
             )
 
@@ -282,8 +289,12 @@ def detach(user: logging.Handler, listener: WebhookListener, timeout: float) -> 
         is_last = not listener.users
         if is_last:
             _listeners.pop((listener.url.key, listener.url.token), None)
+            _stopping.add(listener)
     if is_last:
-        listener.stop(timeout)
+        try:
+            listener.stop(timeout)
+        finally:
+            _stopping.discard(listener)
     else:
         listener.flush(timeout)
 
@@ -331,10 +342,15 @@ def _count_wait(seconds: float) -> None:
 def flush_all() -> list[WebhookListener]:
     """Flush every listener, for the longest of their flush timeouts altogether, and return them."""
     began = time.monotonic()
-    listeners = list(_listeners.values())
+    listeners = [*_listeners.values(), *_stopping]
     for listener in listeners:
         listener.flush(began + listener.flush_timeout - time.monotonic())
     return listeners
+
+
+def is_busy_here() -> bool:
+    """Tell whether this very thread, below a signal handler, is in the midst of what a flush of any listener needs."""
+    return any(listener.is_busy_here() for listener in [*_listeners.values(), *_stopping])
 
 
 def is_exiting() -> bool:

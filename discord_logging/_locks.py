@@ -1,10 +1,12 @@
-"""Locks that threads of users' wait for, though not without end."""
+"""Locks that threads of users' wait for, though not without end, and signal handlers not at all."""
 
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING
 
 from discord_logging import _clock as time
 
@@ -14,32 +16,54 @@ if TYPE_CHECKING:
 PATIENCE = 0.3
 """Seconds that a lock which is only ever held for a moment is waited for at the least."""
 
+_postponed: deque[int] = deque()
 
-@contextlib.contextmanager
-def hold(lock: threading.RLock, deadline: float = 0.0) -> Iterator[bool]:
-    """Hold `lock` if it can be had until `deadline`, or within a moment; tell whether it is held.
 
-    Who has it may never give it up: the garbage collector may run on that thread and forget a handler, for which
-    `logging` takes its own lock, and `dictConfig` has that one while it makes, flushes and closes handlers.
+class Lock:
+    """A lock that is held for moments.
+
+    A signal handler may find that its own thread has it, in the midst of a change. It must leave alone what the lock
+    protects, and can be postponed until the lock is released.
     """
-    timeout = min(max(deadline - time.monotonic(), PATIENCE), threading.TIMEOUT_MAX)
-    is_held = lock.acquire(timeout=timeout)
-    try:
-        yield is_held
-    finally:
-        if is_held:
-            lock.release()
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def is_held_here(self) -> bool:
+        """Tell whether this very thread has it."""
+        return self._lock._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - Condition asks it too
+
+    def acquire(self, timeout: float) -> bool:
+        """Return whether it could be had within `timeout` seconds, if this thread does not have it already."""
+        return not self.is_held_here() and self._lock.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
+
+    def release(self) -> None:
+        """Give it up."""
+        self._lock.release()
+        while _postponed and threading.current_thread() is threading.main_thread():
+            signal.raise_signal(_postponed.popleft())
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    @contextlib.contextmanager
+    def hold(self, deadline: float = 0.0) -> Iterator[bool]:
+        """Hold it if it can be had until `deadline`, or within a moment; tell whether it is held.
+
+        Who has it may never give it up: the garbage collector may run on that thread and forget a handler, for which
+        `logging` takes its own lock, and `dictConfig` has that one while it makes, flushes and closes handlers.
+        """
+        is_held = self.acquire(max(deadline - time.monotonic(), PATIENCE))
+        try:
+            yield is_held
+        finally:
+            if is_held:
+                self.release()
 
 
-@contextlib.contextmanager
-def free(lock: Any) -> Iterator[None]:
-    """Give up `lock` if this very thread has it, as it may below a signal handler, and take it back in the end.
-
-    It is what `threading.Condition.wait` does, which would take any lock back without an end to its wait.
-    """
-    state = lock._release_save() if lock._is_owned() else None  # noqa: SLF001 - every RLock has it for Condition
-    try:
-        yield
-    finally:
-        if state is not None:
-            lock._acquire_restore(state)  # noqa: SLF001
+def postpone(number: int) -> None:
+    """Raise a signal again as soon as the lock that the main thread has is released."""
+    _postponed.append(number)

@@ -37,13 +37,12 @@ from __future__ import annotations
 import copy
 import math
 import os
-import threading
 import weakref
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._invalid_requests import STOP_AT, WINDOW, InvalidRequestGuard
-from discord_logging._locks import hold
+from discord_logging._locks import Lock
 from discord_logging._rate_limit_headers import RateLimitAnswer, read_answer
 
 if TYPE_CHECKING:
@@ -66,12 +65,12 @@ _UNLIMITED = 1_000_000
 _IDLE = 600.0  # then a webhook is forgotten
 _LONGEST_LOOK_AHEAD = 3_600.0
 
-_lock = threading.RLock()  # re-entrant, for signal handlers that ask
+lock = Lock()
 
 
 def _renew_lock() -> None:
-    global _lock  # noqa: PLW0603 (the thread that held the old one does not exist in a forked child)
-    _lock = threading.RLock()
+    global lock  # noqa: PLW0603 (the thread that held the old one does not exist in a forked child)
+    lock = Lock()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows does not fork)
@@ -333,7 +332,7 @@ class DiscordRateLimiter:
         """
         if limit is not None and limit < 1:
             raise ValueError("a limit must be at least 1; None is no limit")
-        with hold(_lock):
+        with lock.hold():
             self._channel_limits[webhook] = limit
             if webhook in self._webhooks:
                 channel = self._webhooks[webhook].channel
@@ -346,7 +345,7 @@ class DiscordRateLimiter:
             0.0 if the request may leave now: it has been counted, and `update` or `failed` must follow.
             Else the seconds after which to ask again; nothing has been counted.
         """
-        with _lock:
+        with lock:
             hook = self._hook(webhook, now)
             if hook.request is not None:
                 self._unanswered(hook, host, now)
@@ -357,7 +356,7 @@ class DiscordRateLimiter:
 
     def wait_time(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> float:
         """Return what `acquire` would, without counting anything."""
-        with _lock:
+        with lock:
             return self._wait(self._webhooks.get(webhook) or self._new_hook(webhook), host, now)
 
     def update(
@@ -384,7 +383,7 @@ class DiscordRateLimiter:
             What the answer meant if it refused the request for its rate or blocked this address, else None.
         """
         answer = read_answer(status, headers, body)
-        with _lock:
+        with lock:
             hook = self._hook(webhook, now)
             request = hook.settle(now)
             hook.bucket.update(answer, now)
@@ -402,7 +401,7 @@ class DiscordRateLimiter:
 
     def failed(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> None:
         """Note that the request got no answer; it may have arrived, so it stays counted."""
-        with _lock:
+        with lock:
             self._unanswered(self._hook(webhook, now), host, now)
 
     def allowance(
@@ -417,7 +416,7 @@ class DiscordRateLimiter:
             at_most: How many to count to; each costs some microseconds.
             host: The host.
         """
-        with _lock:
+        with lock:
             trial = self._trial(webhook, host)
         end = now + min(max(seconds, 0.0), _LONGEST_LOOK_AHEAD)
         granted = 0
@@ -431,7 +430,7 @@ class DiscordRateLimiter:
 
     def info(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> dict[str, Any]:
         """Return what is known of a webhook's limits as plain data, ready for JSON; times are seconds from `now`."""
-        with _lock:
+        with lock:
             hook = self._webhooks.get(webhook) or self._new_hook(webhook)
             place = self._hosts.get(host) or _Host()
             bucket, channel = hook.bucket, hook.channel
@@ -465,7 +464,7 @@ class DiscordRateLimiter:
 
     def reset(self, webhook: str | None = None) -> None:
         """Forget what was learned about a webhook; None is everything, blocks of hosts and global ones included."""
-        with _lock:
+        with lock:
             if webhook is None:
                 self._forget()
             else:

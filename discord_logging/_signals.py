@@ -7,7 +7,8 @@ import os
 import signal
 from typing import Any
 
-from discord_logging._listener import flush_all
+from discord_logging._listener import flush_all, is_busy_here
+from discord_logging._locks import postpone
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _under_way: set[tuple[int, int]] = set()  # process and signal: a forked child has a flush of its own
@@ -40,6 +41,9 @@ def flush_on_signals(*signals: int) -> None:
 
 
 def _flush_first(previous: Any, number: int, frame: Any) -> None:
+    if is_busy_here():
+        postpone(number)
+        return
     key = os.getpid(), number
     is_first = key not in _under_way
     if is_first:

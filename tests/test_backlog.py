@@ -667,7 +667,7 @@ def test_a_record_without_a_fingerprint_goes_its_own_way() -> None:
 def test_put_never_waits_while_another_thread_holds_the_lock() -> None:
     """Thousands of records are accepted meanwhile, and taken in by the next who can."""
     backlog = make()
-    with backlog._lock:
+    with backlog.lock:
         calls = [partial(backlog.put_nowait, item(number)) for number in range(5_000)]
         caller = threading.Thread(target=in_turn(*calls))
         caller.start()
@@ -956,9 +956,9 @@ def test_clearing_begins_anew() -> None:
     backlog.settle(backlog.take(2))
     backlog.wake()
     backlog.close()
-    lock = backlog._lock
+    lock = backlog.lock
     backlog.clear()
-    assert backlog._lock is not lock
+    assert backlog.lock is not lock
     assert backlog.count() == {"accepted": 0, "delivered": 0, "pending": 0, "dropped": 0}
     backlog.wait(0)
     backlog.put_nowait(item(1))
@@ -993,7 +993,7 @@ def test_nobody_waits_without_end_for_a_lock_that_is_never_given_up() -> None:
     is_held, may_end = threading.Event(), threading.Event()
 
     def collect_garbage() -> None:
-        with backlog._lock:
+        with backlog.lock:
             is_held.set()
             may_end.wait(20)
 
@@ -1029,7 +1029,7 @@ def test_mending_books_that_are_in_order_changes_nothing() -> None:
     """Ctrl-C may come when no record is in anybody's hand."""
     backlog = filled([0, 1])
     backlog.take_in()
-    with backlog._lock:
+    with backlog.lock:
         backlog._mend()
     assert backlog.dropped == {}
     assert take(backlog) == [0, 1]

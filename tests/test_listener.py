@@ -228,7 +228,7 @@ class TestFork:
             handler.flush()
             ready, release = threading.Event(), threading.Event()
             def hold():
-                with handler._listener.backlog._lock, handler._listener._starting:
+                with handler._listener.backlog.lock, handler._listener._starting:
                     ready.set()
                     release.wait(10)
             thread = threading.Thread(target=hold)
@@ -321,7 +321,7 @@ class TestReconfiguration:
             f"""
             import logging.config
             from discord_logging import _rate_limiter
-            lock = {{"backlog": handler._listener.backlog._lock, "limiter": _rate_limiter._lock}}[{place!r}]
+            lock = {{"backlog": handler._listener.backlog.lock, "limiter": _rate_limiter.lock}}[{place!r}]
             is_held = threading.Event()
             def collect():
                 with lock:

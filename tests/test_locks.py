@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
+from typing import TYPE_CHECKING
 
-from discord_logging._locks import PATIENCE, free, hold
+import pytest
+
+from discord_logging._locks import PATIENCE, Lock, postpone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
-def _held_elsewhere(lock: threading.RLock) -> bool:
+def _elsewhere(lock: Lock) -> bool:
     found = []
 
     def look() -> None:
-        with hold(lock) as is_held:
+        with lock.hold() as is_held:
             found.append(is_held)
 
     thread = threading.Thread(target=look)
     thread.start()
     thread.join(10)
-    return not found[0]
+    return found[0]
 
 
 def test_a_lock_is_held_and_given_back() -> None:
     """It is held within the block, and free behind it."""
-    lock = threading.RLock()
-    with hold(lock) as is_held:
+    lock = Lock()
+    with lock.hold() as is_held:
         assert is_held
-        assert _held_elsewhere(lock)
-    assert not _held_elsewhere(lock)
+        assert lock.is_held_here()
+        assert not _elsewhere(lock)
+    assert not lock.is_held_here()
+    assert _elsewhere(lock)
 
 
 def test_who_cannot_have_it_goes_on_without_it() -> None:
     """After a moment, or at the deadline if that is later."""
-    lock = threading.RLock()
+    lock = Lock()
     waits = []
 
     def ask() -> None:
         for deadline in (0.0, time.monotonic() + 3 * PATIENCE):
             began = time.monotonic()
-            with hold(lock, deadline) as is_held:
+            with lock.hold(deadline) as is_held:
                 waits.append((is_held, time.monotonic() - began))
 
     with lock:
@@ -49,19 +58,35 @@ def test_who_cannot_have_it_goes_on_without_it() -> None:
     assert PATIENCE * 0.9 <= waits[0][1] < waits[1][1] + PATIENCE
 
 
-def test_a_lock_is_given_up_as_often_as_this_thread_has_it() -> None:
-    """And taken back as often."""
-    lock = threading.RLock()
-    with lock, lock:
-        with free(lock):
-            assert not _held_elsewhere(lock)
-        assert _held_elsewhere(lock)
-    assert not _held_elsewhere(lock)
+def test_a_thread_that_has_it_neither_gets_it_again_nor_waits() -> None:
+    """A signal handler would wait for the very frame that it interrupts, or see it in the midst of a change."""
+    lock = Lock()
+    with lock:
+        began = time.monotonic()
+        with lock.hold(began + 60) as is_held:
+            assert not is_held
+        assert not lock.acquire(60)
+        assert time.monotonic() < began + 30
+        assert lock.is_held_here()
 
 
-def test_a_lock_of_another_thread_stays_its_own() -> None:
-    """Giving it up is for its owner."""
-    lock = threading.RLock()
-    with free(lock):
-        assert not _held_elsewhere(lock)
-    assert not _held_elsewhere(lock)
+@pytest.fixture
+def calls() -> Iterator[list[int]]:
+    """Return the signals that came."""
+    came: list[int] = []
+    previous = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    yield came
+    signal.signal(signal.SIGTERM, previous)
+
+
+def test_a_signal_is_postponed_until_the_lock_is_released(calls: list[int]) -> None:
+    """It comes once, when the main thread has let go."""
+    lock = Lock()
+    with lock:
+        postpone(signal.SIGTERM)
+        assert _elsewhere(Lock())
+        assert calls == []
+    assert calls == [signal.SIGTERM]
+    with lock:
+        pass
+    assert calls == [signal.SIGTERM]

@@ -840,10 +840,10 @@ class TestState:
 
     def test_a_lock_is_renewed_in_a_child(self, limiter: DiscordRateLimiter) -> None:
         """The lock that some other thread held is not the one that is asked for from then on."""
-        with _rate_limiter._lock:
-            held = _rate_limiter._lock
+        with _rate_limiter.lock:
+            held = _rate_limiter.lock
             _rate_limiter._renew_lock()
-        assert _rate_limiter._lock is not held
+        assert _rate_limiter.lock is not held
         assert limiter.acquire("a", START) == 0.0
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -853,7 +853,7 @@ class TestState:
         ready, done = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with _rate_limiter._lock:
+            with _rate_limiter.lock:
                 ready.set()
                 done.wait(10)
 

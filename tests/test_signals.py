@@ -352,7 +352,7 @@ class TestReentry:
     """A signal handler runs between two steps of whatever the main thread is doing."""
 
     def test_signal_in_the_middle_of_a_taking_in(self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The flush does not wait for the record that the interrupted call has in its hand; that one follows."""
+        """The signal has its turn when the record that the interrupted call has in its hand is in its place."""
         handler = DiscordHandler(discord.webhook_url, queue_size=3, flush_timeout=30)
         assert handler._listener
         backlog = handler._listener.backlog
@@ -373,9 +373,71 @@ class TestReentry:
             log(handler, str(number))
         assert handler.flush()
         assert time.monotonic() - began < 10
-        assert seen == [["1", "2"]]
-        assert texts(discord) == ["1", "2", "0"]
+        assert seen == [["0", "1", "2"]]
         assert handler.health()["pending"] == 0
+
+    def test_flush_of_a_user_in_the_middle_of_a_taking_in(
+        self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It can neither wait for the call that it interrupts nor go on without it: it says so at once."""
+        handler = DiscordHandler(discord.webhook_url, queue_size=3, flush_timeout=30)
+        assert handler._listener
+        backlog = handler._listener.backlog
+        fold = backlog._repeats.fold
+        seen: list[bool] = []
+
+        def interrupted(*args: Any) -> bool:
+            monkeypatch.setattr(backlog._repeats, "fold", fold)
+            seen.append(handler.flush())
+            return fold(*args)
+
+        monkeypatch.setattr(backlog._repeats, "fold", interrupted)
+        backlog._rouse = lambda: True
+        began = time.monotonic()
+        for number in range(3):
+            log(handler, str(number))
+        assert seen == [False]
+        assert handler.flush()
+        assert time.monotonic() - began < 10
+        assert texts(discord) == ["0", "1", "2"]
+
+    def test_signal_in_the_middle_of_the_start_of_the_thread(
+        self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The flush would wait for a thread that the interrupted call is about to start."""
+        handler = DiscordHandler(discord.webhook_url, flush_timeout=30)
+        listener = handler._listener
+        assert listener
+        seen: list[list[str]] = []
+
+        def interrupted() -> None:
+            signal.raise_signal(signal.SIGUSR1)
+            type(listener).start(listener)
+
+        signal.signal(signal.SIGUSR1, lambda *_: seen.append(texts(discord)))
+        flush_on_signals(signal.SIGUSR1)
+        monkeypatch.setattr(listener, "start", interrupted)
+        log(handler, "hello")
+        assert seen == [["hello"]]
+
+    def test_signal_while_a_handler_is_closed(self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What the handler was about to deliver is delivered."""
+        handler = DiscordHandler(discord.webhook_url, flush_timeout=30)
+        assert handler._listener
+        flush = handler._listener.flush
+        seen: list[list[str]] = []
+
+        def interrupted(timeout: float) -> bool:
+            monkeypatch.setattr(handler._listener, "flush", flush)
+            signal.raise_signal(signal.SIGUSR1)
+            return flush(timeout)
+
+        signal.signal(signal.SIGUSR1, lambda *_: seen.append(texts(discord)))
+        flush_on_signals(signal.SIGUSR1)
+        log(handler, "hello")
+        monkeypatch.setattr(handler._listener, "flush", interrupted)
+        handler.close()
+        assert seen == [["hello"]]
 
     def test_handler_that_exits_in_the_middle_of_a_taking_in(
         self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch

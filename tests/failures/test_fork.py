@@ -156,9 +156,9 @@ class Test07:
 _LOCKS = [
     "handler.lock",
     "handler._listener._starting",
-    "handler._listener.backlog._lock",
+    "handler._listener.backlog.lock",
     "next(iter(handler._listener._sender._adapter.poolmanager.pools._container.values())).pool.mutex",
-    "_rate_limiter._lock",
+    "_rate_limiter.lock",
 ]
 
 _AT_EACH_LINE = """
@@ -167,7 +167,7 @@ numbers = itertools.count()
 blocked, end = threading.Event(), threading.Event()
 
 def block():
-    with _rate_limiter._lock:
+    with _rate_limiter.lock:
         blocked.set()
         end.wait(30)
 
