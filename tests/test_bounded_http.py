@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import queue
 import socket
 import ssl
 import struct
@@ -17,7 +18,7 @@ import requests
 import urllib3
 from urllib3.connectionpool import HTTPConnectionPool
 
-from discord_logging._bounded_http import BoundedSession, DeadlineAdapter
+from discord_logging._bounded_http import BoundedSession, DeadlineAdapter, _ConnectionStack
 from discord_logging._exceptions import TransportError
 from discord_logging._types import Message
 from discord_logging._webhook_sender import Answer, WebhookSender
@@ -512,6 +513,17 @@ def test_a_session_knows_no_redirects() -> None:
         assert target
         find: Any = session.get_redirect_target
         assert find(response) is None
+
+
+def test_idle_connections_are_as_few_as_asked() -> None:
+    """The pool hears in its own terms that there is no room, and that there is none left."""
+    stack = _ConnectionStack(1)
+    stack.put("idle")
+    with pytest.raises(queue.Full):
+        stack.put("another")
+    assert stack.get() == "idle"
+    with pytest.raises(queue.Empty):
+        stack.get()
 
 
 def test_a_reader_closes_what_it_reads() -> None:
