@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import logging
 import os
 import sys
 import threading
@@ -245,6 +246,38 @@ def memory(logger: Logger, *, records: int) -> None:
     tell(bytes=tracemalloc.get_traced_memory()[0] / records - len(_SHORT % 0))
 
 
+def _make_deep_exception(frames: int) -> Exception:
+    """Return an exception that went through as many functions, all different, of a module in the current directory."""
+    step = "def step_{0}(order):\n    total = order['total'] + {0}\n    return step_{1}(dict(order, total=total))\n\n\n"
+    steps = [step.format(number, number + 1) for number in range(frames - 2)]
+    last = f"def step_{frames - 2}(order):\n    return order['total'] / order['missing']\n"
+    Path("deep.py").write_text("".join([*steps, last]), encoding="utf-8")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        importlib.import_module("deep").step_0({"total": 1})
+    except KeyError as error:
+        return error
+    raise AssertionError
+
+
+def render(logger: Logger, *, repeat: int, size: int = 100_000, frames: int = 200) -> None:
+    """Time what the listener makes of a record with a long text and a long traceback: the first and the later ones."""
+    compose = importlib.import_module("discord_logging._compose").compose
+    snapshot = importlib.import_module("discord_logging._snapshot")
+    lines = [template % number for number in range(size // 40) for _, template in _MIXED]
+    error = _make_deep_exception(frames)
+    times = []
+    for _ in range(repeat):
+        record = logging.LogRecord("shop", logging.ERROR, __file__, 1, "\n".join(lines)[:size], (), None)
+        record.exc_info = type(error), error, error.__traceback__
+        frozen = snapshot.FrozenRecord(snapshot.freeze(record, logger.handler._settings))
+        began = time.perf_counter()
+        message = compose([frozen]).message
+        times.append(time.perf_counter() - began)
+    assert message.files
+    tell(first=times[0] * 1e3, p50=sorted(times)[repeat // 2] * 1e3)
+
+
 def import_time(name: str) -> None:
     """Time the import of what `logging` does not bring already."""
     began = time.perf_counter()
@@ -259,6 +292,7 @@ _SCENARIOS: dict[str, Callable[..., None]] = {
     "burst": burst,
     "sustain": sustain,
     "memory": memory,
+    "render": render,
 }
 _ENDS_BY_ITSELF = {"burst"}
 

@@ -300,6 +300,12 @@ def resources(runner: Runner) -> Table:
         Figure("listener's share of a core", _number("busy", 2)),
     ]
     table.add(outcomes, wakes, "listener saturated: ")
+    rendered = [
+        Figure("the first, ms", _number("first", 1)),
+        Figure("p50, ms", _number("p50", 1), "<= 20"),
+    ]
+    rendering = Case("render", {"repeat": 3 if runner.quick else 50}, NO_LIMITS)
+    table.add(runner.run(rendering, only="ours"), rendered, "rendering 100 KB with 200 frames: ")
     # One import is soon measured and easily disturbed.
     runs = [runner.run(Case("import", server=None)) for _ in range(min(runner.repeat, 5))]
 
