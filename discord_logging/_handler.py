@@ -218,7 +218,7 @@ class DiscordHandler(logging.Handler):
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Freeze `record` and queue it. Never raises an `Exception`; never waits, but to count an unreadable one."""
+        """Freeze `record` and queue it. Never raises an `Exception`; never waits."""
         if self._listener is None:
             return
         try:
@@ -241,7 +241,7 @@ class DiscordHandler(logging.Handler):
     ) -> bool:
         """Queue a notice: a record that no level and no filter hold back, and that is no repeat of another.
 
-        Never raises an `Exception`; never waits, but to count an unreadable one.
+        Never raises an `Exception`; never waits.
 
         Args:
             record: The record. Its own `extra` values are left out.
@@ -288,7 +288,9 @@ class DiscordHandler(logging.Handler):
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging ignores what it returns
         """Block until all that was logged so far is delivered or dropped.
 
-        A wait for a rate limit or a retry that ends after the deadline is not begun.
+        A wait for a rate limit or a retry that ends after the deadline is not begun. A signal handler that interrupts
+        this very handler while it puts records in order can wait for nothing: it gets `False` at once, and has
+        `flush_on_signals` to come later.
 
         Args:
             timeout: Seconds to wait at the most; `None` is `flush_timeout`.
