@@ -10,6 +10,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,10 @@ def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for listener in list(_listener._listeners.values()):
         for user in list(listener.users):
             user.close(timeout=0)  # type: ignore[call-arg]  # users are DiscordHandlers
+    for thread in threading.enumerate():
+        if thread.name.startswith("discord-logging-"):
+            # What it still says would be in the log of the next test. One that hangs in a stalled request says nothing.
+            thread.join(0.2)
     root.handlers[:], root.level = handlers, level
     logging.disable(disabled_level)
     for name in set(root.manager.loggerDict) - set(loggers):
