@@ -112,6 +112,9 @@ class Backlog:
         if self._closed:
             self._rouse()
         lock = self.lock
+        if lock.is_held_here():
+            # In `__del__` or a signal handler. Others would make more for the garbage collector in a pause, endlessly.
+            return
         if not lock.acquire(0):
             # Somebody takes records in. Without the interpreter's lock they could not keep up with many threads.
             time.sleep(1e-6)
