@@ -296,7 +296,6 @@ class Delivery:
         return next((name for name in names if name in answer.errors and name in message.payload), None)
 
     def _delivered(self, records: Sequence[FrozenRecord]) -> None:
-        self._backlog.settle(records)
         if records[0] is not self._plain:  # plain text tells of no losses
             self._told, self._told_at = self._telling, clock_time(time.time())
         self._mentioned.update(dict.fromkeys(self._mentioning, self._clock()))
@@ -315,6 +314,8 @@ class Delivery:
             self._failures = 0
         else:
             self._forget_trouble()
+        # Last, for whoever flushes finds the state after it.
+        self._backlog.settle(records)
 
     def _fail(self, records: Sequence[FrozenRecord], reason: str, *, maybe_saved: bool) -> None:
         """React to a failure after which the records stay in their places."""
@@ -344,18 +345,18 @@ class Delivery:
             self._suspects = len(records)
             self._plain = records[0] if len(records) == 1 else None
             return
-        self._backlog.settle(records, "rejected")
         self._forget_suspects()
-        if not self._backlog.pending:
+        if self._backlog.pending == records[0].count:
             self._forget_trouble()
             self._held_up_since = None
             self._set_status("ok", "")
+        self._backlog.settle(records, "rejected")
         warn("Discord refused a record, which is dropped: %s", reason)
 
     def _stop(self, records: Sequence[FrozenRecord], reason: str) -> None:
+        self._status, self._reason = "stopped", reason
         self._backlog.settle(records, "webhook_gone")
         self._backlog.drop_waiting("webhook_gone")
-        self._status, self._reason = "stopped", reason
         say(f"webhook {self._url.id} cannot be posted to any more: {reason}")
 
     def _set_status(self, status: str, reason: str) -> None:

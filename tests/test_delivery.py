@@ -440,6 +440,27 @@ def test_a_poison_record_is_set_apart_when_the_next_message_passes(failure: Reac
     world.check_books()
 
 
+@pytest.mark.parametrize(
+    ("answers", "then"),
+    [([BROKEN, OK], "ok"), ([BROKEN, REJECTED, REJECTED], "ok"), ([GONE], "stopped")],
+    ids=["delivered", "rejected", "gone"],
+)
+def test_who_flushes_finds_the_state_behind_it(answers: list[Reaction], then: str) -> None:
+    """The thread that waits may run as soon as the last record is settled, and ask for the health."""
+    world = World(*answers).put([1])
+    seen: list[str] = []
+    announce = world.backlog.announce
+
+    def look() -> None:
+        announce()
+        if not world.backlog.pending:
+            seen.append(world.delivery.health()["status"])
+
+    world.backlog.announce = look  # type: ignore[method-assign]
+    world.run()
+    assert set(seen) == {then}
+
+
 @pytest.mark.parametrize("position", range(10))
 def test_poison_among_ten_is_halved_until_it_stands_alone(position: int) -> None:
     """The nine neighbours arrive as cards; only the bad one becomes plain text, and is dropped when that fails too."""
