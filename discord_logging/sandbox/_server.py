@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, overload
 from aiohttp import web
 
 from ._api import Api
+from ._faults import Fault
 from ._kept import KeptState
 from ._limits import Limit, RateLimits
 from ._page import Page, loopback_only
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from ._faults import Fault
     from ._models import Message, Request, Webhook
 
 _LAST_PORT = 65_535
@@ -222,7 +222,10 @@ class LocalDiscord:
 
         Raises:
             TimeoutError: it is not there; the error shows what is.
+            TypeError: `wanted` is none of these.
         """
+        if not isinstance(wanted, (int, str)) and not callable(wanted):
+            raise TypeError(f"wanted must be a number, a text or a function of a message, not {wanted!r}")
         deadline = time.monotonic() + timeout
         while True:
             revision, messages = self._state.revision(), self._state.messages()
@@ -265,7 +268,12 @@ class LocalDiscord:
         Args:
             fault: What happens.
             times: To how many requests; default 1.
+
+        Raises:
+            TypeError: `fault` is no `Fault`.
         """
+        if not isinstance(fault, Fault):
+            raise TypeError(f"fault must be a Fault such as Fault.rate_limited(2), not {fault!r}")
         self._state.add_fault(fault, times)
 
     def clear(self) -> None:

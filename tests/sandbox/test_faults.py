@@ -56,6 +56,12 @@ def test_any_answer_can_be_scripted(
     assert ("Via" in answer.headers) == (fault.headers is None)
 
 
+def test_what_is_no_fault_is_refused_at_once(unlimited: LocalDiscord) -> None:
+    """Not by the request that would have met it."""
+    with pytest.raises(TypeError, match=r"fault must be a Fault such as Fault\.rate_limited\(2\), not 503"):
+        unlimited.fail_next(503)  # type: ignore[arg-type]
+
+
 def test_a_body_needs_a_status() -> None:
     """A fault that would be ignored is an error."""
     with pytest.raises(ValueError, match="need a status"):

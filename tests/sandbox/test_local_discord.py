@@ -124,6 +124,12 @@ def test_wait_for_says_how_many_came(discord: LocalDiscord) -> None:
         discord.wait_for(2, timeout=0.01)
 
 
+def test_wait_for_says_at_once_what_it_cannot_wait_for(unlimited: LocalDiscord) -> None:
+    """Else the test that uses it would wait in vain."""
+    with pytest.raises(TypeError, match="wanted must be a number, a text or a function of a message, not None"):
+        unlimited.wait_for(None)  # type: ignore[call-overload]
+
+
 def test_wait_for_finds_a_message_by_its_words(unlimited: LocalDiscord, http: requests.Session) -> None:
     """Wherever they stand: content, embeds, components, files and their names."""
     embed = {
