@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import gc
 import http.client
 import itertools
 import logging
@@ -50,10 +51,14 @@ def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for listener in list(_listener._listeners.values()):
         for user in list(listener.users):
             user.close(timeout=0)  # type: ignore[call-arg]  # users are DiscordHandlers
+        # Its handlers may have been collected.
+        listener.stop()
+    _listener._listeners.clear()
+    deadline = time.monotonic() + 0.2
     for thread in threading.enumerate():
         if thread.name.startswith("discord-logging-"):
             # What it still says would be in the log of the next test. One that hangs in a stalled request says nothing.
-            thread.join(0.2)
+            thread.join(max(deadline - time.monotonic(), 0.0))
     root.handlers[:], root.level = handlers, level
     logging.disable(disabled_level)
     for name in set(root.manager.loggerDict) - set(loggers):
@@ -182,3 +187,20 @@ def gunicorn(tmp_path: Path) -> Iterator[Callable[..., Gunicorn]]:
 def wait_until_fixture() -> Callable[..., None]:
     """Return `wait_until`."""
     return wait_until
+
+
+@pytest.fixture
+def takes_linear_time() -> Callable[[Callable[[str], object], str, str], bool]:
+    """Return what tells whether a function takes less than quadratic time for a text four times as long as another."""
+
+    def seconds(function: Callable[[str], object], text: str) -> float:
+        began = time.thread_time()
+        function(text)
+        return time.thread_time() - began
+
+    def is_linear(function: Callable[[str], object], short: str, long: str) -> bool:
+        gc.collect()
+        # A neighbour on the same processor makes one try slow, but hardly five; what is quadratic is so in all of them.
+        return any(seconds(function, long) < 10 * seconds(function, short) + 0.02 for _ in range(5))
+
+    return is_linear

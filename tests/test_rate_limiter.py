@@ -720,7 +720,7 @@ class TestAllowance:
         assert limiter.allowance("a", 5.0, START, at_most=17) == 17
 
     @settings(max_examples=25, deadline=None)
-    @given(seed=st.integers(0, 10**6), seconds=st.floats(0, 120))
+    @given(seed=st.integers(0, 10**6), seconds=st.floats(0, 40))
     def test_agrees_with_what_acquire_grants(self, seed: Any, seconds: Any) -> None:
         """From any state: what was promised is what requests answered at once really get."""
         rng = dice(seed)
