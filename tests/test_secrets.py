@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from discord_logging._secrets import DEFAULT_REDACT, SecretMasker
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MASKER = SecretMasker()
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1g"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nhunter2==\n-----END RSA PRIVATE KEY-----"
 FRAME = '  File "shop.py", line 12, in login\n    '
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 LONG = 25_000
 
 MASKED = [
