@@ -35,7 +35,7 @@ import json, logging, sys, threading, time, types
 import discord_logging
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
-handler = discord_logging.DiscordHandler(channel_limit=None, max_lag=60, flush_timeout=25)
+handler = discord_logging.DiscordHandler(channel_limit=None, max_lag=60, flush_timeout=45)
 log = logging.getLogger("app")
 log.addHandler(handler)
 log.setLevel("DEBUG")
@@ -87,7 +87,7 @@ def survive(run: Run, discord: LocalDiscord) -> Survive:
     """Return a function that runs a program, sees that it and the record logged last survive, and gives `health()`."""
 
     def run_hostile(script: str, *, may_lose: bool = False) -> Any:
-        done = run(textwrap.dedent(script) + _EPILOGUE, prelude=_PRELUDE)
+        done = run(textwrap.dedent(script) + _EPILOGUE, prelude=_PRELUDE, timeout=50)
         assert done.code == 0, done.err
         raised, health = json.loads(done.out)
         assert raised == []
