@@ -1,8 +1,9 @@
 """What a log record says, frozen on the caller's thread.
 
-This is the only code of ours that a caller waits for. All that may change or die after the call (the merged message,
-`extra` values, the exception's own text) becomes text at once. A traceback is kept as (code, line, last instruction)
-triples: no frames, no locals and no source lines, which are read later on the listener's thread.
+This is the only code of ours that a caller waits for. All that may change or die after the call (objects that the
+message tells of, `extra` values, the exception's own text) becomes text at once. What cannot is laid out later, on the
+listener's thread: there a message gets its numbers and short texts, and a traceback, kept as (code, line, last
+instruction) triples without frames and locals, its lines of source.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 
 _STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _ATTRIBUTE_COUNT = len(logging.makeLogRecord({}).__dict__)
+_get_message = logging.LogRecord.getMessage
+_SHORT = 200
+"""How long a template or an argument may be, in characters, to be merged by the listener."""
+_FEW = 8
+"""How many arguments there may be."""
 _HAS_TASK_NAME = sys.version_info >= (3, 12)
 _NOTHING: _Beside = (None, None, None, None)
 """What most records have beside their message."""
@@ -93,7 +99,7 @@ class FrozenException:
         return sum(256 + len(each.text) + sum(map(len, each.notes)) + 20 * len(each.places) for each in self._linked())
 
 
-def freeze(record: logging.LogRecord, settings: Any, message: str | None = None) -> Snapshot:
+def freeze(record: logging.LogRecord, settings: Any, message: Any = None) -> Snapshot:
     """Return what `record` says, for a `FrozenRecord`.
 
     A tuple, and no object of a class, for that is what costs the caller the least.
@@ -101,17 +107,32 @@ def freeze(record: logging.LogRecord, settings: Any, message: str | None = None)
     Args:
         record: The record. It stays as it is.
         settings: The settings of the handler that takes it.
-        message: What to show instead of the merged message.
+        message: What to show instead of the merged message, a plain `str`; `None` is nothing.
     """
-    if message is None:
-        try:
-            message = record.getMessage()
-        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            message = _describe_unmerged(record, error)
     template = record.msg
     try:
+        args: Any = record.args
+        if type(template) is not str:
+            template = None
+        if message is None:
+            message = args or template
+            if (
+                template is None
+                or type(args) is not tuple
+                or len(template) > _SHORT
+                or len(args) > _FEW
+                # A class of the user's, or a patch, may merge in its own way.
+                or type(record).getMessage is not _get_message
+            ):
+                message = merge(record)
+            else:
+                for arg in args:
+                    kind = type(arg)
+                    if kind is not int and kind is not float and (kind is not str or len(arg) > _SHORT):
+                        message = merge(record)
+                        break
         return (
-            message if type(message) is str else to_text(message),
+            message,
             record.levelno,
             record.name,
             record.pathname,
@@ -124,7 +145,7 @@ def freeze(record: logging.LogRecord, settings: Any, message: str | None = None)
             record.process,
             record.processName,
             record.taskName if _HAS_TASK_NAME else None,  # type: ignore[attr-defined]
-            template if type(template) is str else None,
+            template,
             # Last: once CPython has made the __dict__ that is asked for, attributes are read more slowly.
             _freeze_beside(record)
             if record.exc_info or record.stack_info or record.exc_text or len(record.__dict__) != _ATTRIBUTE_COUNT
@@ -137,6 +158,21 @@ def freeze(record: logging.LogRecord, settings: Any, message: str | None = None)
         # Whoever made it left something out.
         complete.__dict__.update(record.__dict__)
         return freeze(complete, settings, message)
+
+
+def merge(record: logging.LogRecord) -> str:
+    """Return the message of `record`, its arguments merged in, or words about why they cannot be."""
+    try:
+        return to_text(record.getMessage())
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        return _describe_unmerged(record.msg, record.args, error)
+
+
+def _merge_late(template: str, args: tuple[object, ...]) -> str:
+    try:
+        return template % args
+    except Exception as error:  # noqa: BLE001 - they may not fit, or MemoryError for a field that is too wide
+        return _describe_unmerged(template, args, error)
 
 
 def _part(index: int) -> Any:
@@ -175,7 +211,8 @@ class FrozenRecord:
     __slots__ = ("_message", "_snapshot", "count", "in_flight", "is_repeat", "last_created", "sequence", "taken_at")
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+        message = snapshot[0]
+        self._snapshot = snapshot if type(message) is str else (_merge_late(snapshot[13], message), *snapshot[1:])
         self._message: str | None = None
         self.count = 1
         self.in_flight = self.is_repeat = False
@@ -285,9 +322,9 @@ def _to_seconds(created: Any) -> float:
         return float("nan")
 
 
-def _describe_unmerged(record: logging.LogRecord, error: Exception) -> str:
-    template, args = to_text(record.msg), to_text(record.args, repr)
-    return f"{template}\nargs: {args} (could not be merged: {type(error).__name__}: {to_text(error)})"
+def _describe_unmerged(template: object, args: object, error: Exception) -> str:
+    why = f"{type(error).__name__}: {to_text(error)}"
+    return f"{to_text(template)}\nargs: {to_text(args, repr)} (could not be merged: {why})"
 
 
 def _freeze_extra(attributes: Mapping[str, Any]) -> dict[str, Frozen] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import queue
@@ -48,6 +49,12 @@ class _Mutable:
 
     def __str__(self) -> str:
         return self.text
+
+
+class _Text(str):
+    """A text that may be more than that."""
+
+    __slots__ = ()
 
 
 class _ReturnsNone:
@@ -224,7 +231,7 @@ class TestRecord:
         ids=lambda value: str(value)[:20],
     )
     def test_messages(self, msg: object, args: tuple[object, ...], message: str) -> None:
-        """They are merged at once, into plain text."""
+        """They are merged into plain text."""
         frozen = freeze(make(msg, *args))
         assert frozen.message == message
         assert type(frozen.message) is str
@@ -246,6 +253,52 @@ class TestRecord:
     def test_what_cannot_be_merged_is_shown_all_the_same(self, msg: object, args: Any, message: str) -> None:
         """With the reason: nothing is left out."""
         assert freeze(make(msg, *args)).message.startswith(message)
+
+    @pytest.mark.parametrize(
+        ("msg", "args", "kept"),
+        [
+            ("%d of %s, %.1f", (3, "ann", 0.5), (3, "ann", 0.5)),
+            ("%s", (True,), "True"),
+            ("%s", (_Text("ann"),), "ann"),
+            ("%s", ([1],), "[1]"),
+            ("%s %s", (1, _Mutable("ann")), "1 ann"),
+            ("%(a)s", ({"a": 1},), "1"),
+            ("%s", ("x" * 200,), ("x" * 200,)),
+            ("%s", ("x" * 201,), "x" * 201),
+            ("x" * 199 + "%d", (1,), "x" * 199 + "1"),
+            ("%d" * 8, (1,) * 8, (1,) * 8),
+            ("%d" * 9, (1,) * 9, "1" * 9),
+            (_Mutable("%s"), (1,), "1"),
+            ("100 %", (), "100 %"),
+        ],
+        ids=[
+            *("scalars", "bool", "a str's subclass", "list", "object", "mapping", "short", "long", "a long template"),
+            *("few", "many", "no text", "no arguments"),
+        ],
+    )
+    def test_only_what_cannot_change_and_is_small_is_merged_later(
+        self, msg: object, args: tuple[object, ...], kept: object
+    ) -> None:
+        """By the listener, which spares the caller some of its time; no object of the program's is kept."""
+        assert _snapshot.freeze(make(msg, *args), SETTINGS)[0] == kept
+
+    @given(
+        template=st.text("%sdr.1(a) ", max_size=12)
+        | st.sampled_from(["%s", "%d %s", "%5.1f", "%c", "%%", "%*d", "%x"]),
+        args=st.lists(st.text(max_size=3) | st.integers() | st.floats() | st.booleans() | st.none(), max_size=3),
+    )
+    def test_a_message_is_what_logging_makes_of_it(self, template: str, args: list[Any]) -> None:
+        """Whoever merges it, and whenever."""
+        record = make(template, *args)
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            assert freeze(record).message == SETTINGS.masker.mask(record.getMessage())
+            return
+        assert "could not be merged" in freeze(record).message
+
+    def test_a_patched_get_message_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As programs patch it that format with braces."""
+        monkeypatch.setattr(logging.LogRecord, "getMessage", lambda self: self.msg.format(*self.args))
+        assert freeze(make("{} of {}", 1, 2)).message == "1 of 2"
 
     def test_a_get_message_of_the_users_own_may_return_anything(self) -> None:
         """As libraries with messages of another style do."""
