@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,19 +16,30 @@ _LONGEST_PORTION = 0.005
 """After so long the interpreter makes a thread give up its lock."""
 
 
-def politely(items: Iterable[_T]) -> Iterator[_T]:
-    """Yield `items`, and give up the interpreter's lock now and then between two of them.
+class _Turn(threading.local):
+    ends_at = 0.0
+
+
+_turn = _Turn()
+
+
+def pause() -> None:
+    """Give up the interpreter's lock for a moment if this thread has not done so for a while.
 
     A thread that comes back from I/O would wait 5 ms for it
     (https://docs.python.org/3/library/sys.html#sys.setswitchinterval).
     """
-    pause_at = time.perf_counter() + _PORTION
+    now = time.perf_counter()
+    if now > _turn.ends_at:
+        # Not 0: up to Python 3.10 a thread that waits for the lock would starve.
+        time.sleep(1e-6)
+        resumed = time.perf_counter()
+        # Where others hold the lock for long, so many pauses would leave next to no time for the work.
+        _turn.ends_at = resumed + min(max(resumed - now, _PORTION), _LONGEST_PORTION)
+
+
+def politely(items: Iterable[_T]) -> Iterator[_T]:
+    """Yield `items`, with a pause now and then between two of them."""
     for item in items:
         yield item
-        now = time.perf_counter()
-        if now > pause_at:
-            # Not 0: up to Python 3.10 a thread that waits for the lock would starve.
-            time.sleep(1e-6)
-            resumed = time.perf_counter()
-            # Where others hold the lock for long, so many pauses would leave next to no time for the work.
-            pause_at = resumed + min(max(resumed - now, _PORTION), _LONGEST_PORTION)
+        pause()

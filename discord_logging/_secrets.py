@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._politeness import politely
+from discord_logging._politeness import pause
 from discord_logging._text import ELLIPSIS, clean
 
 if TYPE_CHECKING:
@@ -186,8 +186,9 @@ class SecretMasker:
 
 def _search(pattern: re.Pattern[str], text: str, position: int) -> re.Match[str] | None:
     overlap = len(pattern.pattern)  # No word is longer than the pattern that finds it.
-    for start in politely(range(position, len(text), _PORTION)):
+    for start in range(position, len(text), _PORTION):
         match = pattern.search(text, start, start + _PORTION + overlap)
+        pause()
         if match and match.start() < start + _PORTION:
             return match
     return None

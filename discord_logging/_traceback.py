@@ -8,6 +8,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
+from discord_logging._politeness import pause
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import CodeType
@@ -80,6 +82,8 @@ def frame_lines(code: CodeType, lineno: int | None, lasti: int) -> list[str]:
 # Most tracebacks of a program share most of their frames, and the carets of one frame take longer than all else.
 @functools.lru_cache(maxsize=2048)
 def _frame_lines(_: str, code: CodeType, lineno: int | None, lasti: int) -> list[str]:
+    # The standard library may take a millisecond for the carets, or read a file.
+    pause()
     text = "".join(traceback.StackSummary.from_list([_summarize(code, lineno, lasti)]).format())
     # Not splitlines(): a form feed or U+2028 in a line of source ends no line.
     return text.rstrip("\n").split("\n")

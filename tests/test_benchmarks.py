@@ -15,13 +15,14 @@ FIGURES = [
     "floor: a handler that does nothing",
     "plain record",
     "plain, own share (above the floor)",
-    "plain, own share / stdlib's",
+    "plain, own share / QueueHandler's beside it",
     "20-frame traceback",
     "traceback, own share",
-    "traceback, own share / stdlib's",
+    "traceback, own share / QueueHandler's beside it",
     "plain, 8 threads",
     "plain, queue full",
     "plain, queue full, own share",
+    "plain, queue full, own share / QueueHandler's beside it",
     *(
         f"listener {state}: {figure}"
         for state in ("idle", "busy")

@@ -57,7 +57,7 @@ def cards(discord: LocalDiscord) -> list[dict[str, Any]]:
 
 
 def one_card(discord: LocalDiscord, handler: DiscordHandler) -> dict[str, Any]:
-    assert handler.flush()
+    assert handler.flush(30)
     (card,) = cards(discord)
     return card
 

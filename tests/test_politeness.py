@@ -6,10 +6,37 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from discord_logging._politeness import politely
+import pytest
+
+from discord_logging import _politeness
+from discord_logging._politeness import pause, politely
+from discord_logging._secrets import SecretMasker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class _Clock:
+    """Stands for the module `time`: moves on when somebody works, and knows when somebody slept."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.slept_at: list[float] = []
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept_at.append(round(self.now, 6))
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    clock = _Clock()
+    monkeypatch.setattr(_politeness, "time", clock)
+    monkeypatch.setattr(_politeness, "_turn", _politeness._Turn())
+    return clock
 
 
 def work(until: threading.Event) -> Iterator[float]:
@@ -46,3 +73,28 @@ def test_a_thread_that_comes_back_from_io_gets_its_turn() -> None:
         worker.join(30)
     # Without pauses each would take the 5 ms after which the interpreter makes a thread give up the lock.
     assert sorted(late)[100] < 0.004
+
+
+def test_what_is_called_in_a_loop_pauses_as_the_loop_itself(clock: _Clock) -> None:
+    """One long record among short ones holds nobody up, and many short pieces of work are one long one."""
+    pause()
+    for _ in politely(range(3)):
+        for _ in politely(range(2)):
+            clock.now += 0.0001
+    assert clock.slept_at == pytest.approx([100.0, 100.0002, 100.0004, 100.0006], abs=2e-5)
+
+
+def test_short_work_is_not_interrupted(clock: _Clock) -> None:
+    """A pause is a system call, and another thread may take the lock for long."""
+    pause()
+    for _ in politely(range(100)):
+        clock.now += 0.000001
+    assert clock.slept_at == [100.0]
+
+
+def test_a_text_full_of_what_may_be_a_secret_is_masked_politely(clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traceback through functions that are called `pass_on` took half a millisecond at once."""
+    times = iter(range(10_000))
+    monkeypatch.setattr(clock, "perf_counter", lambda: next(times) / 1000)
+    SecretMasker().mask("pass_on(depth)\n" * 50)
+    assert len(clock.slept_at) >= 25

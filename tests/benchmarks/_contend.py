@@ -103,9 +103,11 @@ def time_calls(call: Callable[[], None], number: int, threads: int, clock: Calla
 def cost(logger: Logger, *, repeat: int, calls: int, fill: int = 0, waits: bool = False) -> None:
     """Time calls that do nothing, plain ones, ones with a traceback, and plain ones from 8 threads.
 
+    Beside them, in turn, the same calls with the standard library's queue: a machine with other work to do is now
+    faster, now slower, so only what was timed in one round can be compared.
+
     The time is that of the caller's processor, which other work of the machine hardly disturbs, unless the calls wait
-    for something. That of 8 threads is the whole process's, background threads included. The quickest of many short
-    runs counts, as with `timeit`: what disturbs a run only ever adds to it.
+    for something. That of 8 threads is the whole process's, background threads included.
     """
 
     def clock(threads: int) -> Callable[[], int]:
@@ -117,19 +119,23 @@ def cost(logger: Logger, *, repeat: int, calls: int, fill: int = 0, waits: bool 
     plain = logger.call()
     for _ in range(fill):
         plain()
-    kinds = [("floor", _contenders.floor().call(), 1), ("plain", plain, 1)]
+    yardstick = _contenders.yardstick()
+    kinds = [("floor", _contenders.floor().call(), 1), ("plain", plain, 1), ("plain yardstick", yardstick.call(), 1)]
     if not fill:
-        kinds += [("traceback", logger.call(exception), 1), ("8 threads", plain, 8)]
+        kinds += [
+            ("traceback", logger.call(exception), 1),
+            ("traceback yardstick", yardstick.call(exception), 1),
+            ("8 threads", plain, 8),
+        ]
     numbers = {}
     for kind, call, threads in kinds:
         one = time_calls(call, 16 * threads, threads, clock(threads))
         numbers[kind] = threads * max(8, min(calls, int(_RUN_NS / one)) // threads)
-    # In turn, for a machine with other work to do is now faster, now slower.
-    runs = [
-        [time_calls(call, numbers[kind], threads, clock(threads)) for kind, call, threads in kinds]
+    rounds = [
+        {kind: time_calls(call, numbers[kind], threads, clock(threads)) for kind, call, threads in kinds}
         for _ in range(repeat)
     ]
-    tell(**dict(zip(numbers, map(min, zip(*runs, strict=True)), strict=True)))
+    tell(rounds=rounds)
 
 
 def latency(logger: Logger, *, seconds: float, fill: int = 0, feed: int = 0, pause: float = 0.001) -> None:

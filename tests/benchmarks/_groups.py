@@ -7,6 +7,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from _contenders import CONTENDERS, PEERS
@@ -26,7 +27,7 @@ _SLOW = {**NO_LIMITS, "latency": 600.0}
 _BLIND = {"blind": True}
 _UNLIMITED = {**_BIG, "limits": "none"}
 _STAGGER = 3.0
-_ROUNDS = 3
+_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,29 @@ def _options(name: str, settings: Mapping[str, Any], **options: Any) -> dict[str
 # Group 1
 
 
-def _quickest(rounds: Sequence[dict[str, Outcome]]) -> dict[str, Outcome]:
-    """Return the least times of each contender; a noisy machine is quiet now and then."""
-    for name, outcome in rounds[0].items():
-        facts = [each[name].facts for each in rounds]
-        outcome.facts = {kind: min(times.get(kind, float("inf")) for times in facts) for kind in facts[0]}
-    return rounds[0]
+def _joined(runs: Sequence[dict[str, Outcome]]) -> dict[str, Outcome]:
+    """Return the outcomes of the first run, with the rounds of all."""
+    for name, outcome in runs[0].items():
+        outcome.facts["rounds"] = [each for run in runs for each in run[name].facts.get("rounds", ())]
+    return runs[0]
+
+
+def _median(of: Callable[[dict[str, float]], float]) -> Callable[[Outcome], str]:
+    """Return what shows the median of what `of` makes of each round."""
+
+    def show(outcome: Outcome) -> str:
+        value = statistics.median(map(of, outcome.facts["rounds"]))
+        return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
+
+    return show
+
+
+def _own(kind: str) -> Callable[[dict[str, float]], float]:
+    return lambda times: times[kind] - times["floor"]
+
+
+def _ratio(kind: str) -> Callable[[dict[str, float]], float]:
+    return lambda times: (times[kind] - times["floor"]) / (times[f"{kind} yardstick"] - times["floor"])
 
 
 def calls(runner: Runner) -> Table:
@@ -97,38 +115,28 @@ def calls(runner: Runner) -> Table:
         options = _options(name, _HELD, repeat=runner.repeat, calls=number, waits=waits)
         return Case("cost", options, NO_LIMITS if waits else _SLOW)
 
-    outcomes = _quickest([runner.run(cost) for _ in range(_ROUNDS)])
-
-    def own(outcome: Outcome, kind: str) -> float:
-        times: dict[str, float] = outcome.facts
-        return times[kind] - times["floor"]
-
-    def share(kind: str) -> Callable[[Outcome], str]:
-        return lambda outcome: f"{own(outcome, kind):,.0f}"
-
-    def ratio(kind: str) -> Callable[[Outcome], str]:
-        return lambda outcome: f"{own(outcome, kind) / own(outcomes['stdlib'], kind):.2f}"
-
+    outcomes = _joined([runner.run(cost) for _ in range(_RUNS)])
     table.add(
         outcomes,
         [
-            Figure("floor: a handler that does nothing", _number("floor")),
-            Figure("plain record", _number("plain")),
-            Figure("plain, own share (above the floor)", share("plain"), "<= 1,000"),
-            Figure("plain, own share / stdlib's", ratio("plain"), "<= 0.25"),
-            Figure("20-frame traceback", _number("traceback")),
-            Figure("traceback, own share", share("traceback"), "<= 8,000"),
-            Figure("traceback, own share / stdlib's", ratio("traceback"), "<= 0.25"),
-            Figure("plain, 8 threads", _number("8 threads")),
+            Figure("floor: a handler that does nothing", _median(itemgetter("floor"))),
+            Figure("plain record", _median(itemgetter("plain"))),
+            Figure("plain, own share (above the floor)", _median(_own("plain")), "<= 1,000"),
+            Figure("plain, own share / QueueHandler's beside it", _median(_ratio("plain")), "<= 0.25"),
+            Figure("20-frame traceback", _median(itemgetter("traceback"))),
+            Figure("traceback, own share", _median(_own("traceback")), "<= 8,000"),
+            Figure("traceback, own share / QueueHandler's beside it", _median(_ratio("traceback")), "<= 0.25"),
+            Figure("plain, 8 threads", _median(itemgetter("8 threads"))),
         ],
     )
     full = {**_HELD, "queue_size": 1_000}
     case = Case("cost", _options("ours", full, repeat=runner.repeat, calls=number, fill=2_000), _SLOW)
     full_figures = [
-        Figure("plain, queue full", _number("plain")),
-        Figure("plain, queue full, own share", share("plain"), "<= 1,000"),
+        Figure("plain, queue full", _median(itemgetter("plain"))),
+        Figure("plain, queue full, own share", _median(_own("plain")), "<= 1,000"),
+        Figure("plain, queue full, own share / QueueHandler's beside it", _median(_ratio("plain"))),
     ]
-    table.add(_quickest([runner.run(case, only="ours") for _ in range(_ROUNDS)]), full_figures)
+    table.add(_joined([runner.run(case, only="ours") for _ in range(_RUNS)]), full_figures)
     for busy, loads in _loads(runner).items():
         outcomes = runner.run(loads)
         figures = [Figure(f"call p{p}, µs", _number(f"call p{p}", 1)) for p in (50, 99, 99.9)]
