@@ -94,6 +94,7 @@ class Backlog:
         incoming.append(snapshot)
         if self._idle:
             self._rouse_listener()
+        # Of arguments that are merged later it is the number, but they are short.
         if len(incoming) >= self._overflow or len(snapshot[0]) > self._large:
             self._relieve()
 

@@ -230,7 +230,7 @@ class DiscordHandler(logging.Handler):
             self._refuse(record)
             return
         try:
-            # Not self._put(snapshot): a call of what is no method takes longer. So above with _is_delivering.
+            # Not self._put(snapshot): up to Python 3.11 that looks for a method first.
             put = self._put
             put(snapshot)
         except Exception:  # noqa: BLE001 - it has been accepted; what is left to do somebody else will

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _PORTION = 0.00015
-"""Seconds of work between two pauses."""
+"""The least time between two pauses, in seconds."""
 _LONGEST_PORTION = 0.005
-"""After so long the interpreter makes a thread give up its lock."""
+"""After so many seconds the interpreter makes a thread give up its lock."""
 
 
 class _Turn(threading.local):
@@ -30,7 +30,10 @@ def pause() -> None:
     (https://docs.python.org/3/library/sys.html#sys.setswitchinterval).
     """
     now = time.perf_counter()
-    if now > _turn.ends_at:
+    if now > _turn.ends_at + _LONGEST_PORTION:
+        # It had nothing to do meanwhile, or gave the lock up unasked.
+        _turn.ends_at = now + _PORTION
+    elif now > _turn.ends_at:
         # Not 0: up to Python 3.10 a thread that waits for the lock would starve.
         time.sleep(1e-6)
         resumed = time.perf_counter()

@@ -1,9 +1,9 @@
 """What a log record says, frozen on the caller's thread.
 
 This is the only code of ours that a caller waits for. All that may change or die after the call (objects that the
-message tells of, `extra` values, the exception's own text) becomes text at once. What cannot is laid out later, on the
-listener's thread: there a message gets its numbers and short texts, and a traceback, kept as (code, line, last
-instruction) triples without frames and locals, its lines of source.
+message tells of, `extra` values, the exception's own text) becomes text at once. What cannot, and is small, is laid out
+later, as a rule on the listener's thread: a message gets its numbers and short texts, and a traceback, which is kept as
+(code, line, last instruction) triples without frames and locals, its lines of source.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     """A place in a traceback: code, line, and the offset of the last instruction, which tells the column."""
 
     Snapshot = tuple[Any, ...]
-    """What `freeze` keeps of a record. The first seven, and the last, tell its kind."""
+    """What `freeze` keeps of a record. The first is its message, or the arguments that its template still lacks."""
 
     _Text = TypeVar("_Text", str, "str | None")
 
@@ -37,9 +37,12 @@ if TYPE_CHECKING:
 
 _STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _ATTRIBUTE_COUNT = len(logging.makeLogRecord({}).__dict__)
-_get_message = logging.LogRecord.getMessage
+_get_message: Any = logging.LogRecord.getMessage
+if getattr(_get_message, "__globals__", None) is not vars(logging):
+    # Patched before: no record has None, so that all are asked.
+    _get_message = None
 _SHORT = 200
-"""How long a template or an argument may be, in characters, to be merged by the listener."""
+"""How long a template or an argument may be, in characters, to be merged later."""
 _FEW = 8
 """How many arguments there may be."""
 _HAS_TASK_NAME = sys.version_info >= (3, 12)
@@ -107,7 +110,7 @@ def freeze(record: logging.LogRecord, settings: Any, message: Any = None) -> Sna
     Args:
         record: The record. It stays as it is.
         settings: The settings of the handler that takes it.
-        message: What to show instead of the merged message, a plain `str`; `None` is nothing.
+        message: A plain `str` to show instead of the merged message, or `None`.
     """
     template = record.msg
     try:
@@ -115,17 +118,17 @@ def freeze(record: logging.LogRecord, settings: Any, message: Any = None) -> Sna
         if type(template) is not str:
             template = None
         if message is None:
-            message = args or template
             if (
                 template is None
                 or type(args) is not tuple
                 or len(template) > _SHORT
                 or len(args) > _FEW
-                # A class of the user's, or a patch, may merge in its own way.
+                # A class of the user's, or a patch of one, may merge in its own way.
                 or type(record).getMessage is not _get_message
             ):
                 message = merge(record)
             else:
+                message = args or template
                 for arg in args:
                     kind = type(arg)
                     if kind is not int and kind is not float and (kind is not str or len(arg) > _SHORT):
@@ -282,6 +285,7 @@ class FrozenRecord:
 
     def fingerprint(self) -> Hashable:
         """Return what is the same for records that say the same, from the same place and thread."""
+        # The first seven are what tells a record's kind, beside the last.
         beside = self._snapshot[-1]
         if beside is _NOTHING:
             return self._snapshot[:7]

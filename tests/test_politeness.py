@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from discord_logging import _politeness
+from discord_logging import _politeness, _secrets, _traceback
 from discord_logging._politeness import pause, politely
-from discord_logging._secrets import SecretMasker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
 
 
 class _Clock:
@@ -27,7 +27,7 @@ class _Clock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        self.slept_at.append(round(self.now, 6))
+        self.slept_at.append(self.now)
         self.now += seconds
 
 
@@ -81,7 +81,7 @@ def test_what_is_called_in_a_loop_pauses_as_the_loop_itself(clock: _Clock) -> No
     for _ in politely(range(3)):
         for _ in politely(range(2)):
             clock.now += 0.0001
-    assert clock.slept_at == pytest.approx([100.0, 100.0002, 100.0004, 100.0006], abs=2e-5)
+    assert clock.slept_at == pytest.approx([100.0002, 100.0004, 100.0006], abs=2e-5)
 
 
 def test_short_work_is_not_interrupted(clock: _Clock) -> None:
@@ -89,12 +89,54 @@ def test_short_work_is_not_interrupted(clock: _Clock) -> None:
     pause()
     for _ in politely(range(100)):
         clock.now += 0.000001
-    assert clock.slept_at == [100.0]
+    assert clock.slept_at == []
 
 
-def test_a_text_full_of_what_may_be_a_secret_is_masked_politely(clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A traceback through functions that are called `pass_on` took half a millisecond at once."""
-    times = iter(range(10_000))
-    monkeypatch.setattr(clock, "perf_counter", lambda: next(times) / 1000)
-    SecretMasker().mask("pass_on(depth)\n" * 50)
-    assert len(clock.slept_at) >= 25
+@pytest.mark.parametrize(
+    ("module", "work", "times"),
+    [
+        (_secrets, lambda: _secrets.SecretMasker().mask("pass_on(depth)\n" * 50), 50),
+        (_traceback, lambda: [_traceback.frame_lines(work.__code__, line, -1) for line in range(1, 51)], 50),
+    ],
+    ids=["words that may tell of a secret", "frames"],
+)
+def test_one_record_may_take_long(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, work: Callable[[], object], times: int
+) -> None:
+    """Then a pause may come between any two of its parts."""
+    pauses: list[None] = []
+    monkeypatch.setattr(module, "pause", lambda: pauses.append(None))
+    work()
+    assert len(pauses) >= times
+
+
+def test_where_others_hold_the_lock_for_long_pauses_are_rarer(clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or next to no time would be left for the work."""
+
+    def sleep(_: float) -> None:
+        clock.slept_at.append(clock.now)
+        clock.now += 1
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+    pause()
+    for _ in politely(range(60)):
+        clock.now += 0.0001
+    assert clock.slept_at == pytest.approx([100.0002, 101.0053], abs=2e-4)
+
+
+def test_a_thread_does_not_pause_because_another_worked(clock: _Clock) -> None:
+    """Each has its own time."""
+    pause()
+    clock.now += 0.001
+    other = threading.Thread(target=pause)
+    other.start()
+    other.join(10)
+    assert clock.slept_at == []
+
+
+def test_what_begins_after_a_rest_begins_its_time_anew(clock: _Clock) -> None:
+    """A short text that a program has masked now and then costs it no pause."""
+    pause()
+    clock.now += 10
+    pause()
+    assert clock.slept_at == []

@@ -103,8 +103,8 @@ def time_calls(call: Callable[[], None], number: int, threads: int, clock: Calla
 def cost(logger: Logger, *, repeat: int, calls: int, fill: int = 0, waits: bool = False) -> None:
     """Time calls that do nothing, plain ones, ones with a traceback, and plain ones from 8 threads.
 
-    Beside them, in turn, the same calls with the standard library's queue: a machine with other work to do is now
-    faster, now slower, so only what was timed in one round can be compared.
+    Beside the plain ones and those with a traceback, in turn, the same with the standard library's queue: a machine
+    with other work to do is now faster, now slower, so only what was timed in one round can be compared.
 
     The time is that of the caller's processor, which other work of the machine hardly disturbs, unless the calls wait
     for something. That of 8 threads is the whole process's, background threads included.

@@ -82,18 +82,14 @@ def _options(name: str, settings: Mapping[str, Any], **options: Any) -> dict[str
 def _joined(runs: Sequence[dict[str, Outcome]]) -> dict[str, Outcome]:
     """Return the outcomes of the first run, with the rounds of all."""
     for name, outcome in runs[0].items():
-        outcome.facts["rounds"] = [each for run in runs for each in run[name].facts.get("rounds", ())]
+        if rounds := [each for run in runs for each in run[name].facts.get("rounds", ())]:
+            outcome.facts["rounds"] = rounds
     return runs[0]
 
 
-def _median(of: Callable[[dict[str, float]], float]) -> Callable[[Outcome], str]:
+def _median(of: Callable[[dict[str, float]], float], digits: int = 0) -> Callable[[Outcome], str]:
     """Return what shows the median of what `of` makes of each round."""
-
-    def show(outcome: Outcome) -> str:
-        value = statistics.median(map(of, outcome.facts["rounds"]))
-        return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
-
-    return show
+    return lambda outcome: f"{statistics.median(map(of, outcome.facts['rounds'])):,.{digits}f}"
 
 
 def _own(kind: str) -> Callable[[dict[str, float]], float]:
@@ -101,7 +97,8 @@ def _own(kind: str) -> Callable[[dict[str, float]], float]:
 
 
 def _ratio(kind: str) -> Callable[[dict[str, float]], float]:
-    return lambda times: (times[kind] - times["floor"]) / (times[f"{kind} yardstick"] - times["floor"])
+    own, yardstick = _own(kind), _own(f"{kind} yardstick")
+    return lambda times: own(times) / yardstick(times)
 
 
 def calls(runner: Runner) -> Table:
@@ -122,10 +119,10 @@ def calls(runner: Runner) -> Table:
             Figure("floor: a handler that does nothing", _median(itemgetter("floor"))),
             Figure("plain record", _median(itemgetter("plain"))),
             Figure("plain, own share (above the floor)", _median(_own("plain")), "<= 1,000"),
-            Figure("plain, own share / QueueHandler's beside it", _median(_ratio("plain")), "<= 0.25"),
+            Figure("plain, own share / QueueHandler's beside it", _median(_ratio("plain"), 2), "<= 0.25"),
             Figure("20-frame traceback", _median(itemgetter("traceback"))),
             Figure("traceback, own share", _median(_own("traceback")), "<= 8,000"),
-            Figure("traceback, own share / QueueHandler's beside it", _median(_ratio("traceback")), "<= 0.25"),
+            Figure("traceback, own share / QueueHandler's beside it", _median(_ratio("traceback"), 2), "<= 0.25"),
             Figure("plain, 8 threads", _median(itemgetter("8 threads"))),
         ],
     )
@@ -134,7 +131,7 @@ def calls(runner: Runner) -> Table:
     full_figures = [
         Figure("plain, queue full", _median(itemgetter("plain"))),
         Figure("plain, queue full, own share", _median(_own("plain")), "<= 1,000"),
-        Figure("plain, queue full, own share / QueueHandler's beside it", _median(_ratio("plain"))),
+        Figure("plain, queue full, own share / QueueHandler's beside it", _median(_ratio("plain"), 2)),
     ]
     table.add(_joined([runner.run(case, only="ours") for _ in range(_RUNS)]), full_figures)
     for busy, loads in _loads(runner).items():
