@@ -94,7 +94,6 @@ class Backlog:
         incoming.append(snapshot)
         if self._idle:
             self._rouse_listener()
-        # Of arguments that are merged later it is the number, but they are short.
         if len(incoming) >= self._overflow or len(snapshot[0]) > self._large:
             self._relieve()
 
@@ -116,15 +115,16 @@ class Backlog:
         if lock.is_held_here():
             # In `__del__` or a signal handler. Others would make more for the garbage collector in a pause, endlessly.
             return
-        if not lock.acquire(0):
-            # Somebody takes records in. Without the interpreter's lock they could not keep up with many threads.
-            time.sleep(1e-6)
-            return
         try:
-            self._take_in()
+            if lock.acquire(0):
+                self._take_in()
+            else:
+                # Somebody takes records in. Without the interpreter's lock they could not keep up with many threads.
+                time.sleep(1e-6)
         finally:
-            # After a fork in a signal handler it is not `self.lock` any more.
-            lock.release()
+            # A signal handler may have raised as soon as it was had. Or forked: then it is not `self.lock` any more.
+            if lock.is_held_here():
+                lock.release()
 
     def refuse(self, levelname: str, reason: str) -> None:
         """Count a record that could not be accepted. Waits for nobody."""
@@ -245,6 +245,9 @@ class Backlog:
         with self.lock.hold() as is_held:
             if is_held:
                 self._count_refused()
+                if self._closed:
+                    # Who brought the last of them may have found the lock taken.
+                    self._take_in(len(self._incoming))
             # Once each: a signal handler may log in between.
             accepted, delivered, dropped = self._accepted, self.delivered, self.lost
             return {

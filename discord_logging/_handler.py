@@ -168,8 +168,10 @@ class DiscordHandler(logging.Handler):
             redact=redact,
         )
         url, self._disabled = _find_url(webhook_url, enabled, allow_http=allow_http)
-        self._overrides_filter = type(self).filter is not logging.Handler.filter
+        own = type(self)
+        self._is_overridden = own.filter is not logging.Handler.filter or own.emit is not DiscordHandler.emit
         self._listener = None
+        self._put: Any = None
         self._flush_timeout = delivery.flush_timeout
         self._gave_up_on: int | None = None
         self._left = False
@@ -196,45 +198,60 @@ class DiscordHandler(logging.Handler):
         self._settings = settings
         self._lays_out_later = isinstance(settings.formatter, EmbedFormatter)
 
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Filter `record` and emit it, without the lock that `logging.Handler` takes: nothing here needs one.
+    def handle(self, record: logging.LogRecord, *, is_filtered: bool = False) -> bool:
+        """Filter `record`, freeze it and queue it. Never raises an `Exception`; never waits.
 
-        What the listeners' threads log, such as urllib3's lines about our own requests, does not come back to us.
+        The lock that `logging.Handler` takes is left alone: nothing here needs one. What the listeners' threads log,
+        such as urllib3's lines about our own requests, does not come back to us.
+
+        Args:
+            record: The record. It stays as it is.
+            is_filtered: Whether it has passed the filters already.
+
+        Returns:
+            Whether it passed the filters.
         """
         if _is_delivering():
             return False
         # Asking each time would cost a sixth of the whole.
-        if self.filters or self._overrides_filter:
-            try:
-                allowed: Any = self.filter(record)
-            except Exception:  # noqa: BLE001 - a filter of the user's may raise anything
-                self._refuse(record)
-                return False
-            if not allowed:
-                return False
-            # From Python 3.12 on a filter may return another record.
-            if isinstance(allowed, logging.LogRecord):
-                record = allowed
-        self.emit(record)
-        return True
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Freeze `record` and queue it. Never raises an `Exception`; never waits."""
-        if self._listener is None:
-            return
+        if (self.filters or self._is_overridden) and not is_filtered:
+            return self._filter_and_emit(record)
+        # Up to Python 3.11 a call of self._put would look for a method first.
+        put = self._put
+        if put is None:
+            return True
         try:
-            settings = self._settings
-            message = None if self._lays_out_later else _format_body(settings.formatter, record)
-            snapshot = freeze(record, settings, message)
+            if self._lays_out_later:
+                snapshot = freeze(record, self._settings)
+            else:
+                snapshot = freeze(record, self._settings, _format_body(record, self._settings))
         except Exception:  # noqa: BLE001 - as in every handler of the standard library
             self._refuse(record)
-            return
+            return True
         try:
-            # Not self._put(snapshot): up to Python 3.11 that looks for a method first.
-            put = self._put
             put(snapshot)
         except Exception:  # noqa: BLE001 - it has been accepted; what is left to do somebody else will
             self.handleError(record)
+        return True
+
+    def _filter_and_emit(self, record: logging.LogRecord) -> bool:
+        try:
+            allowed: Any = self.filter(record)
+        except Exception:  # noqa: BLE001 - a filter of the user's may raise anything
+            self._refuse(record)
+            return False
+        if not allowed:
+            return False
+        # From Python 3.12 on a filter may return another record.
+        self.emit(allowed if isinstance(allowed, logging.LogRecord) else record)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Freeze `record` and queue it, whatever the filters say. Never raises an `Exception`; never waits.
+
+        May be overridden, as in every handler. Where it is not, `handle` spares the caller this call.
+        """
+        DiscordHandler.handle(self, record, is_filtered=True)
 
     def notify(
         self,
@@ -396,11 +413,12 @@ def _describe_unknown(unknown: Mapping[str, object]) -> str:
     return f"Unknown setting {names}.{hint} The settings are {', '.join(known)}."
 
 
-def _format_body(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+def _format_body(record: logging.LogRecord, settings: CardSettings) -> str:
+    formatter = settings.formatter
     bare = copy.copy(record)
     bare.exc_info = bare.exc_text = bare.stack_info = None
     try:
         return to_text(formatter.format(bare))
     except Exception as error:  # noqa: BLE001 - a formatter of the user's may raise anything
         trouble = f"({type(formatter).__name__} failed: {type(error).__name__}: {to_text(error)})"
-        return f"{merge(bare)}\n{trouble}"
+        return f"{merge(bare, settings)}\n{trouble}"

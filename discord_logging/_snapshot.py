@@ -1,9 +1,8 @@
 """What a log record says, frozen on the caller's thread.
 
-This is the only code of ours that a caller waits for. All that may change or die after the call (objects that the
-message tells of, `extra` values, the exception's own text) becomes text at once. What cannot, and is small, is laid out
-later, as a rule on the listener's thread: a message gets its numbers and short texts, and a traceback, which is kept as
-(code, line, last instruction) triples without frames and locals, its lines of source.
+This is the only code of ours that a caller waits for. All that may change or die after the call (the merged message,
+`extra` values, the exception's own text) becomes text at once. A traceback is kept as (code, line, last instruction)
+triples: no frames, no locals and no source lines, which are read later on the listener's thread.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from discord_logging._secrets import MASK
 from discord_logging._values import freeze_value, to_text, value_line, value_size
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     """A place in a traceback: code, line, and the offset of the last instruction, which tells the column."""
 
     Snapshot = tuple[Any, ...]
-    """What `freeze` keeps of a record. The first is its message, or the arguments that its template still lacks."""
+    """What `freeze` keeps of a record. The first seven, and the last, tell its kind."""
 
     _Text = TypeVar("_Text", str, "str | None")
 
@@ -41,10 +41,6 @@ _get_message: Any = logging.LogRecord.getMessage
 if getattr(_get_message, "__globals__", None) is not vars(logging):
     # Patched before: no record has None, so that all are asked.
     _get_message = None
-_SHORT = 200
-"""How long a template or an argument may be, in characters, to be merged later."""
-_FEW = 8
-"""How many arguments there may be."""
 _HAS_TASK_NAME = sys.version_info >= (3, 12)
 _NOTHING: _Beside = (None, None, None, None)
 """What most records have beside their message."""
@@ -102,7 +98,7 @@ class FrozenException:
         return sum(256 + len(each.text) + sum(map(len, each.notes)) + 20 * len(each.places) for each in self._linked())
 
 
-def freeze(record: logging.LogRecord, settings: Any, message: Any = None) -> Snapshot:
+def freeze(record: logging.LogRecord, settings: Any, message: str | None = None) -> Snapshot:
     """Return what `record` says, for a `FrozenRecord`.
 
     A tuple, and no object of a class, for that is what costs the caller the least.
@@ -110,32 +106,24 @@ def freeze(record: logging.LogRecord, settings: Any, message: Any = None) -> Sna
     Args:
         record: The record. It stays as it is.
         settings: The settings of the handler that takes it.
-        message: A plain `str` to show instead of the merged message, or `None`.
+        message: What to show instead of the merged message, or `None`.
     """
     template = record.msg
     try:
-        args: Any = record.args
         if type(template) is not str:
             template = None
         if message is None:
-            if (
-                template is None
-                or type(args) is not tuple
-                or len(template) > _SHORT
-                or len(args) > _FEW
-                # A class of the user's, or a patch of one, may merge in its own way.
-                or type(record).getMessage is not _get_message
-            ):
-                message = merge(record)
+            # What getMessage does: its call would be a tenth of the whole. A class of the user's, or a patch, is asked.
+            if template is not None and type(record).getMessage is _get_message:
+                args = record.args
+                try:
+                    message = template % args if args else template
+                except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+                    message = _describe_unmerged(record, error, settings)
             else:
-                message = args or template
-                for arg in args:
-                    kind = type(arg)
-                    if kind is not int and kind is not float and (kind is not str or len(arg) > _SHORT):
-                        message = merge(record)
-                        break
+                message = merge(record, settings)
         return (
-            message,
+            message if type(message) is str else to_text(message),
             record.levelno,
             record.name,
             record.pathname,
@@ -163,19 +151,12 @@ def freeze(record: logging.LogRecord, settings: Any, message: Any = None) -> Sna
         return freeze(complete, settings, message)
 
 
-def merge(record: logging.LogRecord) -> str:
+def merge(record: logging.LogRecord, settings: Any) -> str:
     """Return the message of `record`, its arguments merged in, or words about why they cannot be."""
     try:
         return to_text(record.getMessage())
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-        return _describe_unmerged(record.msg, record.args, error)
-
-
-def _merge_late(template: str, args: tuple[object, ...]) -> str:
-    try:
-        return template % args
-    except Exception as error:  # noqa: BLE001 - they may not fit, or MemoryError for a field that is too wide
-        return _describe_unmerged(template, args, error)
+        return _describe_unmerged(record, error, settings)
 
 
 def _part(index: int) -> Any:
@@ -214,8 +195,7 @@ class FrozenRecord:
     __slots__ = ("_message", "_snapshot", "count", "in_flight", "is_repeat", "last_created", "sequence", "taken_at")
 
     def __init__(self, snapshot: Snapshot) -> None:
-        message = snapshot[0]
-        self._snapshot = snapshot if type(message) is str else (_merge_late(snapshot[13], message), *snapshot[1:])
+        self._snapshot = snapshot
         self._message: str | None = None
         self.count = 1
         self.in_flight = self.is_repeat = False
@@ -285,7 +265,6 @@ class FrozenRecord:
 
     def fingerprint(self) -> Hashable:
         """Return what is the same for records that say the same, from the same place and thread."""
-        # The first seven are what tells a record's kind, beside the last.
         beside = self._snapshot[-1]
         if beside is _NOTHING:
             return self._snapshot[:7]
@@ -326,9 +305,11 @@ def _to_seconds(created: Any) -> float:
         return float("nan")
 
 
-def _describe_unmerged(template: object, args: object, error: Exception) -> str:
-    why = f"{type(error).__name__}: {to_text(error)}"
-    return f"{to_text(template)}\nargs: {to_text(args, repr)} (could not be merged: {why})"
+def _describe_unmerged(record: logging.LogRecord, error: Exception, settings: Any) -> str:
+    template = to_text(record.msg)
+    # Which of them the template has a name for, nobody knows.
+    args = MASK if MASK in settings.masker.mask(template) else to_text(record.args, repr)
+    return f"{template}\nargs: {args} (could not be merged: {type(error).__name__}: {to_text(error)})"
 
 
 def _freeze_extra(attributes: Mapping[str, Any]) -> dict[str, Frozen] | None:

@@ -942,6 +942,33 @@ def test_closing_drops_what_waits_and_whatever_comes(is_closed: Closed) -> None:
     assert take(closed) == []
 
 
+def test_what_comes_after_the_end_while_others_have_the_lock_is_counted_later(is_closed: Closed) -> None:
+    """Its caller does not wait, and there may be no further one. It stayed pending for ever."""
+    closed, _ = is_closed
+    with closed.lock:
+        other = threading.Thread(target=closed.put_nowait, args=(item(5),))
+        other.start()
+        other.join(10)
+    assert closed.count() == {"accepted": 6, "delivered": 0, "pending": 2, "dropped": 4}
+
+
+def test_an_exception_of_a_signal_handler_leaves_no_lock_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come as soon as the lock was had."""
+    backlog = filled(range(200), max_records=200)
+    acquire = backlog.lock.acquire
+
+    def interrupt(timeout: float) -> bool:
+        acquire(timeout)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backlog.lock, "acquire", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        backlog.put_nowait(item(200))
+    monkeypatch.undo()
+    assert not backlog.lock.is_held_here()
+    check_books(backlog)
+
+
 def test_what_is_in_flight_at_the_end_may_arrive_or_not(is_closed: Closed) -> None:
     """A message that fails after the end is not kept for ever."""
     closed, records = is_closed

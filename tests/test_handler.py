@@ -418,6 +418,21 @@ class TestRecords:
         assert "no words" in card["description"]
         assert "cannot be shown" in card["fields"][0]["value"]
 
+    def test_emit_may_be_overridden(self, discord: LocalDiscord) -> None:
+        """As in every handler: it gets what has passed the filters, and may call the one that it overrides."""
+
+        class Handler(DiscordHandler):
+            def emit(self, record: logging.LogRecord) -> None:
+                record.msg = f"shop: {record.msg}"
+                super().emit(record)
+
+        handler = Handler(discord.webhook_url)
+        handler.addFilter(lambda record: record.msg != "no")
+        for message in ("no", "yes"):
+            handler.handle(logging.makeLogRecord({"msg": message}))
+        assert "shop: yes" in one_card(discord, handler)["description"]
+        handler.close()
+
     def test_unreadable_record_is_counted(
         self, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
