@@ -39,7 +39,7 @@ _NOTHING: dict[str, Any] = {
 class DiscordHandler(logging.Handler):
     """Puts log records into a Discord channel through a webhook.
 
-    A logging call costs the caller about a microsecond and never waits for the network: the record is frozen and
+    A logging call costs the caller a few microseconds and never waits for the network: the record is frozen and
     queued, and one daemon thread per webhook, started by the first record, lays it out and posts it within Discord's
     rate limits. Handlers for the same webhook share that thread, the queue and the settings of delivery, of which the
     latest hold.
