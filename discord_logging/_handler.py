@@ -169,7 +169,7 @@ class DiscordHandler(logging.Handler):
         )
         url, self._disabled = _find_url(webhook_url, enabled, allow_http=allow_http)
         own = type(self)
-        self._is_overridden = own.filter is not logging.Handler.filter or own.emit is not DiscordHandler.emit
+        self._is_overridden = own.filter is not logging.Handler.filter or own.emit is not _emit
         self._listener = None
         self._put: Any = None
         self._flush_timeout = delivery.flush_timeout
@@ -249,7 +249,7 @@ class DiscordHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Freeze `record` and queue it, whatever the filters say. Never raises an `Exception`; never waits.
 
-        May be overridden, as in every handler. Where it is not, `handle` spares the caller this call.
+        A class may override it, as in every handler. Where it does not, `handle` spares the caller this call.
         """
         DiscordHandler.handle(self, record, is_filtered=True)
 
@@ -378,6 +378,10 @@ class DiscordHandler(logging.Handler):
         """Forget what was learned about Discord's limits, and try at once."""
         if self._listener is not None:
             self._listener.reset_rate_limits()
+
+
+_emit = DiscordHandler.emit
+"""The one that is not overridden. A test of the user's may put another into the class."""
 
 
 def discord_handlers(logger: logging.Logger | None) -> Iterator[DiscordHandler]:

@@ -433,6 +433,18 @@ class TestRecords:
         assert "shop: yes" in one_card(discord, handler)["description"]
         handler.close()
 
+    def test_emit_may_be_replaced_before_a_handler_is_made(
+        self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As tests do that want no handler to post."""
+        emitted: list[str] = []
+        monkeypatch.setattr(DiscordHandler, "emit", lambda _, record: emitted.append(record.getMessage()))
+        handler = DiscordHandler(discord.webhook_url)
+        handler.handle(logging.makeLogRecord({"msg": "yes"}))
+        handler.close()
+        assert emitted == ["yes"]
+        assert discord.requests == []
+
     def test_unreadable_record_is_counted(
         self, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
