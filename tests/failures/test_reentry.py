@@ -255,7 +255,7 @@ class Test14:
         done = run(
             f"""
             log.removeHandler(handler)
-            handler = discord_logging.DiscordHandler(flush_timeout=1, queue_size=200)
+            handler = discord_logging.DiscordHandler(flush_timeout=10, queue_size=200)
             log.addHandler(handler)
             made = itertools.count()
             signals = []
@@ -289,7 +289,7 @@ class Test14:
         done = run(
             """
             log.removeHandler(handler)
-            handler = discord_logging.DiscordHandler(flush_timeout=1, queue_size=200)
+            handler = discord_logging.DiscordHandler(flush_timeout=10, queue_size=200)
             log.addHandler(handler)
             gone = []
             class Noisy:
