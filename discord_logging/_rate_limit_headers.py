@@ -30,7 +30,7 @@ class RateLimitAnswer(NamedTuple):
     Attributes:
         bucket: The hash of the bucket, `X-RateLimit-Bucket`.
         limit: Requests that a full bucket allows, at least 1.
-        remaining: Requests left in the bucket, at least 0.
+        remaining: Requests left in the bucket, at least 0; a bucket that is told to have less than none has none.
         reset_after: Seconds until the bucket is full again, more than 0.
         scope: None when the request was not refused for its rate, else "user", "shared" or "global", or "edge" when it
             was not the API that refused.
@@ -60,7 +60,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: object) -> RateLi
     """
     head: dict[str, object] = {str(name).lower(): value for name, value in headers.items()}
     data: dict[object, object] = body if isinstance(body, dict) else {}
-    remaining = _count(head.get("x-ratelimit-remaining"), least=0)
+    remaining = _remaining(head)
     reset_after = _reset_after(head)
     scope = _scope(status, head, data)
     retry_after = _retry_after(head, data) if scope else None
@@ -117,6 +117,19 @@ def _retry_after(head: Mapping[str, object], data: Mapping[object, object]) -> f
         return told or header
     in_milliseconds = abs(header - told * 1000) < 1
     return told if header <= math.ceil(told) or in_milliseconds else header
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that the header `Retry-After` asks to wait, or None if it says nothing believable.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    return _retry_after({str(name).lower(): value for name, value in headers.items()}, {})
+
+
+def _remaining(head: Mapping[str, object]) -> int | None:
+    number = parse_number(head.get("x-ratelimit-remaining"))
+    return None if number is None else _count(max(number, 0.0), least=0)
 
 
 def _reset_after(head: Mapping[str, object]) -> float | None:

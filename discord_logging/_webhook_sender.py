@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._exceptions import TransportError
+from discord_logging._rate_limit_headers import read_retry_after
 from discord_logging._text import mask_token
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class Answer(NamedTuple):
         """What Discord found wrong with a message, by its keys."""
         errors = self._content.get("errors")
         return errors if isinstance(errors, dict) else {}
+
+    @property
+    def retry_after(self) -> float | None:
+        """The seconds that the server asks to wait before the next request, or `None`."""
+        return read_retry_after(self.headers)
 
     @property
     def _content(self) -> Mapping[str, Any]:

@@ -86,13 +86,14 @@ def test_a_number_is_a_finite_decimal_number(value: Any, number: Any) -> None:
     [
         ("5", "4", (5, 4)),
         ("5.0", "4.9", (5, 4)),
-        ("0", "-1", (None, None)),
+        ("0", "-1", (None, 0)),
+        ("5", "-2.5", (5, 0)),
         ("-5", "1e300", (None, None)),
         ("five", "", (None, None)),
     ],
 )
 def test_counts_are_whole_and_sane(limit: Any, remaining: Any, expected: Any) -> None:
-    """A bucket that allows nothing, or a million, is none."""
+    """A bucket that allows nothing, or a million, is none; one that has less than nothing left is empty."""
     answer = read_answer(200, {"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining}, None)
     assert (answer.limit, answer.remaining) == expected
 

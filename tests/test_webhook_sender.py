@@ -361,3 +361,20 @@ def test_the_type_of_a_file_is_that_of_its_name(
     """Text is UTF-8; what is not known are bytes."""
     local_sender.post(Message({"content": "hello"}, files=(File(name, b"\xff"),)))
     assert [file.content_type for file in discord.messages[0].files] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"Retry-After": "Sat, 28 Nov 2026 10:01:00 GMT", "Date": "Sat, 28 Nov 2026 10:00:00 GMT"}, 60.0),
+        ({"Retry-After": "0"}, None),
+        ({"Retry-After": "-5"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_an_answer_tells_when_to_come_back(headers: dict[str, str], expected: float | None) -> None:
+    """As RFC 9110 has it; whatever is no time to wait is not believed."""
+    assert Answer(503, headers, None).retry_after == expected
