@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import time
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -319,6 +321,20 @@ def test_forum_posts_and_channels_can_be_chosen(page: Page) -> None:
     assert (page.texts(), page.text("#title b")) == (["in the post"], "<b>Import</b>")
     page.click("#channel-list li:nth-of-type(2) button")
     assert page.texts() == ["plain"]
+
+
+def test_the_pace_and_how_late_records_come_are_shown_over_time(page: Page) -> None:
+    """A bar for each message: seconds after the one before, and after its oldest card."""
+    stamp = (datetime.now(timezone.utc) - timedelta(seconds=9)).isoformat()
+    late = {"title": "late", "timestamp": stamp}
+    page.post(embeds=[{"title": "no time"}, late])
+    page.wait(lambda: re.match(r"seconds late\n(9\.\d|10\.\d) now", page.text("#pace > :last-child")))
+    assert page.text("#pace > :first-child") == "seconds apart"
+    page.post("hello")
+    page.post(embeds=[{"title": "long ago", "timestamp": "2020-01-01T00:00:00Z"}])
+    page.wait(lambda: len(page.find("#pace > :first-child rect")) == 2)
+    assert re.fullmatch(r"seconds apart\n\d\.\d now, \d\.\d at most", page.text("#pace > :first-child"))
+    assert len(page.find("#pace > :last-child rect")) == 1
 
 
 def test_the_buttons_make_trouble(page: Page) -> None:

@@ -1,7 +1,7 @@
 // The channel: asks for what is new, keeps the list, searches and filters it.
 import { element, icon } from "./dom.js";
 import { LEVELS, fill, groups, levels, words } from "./message.js";
-import { showPanel } from "./panel.js";
+import { learnPace, showPanel } from "./panel.js";
 
 const POLL_MILLISECONDS = 250;
 const MOST_SHOWN = 5000;
@@ -227,6 +227,7 @@ function keepOnly(ids) {
 function show(news) {
   if (news.ids) keepOnly(news.ids);
   const added = news.messages.filter(add);
+  learnPace(news.messages);
   for (const data of messages.splice(0, Math.max(0, messages.length - MOST_SHOWN))) remove(data);
   if (news.ids || news.messages.length) {
     showChannels();

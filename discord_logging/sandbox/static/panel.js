@@ -15,6 +15,9 @@ const TROUBLES = [
 const part = (id) => document.getElementById(id);
 const now = () => Math.floor(Date.now() / 1000);
 const traffic = []; // [second, requests, 429s, refused]
+const LONGEST_LATE = 3600; // an embed that is older tells of another time, not of a delay
+const arrivals = []; // [second, seconds since the message before, seconds after the oldest embed]
+const arrived = new Map(); // when the newest message of a channel came
 const histories = new Map();
 let before = null;
 
@@ -42,6 +45,39 @@ function drawTraffic() {
       return svg("rect", { x: second - start, y: 32 - height, width: 0.8, height: tall, class: kind });
     });
   }));
+}
+
+// ---- pace
+
+const PACE = [["apart", "Seconds from one message to the next"], ["late", "Seconds from the oldest record of a message to its arrival"]].map(([words, title], index) => {
+  const value = element("span", "most");
+  const made = chart(`${title}, in the last two minutes`);
+  part("pace").append(element("div", "", element("div", "caption", `seconds ${words}`, value), made));
+  return { made, value, index: index + 1 };
+});
+
+export function learnPace(messages) {
+  for (const { channel_id: channel, timestamp, edited, embeds } of messages) {
+    if (edited) continue;
+    const second = Date.parse(timestamp) / 1000;
+    const late = Math.max(...embeds.map((embed) => second - Date.parse(embed.timestamp) / 1000).filter((seconds) => seconds >= 0 && seconds < LONGEST_LATE));
+    arrivals.push([second, second - (arrived.get(channel) ?? -Infinity), late]);
+    arrived.set(channel, second);
+  }
+}
+
+function drawPace() {
+  const start = Date.now() / 1000 - SECONDS;
+  while (arrivals.length && arrivals[0][0] < start) arrivals.shift();
+  for (const { made, value, index } of PACE) {
+    const entries = arrivals.filter((entry) => entry[index] >= 0 && entry[index] < SECONDS).map((entry) => [entry[0], entry[index]]);
+    const top = Math.max(5, ...entries.map(([, seconds]) => seconds));
+    value.textContent = entries.length ? `${entries.at(-1)[1].toFixed(1)} now, ${Math.max(...entries.map(([, seconds]) => seconds)).toFixed(1)} at most` : "";
+    made.replaceChildren(...entries.map(([second, seconds]) => {
+      const height = Math.max(1, seconds / top * 30);
+      return svg("rect", { x: (second - start).toFixed(1), y: 32 - height, width: 0.8, height, class: "good" });
+    }));
+  }
 }
 
 function drawHistory(made, history, limit) {
@@ -185,6 +221,7 @@ export function showPanel(news) {
   }
   before = counts;
   drawTraffic();
+  drawPace();
   showGauges(news.gauges);
   showTrouble(news.trouble);
   part("refused").prepend(...news.refused.map(refusal).reverse());
