@@ -16,6 +16,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from discord_logging import _clock as time
+from discord_logging._kinds import Triage, Urgency
 from discord_logging._locks import Lock
 from discord_logging._politeness import politely
 from discord_logging._repeats import Repeats
@@ -74,6 +75,8 @@ class Backlog:
         self._incoming: deque[Snapshot] = deque()
         self._lanes: dict[int, deque[FrozenRecord]] = {}
         self._repeats = Repeats(self.repeat_window)
+        self._triage = Triage()
+        self._urgent = Counter[int]()
         self._asleep = _locked()
         self.lock = Lock()
         self._waiters: list[threading.Lock] = []
@@ -165,6 +168,16 @@ class Backlog:
                 self._take_in()
         return self._waiting > 0
 
+    @property
+    def waiting(self) -> int:
+        """How many records may be taken."""
+        return self._waiting
+
+    @property
+    def urgency(self) -> Urgency:
+        """Of the most urgent record that may be taken."""
+        return max((each for each in Urgency if self._urgent[each] > 0), default=Urgency.ROUTINE)
+
     def take(self, limit: int) -> list[FrozenRecord]:
         """Return the oldest `limit` records, or all that a message could carry, which are in flight from here on."""
         self.take_in()
@@ -186,10 +199,8 @@ class Backlog:
         with self.lock:
             self._land(records)
             for record in records:
-                self._lanes.setdefault(record.levelno, deque()).append(record)
                 record.taken_at = None
-                self._waiting += 1
-                self._bytes += record.size
+                self._append(record, record.size)
             for levelno in {record.levelno for record in records}:
                 # Those before them, or behind them, may have been put back already.
                 self._lanes[levelno] = deque(sorted(self._lanes[levelno], key=_sequence))
@@ -256,6 +267,15 @@ class Backlog:
                 "pending": accepted - delivered - dropped,
                 "dropped": dropped,
             }
+
+    def oldest_age(self) -> float:
+        """Return for how many seconds the oldest record waits that is not held back; 0.0 if none does."""
+        with self.lock.hold() as is_held:
+            if not is_held:
+                return 0.0
+            heads = (lane[0] for lane in self._lanes.values())
+            since = [record.waiting_since for record in (*heads, *self._in_flight)]
+        return max(time.monotonic() - min(since), 0.0) if since else 0.0
 
     def close(self) -> None:
         """Drop what waits and whatever still comes, as `closed`."""
@@ -345,6 +365,7 @@ class Backlog:
         self._lanes = {levelno: lane for levelno, lane in self._lanes.items() if lane}
         waiting = [record for lane in self._lanes.values() for record in lane]
         self._waiting, self._bytes = len(waiting), sum(record.size for record in waiting)
+        self._urgent = Counter(record.urgency for record in waiting)
         self.announce()
 
     def _sort(self, limit: int) -> Iterator[FrozenRecord]:
@@ -372,15 +393,28 @@ class Backlog:
                 continue
             self._sequence += 1
             record.sequence = self._sequence
-            self._lanes.setdefault(record.levelno, deque()).append(record)
-            self._waiting += 1
-            self._bytes += size
+            record.waiting_since = time.monotonic()
+            record.urgency = self._rate(record)
+            self._append(record, size)
+
+    def _rate(self, record: FrozenRecord) -> Urgency:
+        try:
+            return self._triage.rate(record, record.waiting_since)
+        except Exception:  # noqa: BLE001 - odd attributes have odd hashes
+            return Urgency.ROUTINE
+
+    def _append(self, record: FrozenRecord, size: int) -> None:
+        self._lanes.setdefault(record.levelno, deque()).append(record)
+        self._urgent[record.urgency] += 1
+        self._waiting += 1
+        self._bytes += size
 
     def _drop_lanes(self, reason: str) -> None:
         self._enter(self._repeats.release(float("inf")))
         for lane in self._lanes.values():
             self._count(lane, reason)
         self._lanes.clear()
+        self._urgent.clear()
         self._waiting = self._bytes = 0
 
     def _evict(self) -> None:
@@ -395,6 +429,7 @@ class Backlog:
         record = lane.popleft()
         if not lane:
             del self._lanes[record.levelno]
+        self._urgent[record.urgency] -= 1
         self._waiting -= 1
         self._bytes -= record.size
         return record

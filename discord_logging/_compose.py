@@ -9,11 +9,12 @@ from __future__ import annotations
 import heapq
 import io
 import logging
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from discord_logging import _limits
 from discord_logging._digest import Summary
-from discord_logging._embeds import EmbedFormatter, embed_length
+from discord_logging._embeds import EmbedFormatter, embed_length, stamp
 from discord_logging._exceptions import ends_program
 from discord_logging._politeness import politely
 from discord_logging._record_text import (
@@ -62,7 +63,7 @@ class Composed(NamedTuple):
 
 
 def compose(records: Sequence[FrozenRecord], *, allowance: int = 1, note: str = "") -> Composed:
-    """Return a message for the first of `records` and for as many others as it takes.
+    """Return a message for the first of the most urgent `records`, for those before it, and for others that fit.
 
     Only records that go to the same destination share a message.
 
@@ -71,14 +72,17 @@ def compose(records: Sequence[FrozenRecord], *, allowance: int = 1, note: str = 
         allowance: How many requests, this one included, may be used to clear the backlog.
         note: Words for the footer of the first card, such as why it comes late; at most 40 characters.
     """
-    destination = records[0].settings.destination
+    head = max(records, key=attrgetter("urgency"))
+    destination = head.settings.destination
     mine = [record for record in records if record.settings.destination == destination]
     draft = _cards(mine[: _limits.EMBEDS_PER_MESSAGE], note)
     for form in (_lines, _digest):
-        if len(draft.records) * allowance >= len(mine):
+        if len(draft.records) * allowance >= len(mine) and head in draft.records:
             break
         # A large record among the first may leave less room in a denser form.
         draft = max(draft, form(mine, note), key=lambda each: len(each.records))
+    if head not in draft.records:
+        draft = _cards([head], note)
     return draft.message()
 
 
@@ -257,6 +261,7 @@ def _digest(records: Sequence[FrozenRecord], note: str) -> _Draft:
     draft.room -= _FOOTER_ROOM
     first = min(draft.records, key=lambda record: record.created)
     embed = summary.embed(first, max(draft.records, key=lambda record: record.last_created))
+    stamp(embed, first.created)
     _add_to_footer(embed, _REPEAT if any(record.is_repeat for record in draft.records) else "")
     draft.add(embed)
     for card in map(lay_out, summary.worst()[:_WORST_CARDS]):
@@ -267,12 +272,14 @@ def _digest(records: Sequence[FrozenRecord], note: str) -> _Draft:
 
 def _lines_embed(lines: Sequence[str], records: Sequence[FrozenRecord]) -> Embed:
     settings: CardSettings = records[0].settings
-    first = clock_time(min(record.created for record in records))
+    created = min(record.created for record in records)
+    first = clock_time(created)
     last = clock_time(max(record.last_created for record in records))
     embed: Embed = {
         "description": "```ansi\n" + "\n".join(lines) + "\n```",
         "color": int(nearest_level(settings.colors, max(record.levelno for record in records))),
     }
+    stamp(embed, created)
     repeats = _REPEAT if any(record.is_repeat for record in records) else ""
     _add_to_footer(embed, f"{sum(record.count for record in records):,} records, {first} to {last}", repeats)
     return embed

@@ -22,12 +22,13 @@ import sys
 import time
 from collections import Counter
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging import _limits
 from discord_logging._compose import Composed, compose, compose_plain, put_above
 from discord_logging._diagnostics import say, warn
 from discord_logging._exceptions import TransportError
+from discord_logging._pace import Waiting, plan
 from discord_logging._record_text import clock_time
 from discord_logging._retry import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Backoff, Verdict, judge
 from discord_logging._settings import MENTION
@@ -47,10 +48,22 @@ _TRIES = 3
 """How often a message that may have been saved is sent before the next one has its turn."""
 _MANY = 1000
 """Failures after which the back-off has reached its maximum."""
-_SHARE = 6
-"""The part of what is left of the channel's limit that one backlog may use up."""
+_LOOK = 0.1
+"""Seconds after which a wait for a turn looks whether something more urgent has come."""
+_NEWEST = 0.25
+"""The part that the newest request has in the mean of how long one takes."""
+_LONGEST_RETRY = 3_600.0
+"""Seconds that a server which asks to be left alone is left alone at the most."""
 _WORTH_TELLING = 2.0
 """Seconds of delay from which on the next card tells of it."""
+
+
+class _Outcome(NamedTuple):
+    """What came of a message, in words too, and the seconds that the server asks to wait."""
+
+    verdict: Verdict
+    reason: str
+    retry_after: float | None = None
 
 
 class Delivery:
@@ -75,7 +88,7 @@ class Delivery:
     ) -> None:
         self.backoff = Backoff((2.0, 3.0, 5.0), 60.0)
         self.max_lag = 5.0
-        """Seconds within which the backlog is to be cleared."""
+        """Seconds that a record may wait while the limits allow it to leave."""
         self.mention_interval = 300.0
         """Seconds within which nobody is notified twice."""
         self.deadline = float("inf")
@@ -90,6 +103,8 @@ class Delivery:
         self._status = "ok"
         self._reason = ""
         self._requests = self._retries = 0
+        self._took = 0.0  # how long a request takes, as a moving mean
+        self._messages = 1  # how many may carry what waits
         self._rate_limited: Counter[str] = Counter()
         self._last_success: str | None = None
         self._last_error: dict[str, str] | None = None
@@ -131,6 +146,8 @@ class Delivery:
             return 0.0
         if now < self.not_before:
             return self.not_before - now
+        if delay := self._wait_for_turn(now):
+            return delay
         if delay := self._limiter.acquire(self._url.key, now, host=self._url.host):
             self.not_before = now + delay
             return delay
@@ -139,6 +156,17 @@ class Delivery:
         else:
             self._limiter.failed(self._url.key, now, host=self._url.host)
         return max(self.not_before - self._clock(), 0.0)
+
+    def _wait_for_turn(self, now: float) -> float:
+        """Return the seconds until the next message may leave, or until it is worth asking again."""
+        budget = self._limiter.budget(self._url.key, now, host=self._url.host)
+        if budget.free_at > now:
+            self.not_before = budget.free_at
+            return budget.free_at - now
+        backlog = self._backlog
+        waiting = Waiting(backlog.waiting, backlog.urgency, backlog.oldest_age(), self.deadline)
+        wait, self._messages = plan(waiting, budget, now=now, took=self._took, max_lag=self.max_lag)
+        return min(wait, _LOOK)
 
     def _take(self) -> Sequence[FrozenRecord]:
         """Take the records for the next message: the oldest, or those behind the ones that are passed over."""
@@ -155,7 +183,7 @@ class Delivery:
         return records[self._skip :]
 
     def _post(self, records: Sequence[FrozenRecord]) -> None:
-        verdict, reason, records = self._try(records)
+        (verdict, reason, retry_after), records = self._try(records)
         if verdict is Verdict.DELIVERED:
             self._delivered(records)
             return
@@ -164,7 +192,7 @@ class Delivery:
         self._last_error = {"time": _now(), "reason": reason}
         is_refused = verdict is Verdict.REJECTED or (verdict is Verdict.MAYBE_SAVED and self._is_poison)
         if verdict in (Verdict.NOT_SAVED, Verdict.MAYBE_SAVED):
-            self._fail(records, reason, maybe_saved=verdict is Verdict.MAYBE_SAVED)
+            self._fail(records, reason, retry_after, maybe_saved=verdict is Verdict.MAYBE_SAVED)
         if verdict is Verdict.GONE:
             self._stop(records, reason)
         elif is_refused:
@@ -172,25 +200,25 @@ class Delivery:
         else:
             self._backlog.put_back(records)
 
-    def _try(self, records: Sequence[FrozenRecord]) -> tuple[Verdict, str, Sequence[FrozenRecord]]:
+    def _try(self, records: Sequence[FrozenRecord]) -> tuple[_Outcome, Sequence[FrozenRecord]]:
         """Post the message for the first of `records`; return what came of it, and which it carried."""
         try:
             message, carried = self._compose(records)
         except Exception as error:  # noqa: BLE001 - an override of the user's may lay out what is no card
             self._note_unanswered()
-            return Verdict.REJECTED, f"no message can be made of it: {type(error).__name__}", records
+            return _Outcome(Verdict.REJECTED, f"no message can be made of it: {type(error).__name__}"), records
         if rest := _others(records, carried):
             self._backlog.put_back(rest)
         self._requests += 1
         self._retries += self._failures > 0
-        return *self._send(message), carried
+        return self._send(message), carried
 
     def _compose(self, records: Sequence[FrozenRecord]) -> Composed:
         self._mentioning = ()
         if records[0] is self._plain:
             composed = Composed(compose_plain(records[0]), records[:1])
         else:
-            composed = compose(records, allowance=self._count_allowance(len(records)), note=self._note())
+            composed = compose(records, allowance=self._messages, note=self._note())
             self._tell_losses(composed.message.payload)
             self._mention(composed.message.payload, composed.message.mentions)
         return composed._replace(message=self._redirect(composed.message))
@@ -227,17 +255,6 @@ class Delivery:
         held_up = 0.0 if self._held_up_since is None else self._clock() - self._held_up_since
         return f"delayed {held_up:.0f} s" if held_up >= _WORTH_TELLING else ""
 
-    def _count_allowance(self, waiting: int) -> int:
-        """Return how many requests may be used to clear the backlog in time, this one included."""
-        now = self._clock()
-        lag = max(min(self.max_lag, self.deadline - now), 0.0)
-        # More would be no folding.
-        at_most = min(waiting, 100)
-        allowed = self._limiter.allowance(self._url.key, lag, now, at_most=at_most, host=self._url.host)
-        left = self._limiter.info(self._url.key, now, host=self._url.host)["channel"]["remaining"]
-        # The larger part of what the channel takes this minute is kept for what comes next.
-        return 1 + (allowed if left is None else min(allowed, left // _SHARE))
-
     def _tell_losses(self, payload: Payload) -> None:
         """Put what was dropped since the channel was last told into the message's text."""
         self._telling = Counter(self._backlog.dropped)
@@ -251,32 +268,33 @@ class Delivery:
         # A level that is called @everyone is to notify nobody, not even beside a mention of @here.
         put_above(payload, plain(words, _limits.CONTENT // 3).replace("@", "@\u200b"))
 
-    def _send(self, message: Message) -> tuple[Verdict, str]:
+    def _send(self, message: Message) -> _Outcome:
+        began = self._clock()
         try:
             answer = self._sender.post(message)
         except TransportError as error:
             self._note_unanswered()
-            return Verdict.MAYBE_SAVED if error.maybe_saved else Verdict.NOT_SAVED, str(error)
+            return _Outcome(Verdict.MAYBE_SAVED if error.maybe_saved else Verdict.NOT_SAVED, str(error))
         except (TypeError, ValueError, RecursionError) as error:
             self._note_unanswered()
-            return Verdict.REJECTED, f"no JSON can be made of it: {type(error).__name__}"
-        hit = self._limiter.update(
-            self._url.key, answer.status, answer.headers, answer.body, self._clock(), host=self._url.host
-        )
+            return _Outcome(Verdict.REJECTED, f"no JSON can be made of it: {type(error).__name__}")
+        now = self._clock()
+        self._took += (now - began - self._took) * _NEWEST
+        hit = self._limiter.update(self._url.key, answer.status, answer.headers, answer.body, now, host=self._url.host)
         if hit is not None:
             self._rate_limited[hit.scope] += 1
             reason = f"{answer.reason}, scope {hit.scope}, for {hit.retry_after:.1f} s"
             self._set_status("blocked" if hit.scope == "edge" else "limited", reason)
-            return Verdict.LIMITED, reason
+            return _Outcome(Verdict.LIMITED, reason)
         if refused := self._find_refused_setting(answer, message):
             # Without it the message is another one, and keeps its place.
             self._given_up.add(refused)
             warn("Discord refuses a setting, which is left out from now on: %s", answer.reason)
-            return Verdict.LIMITED, answer.reason
+            return _Outcome(Verdict.LIMITED, answer.reason)
         verdict = judge(answer)
         if verdict is Verdict.DELIVERED and (name := message.payload.get("thread_name")) and answer.channel_id:
             self._posts[name] = answer.channel_id
-        return verdict, answer.reason
+        return _Outcome(verdict, answer.reason, answer.retry_after if verdict is Verdict.NOT_SAVED else None)
 
     def _note_unanswered(self) -> None:
         self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
@@ -317,7 +335,9 @@ class Delivery:
         # Last, for whoever flushes finds the state after it.
         self._backlog.settle(records)
 
-    def _fail(self, records: Sequence[FrozenRecord], reason: str, *, maybe_saved: bool) -> None:
+    def _fail(
+        self, records: Sequence[FrozenRecord], reason: str, retry_after: float | None, *, maybe_saved: bool
+    ) -> None:
         """React to a failure after which the records stay in their places."""
         self._failures += 1
         self._set_status("retrying", reason)
@@ -336,7 +356,8 @@ class Delivery:
             self._tries += 1
             self._skip = len(records) if self._tries >= _TRIES else 0
         jitter = random.random()  # noqa: S311 - no secret
-        self.not_before = self._clock() + self.backoff.delay(_MANY if self._is_down else self._failures, jitter)
+        delay = self.backoff.delay(_MANY if self._is_down else self._failures, jitter)
+        self.not_before = self._clock() + (delay if retry_after is None else min(retry_after, _LONGEST_RETRY))
 
     def _narrow_down(self, records: Sequence[FrozenRecord], reason: str) -> None:
         """Halve what was refused until the bad record stands alone, then send that as plain text, then drop it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -69,8 +70,7 @@ class EmbedFormatter(logging.Formatter):
     def _frame(self, record: FrozenRecord) -> Embed:
         """Return what stands around the texts."""
         embed: Embed = {"color": self.color(record) & _limits.COLOR}
-        if timestamp := _timestamp(record.created):
-            embed["timestamp"] = timestamp
+        stamp(embed, record.created)
         return embed
 
     def title(self, record: FrozenRecord) -> str:
@@ -194,8 +194,7 @@ def _fit_fields(fields: list[EmbedField], room: int) -> list[EmbedField]:
     return fitted
 
 
-def _timestamp(created: float) -> str | None:
-    try:
-        return datetime.fromtimestamp(created, timezone.utc).isoformat(timespec="milliseconds")
-    except (OverflowError, OSError, TypeError, ValueError):
-        return None
+def stamp(embed: Embed, created: float) -> None:
+    """Put a time into the embed, which Discord shows in the reader's zone; none if it is no time."""
+    with contextlib.suppress(OverflowError, OSError, TypeError, ValueError):
+        embed["timestamp"] = datetime.fromtimestamp(created, timezone.utc).isoformat(timespec="milliseconds")

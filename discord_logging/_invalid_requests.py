@@ -8,7 +8,6 @@ nears 1,500 ever more slowly; at 1,500 it stops until the window holds fewer tha
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import deque
 
@@ -46,9 +45,3 @@ class InvalidRequestGuard:
         if self._stopped:
             return self._invalid[count - SLOW_FROM] + WINDOW
         return self._last_sent + WINDOW / (STOP_AT - count) if count >= SLOW_FROM else -math.inf
-
-    def copy(self) -> InvalidRequestGuard:
-        """Return an independent copy."""
-        twin = copy.copy(self)
-        twin._invalid = self._invalid.copy()  # noqa: SLF001 (its own class)
-        return twin

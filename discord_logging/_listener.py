@@ -162,12 +162,12 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def _deliver_here(self, deadline: float) -> None:
         """Deliver on the caller's thread, when no other can be started any more."""
-        token = is_delivering.set(True)
+        token, delay = is_delivering.set(True), 0.0
         try:
             while self.backlog.is_ready and max(time.monotonic(), self._delivery.not_before) < deadline:
-                self.backlog.wait(max(self._delivery.not_before - time.monotonic(), 0.0))
+                self.backlog.wait(delay)
                 self._sender.timeout = min(self._settings.timeout, deadline - time.monotonic())
-                self._step()
+                delay = self._step()
         finally:
             self._sender.timeout = self._settings.timeout
             is_delivering.reset(token)
@@ -252,6 +252,7 @@ class WebhookListener(logging.handlers.QueueListener):
         return {
             **self._delivery.health(),
             **self.backlog.count(),
+            "oldest_age": self.backlog.oldest_age(),
             "dropped_by_reason": self._dropped_by_reason(),
             "rate_limit": self.get_rate_limit_info(),
         }

@@ -29,20 +29,24 @@ the letter, and then one request may leave. Its scope says who waits: `user` the
 to post to the channel, `global` the process. A `shared` one although we had sent less than the limit means that others
 post there too: the limit falls to what we had sent, by half at most; every five windows half of the loss comes back.
 
+*Pace.* What a limit allows need not be spent at once: `_pace` decides that, by what `budget` tells.
+
 *Time.* All times are `time.monotonic()` seconds given by the caller; no clock is read. Every wait gets 25 ms on top.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 import weakref
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._invalid_requests import STOP_AT, WINDOW, InvalidRequestGuard
+from discord_logging._kinds import Urgency
 from discord_logging._locks import Lock
+from discord_logging._pace import Budget, Pace
 from discord_logging._rate_limit_headers import RateLimitAnswer, read_answer
 
 if TYPE_CHECKING:
@@ -63,7 +67,7 @@ _IN_FLIGHT = 10.0  # then an unanswered request counts as answered, lest hung on
 _RECOVERY_WINDOWS = 5
 _UNLIMITED = 1_000_000
 _IDLE = 600.0  # then a webhook is forgotten
-_LONGEST_LOOK_AHEAD = 3_600.0
+_WINDOWS_REMEMBERED = 5  # for the pace, which knows a lasting load by them
 
 lock = Lock()
 
@@ -164,13 +168,14 @@ class _Request:
 class _Window:
     """At most `limit` requests in any `span` seconds, whichever way the server counts."""
 
-    def __init__(self, limit: int, span: float) -> None:
+    def __init__(self, limit: int, span: float, remembered: float = 0.0) -> None:
         self.limit = limit
         self.span = span
         self.requests: list[_Request] = []
+        self._remembered = max(remembered, span)
 
     def add(self, request: _Request, now: float) -> None:
-        self.requests = [old for old in self.requests if old.counted_at(now) + self.span > now]
+        self.requests = [old for old in self.requests if old.counted_at(now) + self._remembered > now]
         self.requests.append(request)
 
     def count(self, now: float) -> int:
@@ -186,22 +191,34 @@ class _Window:
         while self.free_at(until) > until:
             self.requests.remove(min(self.requests, key=lambda request: request.counted_at(until)))
 
-    def swap(self, old: _Request | None, new: _Request | None) -> None:
-        self.requests = [new if request is old and new else request for request in self.requests]
-
 
 class _Channel(_Window):
     """The hidden allowance of a channel, learned and unlearned."""
 
     def __init__(self, limit: int, span: float) -> None:
-        super().__init__(limit, span)
+        super().__init__(limit, span, span * _WINDOWS_REMEMBERED)
         self.ceiling = limit
         self.blocked_until = _PAST
         self.lowered_at = _PAST
 
+    @property
+    def is_limited(self) -> bool:
+        return self.ceiling < _UNLIMITED
+
+    @property
+    def sent(self) -> tuple[float, ...]:
+        return tuple(sorted(map(attrgetter("sent_at"), self.requests)))
+
+    def add(self, request: _Request, now: float) -> None:
+        if self.is_limited:
+            super().add(request, now)
+
+    def left(self, now: float) -> int | None:
+        return max(0, self.limit - self.count(now)) if self.is_limited else None
+
     def lower(self, own: int, sent_at: float, now: float) -> None:
         """Learn that others post here too: after `own` requests, one was refused that left at `sent_at`."""
-        if sent_at >= self.lowered_at:  # the others in flight then tell nothing new
+        if self.is_limited and sent_at >= self.lowered_at:  # the others in flight then tell nothing new
             self.limit = max(1, min(self.limit, max(own, self.limit // 2)))
             self.lowered_at = now
 
@@ -291,6 +308,17 @@ class _Webhook:
             return min(2.0 ** min(self.refusals - 1, 20), _LONGEST_UNTOLD_RETRY)
         least = min(0.01 * 2.0 ** min(self.refusals, 20), 0.25)
         return min(max(retry_after, least), _LONGEST_RETRY)
+
+    def budget(self, now: float, free_at: float = _PAST) -> Budget:
+        channel = self.channel
+        return Budget(
+            replace(self.bucket),
+            free_at,
+            channel.limit if channel.is_limited else None,
+            channel.left(now),
+            channel.span,
+            channel.sent,
+        )
 
     def idle_at(self) -> float:
         idle = max(_IDLE, self.channel.span)
@@ -404,29 +432,12 @@ class DiscordRateLimiter:
         with lock:
             self._unanswered(self._hook(webhook, now), host, now)
 
-    def allowance(
-        self, webhook: str, seconds: float, now: float, *, at_most: float = math.inf, host: str = DEFAULT_HOST
-    ) -> int:
-        """Return how many requests `acquire` will grant within the next `seconds` if they are answered at once.
-
-        Args:
-            webhook: The webhook.
-            seconds: How far to look ahead, at most an hour; 0 asks for what may leave in this moment.
-            now: The monotonic time.
-            at_most: How many to count to; each costs some microseconds.
-            host: The host.
-        """
+    def budget(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> Budget:
+        """Return what the limits allow a webhook, and what its channel was sent; nothing is counted."""
         with lock:
-            trial = self._trial(webhook, host)
-        end = now + min(max(seconds, 0.0), _LONGEST_LOOK_AHEAD)
-        granted = 0
-        while now <= end and granted < at_most:
-            wait = trial.acquire(webhook, now, host=host)
-            if not wait:
-                trial.update(webhook, 204, {}, None, now, host=host)
-                granted += 1
-            now += wait
-        return granted
+            hook = self._webhooks.get(webhook) or self._new_hook(webhook)
+            wait = self._wait(hook, host, now)
+            return hook.budget(now, now + wait if wait else _PAST)
 
     def info(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> dict[str, Any]:
         """Return what is known of a webhook's limits as plain data, ready for JSON; times are seconds from `now`."""
@@ -435,6 +446,7 @@ class DiscordRateLimiter:
             place = self._hosts.get(host) or _Host()
             bucket, channel = hook.bucket, hook.channel
             channel.recover(now)
+            budget = hook.budget(now)
             buckets = {}
             if bucket.limit is not None:
                 buckets[bucket.id or "unknown"] = {
@@ -443,15 +455,19 @@ class DiscordRateLimiter:
                     "reset_after": max(0.0, bucket.reset_at - now),
                     "wait_time": max(bucket.wait_time(now), hook.blocked_until - now),
                 }
-            limit = channel.limit if channel.limit < _UNLIMITED else None
+            pace = Pace.of(budget)
             return {
                 "global_rate_limit": _until(self._global_until, now),
                 "buckets": buckets,
                 "channel": {
-                    "limit": limit,
+                    "limit": budget.channel_limit,
                     "window": self._channel_window,
-                    "remaining": None if limit is None else max(0, limit - channel.count(now)),
+                    "remaining": budget.channel_left,
                     "wait_time": max(0.0, channel.blocked_until - now, channel.free_at(now) - now),
+                },
+                "pace": {
+                    "interval": pace and pace.interval,
+                    "wait_time": max(0.0, pace.free_at(Urgency.ROUTINE) - now) if pace else 0.0,
                 },
                 "edge_block": {**_until(place.edge.free_at(now), now), "active": place.edge.strikes > 0},
                 "invalid_requests": {
@@ -555,21 +571,6 @@ class DiscordRateLimiter:
         hook.bucket.refused(until)
         channel.make_room(until)
         return RateLimitHit(scope, wait)
-
-    def _trial(self, webhook: str, host: str) -> DiscordRateLimiter:
-        """Return a limiter with a copy of all that bears on one webhook; requests of others stay in flight."""
-        trial = DiscordRateLimiter()
-        hook = self._webhooks.get(webhook) or self._new_hook(webhook)
-        mine, channel = copy.copy(hook.request), copy.copy(hook.channel)
-        channel.swap(hook.request, mine)
-        trial._webhooks[webhook] = replace(hook, bucket=replace(hook.bucket), channel=channel, request=mine)
-        if host in self._hosts:
-            place = self._hosts[host]
-            edge = replace(place.edge, probe=mine if place.edge.probe is hook.request else place.edge.probe)
-            trial._hosts[host] = _Host(edge, place.invalid.copy())
-        trial._global, trial._global_until = copy.copy(self._global), self._global_until
-        trial._global.swap(hook.request, mine)
-        return trial
 
 
 def _until(deadline: float, now: float) -> dict[str, Any]:

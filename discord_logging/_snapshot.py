@@ -190,9 +190,22 @@ class FrozenRecord:
         size: About how many bytes it holds on to, given that a character is one.
         sequence: Its place in the order of the backlog, from 1; 0 until it has one.
         taken_at: When it left the backlog to be delivered, on the monotonic clock; `None` while it waits.
+        urgency: How much it matters that it is told soon.
+        waiting_since: When it came into the backlog, on the monotonic clock.
     """
 
-    __slots__ = ("_message", "_snapshot", "count", "in_flight", "is_repeat", "last_created", "sequence", "taken_at")
+    __slots__ = (
+        "_message",
+        "_snapshot",
+        "count",
+        "in_flight",
+        "is_repeat",
+        "last_created",
+        "sequence",
+        "taken_at",
+        "urgency",
+        "waiting_since",
+    )
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -202,6 +215,8 @@ class FrozenRecord:
         self.last_created: float = self.created
         self.sequence = 0
         self.taken_at: float | None = None
+        self.urgency = 0
+        self.waiting_since = 0.0
 
     name: Any = _part(2)
     pathname: Any = _part(3)

@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discord_logging import _backlog
+from discord_logging import _backlog, _clock
 from discord_logging._backlog import _INTAKE, Backlog
+from discord_logging._kinds import Urgency
+from discord_logging._settings import CardSettings
 from discord_logging._snapshot import FrozenRecord, freeze
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Item:
         self.sequence = 0
         self.taken_at: float | None = None
         self.in_flight = False
+        self.urgency = 0
+        self.waiting_since = 0.0
         self.own_size = size
         self.on_size: Callable[[], object] = lambda: None
 
@@ -121,6 +125,57 @@ def test_records_return_to_their_places() -> None:
     backlog.put_nowait(item(5))
     backlog.put_back(records)
     assert take(backlog) == list(range(6))
+
+
+def test_knows_how_much_waits_and_how_urgent_it_is() -> None:
+    """What was taken waits no more, and what was put back does again."""
+    backlog = Backlog(10, 64_000_000, lambda: True)
+
+    def state() -> tuple[int, Urgency]:
+        return backlog.waiting, backlog.urgency
+
+    for levelno in (logging.INFO, logging.ERROR, logging.CRITICAL):
+        made = logging.makeLogRecord({"name": "shop", "msg": "text", "levelno": levelno})
+        backlog.put_nowait(freeze(made, CardSettings(None)))
+    assert state() == (0, Urgency.ROUTINE)
+    backlog.take_in()
+    assert state() == (3, Urgency.ALARM)
+    records = backlog.take(10)
+    assert [record.urgency for record in records] == [Urgency.ROUTINE, Urgency.NEWS, Urgency.ALARM]
+    assert state() == (0, Urgency.ROUTINE)
+    backlog.put_back(records[:2])
+    assert state() == (2, Urgency.NEWS)
+    backlog.put_back(records[2:])
+    backlog.take(1)
+    assert state() == (2, Urgency.ALARM)
+    backlog.drop_waiting("closed")
+    assert state() == (0, Urgency.ROUTINE)
+
+
+def test_knows_for_how_long_the_oldest_record_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One in flight waits as well, and one that comes back was never away; the wall clock does not matter."""
+    now = 1_000.0
+    monkeypatch.setattr(_clock, "monotonic", lambda: now)
+    backlog = make()
+    assert backlog.oldest_age() == 0.0
+    for number in range(3):
+        backlog.put_nowait(item(number, levelno=LEVELS[number]))
+        backlog.take_in()
+        now += 1
+    assert backlog.oldest_age() == 3.0
+    records = backlog.take(1)
+    assert backlog.oldest_age() == 3.0
+    backlog.put_back(records)
+    backlog.settle(backlog.take(2))
+    assert backlog.oldest_age() == 1.0
+
+
+def test_a_record_whose_kind_cannot_be_told_is_routine() -> None:
+    """Its attributes may be anything; it is kept all the same."""
+    backlog = make()
+    backlog.put_nowait(item(1, logging.ERROR))  # without a name
+    backlog.take_in()
+    assert (backlog.waiting, backlog.urgency) == (1, Urgency.ROUTINE)
 
 
 @settings(deadline=None)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +37,13 @@ FIGURES = [
     "15 s (scaled) of 100 records/s: allowed requests used",
     "429 for 0.3 s: next request, s after",
 ]
+PACED = [
+    "3/s: all: p50 / p95 / max",
+    "3/s: CRITICAL: p50 / max",
+    "3/s: not told",
+    "3/s: messages / 429s",
+    "2,000/s: all: p50 / p95 / max",
+]
 
 
 @pytest.mark.once
@@ -42,9 +52,22 @@ FIGURES = [
 def test_quick_run_prints_a_row_for_each_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every figure of ours is there; its value is not looked at."""
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-    command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "calls", "limits"]
+    command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "calls", "limits", "pace"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
     assert run.returncode == 0, run.stderr
     rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", run.stdout, re.MULTILINE))
-    assert [name for name in rows if name not in ("figure", "---")] == FIGURES
-    assert all(re.search(r"\d", rows[name]) for name in FIGURES), run.stdout + run.stderr
+    assert list(rows)[: len(FIGURES) + 2] == ["figure", "---", *FIGURES]
+    assert set(PACED) <= set(rows)
+    # Within three seconds nothing of some sorts is logged.
+    assert all(re.search(r"\d", rows[name]) for name in [*FIGURES, *PACED[2:]]), run.stdout + run.stderr
+
+
+def test_the_least_lateness_is_that_of_turns_as_the_limits_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A steady load is told each 2 s at the best, a burst after quiet at once, and one record never late."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    least: Any = importlib.import_module("_pace").least
+    steady = least([number / 20 for number in range(20 * 200)])
+    assert max(steady) == pytest.approx(2.0, abs=0.06)
+    assert statistics.median(steady) == pytest.approx(1.0, abs=0.06)
+    assert max(least([1.0, 50.0])) <= 0.01
+    assert max(least([1.0] * 200)) <= 0.01

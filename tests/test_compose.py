@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._compose import Composed, compose, compose_plain, lay_out, put_above
+from discord_logging._kinds import Urgency
 from discord_logging._record_text import clock_time
 from discord_logging._settings import CardSettings
 from discord_logging._snapshot import freeze
@@ -103,6 +104,39 @@ class TestCompose:
         assert set(message.payload) == {"embeds", "allowed_mentions"}
         assert message.payload["embeds"] == [EmbedFormatter().embed(record)]
         assert message.thread_id is None
+
+    @pytest.mark.parametrize("number", [11, 60, 500])
+    def test_the_first_of_the_most_urgent_is_in_the_message(self, number: int) -> None:
+        """Also where requests would do for cards: it does not wait for those before it."""
+        records = [make(f"rec{each}e", levelno=logging.INFO, levelname="INFO") for each in range(number)]
+        records[-1].urgency = Urgency.NEWS
+        records.append(make("last", levelno=logging.INFO))
+        records[-1].urgency = Urgency.NEWS
+        composed = compose(records, allowance=1_000)
+        assert records[-2] in composed.records
+        assert list(composed.records) == records[: len(composed.records)]
+
+    def test_the_most_urgent_record_chooses_the_destination(self) -> None:
+        """An alarm for one thread does not wait for routine of another."""
+        elsewhere = CardSettings(EmbedFormatter(), thread_id="5")
+        records = [make("routine"), make("alarm", elsewhere), make("more", elsewhere)]
+        records[1].urgency = Urgency.ALARM
+        message, carried = compose(records, allowance=10)
+        assert (message.thread_id, list(carried)) == ("5", records[1:])
+
+    def test_an_urgent_record_overtakes_what_no_message_holds(self) -> None:
+        """Files before it would fill the message: it goes alone."""
+        records = [*(make("x" * 1_000_000) for _ in range(9)), make("alarm")]
+        records[-1].urgency = Urgency.ALARM
+        assert list(compose(records).records) == records[-1:]
+
+    @pytest.mark.parametrize(("number", "expected"), [(3, "cards"), (30, "lines"), (300, "digest")])
+    def test_every_form_shows_when_its_first_record_came(self, number: int, expected: str) -> None:
+        """Discord shows that in the reader's zone, which may not be that of the program."""
+        composed = compose([make(f"rec{each}e", created=1_800_000_000.0 + each) for each in range(number)])
+        assert form(composed) == expected
+        times = [embed["timestamp"] for embed in composed.message.payload["embeds"] if "timestamp" in embed]
+        assert min(times) == "2027-01-15T08:00:00.000+00:00"
 
     @pytest.mark.parametrize(("waiting", "counts"), [(9, [9]), (10, [10]), (11, [10, 1]), (35, [10, 10, 10, 5])])
     def test_ten_cards_share_a_message(self, waiting: int, counts: list[int]) -> None:

@@ -20,7 +20,7 @@ from discord_logging._delivery import Delivery
 from discord_logging._diagnostics import say
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import TransportError
-from discord_logging._rate_limiter import DiscordRateLimiter
+from discord_logging._rate_limiter import DEFAULT_HOST, DiscordRateLimiter
 from discord_logging._retry import Backoff
 from discord_logging._settings import CardSettings
 from discord_logging._snapshot import freeze
@@ -30,6 +30,7 @@ from discord_logging._webhook_url import WebhookURL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from discord_logging._pace import Budget
     from discord_logging._snapshot import FrozenRecord, Snapshot
     from discord_logging._types import Embed, Message
 
@@ -96,11 +97,11 @@ class Limiter(DiscordRateLimiter):
     """A limiter without limits, whose word on how many requests clear a backlog is the test's."""
 
     allowed = 1_000_000
-    """So many that each record has its card."""
+    """So many after the next one that each record has its card."""
 
-    def allowance(self, *_: object, **__: object) -> int:
+    def budget(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> Budget:
         """Return what the test wants."""
-        return self.allowed
+        return super().budget(webhook, now, host=host)._replace(channel_left=self.allowed + 1)
 
 
 class World:
@@ -137,10 +138,10 @@ class World:
             self.passed.append(message)
         return answer
 
-    def put(self, numbers: Iterable[int], settings: CardSettings = PLAIN) -> World:
+    def put(self, numbers: Iterable[int], settings: CardSettings = PLAIN, levelno: int = logging.ERROR) -> World:
         """Log records with these numbers."""
         for number in numbers:
-            self.backlog.put_nowait(record(number, settings))
+            self.backlog.put_nowait(record(number, settings, levelno))
         return self
 
     def step(self, times: int = 1) -> None:
@@ -354,6 +355,38 @@ def test_what_was_surely_not_saved_is_tried_again_with_growing_waits(failure: Re
     assert "may be a repeat" not in str(world.sent)
     assert world.delivery.health()["status"] == "ok"
     assert world.delivery.health()["retries"] == 12
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"Retry-After": "7.5"}, 7.5),
+        ({"Retry-After": "1"}, 1.0),
+        ({"Retry-After": "Sat, 28 Nov 2026 10:01:00 GMT", "Date": "Sat, 28 Nov 2026 10:00:00 GMT"}, 60.0),
+        ({"Retry-After": "86400"}, 3_600.0),
+        ({"Retry-After": "nan"}, 2.0),
+        ({"Retry-After": "0"}, 2.0),
+    ],
+)
+@pytest.mark.parametrize("code", [503, 502])
+def test_a_server_that_says_when_to_come_back_is_obeyed(headers: dict[str, str], wait: float, code: int) -> None:
+    """Its `Retry-After` stands in place of the back-off, up to an hour; what is no time does not."""
+    world = World(Answer(code, headers, None)).put([1]).run()
+    assert world.gaps == pytest.approx([wait])
+    assert world.requests == [[1], [1]]
+
+
+def test_a_wait_that_the_server_asks_for_is_no_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failure after it, which says nothing, is waited out as the second one."""
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    world = World(Answer(503, {"Retry-After": "30"}, None), REFUSED).put([1]).run()
+    assert world.gaps == pytest.approx([30, 3])
+
+
+def test_what_may_have_been_saved_does_not_wait_longer_for_a_header() -> None:
+    """A time-out of the gateway has no say in when the next try is."""
+    world = World(Answer(504, {"Retry-After": "30"}, None)).put([1]).run()
+    assert world.gaps == pytest.approx([2])
 
 
 def test_jitter_adds_a_tenth_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1328,6 +1361,104 @@ def test_losses_of_any_names_fit_into_a_message() -> None:
     assert "**" not in losses(world.sent[0]).replace("\\*", "")
 
 
+# The pace
+
+
+def paced(latency: float = 0.0, limit: int | None = 30) -> World:
+    """Return a world whose channel takes so many messages a minute, and whose answers take so long."""
+    world = World(limiter=DiscordRateLimiter(channel_limit=limit))
+
+    def react(_numbers: list[int], _is_plain: bool) -> Reaction:
+        world.now += latency
+        return OK
+
+    world.react = react
+    return world
+
+
+def lasting(world: World, seconds: float, every: float) -> dict[int, float]:
+    """Log a record each so many seconds, for so long; return when each was logged, from the start on."""
+    logged: dict[int, float] = {}
+    end = world.now + seconds
+    while world.now < end:
+        while (at := START + len(logged) * every) <= world.now:
+            world.put([len(logged)], levelno=logging.INFO)
+            logged[len(logged)] = at - START
+        world.now += min(world.delivery.step() or 0.05, 0.05)
+    return logged
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.4])
+@pytest.mark.parametrize("every", [1.0, 0.3, 0.05])
+def test_a_lasting_load_is_told_in_time_for_as_long_as_it_lasts(every: float, latency: float) -> None:
+    """No record waits longer than a turn, no minute has more than 27 messages, and health is well."""
+    world = paced(latency)
+    logged = lasting(world, 200, every)
+    arrived = [(number, at) for at, numbers in zip(world.times, world.requests, strict=True) for number in set(numbers)]
+    assert max(at - logged[number] for number, at in arrived) <= 2.75 + 0.15 + latency
+    assert len({number for number, _ in arrived}) >= len(logged) - 3 / every
+    assert max(sum(at <= other < at + 60 for other in world.times) for at in world.times) <= 27
+    assert (world.delivery.health()["status"], world.delivery.health()["rate_limited"]) == ("ok", {})
+
+
+def test_records_that_come_slower_than_the_pace_each_have_a_message() -> None:
+    """At once, for as long as they come."""
+    world = paced(0.05)
+    logged = lasting(world, 200, 2.51)
+    assert world.requests == [[number] for number in logged]
+    assert all(at - logged[number] <= 0.1 for number, at in enumerate(world.times))
+
+
+def test_an_alarm_does_not_wait_for_its_turn() -> None:
+    """It takes with it what waits, and the wait for the turn looks for it ten times a second."""
+    world = paced()
+    lasting(world, 100, 0.5)
+    world.put([700], levelno=logging.INFO)
+    assert 0 < world.delivery.step() <= 0.1
+    world.put([701], levelno=logging.CRITICAL)
+    assert world.delivery.step() == 0.0
+    assert world.requests[-1][-2:] == [700, 701]
+
+
+def test_a_wait_for_a_turn_is_no_limit() -> None:
+    """Nobody who flushes gives up for it, and health does not call it one."""
+    world = paced()
+    lasting(world, 100, 0.5)
+    world.put([700], levelno=logging.INFO)
+    assert world.delivery.step() > 0
+    assert world.delivery.not_before <= world.now
+    assert world.delivery.health()["status"] == "ok"
+
+
+def test_a_flush_whose_deadline_is_near_waits_for_no_turn() -> None:
+    """What the limits allow is sent."""
+    world = paced()
+    for number in range(7):
+        world.put([number], levelno=logging.CRITICAL).step()
+    world.put([7], levelno=logging.CRITICAL)
+    assert world.delivery.step() > 0
+    world.delivery.deadline = world.now + 1
+    assert world.delivery.step() == 0.0
+    assert world.requests[-1] == [7]
+
+
+def test_a_refused_message_keeps_its_turn() -> None:
+    """It was not posted, so its next try is no further message."""
+    world = World(limited(0.3), limiter=DiscordRateLimiter()).put([1])
+    world.run()
+    assert world.gaps == pytest.approx([0.325])
+
+
+def test_slow_answers_make_fewer_messages() -> None:
+    """Without a limit of the channel the requests themselves are what takes time."""
+    world = paced(0.4, limit=None)
+    for number in range(20):
+        world.put([number]).run()
+    world.put(range(100, 900)).run()
+    assert len(world.sent) - 20 == 1
+    assert form(world.sent[-1]) == "digest"
+
+
 # How dense a message is
 
 
@@ -1353,7 +1484,7 @@ def test_a_backlog_takes_the_plainest_form_that_clears_it(number: int, allowed: 
     world.check_books()
 
 
-@pytest.mark.parametrize(("used", "expected"), [(0, "cards"), (12, "cards"), (20, "lines"), (28, "lines")])
+@pytest.mark.parametrize(("used", "expected"), [(0, "cards"), (3, "cards"), (4, "lines"), (12, "lines"), (28, "lines")])
 def test_the_form_gets_denser_when_little_is_left_of_what_the_channel_takes(used: int, expected: str) -> None:
     """One backlog uses up a part of it, and the rest is kept for what comes next."""
     world = World(limiter=DiscordRateLimiter(channel_limit=30))
@@ -1514,7 +1645,7 @@ def test_a_repeat_that_is_held_back_costs_no_request() -> None:
     assert world.limiter.info(URL.key, world.now)["channel"]["remaining"] == left
     assert world.backlog.count()["pending"] == 50
     assert not world.backlog.wait_until_settled(0.0, lambda: True)
-    world.step()
+    world.post_next()
     assert "×50" in footers(world.sent[1])[0]  # noqa: RUF001 - the sign for times
     assert world.backlog.count() == {"accepted": 51, "delivered": 51, "pending": 0, "dropped": 0}
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._compose import compose
-from discord_logging._digest import Kind, Summary, kind_of
+from discord_logging._digest import Summary
 from discord_logging._embeds import embed_length
+from discord_logging._kinds import Kind, kind_of
 from discord_logging._settings import EMOJIS, CardSettings
 from discord_logging._snapshot import freeze
 

@@ -41,10 +41,3 @@ def test_forgets_after_ten_minutes() -> None:
     guard = filled(400)
     assert guard.count(START + 599) == 400
     assert guard.count(START + 600) == 0
-
-
-def test_a_copy_counts_for_itself() -> None:
-    """What is tried on a copy leaves the original as it was."""
-    guard = filled(10)
-    guard.copy().add(START)
-    assert guard.count(START) == 10

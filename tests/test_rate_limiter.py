@@ -131,7 +131,7 @@ class TestBucket:
         send(limiter, "a", START, headers(remaining=1, reset_after=60, bucket="old"))
         send(limiter, "a", START, headers(remaining=9, limit=10, bucket="new"))
         assert list(limiter.info("a", START)["buckets"]) == ["new"]
-        assert limiter.allowance("a", 0, START) == 9
+        assert limiter.budget("a", START).bucket.left(START) == 9
 
     def test_an_answer_that_comes_late_changes_nothing(self) -> None:
         """Out of order, an older answer does not undo a newer one."""
@@ -202,7 +202,7 @@ class TestBucket:
     def test_more_left_than_there_is_means_full(self, limiter: DiscordRateLimiter) -> None:
         """`Remaining` is never believed beyond `Limit`."""
         send(limiter, "a", START, headers(remaining=1_000, limit=5))
-        assert limiter.allowance("a", 0, START) == 5
+        assert limiter.budget("a", START).bucket.left(START) == 5
 
     def test_a_new_bucket_has_a_window_of_its_own(self, limiter: DiscordRateLimiter) -> None:
         """The longest time to a reset is that of this bucket, not of the one before."""
@@ -401,7 +401,11 @@ class TestChannel:
         for webhook in ("a", "b"):
             limiter.set_channel_limit(webhook, limit)
         assert limiter.info("a", START)["channel"]["limit"] == limiter.info("b", START)["channel"]["limit"] == limit
-        assert min(limiter.allowance("a", 0, START), 40) in (granted, 1)
+        sent = 0
+        while sent < 40 and not limiter.acquire("a", START):
+            limiter.update("a", 204, {}, None, START)
+            sent += 1
+        assert sent == granted
         assert limiter.info("c", START)["channel"]["limit"] == 30
         with pytest.raises(ValueError, match="at least 1"):
             limiter.set_channel_limit("a", 0)
@@ -614,12 +618,10 @@ class TestEdgeBlock:
         assert limiter.acquire("b", now + 120) == 0.0
 
     def test_a_probe_whose_webhook_asks_again_has_proved_nothing(self, limiter: DiscordRateLimiter) -> None:
-        """Its caller lost track of it, so the block goes on; and looking ahead sees the same."""
+        """Its caller lost track of it, so the block goes on."""
         block(limiter, START)
         now = START + 60 + PAD
         assert limiter.acquire("a", now) == 0.0
-        assert limiter.allowance("a", 59, now) == 0
-        assert limiter.allowance("a", 61, now) > 0
         assert limiter.acquire("a", now) == pytest.approx(60 + PAD)
 
     def test_a_late_answer_from_before_the_block_does_not_lift_it(self, limiter: DiscordRateLimiter) -> None:
@@ -673,78 +675,69 @@ class TestInvalidRequests:
         assert len(sent) > 300
 
 
-class TestAllowance:
-    """Looking ahead."""
+class TestBudget:
+    """What may be planned with."""
 
-    def test_tells_what_may_leave_now_and_soon(self, limiter: DiscordRateLimiter) -> None:
-        """Zero seconds ask for this moment; a negative or impossible time is none."""
+    def test_tells_what_the_limits_allow(self, limiter: DiscordRateLimiter) -> None:
+        """Bucket and channel as they are now, and when a request may pass at all."""
         send(limiter, "a", START, headers(remaining=3))
-        assert limiter.allowance("a", 0, START) == 3
-        assert limiter.allowance("a", 5, START) == 13
-        assert limiter.allowance("a", 60, START) == 29
-        assert limiter.allowance("a", -5, START) == 3
-        assert limiter.allowance("a", math.nan, START) == 0
-        assert limiter.allowance("a", math.inf, START) == 1_799
+        send(limiter, "a", START + 1, headers(remaining=2))
+        budget = limiter.budget("a", START + 1.5)
+        assert budget.bucket.left(START + 1.5) == 2
+        assert (budget.channel_limit, budget.channel_left, budget.channel_window) == (30, 28, 60 + PAD)
+        assert budget.sent == (START, START + 1)
+        assert budget.free_at <= START
 
     def test_counts_nothing(self, limiter: DiscordRateLimiter) -> None:
-        """The question leaves everything as it was, even a request in flight."""
+        """The question leaves everything as it was, and so does whatever is done with the answer."""
         send(limiter, "a", START, headers(remaining=3))
-        assert limiter.acquire("a", START) == 0.0
         before = limiter.info("a", START)
-        assert limiter.allowance("a", 60, START) == 28
+        limiter.budget("a", START).bucket.use(START)
         assert limiter.info("a", START) == before
 
-    def test_a_request_in_flight_counts_as_the_next_question_would_count_it(self) -> None:
-        """As unanswered, and so as used now."""
-        limiter = DiscordRateLimiter(global_limit=1)
-        assert limiter.acquire("a", START) == 0.0
-        assert limiter.allowance("a", 1.0, START) == 0
-        assert limiter.allowance("a", 1.1, START) == 1
-
     def test_knows_a_webhook_that_never_sent(self, limiter: DiscordRateLimiter) -> None:
-        """It may use the whole allowance of a channel."""
-        assert limiter.allowance("a", 5, START) == 30
+        """It may use all that a channel takes."""
+        assert limiter.budget("a", START).channel_left == 30
+        assert limiter.budget("a", START).sent == ()
 
-    def test_is_none_while_blocked(self, limiter: DiscordRateLimiter) -> None:
+    def test_is_not_free_while_blocked(self, limiter: DiscordRateLimiter) -> None:
         """Refusals and blocks count."""
         refuse(limiter, START, refusal(40))
-        assert limiter.allowance("a", 30, START) == 0
-        assert limiter.allowance("a", 41, START) > 0
+        assert limiter.budget("a", START).free_at == pytest.approx(START + 40 + PAD)
         block(limiter, START, webhook="b")
-        assert limiter.allowance("c", 59, START) == 0
-        assert limiter.allowance("c", 60.1, START) > 0
+        assert limiter.budget("c", START).free_at == pytest.approx(START + 60 + PAD)
 
-    def test_counts_no_further_than_it_matters(self) -> None:
-        """Where nothing but a very high limit holds requests back, counting them all would take seconds."""
-        limiter = DiscordRateLimiter(channel_limit=None, global_limit=1_000_000)
-        assert limiter.allowance("a", 5.0, START, at_most=17) == 17
+    def test_what_was_refused_was_not_sent(self, limiter: DiscordRateLimiter) -> None:
+        """The next try is no further message: a refusal costs no turn."""
+        send(limiter, "a", START, headers())
+        refuse(limiter, START + 1, refusal(3))
+        assert limiter.budget("a", START + 2).sent == (START,)
 
-    @settings(max_examples=25, deadline=None)
-    @given(seed=st.integers(0, 10**6), seconds=st.floats(0, 40))
-    def test_agrees_with_what_acquire_grants(self, seed: Any, seconds: Any) -> None:
-        """From any state: what was promised is what requests answered at once really get."""
-        rng = dice(seed)
-        limiter = DiscordRateLimiter(channel_limit=rng.choice([None, 1, 5, 30]), global_limit=rng.choice([3, 50]))
-        now = START
-        for _ in range(rng.randrange(60)):
-            now += rng.choice([0.0, 0.1, 1.0, 10.0])
-            webhook = rng.choice("ab")
-            head = rng.choice([{}, headers(rng.randrange(5), rng.random() * 9), {"X-RateLimit-Scope": "shared"}])
-            if limiter.acquire(webhook, now) == 0.0 and rng.random() < 0.95:
-                status, body = rng.choice([(200, {"channel_id": "7"}), (502, None), (429, refusal(3)), (429, "")])
-                limiter.update(webhook, status, head, body, now + rng.random())
-        now += 2.0
-        if limiter.info("a", now)["edge_block"]["active"]:
-            now += 200.0
-        promised = limiter.allowance("a", seconds, now)
-        end, granted = now + seconds, 0
-        while now <= end:
-            wait = limiter.acquire("a", now)
-            if not wait:
-                granted += 1
-                limiter.update("a", 204, {}, None, now)
-            now += wait
-        assert granted == promised
+    def test_webhooks_of_a_channel_share_its_pace(self, limiter: DiscordRateLimiter) -> None:
+        """What one has sent is known to the other, in order."""
+        send(limiter, "a", START, {}, channel_id="7")
+        send(limiter, "b", START + 1, {}, channel_id="8")
+        send(limiter, "c", START + 2, {}, channel_id="8")
+        send(limiter, "c", START + 3, {})
+        assert limiter.budget("b", START + 4).sent == (START + 1, START + 2, START + 3)
+
+    def test_five_windows_are_remembered(self, limiter: DiscordRateLimiter) -> None:
+        """A lasting load is known by them; what is older goes."""
+        for number in range(400):
+            send(limiter, "a", START + number * 2.5, {})
+        sent = limiter.budget("a", START + 400 * 2.5).sent
+        assert 119 <= len(sent) <= 121
+        assert limiter.info("a", START + 400 * 2.5)["channel"]["remaining"] == 6
+
+    def test_without_a_limit_of_the_channel_nothing_is_remembered(self) -> None:
+        """Nobody paces by it, and a server that takes thousands a second is not to cost memory."""
+        limiter = DiscordRateLimiter(channel_limit=None)
+        for number in range(100):
+            send(limiter, "a", START + number / 10, {})
+        budget = limiter.budget("a", START + 10)
+        assert (budget.channel_limit, budget.channel_left, budget.sent) == (None, None, ())
+        refuse(limiter, START + 10, refusal(3), {"X-RateLimit-Scope": "shared"})
+        assert limiter.info("a", START + 10)["channel"]["limit"] is None
 
 
 class TestState:
@@ -759,6 +752,7 @@ class TestState:
             "global_rate_limit": {"active": False, "wait_time": 0.0},
             "buckets": {"abc": {"limit": 5, "remaining": 0, "reset_after": 2.0, "wait_time": pytest.approx(2.0 + PAD)}},
             "channel": {"limit": 30, "window": 60.0, "remaining": 29, "wait_time": 0.0},
+            "pace": {"interval": pytest.approx(2.5, abs=0.01), "wait_time": pytest.approx(0.25, abs=0.01)},
             "edge_block": {"active": False, "wait_time": 0.0},
             "invalid_requests": {"count": 0, "window": 600.0, "limit": 1_500, "wait_time": 0.0},
         }
@@ -836,7 +830,7 @@ class TestState:
                 assert math.isfinite(hit.retry_after)
                 assert wait >= hit.retry_after >= 0.02
             json.dumps(limiter.info("a", now), allow_nan=False)
-            assert limiter.allowance("a", 1.0, now) <= 50
+            assert limiter.budget("a", now).free_at <= now + 86_401
 
     def test_a_lock_is_renewed_in_a_child(self, limiter: DiscordRateLimiter) -> None:
         """The lock that some other thread held is not the one that is asked for from then on."""

@@ -54,6 +54,23 @@ CASES = {
     "edge block with a time": Case([Fault.edge_block(retry_after=1)], [429, 200], rate_limited={"edge": 1}),
     "502": Case([Fault(status=502)], [502, 200]),
     "503 many times": Case([Fault(status=503)] * 6, [503] * 6 + [200]),
+    "503 that says when to come back": Case(
+        [Fault(status=503, headers={"Retry-After": "0.2"}), Fault(status=503)], [503, 503, 200]
+    ),
+    "a bucket with less than nothing left": Case(
+        [
+            Fault(
+                status=502,
+                headers={
+                    "X-RateLimit-Limit": "5",
+                    "X-RateLimit-Remaining": "-1",
+                    "X-RateLimit-Reset-After": "0.3",
+                    "X-RateLimit-Bucket": "abc",
+                },
+            )
+        ],
+        [502, 200],
+    ),
     "522 of the edge": Case([Fault(status=522, body="<html>")], [522, 200]),
     "redirect, not followed": Case([Fault(status=302, headers={"Location": "/elsewhere"}, body="")], [302, 200]),
     "malformed answer": Case([Fault.malformed()], [None, 200]),

@@ -1,0 +1,84 @@
+"""What kind of record it is, and how much it matters that it is told soon."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from discord_logging._values import to_text
+
+if TYPE_CHECKING:
+    from discord_logging._snapshot import FrozenRecord
+
+_MOST_KINDS = 500
+"""How many kinds are remembered; that which was not seen the longest is forgotten first."""
+_KNOWN = 3_600.0
+"""Seconds after which a kind that was not seen is new again."""
+_RECENT = 60.0
+"""Seconds within which a record may be more severe than all before it."""
+_MOST_LEVELS = 100
+
+
+class Kind(NamedTuple):
+    """What records share that tell of the same thing: they may differ in their arguments."""
+
+    levelno: int
+    name: str
+    template: str
+    exception: str
+
+
+def kind_of(record: FrozenRecord) -> Kind:
+    """Return what kind of record it is."""
+    exception = record.exception.type_name if record.exception else ""
+    return Kind(record.levelno, to_text(record.name), record.template or record.message[:200], exception)
+
+
+class Urgency(IntEnum):
+    """How much it matters that a record is told soon."""
+
+    ROUTINE = 0
+    NEWS = 1
+    """The first `ERROR` of its kind, or a record, from `WARNING` on, above all levels of the last minute."""
+    ALARM = 2
+    """From `CRITICAL` on."""
+
+
+class Triage:
+    """Tells how urgent records are, by those that came before. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, float] = {}  # by the hash of the kind, whose template may be large
+        # Each is above those behind it, which came later: the first is the highest.
+        self._levels: deque[tuple[int, float]] = deque(maxlen=_MOST_LEVELS)
+
+    def rate(self, record: FrozenRecord, now: float) -> Urgency:
+        """Return how urgent `record` is, which came at the monotonic time `now`."""
+        level = record.levelno
+        is_rise = self._is_rise(level, now)
+        is_new = level >= logging.ERROR and self._is_new(hash(kind_of(record)), now)
+        if level >= logging.CRITICAL:
+            return Urgency.ALARM
+        return Urgency.NEWS if is_new or (is_rise and level >= logging.WARNING) else Urgency.ROUTINE
+
+    def _is_rise(self, level: int, now: float) -> bool:
+        levels = self._levels
+        while levels and levels[0][1] <= now - _RECENT:
+            levels.popleft()
+        while levels and levels[-1][0] < level:
+            levels.pop()
+        is_rise = not levels
+        if levels and levels[-1][0] == level:
+            levels.pop()
+        levels.append((level, now))
+        return is_rise
+
+    def _is_new(self, kind: int, now: float) -> bool:
+        seen = self._seen
+        is_new = seen.pop(kind, -_KNOWN) <= now - _KNOWN
+        if len(seen) >= _MOST_KINDS:
+            del seen[next(iter(seen))]
+        seen[kind] = now
+        return is_new

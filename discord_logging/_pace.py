@@ -1,0 +1,173 @@
+"""When the next message leaves, and how many may carry what waits: a channel's allowance, spent evenly.
+
+A channel takes 30 messages in any minute. Sent card by card they are gone within seconds, and whatever comes then, an
+alarm too, waits for the minute to end. So four fifths of them are turns that come at an even pace, and the rest lets a
+message leave ahead of its turn. A message carries all that waits, in as dense a form as that takes: no record waits
+much longer than from one turn to the next, for as long as the load lasts.
+
+Each message fills a bucket by 1, and every `interval` (the minute by the number of turns, 2.5 s) takes 1 out of it. A
+message may leave when the bucket has room for it, up to a mark that depends on how urgent it is:
+
+=========== ============================================================================================ =============
+urgency     records                                                                                      of 30, mark
+=========== ============================================================================================ =============
+`ROUTINE`   all others                                                                                   4
+`NEWS`      the first `ERROR` of its kind, or a record more severe than all that came in the last minute 6
+`ALARM`     `CRITICAL`                                                                                   7, the brim
+=========== ============================================================================================ =============
+
+No flood of records takes what an error of a new kind needs, and no flood of those what a `CRITICAL` needs. Routine
+comes further apart the fuller the bucket is, by a tenth of an interval for each message in it: a burst that has just
+begun does not use up what it needs for its end. Where the bucket has no room, the next turn comes a tenth of an
+interval late, 2.75 s after the last message, so that the reserve fills again under any load.
+
+Two bounds follow, whatever comes. A full bucket and all that is taken out of it within a minute are 31, which the last
+moment of the minute would complete: *no minute has more than 30*. And a turn finds room in the bucket: *no record waits
+longer than a turn*, as far as other limits and the time of a request allow.
+
+This is the generic cell rate algorithm (ITU-T I.371) with a mark for each class, as trunk reservation has it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from discord_logging._kinds import Urgency
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from discord_logging._rate_limiter import RateLimitBucket
+
+_TURNS = 4 / 5
+"""The part of a channel's limit that is spent evenly."""
+_LATE = 1.1
+"""How much later than an interval the turn of a message comes for which the bucket has no room."""
+_MARKS = {Urgency.ROUTINE: 1 / 2, Urgency.NEWS: 5 / 6, Urgency.ALARM: 1.0}
+"""The part of the rest that a message may use to leave ahead of its turn."""
+_SPREAD = 0.1
+"""The part of an interval by which each message in the bucket holds up the next one, if that is routine."""
+_MOST_MESSAGES = 100
+"""More messages for what waits would be no folding."""
+_INSTANT = 1e-6
+"""A shorter wait is a rounding error."""
+
+
+class Waiting(NamedTuple):
+    """What waits.
+
+    Attributes:
+        records: How many.
+        urgency: Of the most urgent one.
+        age: For how many seconds the oldest one waits.
+        deadline: The monotonic time at which somebody who flushes gives up, or infinity.
+    """
+
+    records: int
+    urgency: Urgency = Urgency.ROUTINE
+    age: float = 0.0
+    deadline: float = math.inf
+
+
+class Budget(NamedTuple):
+    """What the limits allow a webhook, and what its channel was sent.
+
+    Attributes:
+        bucket: The webhook's bucket.
+        free_at: The monotonic time at which all limits let a request pass, or less.
+        channel_limit: How many messages the channel takes within `channel_window`, or `None` for any number.
+        channel_left: How many of them are left.
+        channel_window: In seconds.
+        sent: When messages were sent to the channel, in order: those of one window at the least.
+    """
+
+    bucket: RateLimitBucket
+    free_at: float = -math.inf
+    channel_limit: int | None = None
+    channel_left: int | None = None
+    channel_window: float = 60.0
+    sent: tuple[float, ...] = ()
+
+
+class Plan(NamedTuple):
+    """What to do.
+
+    Attributes:
+        wait: Seconds to wait and then ask again; 0 is to send now.
+        messages: How many messages, the next one included, may carry what waits.
+    """
+
+    wait: float
+    messages: int
+
+
+class Pace:
+    """The pace of a channel that was sent messages at the monotonic times `sent`."""
+
+    def __init__(self, limit: int, window: float, sent: Iterable[float]) -> None:
+        turns = max(int(limit * _TURNS), 1)
+        self.interval = window / turns
+        self.turn = self.interval * _LATE
+        self._spare = limit - turns
+        self._last = self._empty_at = self._spread_until = -math.inf
+        for at in sent:
+            self.send(at)
+
+    @classmethod
+    def of(cls, budget: Budget) -> Pace | None:
+        """Return the pace of a channel, or `None` where it takes any number of messages."""
+        if budget.channel_limit is None:
+            return None
+        return cls(budget.channel_limit, budget.channel_window, budget.sent)
+
+    def send(self, at: float) -> None:
+        """Count a message. The bucket does not run over: it may have been larger, before others posted here too."""
+        self._last = at
+        full = at + (1 + self._spare) * self.interval
+        self._empty_at = min(max(self._empty_at, at) + self.interval, full)
+        self._spread_until = at + (self._empty_at - at) * _SPREAD
+
+    def free_at(self, urgency: Urgency) -> float:
+        """Return when the next message may leave: there is room for it in the bucket, or it has its turn."""
+        has_room_at = self._empty_at - self._spare * _MARKS[urgency] * self.interval
+        if urgency is Urgency.ROUTINE:
+            has_room_at = max(has_room_at, self._spread_until)
+        return min(has_room_at, self._last + self.turn)
+
+
+def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max_lag: float = 5.0) -> Plan:
+    """Decide whether to send now, and in how many messages, or how long to wait.
+
+    A flush is as urgent as news, and where the turn would come after its deadline, the limits alone count. What waits
+    may be carried by all messages that leave, at the pace of a flush or of routine, before its oldest record has waited
+    for half of `max_lag`. The other half is for what comes between: a retry, a limit, an alarm that takes the room.
+
+    Args:
+        waiting: What waits, at least one record.
+        budget: What the limits allow.
+        now: The monotonic time.
+        took: How long a request takes, in seconds.
+        max_lag: How long a record may wait, in seconds.
+    """
+    pace = Pace.of(budget)
+    least = Urgency.ROUTINE if math.isinf(waiting.deadline) else Urgency.NEWS
+    turn = pace.free_at(max(waiting.urgency, least)) if pace else now
+    at = max(now, budget.free_at, turn if turn <= waiting.deadline else now)
+    if at > now + _INSTANT:
+        return Plan(at - now, 1)
+    most = min(waiting.records, _MOST_MESSAGES)
+    if budget.channel_left is not None:
+        most = min(most, budget.channel_left)
+    end = min(now + max_lag / 2 - waiting.age, waiting.deadline)
+    messages, bucket = 0, replace(budget.bucket)
+    while True:
+        messages += 1
+        bucket.use(at)
+        if pace:
+            pace.send(at)
+            at = max(at, pace.free_at(least))
+        at = max(at + took, at + bucket.wait_time(at))
+        if messages >= most or at > end:
+            return Plan(0.0, messages)

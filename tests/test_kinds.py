@@ -1,0 +1,120 @@
+"""Kinds of records, and which of them bring something new."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import pytest
+
+from discord_logging._kinds import Triage, Urgency, kind_of
+from discord_logging._settings import CardSettings
+from discord_logging._snapshot import FrozenRecord, freeze
+
+ROUTINE, NEWS, ALARM = Urgency
+DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
+SETTINGS = CardSettings(None)
+
+
+def record(levelno: int = ERROR, msg: object = "order %d failed", *args: object, **attributes: Any) -> FrozenRecord:
+    """Return a frozen record."""
+    made = logging.LogRecord("shop", levelno, "orders.py", 42, msg, args, None)
+    made.__dict__.update(attributes)
+    return FrozenRecord(freeze(made, SETTINGS))
+
+
+def rate(*levels: int, triage: Triage | None = None, gap: float = 1.0) -> list[Urgency]:
+    """Return how urgent records of these levels are, one after the other; all errors are of one kind."""
+    triage = triage or Triage()
+    return [triage.rate(record(level), 1_000.0 + number * gap) for number, level in enumerate(levels)]
+
+
+def test_a_critical_record_is_always_an_alarm() -> None:
+    """Also the second one, and whatever is above."""
+    assert rate(CRITICAL, CRITICAL, 60) == [ALARM, ALARM, ALARM]
+
+
+def test_the_first_error_of_its_kind_is_news() -> None:
+    """What has been seen before, with other arguments or not, is routine."""
+    triage = Triage()
+    rated = [
+        triage.rate(each, 1_000.0)
+        for each in (
+            record(ERROR, "order %d failed", 1),
+            record(ERROR, "order %d failed", 2),
+            record(ERROR, "payment %d failed", 1),
+            record(ERROR, "order %d failed", 3, name="shop.orders"),
+            record(45, "order %d failed", 4),
+            record(ERROR, "order %d failed", 5, exc_info=(ValueError, ValueError(), None)),
+            record(ERROR, "order %d failed", 6, exc_info=(ValueError, ValueError("other"), None)),
+        )
+    ]
+    assert rated == [NEWS, ROUTINE, NEWS, NEWS, NEWS, NEWS, ROUTINE]
+
+
+def test_an_error_that_was_not_seen_for_an_hour_is_news_again() -> None:
+    """An hour after the last one, not after the first."""
+    triage = Triage()
+    triage.rate(record(CRITICAL), 0.0)
+    times = (0.0, 3_000.0, 6_000.0, 9_600.0)
+    for at in times[1:]:  # so that none of the errors is a rise
+        triage.rate(record(CRITICAL), at - 1)
+    assert [Triage.rate(triage, record(ERROR), at) for at in times] == [NEWS, ROUTINE, ROUTINE, NEWS]
+
+
+def test_five_hundred_kinds_are_remembered() -> None:
+    """A program that makes ever new ones costs no more memory; the kind not seen for the longest goes first."""
+    triage = Triage()
+    triage.rate(record(ERROR, "often"), 0.0)
+    for number in range(2_000):
+        assert triage.rate(record(ERROR, f"kind {number}"), 0.0) is NEWS
+        assert triage.rate(record(ERROR, "often"), 0.0) is ROUTINE
+    assert len(triage._seen) == 500
+    assert triage.rate(record(ERROR, "kind 1999"), 0.0) is ROUTINE
+    assert triage.rate(record(ERROR, "kind 1400"), 0.0) is NEWS
+
+
+def test_a_remembered_kind_keeps_no_text() -> None:
+    """A template may be megabytes long."""
+    template = "x" * 1_000_000
+    made = record(ERROR, template)
+    count = sys.getrefcount(template)
+    Triage().rate(made, 0.0)
+    triage = Triage()
+    triage.rate(made, 0.0)
+    assert sys.getrefcount(template) == count
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ([INFO, WARNING, WARNING], [ROUTINE, NEWS, ROUTINE]),
+        ([WARNING, INFO, WARNING], [NEWS, ROUTINE, ROUTINE]),
+        ([DEBUG, INFO, 25], [ROUTINE, ROUTINE, ROUTINE]),
+        ([CRITICAL, WARNING], [ALARM, ROUTINE]),
+        ([INFO, 35, 34, 36], [ROUTINE, NEWS, ROUTINE, NEWS]),
+    ],
+)
+def test_a_rise_in_severity_is_news(levels: list[int], expected: list[Urgency]) -> None:
+    """From WARNING on, above all that came in the last minute."""
+    assert rate(*levels) == expected
+
+
+def test_a_rise_is_one_above_the_last_minute() -> None:
+    """What came before that is forgotten, what came within it is not, in whatever order."""
+    assert rate(ERROR, WARNING, WARNING, gap=59.0) == [NEWS, ROUTINE, ROUTINE]
+    assert rate(ERROR, WARNING, 35, gap=31.0) == [NEWS, ROUTINE, NEWS]
+    assert rate(WARNING, WARNING, gap=60.0) == [NEWS, NEWS]
+
+
+def test_levels_without_end_cost_no_memory() -> None:
+    """Each below the one before, so that none makes another needless."""
+    triage = Triage()
+    rate(*range(10_000, 0, -1), triage=triage, gap=0.0)
+    assert len(triage._levels) == 100
+
+
+def test_a_kind_without_a_template_is_told_by_its_message() -> None:
+    """A message that is no text has no template."""
+    assert kind_of(record(ERROR, ValueError("gone"))).template == "gone"

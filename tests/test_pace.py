@@ -1,0 +1,287 @@
+"""When messages leave, and how many there are: fixed scenes, and bounds that hold whatever comes."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from discord_logging._kinds import Urgency
+from discord_logging._pace import Budget, Pace, Plan, Waiting, plan
+from discord_logging._rate_limiter import RateLimitBucket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+ROUTINE, NEWS, ALARM = Urgency
+NOW = 1_000.0
+INTERVAL = 2.5
+TURN = 2.75
+MINUTE = 60.0
+NOTHING = RateLimitBucket()
+
+
+def budget(*ago: float, limit: int | None = 30, bucket: RateLimitBucket = NOTHING, free_at: float = 0.0) -> Budget:
+    """Return the budget of a channel that was sent messages so many seconds ago."""
+    sent = tuple(sorted(NOW - each for each in ago))
+    return Budget(bucket, free_at, limit, None if limit is None else limit - len(ago), MINUTE, sent)
+
+
+def wait(urgency: Urgency, *ago: float) -> float:
+    """Return how long a record waits in a channel that was sent messages so many seconds ago."""
+    return plan(Waiting(1, urgency), budget(*ago), now=NOW).wait
+
+
+def messages(records: int, of: Budget, **facts: float) -> int:
+    """Return how many messages may carry so many records right now."""
+    wait, number = plan(Waiting(records, age=0.05), of, now=NOW, **facts)
+    assert wait == 0.0
+    return number
+
+
+class TestTurns:
+    """When the next message leaves."""
+
+    @pytest.mark.parametrize("urgency", Urgency)
+    def test_the_first_message_leaves_at_once(self, urgency: Urgency) -> None:
+        """After quiet there is nothing to wait for."""
+        assert wait(urgency) == 0.0
+        assert wait(urgency, 59, 58, 57, 56) == 0.0
+
+    def test_a_load_below_the_pace_never_waits(self) -> None:
+        """One record each 2.5 s, for as long as the channel's history goes."""
+        assert wait(ROUTINE, *(number * INTERVAL for number in range(1, 121))) == 0.0
+
+    @pytest.mark.parametrize(("sent", "expected"), [(1, 0.25), (2, 0.5), (3, 0.75), (4, INTERVAL)])
+    def test_routine_comes_further_apart_the_more_was_sent(self, sent: int, expected: float) -> None:
+        """Four may leave in short order; then there is no room before the next turn."""
+        assert wait(ROUTINE, *[0.0] * sent) == pytest.approx(expected)
+
+    def test_a_lasting_load_is_told_at_an_even_pace(self) -> None:
+        """Each message an interval after the one before, after a burst of four."""
+        ago = [number * INTERVAL for number in range(24)]
+        assert wait(ROUTINE, *ago, *[ago[-1]] * 3) == pytest.approx(INTERVAL)
+
+    @pytest.mark.parametrize(("urgency", "room"), [(ROUTINE, 4), (NEWS, 6), (ALARM, 7)])
+    def test_each_urgency_has_room_up_to_its_mark(self, urgency: Urgency, room: int) -> None:
+        """Where routine waits, news leaves at once, and where news waits, an alarm does."""
+        quick = [0.0] if urgency is ROUTINE else []
+        assert wait(urgency, *[1.0] * (room - 1)) == 0.0
+        assert wait(urgency, *quick, *[1.0] * room) > 0.0
+
+    def test_a_turn_comes_whatever_was_sent(self) -> None:
+        """Where the bucket is full, a tenth of an interval late, so that the reserve fills again."""
+        assert wait(ROUTINE, *[0.5] * 7) == pytest.approx(TURN - 0.5)
+        assert wait(ALARM, *[0.5] * 7) == pytest.approx(INTERVAL - 0.5)
+
+    def test_the_limits_come_first(self) -> None:
+        """No alarm is so urgent that it breaks one."""
+        assert plan(Waiting(1, ALARM), budget(free_at=NOW + 40), now=NOW) == Plan(40.0, 1)
+
+    def test_a_smaller_allowance_is_spent_as_evenly(self) -> None:
+        """Where others post to the channel too, fewer messages come further apart."""
+        assert Pace(15, MINUTE, []).interval == pytest.approx(5.0)
+        assert Pace(1, MINUTE, [NOW]).free_at(ALARM) == NOW + MINUTE
+
+    def test_what_was_sent_under_a_larger_allowance_is_not_paid_back(self) -> None:
+        """After a few turns there is room for an alarm again."""
+        before = [NOW - 300 + number * INTERVAL for number in range(120)]
+        pace = Pace(15, MINUTE, before)
+        for _ in range(10):
+            assert pace.free_at(ROUTINE) <= before[-1] + pace.turn
+            before.append(pace.free_at(ROUTINE))
+            pace.send(before[-1])
+        assert pace.free_at(ALARM) <= before[-1]
+
+    def test_without_a_limit_of_the_channel_there_are_no_turns(self) -> None:
+        """The bucket alone counts, and that is for the limiter to say."""
+        assert plan(Waiting(1), budget(limit=None), now=NOW) == Plan(0.0, 1)
+        assert Pace.of(budget(limit=None)) is None
+
+
+class TestFlush:
+    """Somebody waits until all is delivered."""
+
+    def test_a_flush_does_not_wait_for_the_turn_of_routine(self) -> None:
+        """It has the room that news has."""
+        waiting = Waiting(1, deadline=NOW + 60)
+        assert plan(waiting, budget(*[1.0] * 5), now=NOW).wait == 0.0
+        assert plan(waiting, budget(*[1.0] * 7), now=NOW).wait == pytest.approx(TURN - 1)
+
+    def test_what_would_come_too_late_is_sent_now(self) -> None:
+        """Who gives up before the turn would lose the record."""
+        waiting = Waiting(1, deadline=NOW + 1)
+        assert plan(waiting, budget(*[1.0] * 7), now=NOW).wait == 0.0
+        assert plan(waiting, budget(*[1.0] * 7, free_at=NOW + 2), now=NOW).wait == 2.0
+
+    def test_a_flush_may_use_what_news_may(self) -> None:
+        """All of it in short order, for nothing is to come that would need a turn before long."""
+        assert plan(Waiting(100, deadline=NOW + 1), budget(), now=NOW) == Plan(0.0, 6)
+
+    def test_only_what_leaves_in_time_counts(self) -> None:
+        """A deadline makes the form denser."""
+        assert plan(Waiting(100, deadline=NOW + 0.1), budget(), now=NOW, took=0.04).messages == 3
+
+
+class TestMessages:
+    """How many messages may carry what waits."""
+
+    def test_a_burst_after_quiet_may_be_told_plainly(self) -> None:
+        """In as many messages as there is room for."""
+        assert messages(100, budget()) == 4
+        assert messages(3, budget()) == 3
+
+    def test_under_lasting_load_one_message_carries_all(self) -> None:
+        """The next one is for what comes meanwhile."""
+        assert messages(100, budget(*(number * INTERVAL for number in range(1, 25)), *[60.0] * 3)) == 1
+
+    def test_who_has_patience_gets_a_plainer_form(self) -> None:
+        """With a larger `max_lag` turns to come count too, up to half of it."""
+        assert messages(100, budget(), max_lag=30.0) == 4 + 15 // INTERVAL - 1
+        assert messages(100, budget(), max_lag=0.0) == 1
+
+    def test_who_has_waited_is_not_made_to_wait_for_a_further_message(self) -> None:
+        """What has waited for a turn goes out whole."""
+        waiting = Waiting(100, ROUTINE, age=2.6)
+        assert plan(waiting, budget(), now=NOW) == Plan(0.0, 1)
+        assert plan(waiting._replace(age=2.0), budget(), now=NOW) == Plan(0.0, 2)
+
+    def test_the_time_that_requests_take_counts(self) -> None:
+        """Answers after 0.4 s leave room for 7 requests in half of 5 s, not for 100."""
+        assert messages(800, budget(limit=None)) == 100
+        assert messages(800, budget(limit=None), took=0.4) == 7
+
+    def test_the_bucket_counts(self) -> None:
+        """Five each 2 s, and each refilling costs its pad."""
+        bucket = RateLimitBucket("abc", limit=5, remaining=5, window=2.0)
+        assert messages(800, budget(limit=None, bucket=bucket)) == 10
+        assert bucket.remaining == 5
+
+    def test_no_more_than_the_channel_takes(self) -> None:
+        """A window that is nearly used up leaves one request."""
+        nearly = budget()._replace(channel_left=1)
+        assert messages(100, nearly) == 1
+        assert messages(100, nearly._replace(channel_left=0)) == 1
+
+
+class Arrival(NamedTuple):
+    """A record: seconds since the one before, and how urgent it is."""
+
+    after: float
+    urgency: Urgency
+
+
+class Channel:
+    """A channel of Discord's, and somebody who posts what arrives by the plan alone: no other limit holds it back."""
+
+    def __init__(self, limit: int, took: float) -> None:
+        self.limit = limit
+        self.took = took
+        self.now = 0.0
+        self.sent: list[float] = []
+        self.late: list[tuple[float, Urgency]] = []
+
+    def run(self, arrivals: Iterable[Arrival]) -> None:
+        """Post all that arrives."""
+        at, coming = 0.0, deque[tuple[float, Urgency]]()
+        for after, urgency in arrivals:
+            at += after
+            coming.append((at, urgency))
+        waiting: list[tuple[float, Urgency]] = []
+        while coming or waiting:
+            while coming and coming[0][0] <= self.now:
+                waiting.append(coming.popleft())
+            if not waiting:
+                self.now = coming[0][0]
+                continue
+            pause = self.step(waiting)
+            # Whatever comes meanwhile may be more urgent.
+            self.now = min([self.now + pause, *(each for each, _ in list(coming)[:1])])
+
+    def step(self, waiting: list[tuple[float, Urgency]]) -> float:
+        """Post a message or tell how long to wait."""
+        recent = tuple(each for each in self.sent if each > self.now - 5 * MINUTE)
+        left = self.limit - sum(each > self.now - MINUTE for each in recent)
+        found = Budget(NOTHING, -math.inf, self.limit, left, MINUTE, recent)
+        most = max(urgency for _, urgency in waiting)
+        pause, number = plan(Waiting(len(waiting), most, self.now - waiting[0][0]), found, now=self.now, took=self.took)
+        if pause:
+            return pause
+        self.sent.append(self.now)
+        # All that waits, or some cards of it if further messages may follow.
+        some = len(waiting) if number == 1 else -(-len(waiting) // number)
+        if any(urgency for _, urgency in waiting[some:]):
+            some = len(waiting)
+        self.late += [(self.now - at, urgency) for at, urgency in waiting[:some]]
+        del waiting[:some]
+        self.now += self.took
+        return 0.0
+
+    @property
+    def most_in_a_minute(self) -> int:
+        """Return the largest number of messages in any minute."""
+        return max(sum(at <= each < at + MINUTE - 1e-6 for each in self.sent) for at in self.sent)
+
+
+gaps = st.one_of(st.just(0.0), st.floats(0.0, 0.5), st.floats(0.0, 4.0), st.sampled_from([2.5, 20.0, 61.0]))
+arrivals = st.lists(st.builds(Arrival, gaps, st.sampled_from(Urgency)), min_size=1, max_size=150)
+floods = st.builds(
+    lambda gap, urgency, number: [Arrival(gap, urgency)] * number,
+    st.sampled_from([0.01, 0.1, 0.7, 1.0, 2.4, 2.6]),
+    st.sampled_from(Urgency),
+    st.integers(1, 150),
+)
+loads: st.SearchStrategy[Sequence[Arrival]] = st.lists(st.one_of(arrivals, floods), max_size=4).map(
+    lambda parts: [each for part in parts for each in part]
+)
+
+
+class TestBounds:
+    """What holds under any arrival of records."""
+
+    @settings(max_examples=150, deadline=None)
+    @given(loads, st.integers(1, 60), st.sampled_from([0.0, 0.05, 0.4]))
+    def test_no_minute_has_more_than_the_limit(self, load: Sequence[Arrival], limit: int, took: float) -> None:
+        """Though nothing but the plan holds messages back."""
+        channel = Channel(limit, took)
+        channel.run(load)
+        if channel.sent:
+            assert channel.most_in_a_minute <= limit
+
+    @settings(max_examples=150, deadline=None)
+    @given(loads, st.sampled_from([15, 30, 60]), st.sampled_from([0.0, 0.05, 0.4]))
+    def test_no_record_waits_longer_than_a_turn(self, load: Sequence[Arrival], limit: int, took: float) -> None:
+        """For as long as the load lasts; one that comes in the midst of a request waits for that, too."""
+        channel = Channel(limit, took)
+        channel.run(load)
+        assert len(channel.late) == len(load)
+        longest = max(Pace(limit, MINUTE, []).turn, 2.5) + 2 * took
+        assert max((late for late, _ in channel.late), default=0.0) <= longest + 1e-6
+
+    @settings(max_examples=100, deadline=None)
+    @given(loads)
+    def test_routine_leaves_the_reserve_alone(self, load: Sequence[Arrival]) -> None:
+        """However much routine there is, an alarm leaves at once at any moment, and two more after it."""
+        channel = Channel(30, 0.0)
+        channel.run([each._replace(urgency=ROUTINE) for each in load])
+        recent = [each for each in channel.sent if each > channel.now - 5 * MINUTE]
+        for _ in range(3):
+            assert Pace(30, MINUTE, recent).free_at(ALARM) <= channel.now + 1e-6
+            recent.append(channel.now)
+
+    @pytest.mark.parametrize("flood", [ROUTINE, NEWS])
+    @pytest.mark.parametrize("rate", [0.3, 1, 3, 20])
+    def test_an_alarm_each_twenty_seconds_never_waits(self, flood: Urgency, rate: float) -> None:
+        """Under a flood of routine or of new errors, for ten minutes."""
+        alarms = [(20.0 * number + 7.1 * (number % 3), ALARM) for number in range(30)]
+        load = sorted([*((number / rate, flood) for number in range(int(600 * rate))), *alarms])
+        channel = Channel(30, 0.05)
+        times = [0.0, *(at for at, _ in load)]
+        channel.run(Arrival(at - before, urgency) for before, (at, urgency) in zip(times, load, strict=False))
+        assert max(late for late, urgency in channel.late if urgency is ALARM) <= 0.1
+        assert max(late for late, _ in channel.late) <= TURN + 0.1
+        assert channel.most_in_a_minute <= 30
