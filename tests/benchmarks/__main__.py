@@ -24,13 +24,14 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS), help="groups to run")
     parser.add_argument("--no-peers", action="store_true", help="only ours and the standard library's recipe")
     parser.add_argument("--repeat", type=int, default=25, help="how often short runs are repeated; %(default)s")
+    parser.add_argument("--seconds", type=float, default=75.0, help="how long a lasting load lasts; %(default)s")
     parser.add_argument("--quick", action="store_true", help="cut all short, to try the benchmark itself")
     parser.add_argument("--environments", type=Path, help="directory for the peers' environments, which are kept")
     arguments = parser.parse_args()
     names = [name for name in CONTENDERS if not (arguments.no_peers and name in PEERS)]
     directory = (arguments.environments or _environments.default_directory()).absolute()
     repeat = 2 if arguments.quick else arguments.repeat
-    runner = Runner(_environments.prepare(names, directory), repeat, arguments.quick)
+    runner = Runner(_environments.prepare(names, directory), repeat, arguments.quick, arguments.seconds)
     sys.stdout.write(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}\n\n")
     for group in arguments.only:
         sys.stdout.write(GROUPS[group](runner).markdown(names) + "\n")

@@ -236,6 +236,42 @@ def sustain(logger: Logger, *, seconds: float, rate: float) -> None:
     tell(logged=number)
 
 
+def pace(
+    logger: Logger, *, seconds: float, settles: float, phases: list[tuple[float, float]], alarm_every: float | None
+) -> None:
+    """Log for so long, and tell the time of each record: `R` is routine, `C` a CRITICAL, `N` an ERROR of a new kind."""
+    times: dict[str, list[float]] = {"R": [], "C": [], "N": []}
+    # Somewhere between two turns, each time elsewhere.
+    every = {"C": alarm_every and alarm_every * 1.037, "N": alarm_every and alarm_every * 3.071}
+    began = time.monotonic()
+
+    def say(letter: str, level: str, template: str) -> None:
+        number = len(times[letter])
+        times[letter].append(time.monotonic())
+        logger.say(level, f"rec{letter}%06d {template}", number)
+
+    while (elapsed := time.monotonic() - began) < seconds:
+        while len(times["R"]) < count_due(phases, elapsed):
+            say("R", ("INFO", "WARNING", "ERROR")[len(times["R"]) % 3], "order could not be shipped: no stock")
+        for letter, level in (("C", "CRITICAL"), ("N", "ERROR")):
+            if (gap := every[letter]) and elapsed >= (len(times[letter]) + 0.5) * gap:
+                words = f"payments of kind {len(times[letter])} fail" if letter == "N" else "the database is gone"
+                say(letter, level, words)
+        time.sleep(0.005)
+    time.sleep(settles)
+    tell(times=times)
+
+
+def count_due(phases: list[tuple[float, float]], elapsed: float) -> float:
+    """Return how many records of a load are due after so many seconds, the first at once."""
+    whole, rest = divmod(elapsed, sum(seconds for seconds, _ in phases))
+    due = whole * sum(seconds * rate for seconds, rate in phases)
+    for seconds, rate in phases:
+        due += min(seconds, rest) * rate
+        rest = max(rest - seconds, 0.0)
+    return due
+
+
 # Group 4: resources
 
 
@@ -297,6 +333,7 @@ _SCENARIOS: dict[str, Callable[..., None]] = {
     "crowd": crowd,
     "burst": burst,
     "sustain": sustain,
+    "pace": pace,
     "memory": memory,
     "render": render,
 }

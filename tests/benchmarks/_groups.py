@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import _pace
 from _contenders import CONTENDERS, PEERS
 from _run import NO_LIMITS, SECONDS, Case, Outcome
 from _table import Figure, Table
@@ -38,11 +39,13 @@ class Runner:
         pythons: The interpreter of each, or why there is none.
         repeat: How often short runs are repeated.
         quick: Whether all is cut short, to try the benchmark itself.
+        seconds: How long a lasting load lasts.
     """
 
     pythons: Mapping[str, str | UnavailableError]
     repeat: int
     quick: bool
+    seconds: float
 
     def run(self, case: Case | Callable[[str], Case], *, only: str = "", at_once: bool = False) -> dict[str, Outcome]:
         """Run a case with every contender, one after the other.
@@ -54,13 +57,14 @@ class Runner:
         """
         names = [only] if only else list(self.pythons)
         together = [name for name in names if self.quick or (at_once and name in PEERS)]
-        outcomes = {name: self._run(case, name) for name in names if name not in together}
+        outcomes = {name: self.run_one(case, name) for name in names if name not in together}
         with ThreadPoolExecutor(len(CONTENDERS)) as pool:
             delays = [number * (0.0 if self.quick else _STAGGER) for number in range(len(together))]
-            outcomes |= zip(together, pool.map(self._run, [case] * len(together), together, delays), strict=True)
+            outcomes |= zip(together, pool.map(self.run_one, [case] * len(together), together, delays), strict=True)
         return outcomes
 
-    def _run(self, case: Case | Callable[[str], Case], name: str, delay: float = 0.0) -> Outcome:
+    def run_one(self, case: Case | Callable[[str], Case], name: str, delay: float = 0.0) -> Outcome:
+        """Run a case with one contender, after a delay in seconds."""
         time.sleep(delay)
         chosen = case if isinstance(case, Case) else case(name)
         sys.stderr.write(f"{time.strftime('%H:%M:%S')} {name}: {chosen.scenario} {dict(chosen.options)}\n")
@@ -277,6 +281,12 @@ def limits(runner: Runner) -> Table:
     return table
 
 
+def pace(runner: Runner) -> Table:
+    """How late records are while a load lasts."""
+    seconds = 3.0 if runner.quick else runner.seconds
+    return _pace.measure(runner.run_one, list(runner.pythons), seconds=seconds)
+
+
 # Group 4
 
 
@@ -330,5 +340,6 @@ GROUPS: dict[str, Callable[[Runner], Table]] = {
     "calls": calls,
     "bursts": bursts,
     "limits": limits,
+    "pace": pace,
     "resources": resources,
 }

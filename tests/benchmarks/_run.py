@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SECONDS = 60
-"""How long a contender may take; then it is killed."""
+"""How long a contender may take unless a case says otherwise; then it is killed."""
 NO_LIMITS = {"webhook_limit": None, "channel_limit": None, "global_limit": None}
 _HERE = Path(__file__).parent
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -83,6 +83,7 @@ class Case:
     scenario: str
     options: Mapping[str, Any] = field(default_factory=dict)
     server: Mapping[str, Any] | None = field(default_factory=dict)
+    seconds: float = SECONDS
 
     def run(self, name: str, python: str) -> Outcome:
         """Run it in fresh processes, that of the contender with the interpreter `python`."""
@@ -104,7 +105,7 @@ class Case:
             process = subprocess.Popen(
                 command + arguments, stdout=subprocess.DEVNULL, stderr=stderr, env=clean_environ(), cwd=results
             )
-        ended, status, usage = _wait(process)
+        ended, status, usage = _wait(process, self.seconds)
         outcome = Outcome(ended=ended, peak_rss=usage.ru_maxrss * _MAXRSS_UNIT, cpu=usage.ru_utime + usage.ru_stime)
         for line in facts.read_text(encoding="utf-8").splitlines() if facts.exists() else ():
             outcome.facts |= json.loads(line)
@@ -113,12 +114,12 @@ class Case:
         return outcome
 
 
-def _wait(process: subprocess.Popen[bytes]) -> tuple[float | None, int, Any]:
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[float | None, int, Any]:
     """Wait for the end of the process, and bring it about in the end; return when and how it ended, and what it used.
 
     `Popen.wait` does not tell what a process used.
     """
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     was_killed = False
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)

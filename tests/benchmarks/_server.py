@@ -15,6 +15,7 @@ from typing import Any
 from discord_logging.sandbox import Fault, LocalDiscord
 
 _ID = re.compile(r"rec(\d{6})")
+_PACED = re.compile(r"rec([A-Z]\d{6})")
 _REPEATED = re.compile(r"no stock in warehouse 7")
 _TIMES = re.compile(r"\u00d7\s?([\d,]+)")
 
@@ -34,6 +35,11 @@ def summarize(discord: LocalDiscord) -> dict[str, Any]:
         for message in messages
     ]
     statuses = [request.status or 0 for request in requests]
+    posted = [request.time for request, status in zip(requests, statuses, strict=True) if 200 <= status < 300]
+    came_by_id: dict[str, float] = {}
+    for text, at in zip(texts, posted, strict=False):
+        for name in _PACED.findall(text):
+            came_by_id.setdefault(name, at)
     return {
         "delivered": len({number for text in texts for number in _ID.findall(text)}),
         "repeats": sum(map(count_repeats, texts)),
@@ -42,7 +48,8 @@ def summarize(discord: LocalDiscord) -> dict[str, Any]:
         "requests": len(requests),
         "rate_limited": statuses.count(429),
         "refused": sum(status >= 400 for status in statuses) - statuses.count(429),
-        "posted": [request.time for request, status in zip(requests, statuses, strict=True) if 200 <= status < 300],
+        "posted": posted,
+        "came_by_id": came_by_id,
         "refusals": [request.finished for request in requests if request.status == 429],
         "came": [request.time for request in requests],
     }
