@@ -76,14 +76,14 @@ class Backlog:
         self._lanes: dict[int, deque[FrozenRecord]] = {}
         self._repeats = Repeats(self.repeat_window)
         self._triage = Triage()
-        self._urgent = Counter[int]()
+        self._urgent: Counter[int] = Counter()
         self._asleep = _locked()
         self.lock = Lock()
         self._waiters: list[threading.Lock] = []
         self._idle = True
         self._closed = False
         self._in_flight: list[FrozenRecord] = []
-        self._taken_in = self._sequence = self._waiting = self._bytes = 0
+        self._taken_in = self._first = self._sequence = self._waiting = self._bytes = 0
         self.delivered = 0
         self.dropped: Counter[tuple[str, str]] = Counter()
         self._refused: deque[tuple[str, str]] = deque()
@@ -179,25 +179,44 @@ class Backlog:
         return max((each for each in Urgency if self._urgent[each] > 0), default=Urgency.ROUTINE)
 
     def take(self, limit: int) -> list[FrozenRecord]:
-        """Return the oldest `limit` records, or all that a message could carry, which are in flight from here on."""
+        """Return the oldest `limit` records, which are in flight from here on.
+
+        No more than a message could carry, but in any case one of the most urgent.
+        """
         self.take_in()
         now = time.monotonic()
         with self.lock:
             records: list[FrozenRecord] = []
             room = _ENOUGH
             while self._waiting and len(records) < limit and room > 0:
-                record = self._pop(min(self._lanes.values(), key=_first_sequence))
+                records.append(self._pop(min(self._lanes.values(), key=_first_sequence)))
+                room -= records[-1].size - _BESIDE_TEXT
+            if room <= 0 and self.urgency > max(record.urgency for record in records):
+                # It does not wait for what others before it would fill whole messages with.
+                records.append(self._pop_urgent(self.urgency))
+            for record in records:
                 record.taken_at = now
                 record.in_flight = True
-                room -= record.size - _BESIDE_TEXT
-                records.append(record)
             self._in_flight += records
             return records
 
-    def put_back(self, records: Sequence[FrozenRecord]) -> None:
-        """Return records that were taken to their places."""
+    def _pop_urgent(self, urgency: Urgency) -> FrozenRecord:
+        """Return the oldest record of an urgency that waits."""
+        found = (record for lane in self._lanes.values() for record in lane if record.urgency == urgency)
+        record = min(found, key=_sequence)
+        lane = self._lanes[record.levelno]
+        lane.remove(record)
+        lane.appendleft(record)
+        return self._pop(lane)
+
+    def put_back(self, records: Sequence[FrozenRecord], *, first: bool = False) -> None:
+        """Return records that were taken to their places, or, if `first`, before all others."""
         with self.lock:
             self._land(records)
+            if first:
+                self._first -= len(records)
+                for sequence, record in enumerate(records, self._first):
+                    record.sequence = sequence
             for record in records:
                 record.taken_at = None
                 self._append(record, record.size)
@@ -269,12 +288,12 @@ class Backlog:
             }
 
     def oldest_age(self) -> float:
-        """Return for how many seconds the oldest record waits that is not held back; 0.0 if none does."""
+        """Return for how many seconds the oldest record waits or is in flight, those held back left out.
+
+        0.0 if no record does, or if the lock cannot be had.
+        """
         with self.lock.hold() as is_held:
-            if not is_held:
-                return 0.0
-            heads = (lane[0] for lane in self._lanes.values())
-            since = [record.waiting_since for record in (*heads, *self._in_flight)]
+            since = [record.waiting_since for record in self._oldest_of_each()] if is_held else []
         return max(time.monotonic() - min(since), 0.0) if since else 0.0
 
     def close(self) -> None:
@@ -328,8 +347,11 @@ class Backlog:
         return self._sequence
 
     def _oldest(self) -> float:
-        heads = (lane[0].sequence for lane in self._lanes.values() if lane)
-        return min((*heads, *(record.sequence for record in self._in_flight)), default=float("inf"))
+        return min((record.sequence for record in self._oldest_of_each()), default=float("inf"))
+
+    def _oldest_of_each(self) -> list[FrozenRecord]:
+        """Return the oldest record of each lane, and those in flight."""
+        return [*(lane[0] for lane in self._lanes.values() if lane), *self._in_flight]
 
     def announce(self) -> None:
         """Make those who wait until all is settled look again."""
@@ -400,7 +422,7 @@ class Backlog:
     def _rate(self, record: FrozenRecord) -> Urgency:
         try:
             return self._triage.rate(record, record.waiting_since)
-        except Exception:  # noqa: BLE001 - odd attributes have odd hashes
+        except Exception:  # noqa: BLE001 - an attribute may be anything, or missing
             return Urgency.ROUTINE
 
     def _append(self, record: FrozenRecord, size: int) -> None:

@@ -62,17 +62,25 @@ class Composed(NamedTuple):
     records: Sequence[FrozenRecord]
 
 
-def compose(records: Sequence[FrozenRecord], *, allowance: int = 1, note: str = "") -> Composed:
-    """Return a message for the first of the most urgent `records`, for those before it, and for others that fit.
+def most_urgent(records: Sequence[FrozenRecord]) -> FrozenRecord:
+    """Return the first of the most urgent records, of which there is at least one."""
+    return max(records, key=attrgetter("urgency"))
+
+
+def compose(
+    records: Sequence[FrozenRecord], *, head: FrozenRecord | None = None, allowance: int = 1, note: str = ""
+) -> Composed:
+    """Return a message for `head`, for the records before it, and for others that fit.
 
     Only records that go to the same destination share a message.
 
     Args:
         records: What waits, oldest first. At least one.
+        head: The one of them that is in the message in any case; `None` is the first.
         allowance: How many requests, this one included, may be used to clear the backlog.
         note: Words for the footer of the first card, such as why it comes late; at most 40 characters.
     """
-    head = max(records, key=attrgetter("urgency"))
+    head = head or records[0]
     destination = head.settings.destination
     mine = [record for record in records if record.settings.destination == destination]
     draft = _cards(mine[: _limits.EMBEDS_PER_MESSAGE], note)

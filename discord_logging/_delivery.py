@@ -4,14 +4,15 @@
 nothing, so every reaction can be stepped through with a fake sender and a fake clock.
 
 A message that fails goes back to where its records waited, and the next step composes anew, so that a backlog folds
-while Discord is away. Beside what Discord refused, opened and was told, four things are remembered between steps:
+while Discord is away. Beside what Discord refused, opened and was told, five things are remembered between steps:
 
 - how many failures there were in a row, for the back-off;
 - after an answer that leaves open whether the message was saved: how often its records were tried. They are tried twice
   more; then the message behind them has its turn. If that passes, they are poison. If not, Discord is down:
   everything is kept, and one message every `max_retry_delay` probes;
 - while a refused message is halved: how many records the bad one is among;
-- since when messages are held up, for the footer of the next card.
+- since when messages are held up, for the footer of the next card;
+- how long a request takes, for the plan of the next one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging import _limits
-from discord_logging._compose import Composed, compose, compose_plain, put_above
+from discord_logging._compose import Composed, compose, compose_plain, most_urgent, put_above
 from discord_logging._diagnostics import say, warn
 from discord_logging._exceptions import TransportError
 from discord_logging._pace import Waiting, plan
@@ -48,18 +49,20 @@ _TRIES = 3
 """How often a message that may have been saved is sent before the next one has its turn."""
 _MANY = 1000
 """Failures after which the back-off has reached its maximum."""
-_LOOK = 0.1
-"""Seconds after which a wait for a turn looks whether something more urgent has come."""
-_NEWEST = 0.25
-"""The part that the newest request has in the mean of how long one takes."""
+_POLL = 0.1
+"""Seconds between looks for something more urgent, while a message waits for its turn."""
+_SMOOTHING = 0.25
+"""The weight of the newest request in the moving mean of how long one takes."""
+_SHORTEST_RETRY = 1.0
+"""The shortest `Retry-After` that is believed, in seconds: a server that is down is not to be hammered."""
 _LONGEST_RETRY = 3_600.0
-"""Seconds that a server which asks to be left alone is left alone at the most."""
+"""The longest `Retry-After` that is obeyed, in seconds."""
 _WORTH_TELLING = 2.0
 """Seconds of delay from which on the next card tells of it."""
 
 
 class _Outcome(NamedTuple):
-    """What came of a message, in words too, and the seconds that the server asks to wait."""
+    """The fate of a message, in words too, and the seconds that the server asks to wait, or `None`."""
 
     verdict: Verdict
     reason: str
@@ -103,8 +106,8 @@ class Delivery:
         self._status = "ok"
         self._reason = ""
         self._requests = self._retries = 0
-        self._took = 0.0  # how long a request takes, as a moving mean
-        self._messages = 1  # how many may carry what waits
+        self._took = 0.0  # seconds that a request takes, as a moving mean
+        self._messages = 1  # the number of messages that may carry the backlog
         self._rate_limited: Counter[str] = Counter()
         self._last_success: str | None = None
         self._last_error: dict[str, str] | None = None
@@ -158,15 +161,11 @@ class Delivery:
         return max(self.not_before - self._clock(), 0.0)
 
     def _wait_for_turn(self, now: float) -> float:
-        """Return the seconds until the next message may leave, or until it is worth asking again."""
-        budget = self._limiter.budget(self._url.key, now, host=self._url.host)
-        if budget.free_at > now:
-            self.not_before = budget.free_at
-            return budget.free_at - now
-        backlog = self._backlog
+        """Return the seconds until it is worth asking again for a turn, 0 if the next message has it."""
+        backlog, budget = self._backlog, self._limiter.budget(self._url.key, now)
         waiting = Waiting(backlog.waiting, backlog.urgency, backlog.oldest_age(), self.deadline)
         wait, self._messages = plan(waiting, budget, now=now, took=self._took, max_lag=self.max_lag)
-        return min(wait, _LOOK)
+        return min(wait, _POLL)
 
     def _take(self) -> Sequence[FrozenRecord]:
         """Take the records for the next message: the oldest, or those behind the ones that are passed over."""
@@ -198,7 +197,12 @@ class Delivery:
         elif is_refused:
             self._narrow_down(records, reason)
         else:
-            self._backlog.put_back(records)
+            # What is tried again unchanged need not have been the oldest.
+            self._backlog.put_back(records, first=records is self._head)
+
+    @property
+    def _is_in_trouble(self) -> bool:
+        return bool(self._head or self._suspects)
 
     def _try(self, records: Sequence[FrozenRecord]) -> tuple[_Outcome, Sequence[FrozenRecord]]:
         """Post the message for the first of `records`; return what came of it, and which it carried."""
@@ -218,7 +222,9 @@ class Delivery:
         if records[0] is self._plain:
             composed = Composed(compose_plain(records[0]), records[:1])
         else:
-            composed = compose(records, allowance=self._messages, note=self._note())
+            # What is in trouble stays together, however urgent the rest is.
+            head = records[0] if self._is_in_trouble else most_urgent(records)
+            composed = compose(records, head=head, allowance=self._messages, note=self._note())
             self._tell_losses(composed.message.payload)
             self._mention(composed.message.payload, composed.message.mentions)
         return composed._replace(message=self._redirect(composed.message))
@@ -279,7 +285,7 @@ class Delivery:
             self._note_unanswered()
             return _Outcome(Verdict.REJECTED, f"no JSON can be made of it: {type(error).__name__}")
         now = self._clock()
-        self._took += (now - began - self._took) * _NEWEST
+        self._took += (now - began - self._took) * _SMOOTHING
         hit = self._limiter.update(self._url.key, answer.status, answer.headers, answer.body, now, host=self._url.host)
         if hit is not None:
             self._rate_limited[hit.scope] += 1
@@ -357,12 +363,15 @@ class Delivery:
             self._skip = len(records) if self._tries >= _TRIES else 0
         jitter = random.random()  # noqa: S311 - no secret
         delay = self.backoff.delay(_MANY if self._is_down else self._failures, jitter)
-        self.not_before = self._clock() + (delay if retry_after is None else min(retry_after, _LONGEST_RETRY))
+        if retry_after is not None:
+            delay = min(max(retry_after, _SHORTEST_RETRY), _LONGEST_RETRY) * (1 + jitter / 10)
+        self.not_before = self._clock() + delay
 
     def _narrow_down(self, records: Sequence[FrozenRecord], reason: str) -> None:
         """Halve what was refused until the bad record stands alone, then send that as plain text, then drop it."""
         if records[0] is not self._plain:
-            self._backlog.put_back(records)
+            # The next messages are made of these, which need not have been the oldest.
+            self._backlog.put_back(records, first=not self._skip)
             self._suspects = len(records)
             self._plain = records[0] if len(records) == 1 else None
             return

@@ -195,6 +195,6 @@ def _fit_fields(fields: list[EmbedField], room: int) -> list[EmbedField]:
 
 
 def stamp(embed: Embed, created: float) -> None:
-    """Put a time into the embed, which Discord shows in the reader's zone; none if it is no time."""
+    """Put a time into the embed, which Discord shows in the reader's zone. A `created` that is no time sets nothing."""
     with contextlib.suppress(OverflowError, OSError, TypeError, ValueError):
         embed["timestamp"] = datetime.fromtimestamp(created, timezone.utc).isoformat(timespec="milliseconds")

@@ -84,9 +84,9 @@ class DiscordHandler(logging.Handler):
             counted. 10,000 by default.
         queue_bytes: How many bytes may wait, likewise, at least 1; estimated. 64,000,000 by default.
         max_lag: Seconds that a record may wait for its message while Discord's limits allow it, 5 by default. What
-            cards would make wait longer is folded into lines, or into a summary with a file; a larger value folds
-            later, and 0 whatever one message cannot hold as cards. A channel takes one message each two seconds for
-            ever: under lasting load messages come 2.5 seconds apart, which a smaller value does not change.
+            cards would make wait for half of that is folded into lines, or into a summary with a file; a larger value
+            folds later, and 0 whatever one message cannot hold as cards. A channel takes one message each two seconds
+            for ever: under lasting load messages come 2.5 seconds apart, which a smaller value does not change.
         repeat_window: Seconds for which records that say the same as one before are held back, to be told together; 60
             by default, 0 is off.
         flush_timeout: Seconds for `flush` and `close`, and for interpreter exit; 5 by default, 0 does not wait.
@@ -352,9 +352,10 @@ class DiscordHandler(logging.Handler):
         Returns:
             `status` (`ok`, `limited`, `retrying`, `blocked`, `stopped`, `disabled` or `closed`), `reason` (words),
             the counters `accepted`, `delivered`, `pending` and `dropped` of records with `dropped_by_reason`,
-            `oldest_age` (for how many seconds the oldest record waits that is not held back as a repeat; 0.0 if none
-            does), `requests`, `retries`, `rate_limited` (429s by scope), `last_success` (a time, or `None`),
-            `last_error` (`time` and `reason`, or `None`) and `rate_limit`, as `get_rate_limit_info` gives it.
+            `oldest_age` (for how many seconds the oldest record waits or is in flight, repeats that are held back left
+            out; 0.0 if no record does), `requests`, `retries`, `rate_limited` (429s by scope), `last_success` (a time,
+            or `None`), `last_error` (`time` and `reason`, or `None`) and `rate_limit`, as `get_rate_limit_info` gives
+            it.
         """
         if self._listener is None:
             return {
@@ -373,8 +374,8 @@ class DiscordHandler(logging.Handler):
             `global_rate_limit` (`active`, `wait_time`) and `buckets` by id, each with `limit`, `remaining`,
             `reset_after` and `wait_time`; and, unless the handler is disabled, `channel`, `pace`, `edge_block` and
             `invalid_requests`. Of `pace`, `interval` is the time from one message to the next under lasting load
-            (`None` without a `channel_limit`), and `wait_time` that until a record that is no alarm may leave. Times
-            are in seconds.
+            (`None` without a `channel_limit`), and `wait_time` the time until a record that is not urgent may leave,
+            0.0 if at once. Times are in seconds.
         """
         if self._listener is None:
             return {"global_rate_limit": {"active": False, "wait_time": 0.0}, "buckets": {}}

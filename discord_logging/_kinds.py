@@ -1,4 +1,4 @@
-"""What kind of record it is, and how much it matters that it is told soon."""
+"""Kinds of records, and how much it matters that a record is told soon."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_LEVELS = 100
 
 
 class Kind(NamedTuple):
-    """What records share that tell of the same thing: they may differ in their arguments."""
+    """The mark of records that tell of the same thing: they may differ in their arguments."""
 
     levelno: int
     name: str
@@ -41,7 +41,7 @@ class Urgency(IntEnum):
 
     ROUTINE = 0
     NEWS = 1
-    """The first `ERROR` of its kind, or a record, from `WARNING` on, above all levels of the last minute."""
+    """The first `ERROR` of its kind for an hour, or, from `WARNING` on, above all levels of the last minute."""
     ALARM = 2
     """From `CRITICAL` on."""
 
@@ -58,9 +58,9 @@ class Triage:
         """Return how urgent `record` is, which came at the monotonic time `now`."""
         level = record.levelno
         is_rise = self._is_rise(level, now)
-        is_new = level >= logging.ERROR and self._is_new(hash(kind_of(record)), now)
         if level >= logging.CRITICAL:
             return Urgency.ALARM
+        is_new = level >= logging.ERROR and self._is_new(hash(kind_of(record)), now)
         return Urgency.NEWS if is_new or (is_rise and level >= logging.WARNING) else Urgency.ROUTINE
 
     def _is_rise(self, level: int, now: float) -> bool:

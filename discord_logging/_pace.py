@@ -6,24 +6,27 @@ message leave ahead of its turn. A message carries all that waits, in as dense a
 much longer than from one turn to the next, for as long as the load lasts.
 
 Each message fills a bucket by 1, and every `interval` (the minute by the number of turns, 2.5 s) takes 1 out of it. A
-message may leave when the bucket has room for it, up to a mark that depends on how urgent it is:
+message may leave when the bucket then holds no more than a mark, which depends on the most urgent record that waits:
 
-=========== ============================================================================================ =============
-urgency     records                                                                                      of 30, mark
-=========== ============================================================================================ =============
-`ROUTINE`   all others                                                                                   4
-`NEWS`      the first `ERROR` of its kind, or a record more severe than all that came in the last minute 6
-`ALARM`     `CRITICAL`                                                                                   7, the brim
-=========== ============================================================================================ =============
+=========== =============================================================================== =============
+urgency     records                                                                         mark, of 30
+=========== =============================================================================== =============
+`ROUTINE`   all others                                                                      4
+`NEWS`      the first `ERROR` of its kind for an hour; from `WARNING` on, a record that is  6
+            more severe than all of the last minute
+`ALARM`     from `CRITICAL` on                                                              7, the brim
+=========== =============================================================================== =============
 
-No flood of records takes what an error of a new kind needs, and no flood of those what a `CRITICAL` needs. Routine
-comes further apart the fuller the bucket is, by a tenth of an interval for each message in it: a burst that has just
-begun does not use up what it needs for its end. Where the bucket has no room, the next turn comes a tenth of an
-interval late, 2.75 s after the last message, so that the reserve fills again under any load.
+No flood of records takes what an error of a new kind needs, and no flood of those what a `CRITICAL` needs. (Below a
+limit of 6 the rest is a single message, and that is kept for alarms.) Routine comes further apart the fuller the bucket
+is, by a tenth of an interval for each message in it: a burst that has just begun does not use up what it needs for its
+end. Where more urgent messages have filled the bucket beyond its mark, routine has its turn 2.75 s after the last
+message, a tenth of an interval late, so that the reserve fills again.
 
-Two bounds follow, whatever comes. A full bucket and all that is taken out of it within a minute are 31, which the last
-moment of the minute would complete: *no minute has more than 30*. And a turn finds room in the bucket: *no record waits
-longer than a turn*, as far as other limits and the time of a request allow.
+Two bounds follow, whatever comes. A full bucket and all that is taken out of it within a minute are 31, of which the
+last moment of the minute would complete the last: *no minute has more than 30*, unless somebody flushes whose deadline
+is nearer than the turn; then the limiter alone holds messages back. And a turn always finds room: *no record waits
+longer than a turn*, as far as limits and the time of a request allow, or for half of `max_lag` where that is longer.
 
 This is the generic cell rate algorithm (ITU-T I.371) with a mark for each class, as trunk reservation has it.
 """
@@ -32,12 +35,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from discord_logging._kinds import Urgency
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from discord_logging._rate_limiter import RateLimitBucket
 
@@ -47,8 +51,8 @@ _LATE = 1.1
 """How much later than an interval the turn of a message comes for which the bucket has no room."""
 _MARKS = {Urgency.ROUTINE: 1 / 2, Urgency.NEWS: 5 / 6, Urgency.ALARM: 1.0}
 """The part of the rest that a message may use to leave ahead of its turn."""
-_SPREAD = 0.1
-"""The part of an interval by which each message in the bucket holds up the next one, if that is routine."""
+_SPREAD = 0.6
+"""The part of an interval by which a bucket full to the brim, but for one message, holds up routine."""
 _MOST_MESSAGES = 100
 """More messages for what waits would be no folding."""
 _INSTANT = 1e-6
@@ -56,7 +60,7 @@ _INSTANT = 1e-6
 
 
 class Waiting(NamedTuple):
-    """What waits.
+    """The records that wait.
 
     Attributes:
         records: How many.
@@ -72,19 +76,17 @@ class Waiting(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """What the limits allow a webhook, and what its channel was sent.
+    """The allowance of a webhook, and the messages that its channel was sent.
 
     Attributes:
         bucket: The webhook's bucket.
-        free_at: The monotonic time at which all limits let a request pass, or less.
-        channel_limit: How many messages the channel takes within `channel_window`, or `None` for any number.
-        channel_left: How many of them are left.
+        channel_limit: How many messages the channel takes within `channel_window`; `None` is any number.
+        channel_left: How many of them are left; `None` is any number.
         channel_window: In seconds.
         sent: When messages were sent to the channel, in order: those of one window at the least.
     """
 
     bucket: RateLimitBucket
-    free_at: float = -math.inf
     channel_limit: int | None = None
     channel_left: int | None = None
     channel_window: float = 60.0
@@ -92,7 +94,7 @@ class Budget(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What to do.
+    """The decision: wait, or send now and in how many messages.
 
     Attributes:
         wait: Seconds to wait and then ask again; 0 is to send now.
@@ -123,11 +125,11 @@ class Pace:
         return cls(budget.channel_limit, budget.channel_window, budget.sent)
 
     def send(self, at: float) -> None:
-        """Count a message. The bucket does not run over: it may have been larger, before others posted here too."""
+        """Count a message. The bucket does not run over, whoever sent without asking or under a larger limit."""
         self._last = at
         full = at + (1 + self._spare) * self.interval
         self._empty_at = min(max(self._empty_at, at) + self.interval, full)
-        self._spread_until = at + (self._empty_at - at) * _SPREAD
+        self._spread_until = at + (self._empty_at - at) * _SPREAD / max(self._spare, 1)
 
     def free_at(self, urgency: Urgency) -> float:
         """Return when the next message may leave: there is room for it in the bucket, or it has its turn."""
@@ -140,34 +142,41 @@ class Pace:
 def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max_lag: float = 5.0) -> Plan:
     """Decide whether to send now, and in how many messages, or how long to wait.
 
-    A flush is as urgent as news, and where the turn would come after its deadline, the limits alone count. What waits
-    may be carried by all messages that leave, at the pace of a flush or of routine, before its oldest record has waited
-    for half of `max_lag`. The other half is for what comes between: a retry, a limit, an alarm that takes the room.
+    A flush is as urgent as news, and a turn that would come after its deadline is not waited for. The records may be
+    carried by all messages that leave, at the pace of a flush or of routine, before the oldest record has waited for
+    half of `max_lag`. The other half is for what comes between: a retry, a limit, an alarm that takes the room.
 
     Args:
-        waiting: What waits, at least one record.
-        budget: What the limits allow.
+        waiting: The records, at least one.
+        budget: The allowance.
         now: The monotonic time.
-        took: How long a request takes, in seconds.
-        max_lag: How long a record may wait, in seconds.
+        took: How long a request takes, in seconds; 0 is no time.
+        max_lag: How long a record may wait, in seconds; 0 is for one message at a time.
+
+    Returns:
+        The decision. Whether a limit forbids the next request is for the limiter to say.
     """
     pace = Pace.of(budget)
-    least = Urgency.ROUTINE if math.isinf(waiting.deadline) else Urgency.NEWS
-    turn = pace.free_at(max(waiting.urgency, least)) if pace else now
-    at = max(now, budget.free_at, turn if turn <= waiting.deadline else now)
-    if at > now + _INSTANT:
-        return Plan(at - now, 1)
+    usual = Urgency.ROUTINE if math.isinf(waiting.deadline) else Urgency.NEWS
+    if pace:
+        turn = pace.free_at(max(waiting.urgency, usual))
+        if now + _INSTANT < turn <= waiting.deadline:
+            return Plan(turn - now, 1)
     most = min(waiting.records, _MOST_MESSAGES)
     if budget.channel_left is not None:
         most = min(most, budget.channel_left)
+    times = _times(pace, replace(budget.bucket), usual, now, took)
     end = min(now + max_lag / 2 - waiting.age, waiting.deadline)
-    messages, bucket = 0, replace(budget.bucket)
+    return Plan(0.0, 1 + sum(1 for _ in takewhile(lambda at: at <= end, islice(times, max(most - 1, 0)))))
+
+
+def _times(pace: Pace | None, bucket: RateLimitBucket, usual: Urgency, at: float, took: float) -> Iterator[float]:
+    """Yield when the messages after one that leaves at `at` may leave at the earliest."""
     while True:
-        messages += 1
         bucket.use(at)
+        free_at = at + max(took, bucket.wait_time(at))
         if pace:
             pace.send(at)
-            at = max(at, pace.free_at(least))
-        at = max(at + took, at + bucket.wait_time(at))
-        if messages >= most or at > end:
-            return Plan(0.0, messages)
+            free_at = max(free_at, pace.free_at(usual))
+        at = free_at
+        yield at

@@ -30,7 +30,7 @@ class RateLimitAnswer(NamedTuple):
     Attributes:
         bucket: The hash of the bucket, `X-RateLimit-Bucket`.
         limit: Requests that a full bucket allows, at least 1.
-        remaining: Requests left in the bucket, at least 0; a bucket that is told to have less than none has none.
+        remaining: Requests left in the bucket, at least 0; a negative number counts as 0.
         reset_after: Seconds until the bucket is full again, more than 0.
         scope: None when the request was not refused for its rate, else "user", "shared" or "global", or "edge" when it
             was not the API that refused.

@@ -67,7 +67,6 @@ _IN_FLIGHT = 10.0  # then an unanswered request counts as answered, lest hung on
 _RECOVERY_WINDOWS = 5
 _UNLIMITED = 1_000_000
 _IDLE = 600.0  # then a webhook is forgotten
-_WINDOWS_REMEMBERED = 5  # for the pace, which knows a lasting load by them
 
 lock = Lock()
 
@@ -168,18 +167,23 @@ class _Request:
 class _Window:
     """At most `limit` requests in any `span` seconds, whichever way the server counts."""
 
-    def __init__(self, limit: int, span: float, remembered: float = 0.0) -> None:
+    windows_kept = 1
+
+    def __init__(self, limit: int, span: float) -> None:
         self.limit = limit
         self.span = span
         self.requests: list[_Request] = []
-        self._remembered = max(remembered, span)
 
     def add(self, request: _Request, now: float) -> None:
-        self.requests = [old for old in self.requests if old.counted_at(now) + self._remembered > now]
+        kept = self.windows_kept * self.span
+        self.requests = [old for old in self.requests if old.counted_at(now) + kept > now]
         self.requests.append(request)
 
     def count(self, now: float) -> int:
-        return sum(request.counted_at(now) + self.span > now for request in self.requests)
+        return len(self._counted(now))
+
+    def _counted(self, now: float) -> list[_Request]:
+        return [request for request in self.requests if request.counted_at(now) + self.span > now]
 
     def free_at(self, now: float) -> float:
         if len(self.requests) < self.limit:
@@ -189,14 +193,16 @@ class _Window:
     def make_room(self, until: float) -> None:
         """Forget the oldest requests, so that one more may leave at `until`."""
         while self.free_at(until) > until:
-            self.requests.remove(min(self.requests, key=lambda request: request.counted_at(until)))
+            self.requests.remove(min(self._counted(until), key=lambda request: request.counted_at(until)))
 
 
 class _Channel(_Window):
     """The hidden allowance of a channel, learned and unlearned."""
 
+    windows_kept = 5  # from which `Pace` computes how full its bucket is
+
     def __init__(self, limit: int, span: float) -> None:
-        super().__init__(limit, span, span * _WINDOWS_REMEMBERED)
+        super().__init__(limit, span)
         self.ceiling = limit
         self.blocked_until = _PAST
         self.lowered_at = _PAST
@@ -309,11 +315,11 @@ class _Webhook:
         least = min(0.01 * 2.0 ** min(self.refusals, 20), 0.25)
         return min(max(retry_after, least), _LONGEST_RETRY)
 
-    def budget(self, now: float, free_at: float = _PAST) -> Budget:
+    def budget(self, now: float) -> Budget:
         channel = self.channel
+        channel.recover(now)
         return Budget(
             replace(self.bucket),
-            free_at,
             channel.limit if channel.is_limited else None,
             channel.left(now),
             channel.span,
@@ -432,12 +438,10 @@ class DiscordRateLimiter:
         with lock:
             self._unanswered(self._hook(webhook, now), host, now)
 
-    def budget(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> Budget:
-        """Return what the limits allow a webhook, and what its channel was sent; nothing is counted."""
+    def budget(self, webhook: str, now: float) -> Budget:
+        """Return the allowance of a webhook, and the messages that its channel was sent; nothing is counted."""
         with lock:
-            hook = self._webhooks.get(webhook) or self._new_hook(webhook)
-            wait = self._wait(hook, host, now)
-            return hook.budget(now, now + wait if wait else _PAST)
+            return (self._webhooks.get(webhook) or self._new_hook(webhook)).budget(now)
 
     def info(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> dict[str, Any]:
         """Return what is known of a webhook's limits as plain data, ready for JSON; times are seconds from `now`."""
@@ -445,7 +449,6 @@ class DiscordRateLimiter:
             hook = self._webhooks.get(webhook) or self._new_hook(webhook)
             place = self._hosts.get(host) or _Host()
             bucket, channel = hook.bucket, hook.channel
-            channel.recover(now)
             budget = hook.budget(now)
             buckets = {}
             if bucket.limit is not None:
@@ -466,7 +469,7 @@ class DiscordRateLimiter:
                     "wait_time": max(0.0, channel.blocked_until - now, channel.free_at(now) - now),
                 },
                 "pace": {
-                    "interval": pace and pace.interval,
+                    "interval": pace.interval if pace else None,
                     "wait_time": max(0.0, pace.free_at(Urgency.ROUTINE) - now) if pace else 0.0,
                 },
                 "edge_block": {**_until(place.edge.free_at(now), now), "active": place.edge.strikes > 0},

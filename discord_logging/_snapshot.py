@@ -190,8 +190,8 @@ class FrozenRecord:
         size: About how many bytes it holds on to, given that a character is one.
         sequence: Its place in the order of the backlog, from 1; 0 until it has one.
         taken_at: When it left the backlog to be delivered, on the monotonic clock; `None` while it waits.
-        urgency: How much it matters that it is told soon.
-        waiting_since: When it came into the backlog, on the monotonic clock.
+        urgency: How much it matters that it is told soon, an `Urgency`; `ROUTINE`, 0, until the backlog has rated it.
+        waiting_since: When the backlog took it in, on the monotonic clock.
     """
 
     __slots__ = (

@@ -170,6 +170,32 @@ def test_knows_for_how_long_the_oldest_record_waits(monkeypatch: pytest.MonkeyPa
     assert backlog.oldest_age() == 1.0
 
 
+def test_an_alarm_is_taken_however_much_text_is_before_it() -> None:
+    """No message carries all of that, and it is not to wait for the next."""
+    backlog = Backlog(100, 64_000_000, lambda: True)
+    for levelno, text in ((20, "x" * 5_000_000), (50, "alarm"), (50, "another"), (20, "routine")):
+        for _ in range(4 if levelno == 20 else 1):
+            made = logging.makeLogRecord({"name": "shop", "msg": text, "levelno": levelno})
+            backlog.put_nowait(freeze(made, CardSettings(None)))
+    records = backlog.take(100)
+    assert [len(record.message) for record in records] == [5_000_000] * 3 + [5]
+    assert [len(record.message) for record in backlog.take(100)] == [5_000_000, 7, 7, 7, 7, 7]
+    backlog.put_back(records)
+    assert [len(record.message) for record in backlog.take(2)] == [5_000_000, 5_000_000]
+    assert backlog.count()["pending"] == 10
+
+
+def test_records_may_return_before_all_others() -> None:
+    """A message that is tried again is made of the oldest from then on, whatever it was made of."""
+    backlog = filled(range(5))
+    records = backlog.take(5)
+    backlog.put_back(records[:3])
+    backlog.put_back(records[3:], first=True)
+    assert take(backlog, 2) == [3, 4]
+    assert take(backlog) == [0, 1, 2]
+    assert check_books(backlog)["pending"] == 5
+
+
 def test_a_record_whose_kind_cannot_be_told_is_routine() -> None:
     """Its attributes may be anything; it is kept all the same."""
     backlog = make()

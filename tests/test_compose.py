@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
-from discord_logging._compose import Composed, compose, compose_plain, lay_out, put_above
+from discord_logging._compose import Composed, compose, compose_plain, lay_out, most_urgent, put_above
 from discord_logging._kinds import Urgency
 from discord_logging._record_text import clock_time
 from discord_logging._settings import CardSettings
@@ -106,29 +106,31 @@ class TestCompose:
         assert message.thread_id is None
 
     @pytest.mark.parametrize("number", [11, 60, 500])
-    def test_the_first_of_the_most_urgent_is_in_the_message(self, number: int) -> None:
+    def test_the_head_is_in_the_message(self, number: int) -> None:
         """Also where requests would do for cards: it does not wait for those before it."""
         records = [make(f"rec{each}e", levelno=logging.INFO, levelname="INFO") for each in range(number)]
-        records[-1].urgency = Urgency.NEWS
-        records.append(make("last", levelno=logging.INFO))
-        records[-1].urgency = Urgency.NEWS
-        composed = compose(records, allowance=1_000)
+        composed = compose(records, head=records[-2], allowance=1_000)
         assert records[-2] in composed.records
         assert list(composed.records) == records[: len(composed.records)]
 
-    def test_the_most_urgent_record_chooses_the_destination(self) -> None:
+    def test_the_head_chooses_the_destination(self) -> None:
         """An alarm for one thread does not wait for routine of another."""
         elsewhere = CardSettings(EmbedFormatter(), thread_id="5")
         records = [make("routine"), make("alarm", elsewhere), make("more", elsewhere)]
-        records[1].urgency = Urgency.ALARM
-        message, carried = compose(records, allowance=10)
+        message, carried = compose(records, head=records[1], allowance=10)
         assert (message.thread_id, list(carried)) == ("5", records[1:])
 
-    def test_an_urgent_record_overtakes_what_no_message_holds(self) -> None:
+    def test_the_head_overtakes_what_no_message_holds(self) -> None:
         """Files before it would fill the message: it goes alone."""
         records = [*(make("x" * 1_000_000) for _ in range(9)), make("alarm")]
-        records[-1].urgency = Urgency.ALARM
-        assert list(compose(records).records) == records[-1:]
+        assert list(compose(records, head=records[-1]).records) == records[-1:]
+
+    def test_the_first_of_the_most_urgent_is_found(self) -> None:
+        """Of equals the oldest."""
+        records = [make(str(number)) for number in range(4)]
+        assert most_urgent(records) is records[0]
+        records[1].urgency = records[2].urgency = Urgency.NEWS
+        assert most_urgent(records) is records[1]
 
     @pytest.mark.parametrize(("number", "expected"), [(3, "cards"), (30, "lines"), (300, "digest")])
     def test_every_form_shows_when_its_first_record_came(self, number: int, expected: str) -> None:

@@ -20,7 +20,7 @@ from discord_logging._delivery import Delivery
 from discord_logging._diagnostics import say
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import TransportError
-from discord_logging._rate_limiter import DEFAULT_HOST, DiscordRateLimiter
+from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging._retry import Backoff
 from discord_logging._settings import CardSettings
 from discord_logging._snapshot import freeze
@@ -99,9 +99,9 @@ class Limiter(DiscordRateLimiter):
     allowed = 1_000_000
     """So many after the next one that each record has its card."""
 
-    def budget(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> Budget:
+    def budget(self, webhook: str, now: float) -> Budget:
         """Return what the test wants."""
-        return super().budget(webhook, now, host=host)._replace(channel_left=self.allowed + 1)
+        return super().budget(webhook, now)._replace(channel_left=self.allowed + 1)
 
 
 class World:
@@ -362,6 +362,7 @@ def test_what_was_surely_not_saved_is_tried_again_with_growing_waits(failure: Re
     [
         ({"Retry-After": "7.5"}, 7.5),
         ({"Retry-After": "1"}, 1.0),
+        ({"Retry-After": "0.001"}, 1.0),
         ({"Retry-After": "Sat, 28 Nov 2026 10:01:00 GMT", "Date": "Sat, 28 Nov 2026 10:00:00 GMT"}, 60.0),
         ({"Retry-After": "86400"}, 3_600.0),
         ({"Retry-After": "nan"}, 2.0),
@@ -376,11 +377,18 @@ def test_a_server_that_says_when_to_come_back_is_obeyed(headers: dict[str, str],
     assert world.requests == [[1], [1]]
 
 
-def test_a_wait_that_the_server_asks_for_is_no_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The failure after it, which says nothing, is waited out as the second one."""
-    monkeypatch.setattr("random.random", lambda: 0.0)
+def test_a_failure_after_one_that_said_when_to_come_back_is_the_second() -> None:
+    """Where nothing is said, the back-off goes on."""
     world = World(Answer(503, {"Retry-After": "30"}, None), REFUSED).put([1]).run()
     assert world.gaps == pytest.approx([30, 3])
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1.0])
+def test_processes_do_not_come_back_together(monkeypatch: pytest.MonkeyPatch, jitter: float) -> None:
+    """Up to a tenth later than the server asks for, never earlier."""
+    monkeypatch.setattr("random.random", lambda: jitter)
+    world = World(Answer(503, {"Retry-After": "30"}, None)).put([1]).run()
+    assert world.gaps == pytest.approx([30 + 3 * jitter])
 
 
 def test_what_may_have_been_saved_does_not_wait_longer_for_a_header() -> None:
@@ -1442,13 +1450,6 @@ def test_a_flush_whose_deadline_is_near_waits_for_no_turn() -> None:
     assert world.requests[-1] == [7]
 
 
-def test_a_refused_message_keeps_its_turn() -> None:
-    """It was not posted, so its next try is no further message."""
-    world = World(limited(0.3), limiter=DiscordRateLimiter()).put([1])
-    world.run()
-    assert world.gaps == pytest.approx([0.325])
-
-
 def test_slow_answers_make_fewer_messages() -> None:
     """Without a limit of the channel the requests themselves are what takes time."""
     world = paced(0.4, limit=None)
@@ -1602,6 +1603,34 @@ def test_what_a_message_does_not_carry_waits_while_it_is_sent() -> None:
 
 # Several destinations
 
+ELSEWHERE = CardSettings(EmbedFormatter(), username="Bot")
+
+
+@pytest.mark.parametrize("bad", [999, 7])
+@pytest.mark.parametrize("answer", [REJECTED, TOO_LARGE, BROKEN], ids=str)
+def test_an_urgent_record_that_is_refused_is_set_apart(answer: Answer, bad: int) -> None:
+    """It was not the oldest, and neither is what is tried again: that is its message, and no other record suffers."""
+    world = World(react=lambda numbers, is_plain: answer if bad in numbers and not is_plain else OK)
+    world.put(range(40), levelno=logging.INFO)
+    world.put([998, 999], ELSEWHERE, levelno=logging.CRITICAL)
+    world.run()
+    assert sorted(world.arrived) == [*range(40), 998, 999]
+    assert world.plain == [bad]
+    assert len(world.sent) <= 20
+    assert sum(bad in numbers for numbers in world.requests) <= 9
+    world.check_books()
+
+
+def test_an_urgent_message_that_may_have_been_saved_is_tried_twice_more_unchanged() -> None:
+    """Records for another destination, and more urgent ones, wait for it meanwhile."""
+    world = World(BROKEN, BROKEN).put([1, 2], levelno=logging.INFO)
+    world.put([3, 4], ELSEWHERE, levelno=logging.WARNING)
+    world.step()
+    world.put([5], levelno=logging.CRITICAL)
+    world.run()
+    assert world.requests == [[3, 4], [3, 4], [3, 4], [1, 2, 5]]
+    world.check_books()
+
 
 @pytest.mark.parametrize("allowed", [0, 1_000_000])
 @pytest.mark.parametrize(
@@ -1707,7 +1736,7 @@ class AnyAnswers(RuleBasedStateMachine):
 
     @rule(
         count=st.integers(1, 30),
-        levelno=st.sampled_from([10, 20, 40]),
+        levelno=st.sampled_from([10, 20, 40, 50]),
         username=st.sampled_from([None, "Bot"]),
         thread=st.sampled_from([None, None, "7", "8"]),
         title=st.sampled_from([None, "Errors"]),

@@ -55,12 +55,20 @@ def test_the_first_error_of_its_kind_is_news() -> None:
 
 def test_an_error_that_was_not_seen_for_an_hour_is_news_again() -> None:
     """An hour after the last one, not after the first."""
+    triage, rated = Triage(), []
+    for at in (0.0, 3_000.0, 6_000.0, 9_600.0):
+        triage.rate(record(CRITICAL), at)  # so that none of the errors is a rise
+        rated.append(triage.rate(record(ERROR), at))
+    assert rated == [NEWS, ROUTINE, ROUTINE, NEWS]
+
+
+def test_alarms_take_no_place_of_an_error() -> None:
+    """Their kinds are not remembered, for nobody asks whether they are new."""
     triage = Triage()
-    triage.rate(record(CRITICAL), 0.0)
-    times = (0.0, 3_000.0, 6_000.0, 9_600.0)
-    for at in times[1:]:  # so that none of the errors is a rise
-        triage.rate(record(CRITICAL), at - 1)
-    assert [Triage.rate(triage, record(ERROR), at) for at in times] == [NEWS, ROUTINE, ROUTINE, NEWS]
+    triage.rate(record(ERROR, "often"), 0.0)
+    for number in range(1_000):
+        triage.rate(record(CRITICAL, f"kind {number}"), 0.0)
+    assert triage.rate(record(ERROR, "often"), 0.0) is ROUTINE
 
 
 def test_five_hundred_kinds_are_remembered() -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from discord_logging import DiscordHandler, _listener
-from discord_logging._settings import DeliverySettings
+from discord_logging._settings import CardSettings, DeliverySettings
 from discord_logging._snapshot import freeze
 from discord_logging._webhook_url import WebhookURL
 from discord_logging.sandbox import Fault, LocalDiscord
@@ -448,31 +448,21 @@ class TestThread:
         assert not _listener.is_delivering.get()
         handler.close()
 
-    def test_who_delivers_without_a_thread_sleeps_until_the_turn(
-        self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_who_delivers_without_a_thread_sleeps_until_the_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The wait for it is no busy one."""
-        handler = DiscordHandler(discord.webhook_url, channel_limit=30)
-        listener = handler._listener
-        assert listener is not None
-        for number in range(7):  # CRITICAL records use up the channel's reserve
-            handler.handle(logging.makeLogRecord({"msg": f"alarm {number}", "levelno": logging.CRITICAL}))
-            assert handler.flush()
-        monkeypatch.setattr(listener, "_rouse", lambda: False)
-        steps, step = 0, listener._delivery.step
+        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
+        delays, waits = [0.1, 0.07, 0.0], list[float | None]()
 
-        def count() -> float:
-            nonlocal steps
-            steps += 1
-            return step()
+        def step() -> float:
+            if len(delays) == 1:
+                listener.backlog.settle(listener.backlog.take(1))
+            return delays.pop(0)
 
-        monkeypatch.setattr(listener._delivery, "step", count)
-        listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": "last"}), handler._settings))
-        assert handler.flush(5)
-        assert texts(discord)[-1] == "last"
-        assert 5 < steps < 60
-        monkeypatch.undo()
-        handler.close()
+        monkeypatch.setattr(listener._delivery, "step", step)
+        monkeypatch.setattr(listener.backlog, "wait", waits.append)
+        listener._deliver_here(time.monotonic() + 60)
+        assert waits == [0.0, 0.1, 0.07]
 
     def test_flushes_side_by_side_have_deadlines_of_their_own(self) -> None:
         """One that is over leaves that of the other, and one that a fork forgot leaves nothing."""

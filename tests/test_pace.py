@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,10 +24,10 @@ MINUTE = 60.0
 NOTHING = RateLimitBucket()
 
 
-def budget(*ago: float, limit: int | None = 30, bucket: RateLimitBucket = NOTHING, free_at: float = 0.0) -> Budget:
+def budget(*ago: float, limit: int | None = 30, bucket: RateLimitBucket = NOTHING) -> Budget:
     """Return the budget of a channel that was sent messages so many seconds ago."""
     sent = tuple(sorted(NOW - each for each in ago))
-    return Budget(bucket, free_at, limit, None if limit is None else limit - len(ago), MINUTE, sent)
+    return Budget(bucket, limit, None if limit is None else limit - len(ago), MINUTE, sent)
 
 
 def wait(urgency: Urgency, *ago: float) -> float:
@@ -78,9 +77,14 @@ class TestTurns:
         assert wait(ROUTINE, *[0.5] * 7) == pytest.approx(TURN - 0.5)
         assert wait(ALARM, *[0.5] * 7) == pytest.approx(INTERVAL - 0.5)
 
-    def test_the_limits_come_first(self) -> None:
-        """No alarm is so urgent that it breaks one."""
-        assert plan(Waiting(1, ALARM), budget(free_at=NOW + 40), now=NOW) == Plan(40.0, 1)
+    def test_a_large_allowance_is_used_to_its_marks(self) -> None:
+        """A burst of routine may use half of what is not turns, as with the usual one."""
+        pace, sent, now = Pace(300, MINUTE, []), 0, NOW
+        while pace.free_at(ROUTINE) < now + pace.interval:
+            now = max(now, pace.free_at(ROUTINE))
+            pace.send(now)
+            sent += 1
+        assert 31 <= sent <= 60
 
     def test_a_smaller_allowance_is_spent_as_evenly(self) -> None:
         """Where others post to the channel too, fewer messages come further apart."""
@@ -116,7 +120,6 @@ class TestFlush:
         """Who gives up before the turn would lose the record."""
         waiting = Waiting(1, deadline=NOW + 1)
         assert plan(waiting, budget(*[1.0] * 7), now=NOW).wait == 0.0
-        assert plan(waiting, budget(*[1.0] * 7, free_at=NOW + 2), now=NOW).wait == 2.0
 
     def test_a_flush_may_use_what_news_may(self) -> None:
         """All of it in short order, for nothing is to come that would need a turn before long."""
@@ -125,6 +128,11 @@ class TestFlush:
     def test_only_what_leaves_in_time_counts(self) -> None:
         """A deadline makes the form denser."""
         assert plan(Waiting(100, deadline=NOW + 0.1), budget(), now=NOW, took=0.04).messages == 3
+
+    def test_a_request_takes_its_time_beside_the_wait(self) -> None:
+        """The next message need not wait for both, one after the other."""
+        assert messages(100, budget(), took=0.4) == 4
+        assert messages(100, budget(), took=1.0) == 3
 
 
 class TestMessages:
@@ -206,7 +214,7 @@ class Channel:
         """Post a message or tell how long to wait."""
         recent = tuple(each for each in self.sent if each > self.now - 5 * MINUTE)
         left = self.limit - sum(each > self.now - MINUTE for each in recent)
-        found = Budget(NOTHING, -math.inf, self.limit, left, MINUTE, recent)
+        found = Budget(NOTHING, self.limit, left, MINUTE, recent)
         most = max(urgency for _, urgency in waiting)
         pause, number = plan(Waiting(len(waiting), most, self.now - waiting[0][0]), found, now=self.now, took=self.took)
         if pause:

@@ -676,17 +676,16 @@ class TestInvalidRequests:
 
 
 class TestBudget:
-    """What may be planned with."""
+    """The allowance that messages are planned with."""
 
     def test_tells_what_the_limits_allow(self, limiter: DiscordRateLimiter) -> None:
-        """Bucket and channel as they are now, and when a request may pass at all."""
+        """Bucket and channel as they are now."""
         send(limiter, "a", START, headers(remaining=3))
         send(limiter, "a", START + 1, headers(remaining=2))
         budget = limiter.budget("a", START + 1.5)
         assert budget.bucket.left(START + 1.5) == 2
         assert (budget.channel_limit, budget.channel_left, budget.channel_window) == (30, 28, 60 + PAD)
         assert budget.sent == (START, START + 1)
-        assert budget.free_at <= START
 
     def test_counts_nothing(self, limiter: DiscordRateLimiter) -> None:
         """The question leaves everything as it was, and so does whatever is done with the answer."""
@@ -700,18 +699,18 @@ class TestBudget:
         assert limiter.budget("a", START).channel_left == 30
         assert limiter.budget("a", START).sent == ()
 
-    def test_is_not_free_while_blocked(self, limiter: DiscordRateLimiter) -> None:
-        """Refusals and blocks count."""
-        refuse(limiter, START, refusal(40))
-        assert limiter.budget("a", START).free_at == pytest.approx(START + 40 + PAD)
-        block(limiter, START, webhook="b")
-        assert limiter.budget("c", START).free_at == pytest.approx(START + 60 + PAD)
-
     def test_what_was_refused_was_not_sent(self, limiter: DiscordRateLimiter) -> None:
         """The next try is no further message: a refusal costs no turn."""
         send(limiter, "a", START, headers())
         refuse(limiter, START + 1, refusal(3))
         assert limiter.budget("a", START + 2).sent == (START,)
+
+    def test_a_refusal_costs_no_history(self, limiter: DiscordRateLimiter) -> None:
+        """What was sent before this window still tells of a lasting load."""
+        for number in range(100):
+            send(limiter, "a", START + number * 2.5, {})
+        refuse(limiter, START + 250, refusal(3), {"X-RateLimit-Scope": "shared"})
+        assert len(limiter.budget("a", START + 253).sent) == 100
 
     def test_webhooks_of_a_channel_share_its_pace(self, limiter: DiscordRateLimiter) -> None:
         """What one has sent is known to the other, in order."""
@@ -830,7 +829,7 @@ class TestState:
                 assert math.isfinite(hit.retry_after)
                 assert wait >= hit.retry_after >= 0.02
             json.dumps(limiter.info("a", now), allow_nan=False)
-            assert limiter.budget("a", now).free_at <= now + 86_401
+            assert (limiter.budget("a", now).channel_left or 0) <= 30
 
     def test_a_lock_is_renewed_in_a_child(self, limiter: DiscordRateLimiter) -> None:
         """The lock that some other thread held is not the one that is asked for from then on."""

@@ -55,7 +55,7 @@ CASES = {
     "502": Case([Fault(status=502)], [502, 200]),
     "503 many times": Case([Fault(status=503)] * 6, [503] * 6 + [200]),
     "503 that says when to come back": Case(
-        [Fault(status=503, headers={"Retry-After": "0.2"}), Fault(status=503)], [503, 503, 200]
+        [Fault(status=503, headers={"Retry-After": "1"}), Fault(status=503)], [503, 503, 200]
     ),
     "a bucket with less than nothing left": Case(
         [

@@ -241,7 +241,7 @@ def pace(
 ) -> None:
     """Log for so long, and tell the time of each record: `R` is routine, `C` a CRITICAL, `N` an ERROR of a new kind."""
     times: dict[str, list[float]] = {"R": [], "C": [], "N": []}
-    # Somewhere between two turns, each time elsewhere.
+    # They come at another moment between two turns each time.
     every = {"C": alarm_every and alarm_every * 1.037, "N": alarm_every and alarm_every * 3.071}
     began = time.monotonic()
 

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from _contenders import PEERS
 from _run import Case, Outcome
 from _table import Figure, Table
 
@@ -76,8 +75,6 @@ LOADS = {
         server={"latency": 0.005, "webhook_limit": (5, 0.2), "channel_limit": (30, 6.0)},
         scale=10,
     ),
-}
-_HEAVY = {
     "200/s": Load([(60, 200)]),
     "2,000/s": Load([(60, 2_000)], ("- / - / 5", "0.5 / 2.5")),
 }
@@ -120,21 +117,17 @@ def percentiles(late: Sequence[float], *which: float) -> str:
 
 
 def measure(run: Run, names: Sequence[str], *, seconds: float) -> Table:
-    """Measure all loads, the light ones at once: nearly all of the time is waiting."""
+    """Measure all loads at once: nearly all of the time is waiting."""
     table = Table(f"Lateness under {seconds:.0f} s of lasting load (seconds from the call to the message's arrival)")
-    jobs = [
-        (load, name)
-        for load, facts in LOADS.items()
-        for name in names
-        if name not in (*PEERS, "stdlib") or facts.with_peers
-    ]
-    jobs += [(load, "ours") for load in _HEAVY]
-    loads = {**LOADS, **_HEAVY}
+    jobs = [(load, name) for load, facts in LOADS.items() for name in names if name == "ours" or facts.with_peers]
+
+    def work(job: tuple[str, str]) -> Outcome:
+        load, name = job
+        return run(LOADS[load].case(seconds, name), name)
+
     with ThreadPoolExecutor(len(jobs)) as pool:
-        outcomes = dict(
-            zip(jobs, pool.map(lambda job: run(loads[job[0]].case(seconds, job[1]), job[1]), jobs), strict=True)
-        )
-    for load, facts in loads.items():
+        outcomes = dict(zip(jobs, pool.map(work, jobs), strict=True))
+    for load, facts in LOADS.items():
         mine = {name: outcome for (of, name), outcome in outcomes.items() if of == load}
         table.add(mine, _figures(facts, mine["ours"]), f"{load}: ")
     return table

@@ -15,7 +15,7 @@ from typing import Any
 from discord_logging.sandbox import Fault, LocalDiscord
 
 _ID = re.compile(r"rec(\d{6})")
-_PACED = re.compile(r"rec([A-Z]\d{6})")
+_PACED = re.compile(r"rec([A-Z]\d{6,})")
 _REPEATED = re.compile(r"no stock in warehouse 7")
 _TIMES = re.compile(r"\u00d7\s?([\d,]+)")
 
@@ -37,7 +37,8 @@ def summarize(discord: LocalDiscord) -> dict[str, Any]:
     statuses = [request.status or 0 for request in requests]
     posted = [request.time for request, status in zip(requests, statuses, strict=True) if 200 <= status < 300]
     came_by_id: dict[str, float] = {}
-    for text, at in zip(texts, posted, strict=False):
+    # In a very long run the local Discord forgets messages and requests, not the same number of both.
+    for text, at in zip(texts, posted, strict=True) if len(texts) == len(posted) else ():
         for name in _PACED.findall(text):
             came_by_id.setdefault(name, at)
     return {

@@ -49,18 +49,21 @@ function drawTraffic() {
 
 // ---- pace
 
-const PACE = [["apart", "Seconds from one message to the next"], ["late", "Seconds from the oldest record of a message to its arrival"]].map(([words, title], index) => {
+const PACE = [
+  ["apart", "Seconds from one message to the next", SECONDS],
+  ["late", "Seconds from the oldest record of a message to its arrival", LONGEST_LATE],
+].map(([words, title, most], index) => {
   const value = element("span", "most");
   const made = chart(`${title}, in the last two minutes`);
   part("pace").append(element("div", "", element("div", "caption", `seconds ${words}`, value), made));
-  return { made, value, index: index + 1 };
+  return { made, value, most, index: index + 1 };
 });
 
 export function learnPace(messages) {
   for (const { channel_id: channel, timestamp, edited, embeds } of messages) {
     if (edited) continue;
     const second = Date.parse(timestamp) / 1000;
-    const late = Math.max(...embeds.map((embed) => second - Date.parse(embed.timestamp) / 1000).filter((seconds) => seconds >= 0 && seconds < LONGEST_LATE));
+    const late = Math.max(...embeds.map((embed) => second - Date.parse(embed.timestamp) / 1000).filter((seconds) => seconds < LONGEST_LATE));
     arrivals.push([second, second - (arrived.get(channel) ?? -Infinity), late]);
     arrived.set(channel, second);
   }
@@ -69,8 +72,8 @@ export function learnPace(messages) {
 function drawPace() {
   const start = Date.now() / 1000 - SECONDS;
   while (arrivals.length && arrivals[0][0] < start) arrivals.shift();
-  for (const { made, value, index } of PACE) {
-    const entries = arrivals.filter((entry) => entry[index] >= 0 && entry[index] < SECONDS).map((entry) => [entry[0], entry[index]]);
+  for (const { made, value, most, index } of PACE) {
+    const entries = arrivals.filter((entry) => entry[index] >= 0 && entry[index] < most).map((entry) => [entry[0], entry[index]]);
     const top = Math.max(5, ...entries.map(([, seconds]) => seconds));
     value.textContent = entries.length ? `${entries.at(-1)[1].toFixed(1)} now, ${Math.max(...entries.map(([, seconds]) => seconds)).toFixed(1)} at most` : "";
     made.replaceChildren(...entries.map(([second, seconds]) => {
