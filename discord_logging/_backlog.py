@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter, deque
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from discord_logging import _clock as time
@@ -83,7 +84,7 @@ class Backlog:
         self._idle = True
         self._closed = False
         self._in_flight: list[FrozenRecord] = []
-        self._taken_in = self._first = self._sequence = self._waiting = self._bytes = 0
+        self._taken_in = self._sequence = self._waiting = self._bytes = 0
         self.delivered = 0
         self.dropped: Counter[tuple[str, str]] = Counter()
         self._refused: deque[tuple[str, str]] = deque()
@@ -189,7 +190,7 @@ class Backlog:
             records: list[FrozenRecord] = []
             room = _ENOUGH
             while self._waiting and len(records) < limit and room > 0:
-                records.append(self._pop(min(self._lanes.values(), key=_first_sequence)))
+                records.append(self._pop(min(self._lanes.values(), key=_order_of_first)))
                 room -= records[-1].size - _BESIDE_TEXT
             if room <= 0 and self.urgency > max(record.urgency for record in records):
                 # It does not wait for what others before it would fill whole messages with.
@@ -203,7 +204,7 @@ class Backlog:
     def _pop_urgent(self, urgency: Urgency) -> FrozenRecord:
         """Return the oldest record of an urgency that waits."""
         found = (record for lane in self._lanes.values() for record in lane if record.urgency == urgency)
-        record = min(found, key=_sequence)
+        record = min(found, key=_order)
         lane = self._lanes[record.levelno]
         lane.remove(record)
         lane.appendleft(record)
@@ -213,16 +214,13 @@ class Backlog:
         """Return records that were taken to their places, or, if `first`, before all others."""
         with self.lock:
             self._land(records)
-            if first:
-                self._first -= len(records)
-                for sequence, record in enumerate(records, self._first):
-                    record.sequence = sequence
             for record in records:
                 record.taken_at = None
+                record.is_first = record.is_first or first
                 self._append(record, record.size)
             for levelno in {record.levelno for record in records}:
                 # Those before them, or behind them, may have been put back already.
-                self._lanes[levelno] = deque(sorted(self._lanes[levelno], key=_sequence))
+                self._lanes[levelno] = deque(sorted(self._lanes[levelno], key=_order))
             self._evict()
 
     def settle(self, records: Sequence[FrozenRecord], dropped: str | None = None) -> None:
@@ -350,8 +348,12 @@ class Backlog:
         return min((record.sequence for record in self._oldest_of_each()), default=float("inf"))
 
     def _oldest_of_each(self) -> list[FrozenRecord]:
-        """Return the oldest record of each lane, and those in flight."""
-        return [*(lane[0] for lane in self._lanes.values() if lane), *self._in_flight]
+        """Return the oldest record of each lane, those in flight, and those that go before all others."""
+        found = list(self._in_flight)
+        for lane in self._lanes.values():
+            found += takewhile(lambda record: record.is_first, lane)
+            found += islice((record for record in lane if not record.is_first), 1)
+        return found
 
     def announce(self) -> None:
         """Make those who wait until all is settled look again."""
@@ -467,12 +469,12 @@ class Backlog:
         self.announce()
 
 
-def _sequence(record: FrozenRecord) -> int:
-    return record.sequence
+def _order(record: FrozenRecord) -> tuple[bool, int]:
+    return not record.is_first, record.sequence
 
 
-def _first_sequence(lane: deque[FrozenRecord]) -> int:
-    return lane[0].sequence
+def _order_of_first(lane: deque[FrozenRecord]) -> tuple[bool, int]:
+    return _order(lane[0])
 
 
 def _locked() -> threading.Lock:

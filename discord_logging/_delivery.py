@@ -55,7 +55,7 @@ _SMOOTHING = 0.25
 """The weight of the newest request in the moving mean of how long one takes."""
 _SHORTEST_RETRY = 1.0
 """The shortest `Retry-After` that is believed, in seconds: a server that is down is not to be hammered."""
-_LONGEST_RETRY = 3_600.0
+_LONGEST_RETRY = 900.0
 """The longest `Retry-After` that is obeyed, in seconds."""
 _WORTH_TELLING = 2.0
 """Seconds of delay from which on the next card tells of it."""
@@ -94,8 +94,10 @@ class Delivery:
         """Seconds that a record may wait while the limits allow it to leave."""
         self.mention_interval = 300.0
         """Seconds within which nobody is notified twice."""
-        self.deadline = float("inf")
-        """When somebody who flushes gives up, on the clock."""
+        self.deadlines: list[float] = []
+        """When those who flush give up, on the clock. Others append and remove."""
+        self.is_last = False
+        """Whether nothing more is to come, and what is not sent now is lost."""
         self.not_before = float("-inf")
         """When the next step is worth taking, on the clock."""
         self._url = url
@@ -108,6 +110,7 @@ class Delivery:
         self._requests = self._retries = 0
         self._took = 0.0  # seconds that a request takes, as a moving mean
         self._messages = 1  # the number of messages that may carry the backlog
+        self._has_overtaken = False  # whether the last message left older records behind
         self._rate_limited: Counter[str] = Counter()
         self._last_success: str | None = None
         self._last_error: dict[str, str] | None = None
@@ -163,7 +166,8 @@ class Delivery:
     def _wait_for_turn(self, now: float) -> float:
         """Return the seconds until it is worth asking again for a turn, 0 if the next message has it."""
         backlog, budget = self._backlog, self._limiter.budget(self._url.key, now)
-        waiting = Waiting(backlog.waiting, backlog.urgency, backlog.oldest_age(), self.deadline)
+        deadline = min(self.deadlines, default=math.inf)
+        waiting = Waiting(backlog.waiting, backlog.urgency, backlog.oldest_age(), deadline, self.is_last)
         wait, self._messages = plan(waiting, budget, now=now, took=self._took, max_lag=self.max_lag)
         return min(wait, _POLL)
 
@@ -222,9 +226,10 @@ class Delivery:
         if records[0] is self._plain:
             composed = Composed(compose_plain(records[0]), records[:1])
         else:
-            # What is in trouble stays together, however urgent the rest is.
-            head = records[0] if self._is_in_trouble else most_urgent(records)
+            # A message in trouble is tried again, however urgent the rest is, and nobody is overtaken twice in a row.
+            head = records[0] if self._is_in_trouble or self._has_overtaken else most_urgent(records)
             composed = compose(records, head=head, allowance=self._messages, note=self._note())
+            self._has_overtaken = composed.records[0] is not records[0]
             self._tell_losses(composed.message.payload)
             self._mention(composed.message.payload, composed.message.mentions)
         return composed._replace(message=self._redirect(composed.message))

@@ -60,7 +60,7 @@ class Triage:
         is_rise = self._is_rise(level, now)
         if level >= logging.CRITICAL:
             return Urgency.ALARM
-        is_new = level >= logging.ERROR and self._is_new(hash(kind_of(record)), now)
+        is_new = level >= logging.ERROR and self._is_new(hash(record.kind()), now)
         return Urgency.NEWS if is_new or (is_rise and level >= logging.WARNING) else Urgency.ROUTINE
 
     def _is_rise(self, level: int, now: float) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import functools
 import logging
 import logging.handlers
@@ -25,13 +24,14 @@ from discord_logging._retry import Backoff
 from discord_logging._webhook_sender import WebhookSender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from discord_logging._settings import DeliverySettings
     from discord_logging._webhook_url import WebhookURL
 
 _GATHER = 0.05
 """Seconds that the listener gathers records after the first, so that a burst goes out in few messages."""
+
+_INSTANT = 0.001
+"""The shortest time that a request may be given, in seconds."""
 
 is_delivering: ContextVar[bool] = ContextVar("is_delivering", default=False)
 """True on the listeners' threads. What is logged on them never comes back to us.
@@ -58,10 +58,14 @@ class WebhookListener(logging.handlers.QueueListener):
         self.url = url
         self.users: weakref.WeakSet[logging.Handler] = weakref.WeakSet()
         self._sender = WebhookSender(url)
+        self._settings = settings
         self._reset(settings)
 
     def configure(self, settings: DeliverySettings) -> None:
         """Take over new settings; all handlers of the webhook share the latest."""
+        if settings.channel_limit != self._settings.channel_limit:
+            # The wait may have been for the old one; if not, the limiter says so again.
+            self._delivery.not_before = float("-inf")
         self._settings = settings
         self.backlog.configure(settings.queue_size, settings.queue_bytes, settings.repeat_window)
         self._sender.timeout = settings.timeout
@@ -76,7 +80,6 @@ class WebhookListener(logging.handlers.QueueListener):
         self._starting = Lock()
         self._stopping = self._has_said_late = False
         self._busy = False
-        self._deadlines: list[float] = []
         self._delivery = Delivery(self.url, self.backlog, self._sender, _rate_limiter)
         self.configure(settings)
 
@@ -125,10 +128,14 @@ class WebhookListener(logging.handlers.QueueListener):
         self._thread = threading.Thread(target=self._run, name=f"discord-logging-{self.url.id}", daemon=True)
         self._thread.start()
 
-    def flush(self, timeout: float) -> bool:
+    def flush(self, timeout: float, *, is_last: bool = False) -> bool:
         """Block until all that was accepted so far is settled, for `timeout` seconds at the most.
 
         Does not wait for a rate limit or a retry that ends after that.
+
+        Args:
+            timeout: In seconds.
+            is_last: Whether nothing is to come, so that no message need wait for its turn. It is so at exit anyway.
 
         Returns:
             Whether all of it was delivered.
@@ -139,14 +146,18 @@ class WebhookListener(logging.handlers.QueueListener):
         began = time.monotonic()
         deadline = began + timeout - (_waited_at_exit or 0.0)
         lost = self.backlog.lost
-        self._hurry(self._deadlines.append, deadline)
+        delivery = self._delivery
+        delivery.deadlines.append(deadline)
+        delivery.is_last = is_last or _waited_at_exit is not None
         try:
             if self.backlog.pending and not self._stopping and not self._rouse():
                 self.backlog.release()
                 self._deliver_here(deadline)
             is_settled = self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
         finally:
-            self._hurry(self._deadlines.remove, deadline)
+            # A child that a signal handler forked in a flush has a new delivery.
+            delivery.is_last = False
+            delivery.deadlines.remove(deadline)
             _count_wait(time.monotonic() - began)
         return is_settled and self.backlog.lost == lost
 
@@ -154,19 +165,13 @@ class WebhookListener(logging.handlers.QueueListener):
         """Tell whether this very thread, below a signal handler, is in the midst of what a flush needs."""
         return any(lock.is_held_here() for lock in (self.backlog.lock, self._starting, rate_limits.lock))
 
-    def _hurry(self, change: Callable[[float], object], deadline: float) -> None:
-        # A child that a signal handler forked in a flush has forgotten the deadline.
-        with contextlib.suppress(ValueError):
-            change(deadline)
-        self._delivery.deadline = min(self._deadlines, default=float("inf"))
-
     def _deliver_here(self, deadline: float) -> None:
         """Deliver on the caller's thread, when no other can be started any more."""
         token, delay = is_delivering.set(True), 0.0
         try:
             while self.backlog.is_ready and max(time.monotonic(), self._delivery.not_before) < deadline:
                 self.backlog.wait(delay)
-                self._sender.timeout = min(self._settings.timeout, deadline - time.monotonic())
+                self._sender.timeout = max(min(self._settings.timeout, deadline - time.monotonic()), _INSTANT)
                 delay = self._step()
         finally:
             self._sender.timeout = self._settings.timeout
@@ -180,7 +185,7 @@ class WebhookListener(logging.handlers.QueueListener):
         if self._stopping:
             return
         if timeout > 0:
-            self.flush(timeout)
+            self.flush(timeout, is_last=True)
         self.backlog.close()
         self.enqueue_sentinel()
         self.say_losses()
@@ -215,7 +220,7 @@ class WebhookListener(logging.handlers.QueueListener):
         if not self._busy:
             while block and not self._stopping and not self.backlog.is_ready:
                 self.backlog.wait_for_record()
-            if not self._deadlines:
+            if not self._delivery.deadlines:
                 self.backlog.wait(_GATHER)
         return None if self._stopping else self.backlog
 
@@ -345,7 +350,7 @@ def flush_all() -> list[WebhookListener]:
     began = time.monotonic()
     listeners = [*_listeners.values(), *_stopping]
     for listener in listeners:
-        listener.flush(began + listener.flush_timeout - time.monotonic())
+        listener.flush(began + listener.flush_timeout - time.monotonic(), is_last=True)
     return listeners
 
 

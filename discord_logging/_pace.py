@@ -11,7 +11,7 @@ message may leave when the bucket then holds no more than a mark, which depends 
 =========== =============================================================================== =============
 urgency     records                                                                         mark, of 30
 =========== =============================================================================== =============
-`ROUTINE`   all others                                                                      4
+`ROUTINE`   all others                                                                      4.6
 `NEWS`      the first `ERROR` of its kind for an hour; from `WARNING` on, a record that is  6
             more severe than all of the last minute
 `ALARM`     from `CRITICAL` on                                                              7, the brim
@@ -19,14 +19,18 @@ urgency     records                                                             
 
 No flood of records takes what an error of a new kind needs, and no flood of those what a `CRITICAL` needs. (Below a
 limit of 6 the rest is a single message, and that is kept for alarms.) Routine comes further apart the fuller the bucket
-is, by a tenth of an interval for each message in it: a burst that has just begun does not use up what it needs for its
-end. Where more urgent messages have filled the bucket beyond its mark, routine has its turn 2.75 s after the last
+is, by a twentieth of an interval for each message in it: a burst that has just begun does not use up what it needs for
+its end. Where more urgent messages have filled the bucket beyond its mark, routine has its turn 2.75 s after the last
 message, a tenth of an interval late, so that the reserve fills again.
 
+Where records wait for several webhooks of the channel, the one that sent last lets the others go first, and the one
+whose turn it is has it an interval after the last message.
+
 Two bounds follow, whatever comes. A full bucket and all that is taken out of it within a minute are 31, of which the
-last moment of the minute would complete the last: *no minute has more than 30*, unless somebody flushes whose deadline
-is nearer than the turn; then the limiter alone holds messages back. And a turn always finds room: *no record waits
-longer than a turn*, as far as limits and the time of a request allow, or for half of `max_lag` where that is longer.
+last moment of the minute would complete the last: *no minute has more than 30*, but at the end of the program, when the
+limiter alone holds messages back. And a turn always finds room: *no record waits longer than a turn*, as far as limits
+and the time of a request allow, or for half of `max_lag` where that is longer. Records for several threads, names or
+pictures, which share no message, and several webhooks of the channel have their turns one after the other.
 
 This is the generic cell rate algorithm (ITU-T I.371) with a mark for each class, as trunk reservation has it.
 """
@@ -49,12 +53,14 @@ _TURNS = 4 / 5
 """The part of a channel's limit that is spent evenly."""
 _LATE = 1.1
 """How much later than an interval the turn of a message comes for which the bucket has no room."""
-_MARKS = {Urgency.ROUTINE: 1 / 2, Urgency.NEWS: 5 / 6, Urgency.ALARM: 1.0}
+_MARKS = {Urgency.ROUTINE: 3 / 5, Urgency.NEWS: 5 / 6, Urgency.ALARM: 1.0}
 """The part of the rest that a message may use to leave ahead of its turn."""
-_SPREAD = 0.6
+_SPREAD = 0.3
 """The part of an interval by which a bucket full to the brim, but for one message, holds up routine."""
 _MOST_MESSAGES = 100
 """More messages for what waits would be no folding."""
+_YIELD = 0.15
+"""Seconds by which a webhook lets each other one of its channel go first that has waited for longer."""
 _INSTANT = 1e-6
 """A shorter wait is a rounding error."""
 
@@ -67,12 +73,14 @@ class Waiting(NamedTuple):
         urgency: Of the most urgent one.
         age: For how many seconds the oldest one waits.
         deadline: The monotonic time at which somebody who flushes gives up, or infinity.
+        is_last: Whether nothing comes after them, and what is not sent until `deadline` is lost.
     """
 
     records: int
     urgency: Urgency = Urgency.ROUTINE
     age: float = 0.0
     deadline: float = math.inf
+    is_last: bool = False
 
 
 class Budget(NamedTuple):
@@ -84,6 +92,8 @@ class Budget(NamedTuple):
         channel_left: How many of them are left; `None` is any number.
         channel_window: In seconds.
         sent: When messages were sent to the channel, in order: those of one window at the least.
+        behind: How many other webhooks of the channel go first, for they have records that wait and sent their last
+            message earlier; `None` if no other one has such records.
     """
 
     bucket: RateLimitBucket
@@ -91,6 +101,7 @@ class Budget(NamedTuple):
     channel_left: int | None = None
     channel_window: float = 60.0
     sent: tuple[float, ...] = ()
+    behind: int | None = None
 
 
 class Plan(NamedTuple):
@@ -131,18 +142,24 @@ class Pace:
         self._empty_at = min(max(self._empty_at, at) + self.interval, full)
         self._spread_until = at + (self._empty_at - at) * _SPREAD / max(self._spare, 1)
 
-    def free_at(self, urgency: Urgency) -> float:
-        """Return when the next message may leave: there is room for it in the bucket, or it has its turn."""
+    def free_at(self, urgency: Urgency, behind: int | None = None) -> float:
+        """Return when the next message may leave: there is room for it in the bucket, or it has its turn.
+
+        Args:
+            urgency: Of the most urgent record.
+            behind: How many other webhooks go first; `None` is that no other one waits.
+        """
         has_room_at = self._empty_at - self._spare * _MARKS[urgency] * self.interval
         if urgency is Urgency.ROUTINE:
-            has_room_at = max(has_room_at, self._spread_until)
-        return min(has_room_at, self._last + self.turn)
+            has_room_at = max(has_room_at, self._last + self.turn if behind else self._spread_until)
+        turn = self._last + (self.interval if behind == 0 else self.turn)
+        return min(has_room_at, turn) + (behind or 0) * _YIELD
 
 
 def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max_lag: float = 5.0) -> Plan:
     """Decide whether to send now, and in how many messages, or how long to wait.
 
-    A flush is as urgent as news, and a turn that would come after its deadline is not waited for. The records may be
+    A flush is as urgent as news, or as an alarm if the turn of news would come too late for it. The records may be
     carried by all messages that leave, at the pace of a flush or of routine, before the oldest record has waited for
     half of `max_lag`. The other half is for what comes between: a retry, a limit, an alarm that takes the room.
 
@@ -156,11 +173,13 @@ def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max
     Returns:
         The decision. Whether a limit forbids the next request is for the limiter to say.
     """
-    pace = Pace.of(budget)
+    pace = None if waiting.is_last else Pace.of(budget)
     usual = Urgency.ROUTINE if math.isinf(waiting.deadline) else Urgency.NEWS
     if pace:
-        turn = pace.free_at(max(waiting.urgency, usual))
-        if now + _INSTANT < turn <= waiting.deadline:
+        turn = pace.free_at(max(waiting.urgency, usual), budget.behind)
+        if turn + 2 * took > waiting.deadline:
+            turn = pace.free_at(Urgency.ALARM, budget.behind)
+        if turn > now + _INSTANT:
             return Plan(turn - now, 1)
     most = min(waiting.records, _MOST_MESSAGES)
     if budget.channel_left is not None:

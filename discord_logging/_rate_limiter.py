@@ -66,6 +66,7 @@ _PROBE_PATIENCE = 120.0  # a probe that nobody reports on is given up
 _IN_FLIGHT = 10.0  # then an unanswered request counts as answered, lest hung ones hold up all others
 _RECOVERY_WINDOWS = 5
 _UNLIMITED = 1_000_000
+_ASKS = 0.5  # so long after it asked for its budget a webhook is taken to have something to send
 _IDLE = 600.0  # then a webhook is forgotten
 
 lock = Lock()
@@ -297,6 +298,8 @@ class _Webhook:
     blocked_until: float = _PAST
     refusals: int = 0
     seen_at: float = _PAST
+    sent_at: float = _PAST
+    asked_at: float = _PAST
 
     def settle(self, now: float) -> _Request | None:
         """End the request in flight, if any."""
@@ -315,7 +318,7 @@ class _Webhook:
         least = min(0.01 * 2.0 ** min(self.refusals, 20), 0.25)
         return min(max(retry_after, least), _LONGEST_RETRY)
 
-    def budget(self, now: float) -> Budget:
+    def budget(self, now: float, behind: int | None = None) -> Budget:
         channel = self.channel
         channel.recover(now)
         return Budget(
@@ -324,6 +327,7 @@ class _Webhook:
             channel.left(now),
             channel.span,
             channel.sent,
+            behind,
         )
 
     def idle_at(self) -> float:
@@ -439,9 +443,19 @@ class DiscordRateLimiter:
             self._unanswered(self._hook(webhook, now), host, now)
 
     def budget(self, webhook: str, now: float) -> Budget:
-        """Return the allowance of a webhook, and the messages that its channel was sent; nothing is counted."""
+        """Return the allowance of a webhook, and the messages that its channel was sent; nothing is counted.
+
+        Whoever asks has something to send, and is known to the other webhooks of the channel for half a second.
+        """
         with lock:
-            return (self._webhooks.get(webhook) or self._new_hook(webhook)).budget(now)
+            hook = self._hook(webhook, now)
+            hook.asked_at = now
+            others = [
+                other.sent_at
+                for other in self._webhooks.values()
+                if other.channel is hook.channel and other is not hook and other.asked_at > now - _ASKS
+            ]
+            return hook.budget(now, sum(sent_at < hook.sent_at for sent_at in others) if others else None)
 
     def info(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> dict[str, Any]:
         """Return what is known of a webhook's limits as plain data, ready for JSON; times are seconds from `now`."""
@@ -532,7 +546,7 @@ class DiscordRateLimiter:
 
     def _count(self, hook: _Webhook, host: str, now: float) -> None:
         request = hook.request = _Request(now)
-        hook.seen_at = now
+        hook.seen_at = hook.sent_at = now
         hook.bucket.use(now)
         hook.channel.add(request, now)
         self._global.add(request, now)

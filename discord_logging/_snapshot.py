@@ -189,6 +189,7 @@ class FrozenRecord:
         is_repeat: Whether it may stand in the channel already, for Discord did not say whether it was saved.
         size: About how many bytes it holds on to, given that a character is one.
         sequence: Its place in the order of the backlog, from 1; 0 until it has one.
+        is_first: Whether it goes before all that are not, for it is tried again.
         taken_at: When it left the backlog to be delivered, on the monotonic clock; `None` while it waits.
         urgency: How much it matters that it is told soon, an `Urgency`; `ROUTINE`, 0, until the backlog has rated it.
         waiting_since: When the backlog took it in, on the monotonic clock.
@@ -199,6 +200,7 @@ class FrozenRecord:
         "_snapshot",
         "count",
         "in_flight",
+        "is_first",
         "is_repeat",
         "last_created",
         "sequence",
@@ -211,7 +213,7 @@ class FrozenRecord:
         self._snapshot = snapshot
         self._message: str | None = None
         self.count = 1
-        self.in_flight = self.is_repeat = False
+        self.in_flight = self.is_first = self.is_repeat = False
         self.last_created: float = self.created
         self.sequence = 0
         self.taken_at: float | None = None
@@ -286,6 +288,16 @@ class FrozenRecord:
         extra, exception, *texts = beside
         values = ((name, value if type(value) is str else value_line(value)) for name, value in (extra or {}).items())
         return self._snapshot[:7], exception and exception.fingerprint(), tuple(values), *texts
+
+    def kind(self) -> Hashable:
+        """Return what is the same for records that tell of the same thing, which may differ in their arguments.
+
+        Cheap however long the text is: nothing is masked, so it is for comparing alone.
+        """
+        name = self._snapshot[2]
+        template = self.template or self._snapshot[0][:200]
+        exception = self.exception and self.exception.type_name
+        return self.levelno, name if type(name) is str else None, template, exception
 
 
 def _freeze_beside(record: logging.LogRecord) -> _Beside:

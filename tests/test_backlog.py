@@ -42,7 +42,7 @@ class Item:
         self.count = 1
         self.sequence = 0
         self.taken_at: float | None = None
-        self.in_flight = False
+        self.in_flight = self.is_first = False
         self.urgency = 0
         self.waiting_since = 0.0
         self.own_size = size
@@ -194,6 +194,21 @@ def test_records_may_return_before_all_others() -> None:
     assert take(backlog, 2) == [3, 4]
     assert take(backlog) == [0, 1, 2]
     assert check_books(backlog)["pending"] == 5
+
+
+def test_a_flush_does_not_wait_for_what_came_later_and_is_tried_again() -> None:
+    """Its records go before all others, but they came after the flush began."""
+    backlog = filled(range(2))
+    older = backlog.take(2)
+
+    def go_on() -> bool:
+        backlog.put_nowait(item(2))
+        backlog.put_back(backlog.take(1), first=True)
+        backlog.settle(older)
+        return False
+
+    assert backlog.wait_until_settled(time.monotonic() + 5, go_on)
+    assert take(backlog) == [2]
 
 
 def test_a_record_whose_kind_cannot_be_told_is_routine() -> None:

@@ -126,3 +126,21 @@ def test_levels_without_end_cost_no_memory() -> None:
 def test_a_kind_without_a_template_is_told_by_its_message() -> None:
     """A message that is no text has no template."""
     assert kind_of(record(ERROR, ValueError("gone"))).template == "gone"
+
+
+def test_telling_what_is_new_masks_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That takes as long as the text is large, and a caller may be waiting."""
+    monkeypatch.setattr(FrozenRecord, "mask", lambda *_: pytest.fail("masked"))
+    triage = Triage()
+    assert [triage.rate(record(ERROR, ValueError("x" * 300)), 0.0) for _ in range(2)] == [NEWS, ROUTINE]
+
+
+def test_a_name_that_is_no_text_is_not_asked_for_any() -> None:
+    """It may be anything, and do anything when it is."""
+
+    class Name:
+        def __hash__(self) -> int:
+            raise AssertionError
+
+    triage = Triage()
+    assert [triage.rate(record(ERROR, name=Name()), 0.0) for _ in range(2)] == [NEWS, ROUTINE]

@@ -464,17 +464,39 @@ class TestThread:
         listener._deliver_here(time.monotonic() + 60)
         assert waits == [0.0, 0.1, 0.07]
 
-    def test_flushes_side_by_side_have_deadlines_of_their_own(self) -> None:
-        """One that is over leaves that of the other, and one that a fork forgot leaves nothing."""
+    def test_a_flush_leaves_no_deadline_behind(self) -> None:
+        """The deadlines of others stay."""
         listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
-        listener._hurry(listener._deadlines.append, 50.0)
-        listener._hurry(listener._deadlines.append, 10.0)
-        assert listener._delivery.deadline == 10.0
-        listener._hurry(listener._deadlines.remove, 10.0)
-        assert listener._delivery.deadline == 50.0
-        listener._deadlines.clear()
-        listener._hurry(listener._deadlines.remove, 50.0)
-        assert listener._delivery.deadline == float("inf")
+        listener._delivery.deadlines.append(50.0)
+        listener.flush(0.0)
+        assert (listener._delivery.deadlines, listener._delivery.is_last) == ([50.0], False)
+
+    @pytest.mark.parametrize("is_exiting", [True, False])
+    def test_at_exit_every_flush_is_the_last(self, monkeypatch: pytest.MonkeyPatch, is_exiting: bool) -> None:
+        """And so is that of a stop: no message waits for a turn."""
+        monkeypatch.setattr(_listener, "_waited_at_exit", 0.0 if is_exiting else None)
+        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        found = list[bool]()
+
+        def wait(*_: object) -> bool:
+            found.append(listener._delivery.is_last)
+            return True
+
+        monkeypatch.setattr(listener.backlog, "wait_until_settled", wait)
+        listener.flush(1.0)
+        listener.flush(1.0, is_last=True)
+        listener.stop(1.0)
+        assert found == [is_exiting, True, True]
+
+    def test_another_limit_of_the_channel_ends_the_wait_for_the_old_one(self) -> None:
+        """The limiter says again what is still to be waited for."""
+        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener._delivery.not_before = 1e9
+        listener.configure(DeliverySettings())
+        assert listener._delivery.not_before == 1e9
+        listener.configure(DeliverySettings(channel_limit=40))
+        assert listener._delivery.not_before < 0
+        _listener._rate_limiter.reset(listener.url.key)
 
     def test_stopping_twice_is_stopping_once(self, capsys: pytest.CaptureFixture[str]) -> None:
         """What was lost is said once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -42,6 +43,15 @@ def messages(records: int, of: Budget, **facts: float) -> int:
     return number
 
 
+def lasting() -> list[float]:
+    """Return when the messages leave of records that always wait, for two minutes."""
+    pace, sent = Pace(30, MINUTE, [NOW]), [NOW]
+    while sent[-1] < NOW + 2 * MINUTE:
+        sent.append(pace.free_at(ROUTINE))
+        pace.send(sent[-1])
+    return sent
+
+
 class TestTurns:
     """When the next message leaves."""
 
@@ -55,22 +65,22 @@ class TestTurns:
         """One record each 2.5 s, for as long as the channel's history goes."""
         assert wait(ROUTINE, *(number * INTERVAL for number in range(1, 121))) == 0.0
 
-    @pytest.mark.parametrize(("sent", "expected"), [(1, 0.25), (2, 0.5), (3, 0.75), (4, INTERVAL)])
+    @pytest.mark.parametrize(("sent", "expected"), [(1, 0.125), (2, 0.25), (3, 0.375), (4, 1.0), (5, TURN)])
     def test_routine_comes_further_apart_the_more_was_sent(self, sent: int, expected: float) -> None:
         """Four may leave in short order; then there is no room before the next turn."""
         assert wait(ROUTINE, *[0.0] * sent) == pytest.approx(expected)
 
     def test_a_lasting_load_is_told_at_an_even_pace(self) -> None:
-        """Each message an interval after the one before, after a burst of four."""
-        ago = [number * INTERVAL for number in range(24)]
-        assert wait(ROUTINE, *ago, *[ago[-1]] * 3) == pytest.approx(INTERVAL)
+        """Each message an interval after the one before, once a burst has filled the bucket to the mark."""
+        sent = lasting()
+        gaps = [later - earlier for earlier, later in pairwise(sent)]
+        assert gaps[5:] == pytest.approx([INTERVAL] * len(gaps[5:]))
 
-    @pytest.mark.parametrize(("urgency", "room"), [(ROUTINE, 4), (NEWS, 6), (ALARM, 7)])
+    @pytest.mark.parametrize(("urgency", "room"), [(ROUTINE, 5), (NEWS, 6), (ALARM, 7)])
     def test_each_urgency_has_room_up_to_its_mark(self, urgency: Urgency, room: int) -> None:
         """Where routine waits, news leaves at once, and where news waits, an alarm does."""
-        quick = [0.0] if urgency is ROUTINE else []
         assert wait(urgency, *[1.0] * (room - 1)) == 0.0
-        assert wait(urgency, *quick, *[1.0] * room) > 0.0
+        assert wait(urgency, *[1.0] * room) > 0.0
 
     def test_a_turn_comes_whatever_was_sent(self) -> None:
         """Where the bucket is full, a tenth of an interval late, so that the reserve fills again."""
@@ -101,6 +111,24 @@ class TestTurns:
             pace.send(before[-1])
         assert pace.free_at(ALARM) <= before[-1]
 
+    def test_who_sent_last_lets_other_webhooks_of_the_channel_go_first(self) -> None:
+        """Routine waits for its turn and a little longer; what is urgent leaves where there is room for it."""
+
+        def delay(urgency: Urgency, behind: int | None, *ago: float) -> float:
+            return plan(Waiting(1, urgency), budget(*ago)._replace(behind=behind), now=NOW).wait
+
+        assert delay(ROUTINE, None, 1.0) == 0.0
+        assert delay(ROUTINE, 1, 1.0) == pytest.approx(TURN - 1 + 0.15)
+        assert delay(ROUTINE, 3, 1.0) == pytest.approx(TURN - 1 + 0.45)
+        assert delay(ALARM, 1, 0.0) == 0.0
+
+    def test_a_flood_of_another_webhook_does_not_take_the_turn_of_this_one(self) -> None:
+        """Whose turn it is has it before there is room for the next alarm."""
+        full = budget(*[0.0] * 7)
+        flood = plan(Waiting(1, ALARM), full._replace(behind=1), now=NOW).wait
+        assert plan(Waiting(1), full._replace(behind=0), now=NOW).wait == pytest.approx(INTERVAL)
+        assert flood == pytest.approx(INTERVAL + 0.15)
+
     def test_without_a_limit_of_the_channel_there_are_no_turns(self) -> None:
         """The bucket alone counts, and that is for the limiter to say."""
         assert plan(Waiting(1), budget(limit=None), now=NOW) == Plan(0.0, 1)
@@ -116,10 +144,21 @@ class TestFlush:
         assert plan(waiting, budget(*[1.0] * 5), now=NOW).wait == 0.0
         assert plan(waiting, budget(*[1.0] * 7), now=NOW).wait == pytest.approx(TURN - 1)
 
-    def test_what_would_come_too_late_is_sent_now(self) -> None:
-        """Who gives up before the turn would lose the record."""
+    def test_a_flush_whose_turn_comes_too_late_has_the_room_of_an_alarm(self) -> None:
+        """Too late is also a turn that leaves no time for the request."""
         waiting = Waiting(1, deadline=NOW + 1)
-        assert plan(waiting, budget(*[1.0] * 7), now=NOW).wait == 0.0
+        full = [0.5] * 6
+        assert plan(waiting, budget(*full), now=NOW).wait == 0.0
+        assert plan(waiting._replace(deadline=NOW + 9), budget(*full), now=NOW).wait > 0.0
+        late = waiting._replace(deadline=NOW + TURN)
+        assert plan(late, budget(*full), now=NOW, took=0.1).wait > 0.0
+        assert plan(late, budget(*full), now=NOW, took=1.0).wait == 0.0
+        assert plan(waiting, budget(*full, 0.5), now=NOW).wait > 0.0
+
+    def test_at_the_end_of_the_program_no_turn_is_waited_for(self) -> None:
+        """What is not sent is lost, and nothing comes that would need it."""
+        waiting = Waiting(100, deadline=NOW + 1, is_last=True)
+        assert plan(waiting, budget(*[1.0] * 25), now=NOW) == Plan(0.0, 5)
 
     def test_a_flush_may_use_what_news_may(self) -> None:
         """All of it in short order, for nothing is to come that would need a turn before long."""
@@ -131,7 +170,7 @@ class TestFlush:
 
     def test_a_request_takes_its_time_beside_the_wait(self) -> None:
         """The next message need not wait for both, one after the other."""
-        assert messages(100, budget(), took=0.4) == 4
+        assert messages(100, budget(), took=0.4) == 5
         assert messages(100, budget(), took=1.0) == 3
 
 
@@ -140,23 +179,24 @@ class TestMessages:
 
     def test_a_burst_after_quiet_may_be_told_plainly(self) -> None:
         """In as many messages as there is room for."""
-        assert messages(100, budget()) == 4
+        assert messages(100, budget()) == 5
         assert messages(3, budget()) == 3
 
     def test_under_lasting_load_one_message_carries_all(self) -> None:
         """The next one is for what comes meanwhile."""
-        assert messages(100, budget(*(number * INTERVAL for number in range(1, 25)), *[60.0] * 3)) == 1
+        sent = lasting()
+        assert messages(100, budget(*(sent[-1] + INTERVAL - at for at in sent))) == 1
 
     def test_who_has_patience_gets_a_plainer_form(self) -> None:
         """With a larger `max_lag` turns to come count too, up to half of it."""
-        assert messages(100, budget(), max_lag=30.0) == 4 + 15 // INTERVAL - 1
+        assert messages(100, budget(), max_lag=30.0) == 5 + 15 // INTERVAL - 1
         assert messages(100, budget(), max_lag=0.0) == 1
 
     def test_who_has_waited_is_not_made_to_wait_for_a_further_message(self) -> None:
         """What has waited for a turn goes out whole."""
         waiting = Waiting(100, ROUTINE, age=2.6)
         assert plan(waiting, budget(), now=NOW) == Plan(0.0, 1)
-        assert plan(waiting._replace(age=2.0), budget(), now=NOW) == Plan(0.0, 2)
+        assert plan(waiting._replace(age=2.3), budget(), now=NOW) == Plan(0.0, 2)
 
     def test_the_time_that_requests_take_counts(self) -> None:
         """Answers after 0.4 s leave room for 7 requests in half of 5 s, not for 100."""
@@ -273,11 +313,11 @@ class TestBounds:
     @settings(max_examples=100, deadline=None)
     @given(loads)
     def test_routine_leaves_the_reserve_alone(self, load: Sequence[Arrival]) -> None:
-        """However much routine there is, an alarm leaves at once at any moment, and two more after it."""
+        """However much routine there is, an alarm leaves at once at any moment, and one more after it."""
         channel = Channel(30, 0.0)
         channel.run([each._replace(urgency=ROUTINE) for each in load])
         recent = [each for each in channel.sent if each > channel.now - 5 * MINUTE]
-        for _ in range(3):
+        for _ in range(2):
             assert Pace(30, MINUTE, recent).free_at(ALARM) <= channel.now + 1e-6
             recent.append(channel.now)
 

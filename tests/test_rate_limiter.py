@@ -720,6 +720,17 @@ class TestBudget:
         send(limiter, "c", START + 3, {})
         assert limiter.budget("b", START + 4).sent == (START + 1, START + 2, START + 3)
 
+    def test_knows_which_webhooks_of_the_channel_wait_for_longer(self, limiter: DiscordRateLimiter) -> None:
+        """Those that have asked just now, and sent their last message earlier."""
+        for number, webhook in enumerate("abc"):
+            send(limiter, webhook, START + number, {}, channel_id="7")
+        send(limiter, "other", START, {}, channel_id="8")
+        now = START + 10
+        assert [limiter.budget(webhook, now).behind for webhook in ("a", "b", "c", "other")] == [None, 1, 2, None]
+        assert limiter.budget("a", now).behind == 0
+        assert limiter.budget("c", now + 0.4).behind == 2
+        assert limiter.budget("c", now + 0.6).behind is None
+
     def test_five_windows_are_remembered(self, limiter: DiscordRateLimiter) -> None:
         """A lasting load is known by them; what is older goes."""
         for number in range(400):
@@ -751,7 +762,7 @@ class TestState:
             "global_rate_limit": {"active": False, "wait_time": 0.0},
             "buckets": {"abc": {"limit": 5, "remaining": 0, "reset_after": 2.0, "wait_time": pytest.approx(2.0 + PAD)}},
             "channel": {"limit": 30, "window": 60.0, "remaining": 29, "wait_time": 0.0},
-            "pace": {"interval": pytest.approx(2.5, abs=0.01), "wait_time": pytest.approx(0.25, abs=0.01)},
+            "pace": {"interval": pytest.approx(2.5, abs=0.01), "wait_time": pytest.approx(0.125, abs=0.01)},
             "edge_block": {"active": False, "wait_time": 0.0},
             "invalid_requests": {"count": 0, "window": 600.0, "limit": 1_500, "wait_time": 0.0},
         }

@@ -246,7 +246,7 @@ class TestChain:
             discord_logging.flush_on_signals()
             log.error("hello")
             def again():
-                while not handler._listener._deadlines: pass
+                while not handler._listener._delivery.deadlines: pass
                 os.kill(os.getpid(), signal.SIGTERM)
             threading.Thread(target=again, daemon=True).start()
             print("ready", flush=True)
@@ -427,10 +427,10 @@ class TestReentry:
         flush = handler._listener.flush
         seen: list[list[str]] = []
 
-        def interrupted(timeout: float) -> bool:
+        def interrupted(timeout: float, *, is_last: bool) -> bool:
             monkeypatch.setattr(handler._listener, "flush", flush)
             signal.raise_signal(signal.SIGUSR1)
-            return flush(timeout)
+            return flush(timeout, is_last=is_last)
 
         signal.signal(signal.SIGUSR1, lambda *_: seen.append(texts(discord)))
         flush_on_signals(signal.SIGUSR1)
