@@ -173,9 +173,9 @@ def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max
     Returns:
         The decision. Whether a limit forbids the next request is for the limiter to say.
     """
-    pace = None if waiting.is_last else Pace.of(budget)
+    pace = Pace.of(budget)
     usual = Urgency.ROUTINE if math.isinf(waiting.deadline) else Urgency.NEWS
-    if pace:
+    if pace and not waiting.is_last:
         turn = pace.free_at(max(waiting.urgency, usual), budget.behind)
         if turn + 2 * took > waiting.deadline:
             turn = pace.free_at(Urgency.ALARM, budget.behind)

@@ -158,7 +158,8 @@ class TestFlush:
     def test_at_the_end_of_the_program_no_turn_is_waited_for(self) -> None:
         """What is not sent is lost, and nothing comes that would need it."""
         waiting = Waiting(100, deadline=NOW + 1, is_last=True)
-        assert plan(waiting, budget(*[1.0] * 25), now=NOW) == Plan(0.0, 5)
+        assert plan(waiting, budget(*[1.0] * 25), now=NOW) == Plan(0.0, 1)
+        assert plan(waiting, budget(), now=NOW) == Plan(0.0, 6)
 
     def test_a_flush_may_use_what_news_may(self) -> None:
         """All of it in short order, for nothing is to come that would need a turn before long."""
