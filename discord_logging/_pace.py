@@ -160,8 +160,8 @@ def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max
     """Decide whether to send now, and in how many messages, or how long to wait.
 
     A flush is as urgent as news, or as an alarm if the turn of news would come too late for it. The records may be
-    carried by all messages that leave, at the pace of a flush or of routine, before the oldest record has waited for
-    half of `max_lag`. The other half is for what comes between: a retry, a limit, an alarm that takes the room.
+    carried by all messages that leave, at the pace of routine, before the oldest record has waited for half of
+    `max_lag`. The other half is for what comes between: a retry, a limit, an alarm that takes the room.
 
     Args:
         waiting: The records, at least one.
@@ -174,9 +174,9 @@ def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max
         The decision. Whether a limit forbids the next request is for the limiter to say.
     """
     pace = Pace.of(budget)
-    usual = Urgency.ROUTINE if math.isinf(waiting.deadline) else Urgency.NEWS
     if pace and not waiting.is_last:
-        turn = pace.free_at(max(waiting.urgency, usual), budget.behind)
+        least = Urgency.ROUTINE if math.isinf(waiting.deadline) else Urgency.NEWS
+        turn = pace.free_at(max(waiting.urgency, least), budget.behind)
         if turn + 2 * took > waiting.deadline:
             turn = pace.free_at(Urgency.ALARM, budget.behind)
         if turn > now + _INSTANT:
@@ -184,18 +184,18 @@ def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max
     most = min(waiting.records, _MOST_MESSAGES)
     if budget.channel_left is not None:
         most = min(most, budget.channel_left)
-    times = _times(pace, replace(budget.bucket), usual, now, took)
     end = min(now + max_lag / 2 - waiting.age, waiting.deadline)
-    return Plan(0.0, 1 + sum(1 for _ in takewhile(lambda at: at <= end, islice(times, max(most - 1, 0)))))
+    further = takewhile(lambda at: at <= end, _times(pace, replace(budget.bucket), now, took))
+    return Plan(0.0, 1 + sum(1 for _ in islice(further, max(most - 1, 0))))
 
 
-def _times(pace: Pace | None, bucket: RateLimitBucket, usual: Urgency, at: float, took: float) -> Iterator[float]:
+def _times(pace: Pace | None, bucket: RateLimitBucket, at: float, took: float) -> Iterator[float]:
     """Yield when the messages after one that leaves at `at` may leave at the earliest."""
     while True:
         bucket.use(at)
         free_at = at + max(took, bucket.wait_time(at))
         if pace:
             pace.send(at)
-            free_at = max(free_at, pace.free_at(usual))
+            free_at = max(free_at, pace.free_at(Urgency.ROUTINE))
         at = free_at
         yield at

@@ -82,8 +82,8 @@ class TestDemo:
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A wait for the channel's limit is told of."""
-        monkeypatch.setattr(_demo, "_PATIENCE", 0.05)
-        with LocalDiscord(webhook_limit=(1, 0.5)) as discord:
+        monkeypatch.setattr(_demo, "_PATIENCE", 0.4)
+        with LocalDiscord(webhook_limit=(1, 1.0)) as discord:
             assert _demo.run_demo(discord.webhook_url, discord) == 0
         assert re.search(r"\d+ of 18 records delivered \.\.\.", capsys.readouterr().out)
 
