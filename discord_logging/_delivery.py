@@ -4,7 +4,7 @@
 nothing, so every reaction can be stepped through with a fake sender and a fake clock.
 
 A message that fails goes back to where its records waited, and the next step composes anew, so that a backlog folds
-while Discord is away. Beside what Discord refused, opened and was told, five things are remembered between steps:
+while Discord is away. Beside what Discord refused, opened and was told, six things are remembered between steps:
 
 - how many failures there were in a row, for the back-off;
 - after an answer that leaves open whether the message was saved: how often its records were tried. They are tried twice
@@ -12,7 +12,8 @@ while Discord is away. Beside what Discord refused, opened and was told, five th
   everything is kept, and one message every `max_retry_delay` probes;
 - while a refused message is halved: how many records the bad one is among;
 - since when messages are held up, for the footer of the next card;
-- how long a request takes, for the plan of the next one.
+- how long a request takes, for the plan of the next one;
+- whether the last message left older records behind, which then have the next one.
 """
 
 from __future__ import annotations

@@ -27,10 +27,11 @@ Where records wait for several webhooks of the channel, the one that sent last l
 whose turn it is has it an interval after the last message.
 
 Two bounds follow, whatever comes. A full bucket and all that is taken out of it within a minute are 31, of which the
-last moment of the minute would complete the last: *no minute has more than 30*, but at the end of the program, when the
-limiter alone holds messages back. And a turn always finds room: *no record waits longer than a turn*, as far as limits
-and the time of a request allow, or for half of `max_lag` where that is longer. Records for several threads, names or
-pictures, which share no message, and several webhooks of the channel have their turns one after the other.
+last moment of the minute would complete the last: *no minute has more than 30*. (At the end of the program no turn is
+waited for, and the limiter alone sees to that.) And a turn always finds room: *no record waits longer than a turn*, as
+far as limits and the time of a request allow, or for half of `max_lag` where that is longer. Records for several
+threads, names or pictures, which share no message, and several webhooks of the channel have their turns one after the
+other.
 
 This is the generic cell rate algorithm (ITU-T I.371) with a mark for each class, as trunk reservation has it.
 """

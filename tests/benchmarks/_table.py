@@ -6,8 +6,6 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from _run import SECONDS
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -30,7 +28,7 @@ class Figure:
             return outcome.failure
         with contextlib.suppress(LookupError, TypeError, ZeroDivisionError):
             return self.show(outcome)
-        return NOTHING if outcome.ended else f"killed at {SECONDS} s"
+        return NOTHING if outcome.ended else "killed"
 
 
 @dataclass
