@@ -167,7 +167,8 @@ class Delivery:
     def _wait_for_turn(self, now: float) -> float:
         """Return the seconds until it is worth asking again for a turn, 0 if the next message has it."""
         backlog, budget = self._backlog, self._limiter.budget(self._url.key, now)
-        deadline = min(self.deadlines, default=math.inf)
+        # Ctrl-C may have left one behind.
+        deadline = min((deadline for deadline in list(self.deadlines) if deadline > now), default=math.inf)
         waiting = Waiting(backlog.waiting, backlog.urgency, backlog.oldest_age(), deadline, self.is_last)
         wait, self._messages = plan(waiting, budget, now=now, took=self._took, max_lag=self.max_lag)
         return min(wait, _POLL)

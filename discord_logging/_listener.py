@@ -148,7 +148,8 @@ class WebhookListener(logging.handlers.QueueListener):
         lost = self.backlog.lost
         delivery = self._delivery
         delivery.deadlines.append(deadline)
-        delivery.is_last = is_last or _waited_at_exit is not None
+        is_last = is_last or _waited_at_exit is not None
+        delivery.is_last = delivery.is_last or is_last
         try:
             if self.backlog.pending and not self._stopping and not self._rouse():
                 self.backlog.release()
@@ -156,8 +157,8 @@ class WebhookListener(logging.handlers.QueueListener):
             is_settled = self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
         finally:
             # A child that a signal handler forked in a flush has a new delivery.
-            delivery.is_last = False
             delivery.deadlines.remove(deadline)
+            delivery.is_last = delivery.is_last and not is_last
             _count_wait(time.monotonic() - began)
         return is_settled and self.backlog.lost == lost
 

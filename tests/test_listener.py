@@ -468,8 +468,15 @@ class TestThread:
         """The deadlines of others stay."""
         listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
         listener._delivery.deadlines.append(50.0)
-        listener.flush(0.0)
+        listener.flush(0.0, is_last=True)
         assert (listener._delivery.deadlines, listener._delivery.is_last) == ([50.0], False)
+
+    def test_a_flush_in_the_middle_leaves_the_last_one_the_last(self) -> None:
+        """That of another thread may still be under way."""
+        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener._delivery.is_last = True
+        listener.flush(0.0)
+        assert listener._delivery.is_last
 
     @pytest.mark.parametrize("is_exiting", [True, False])
     def test_at_exit_every_flush_is_the_last(self, monkeypatch: pytest.MonkeyPatch, is_exiting: bool) -> None:
