@@ -193,7 +193,7 @@ class Backlog:
                 records.append(self._pop(min(self._lanes.values(), key=_order_of_first)))
                 room -= records[-1].size - _BESIDE_TEXT
             if room <= 0 and self.urgency > max(record.urgency for record in records):
-                # It does not wait for what others before it would fill whole messages with.
+                # An urgent record does not wait for what others before it would fill whole messages with.
                 records.append(self._pop_urgent(self.urgency))
             for record in records:
                 record.taken_at = now
