@@ -17,11 +17,11 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from discord_logging import _clock as time
-from discord_logging._kinds import Triage, Urgency
 from discord_logging._locks import Lock
 from discord_logging._politeness import politely
 from discord_logging._repeats import Repeats
 from discord_logging._snapshot import FrozenRecord
+from discord_logging._urgency import Triage, Urgency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

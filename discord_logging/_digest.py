@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from discord_logging import _limits
-from discord_logging._kinds import Kind, kind_of
 from discord_logging._record_text import clock_time, one_line
 from discord_logging._settings import nearest_level
 from discord_logging._text import clean, plain, shorten
@@ -23,6 +22,15 @@ _MOST = 5
 """How many kinds and loggers the summary names."""
 _MOST_LEVELS = 8
 """How many levels the summary names."""
+
+
+class Kind(NamedTuple):
+    """The mark of records that tell of the same thing: they may differ in their arguments."""
+
+    levelno: int
+    name: str
+    template: str
+    exception: str
 
 
 class _Tally:
@@ -100,6 +108,12 @@ class Summary:
         first, last = clock_time(tally.first.created), clock_time(tally.last)
         times = first if first == last else f"{first}–{last}"  # noqa: RUF001 - a range
         return f"{emoji} **×{tally.count:,}** {_name(kind.name)}: {text} ({times})".strip()  # noqa: RUF001 - the sign for times
+
+
+def kind_of(record: FrozenRecord) -> Kind:
+    """Return what kind of record it is."""
+    exception = record.exception.type_name if record.exception else ""
+    return Kind(record.levelno, to_text(record.name), record.template or record.message[:200], exception)
 
 
 def _name(text: str) -> str:

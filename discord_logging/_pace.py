@@ -43,7 +43,7 @@ from dataclasses import replace
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from discord_logging._kinds import Urgency
+from discord_logging._urgency import Urgency
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

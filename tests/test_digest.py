@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._compose import compose
-from discord_logging._digest import Summary
+from discord_logging._digest import Kind, Summary, kind_of
 from discord_logging._embeds import embed_length
-from discord_logging._kinds import Kind, kind_of
 from discord_logging._settings import EMOJIS, CardSettings
 from discord_logging._snapshot import freeze
 
@@ -198,6 +197,7 @@ class TestKinds:
 
     def test_a_message_that_is_no_template_stands_for_itself(self) -> None:
         """As much of it as is shown."""
+        assert kind_of(make(ValueError("gone"))).template == "gone"
         assert kind_of(make(ValueError("x" * 900))) == Kind(40, "shop", "x" * 200, "")
 
     def test_the_worst_are_the_severe_ones(self) -> None:

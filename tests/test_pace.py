@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discord_logging._kinds import Urgency
 from discord_logging._pace import Budget, Pace, Plan, Waiting, plan
 from discord_logging._rate_limiter import RateLimitBucket
+from discord_logging._urgency import Urgency
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,13 +1,11 @@
-"""Kinds of records, and how much it matters that a record is told soon."""
+"""How much it matters that a record is told soon."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
-
-from discord_logging._values import to_text
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from discord_logging._snapshot import FrozenRecord
@@ -19,21 +17,6 @@ _KNOWN = 3_600.0
 _RECENT = 60.0
 """Seconds within which a record may be more severe than all before it."""
 _MOST_LEVELS = 100
-
-
-class Kind(NamedTuple):
-    """The mark of records that tell of the same thing: they may differ in their arguments."""
-
-    levelno: int
-    name: str
-    template: str
-    exception: str
-
-
-def kind_of(record: FrozenRecord) -> Kind:
-    """Return what kind of record it is."""
-    exception = record.exception.type_name if record.exception else ""
-    return Kind(record.levelno, to_text(record.name), record.template or record.message[:200], exception)
 
 
 class Urgency(IntEnum):

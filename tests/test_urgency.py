@@ -1,4 +1,4 @@
-"""Kinds of records, and which of them bring something new."""
+"""Which records bring something new."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from discord_logging._kinds import Triage, Urgency, kind_of
 from discord_logging._settings import CardSettings
 from discord_logging._snapshot import FrozenRecord, freeze
+from discord_logging._urgency import Triage, Urgency
 
 ROUTINE, NEWS, ALARM = Urgency
 DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
@@ -121,11 +121,6 @@ def test_levels_without_end_cost_no_memory() -> None:
     triage = Triage()
     rate(*range(10_000, 0, -1), triage=triage, gap=0.0)
     assert len(triage._levels) == 100
-
-
-def test_a_kind_without_a_template_is_told_by_its_message() -> None:
-    """A message that is no text has no template."""
-    assert kind_of(record(ERROR, ValueError("gone"))).template == "gone"
 
 
 def test_telling_what_is_new_masks_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
