@@ -79,8 +79,11 @@ def read_answer(status: int, headers: Mapping[str, str], body: object) -> RateLi
 
 def parse_number(value: object) -> float | None:
     """Read a JSON or header value as a finite number, or None if it is anything else."""
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()) is None:
-        return None
+    if isinstance(value, str):
+        # float() takes fewer characters for space than strip().
+        value = value.strip()
+        if _NUMBER.fullmatch(value) is None:
+            return None
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:

@@ -53,6 +53,7 @@ def test_names_of_headers_come_in_any_case(spell: Any) -> None:
         (" 5 ", 5.0),
         ("+1.", 1.0),
         (".5", 0.5),
+        ("2\x1f", 2.0),
         ("5e-05", 5e-05),
         (5, 5.0),
         (0.25, 0.25),
