@@ -9,6 +9,7 @@ import http.client
 import itertools
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -28,9 +29,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# On a busy machine an example takes whatever it takes.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
+# The same examples at each run, so that none fails by chance; `--hypothesis-profile=search` looks for new ones.
+settings.register_profile("settled", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=1_000)
+settings.load_profile("settled")
+
+
+def pytest_configure() -> None:
+    """Let SIGINT and SIGHUP end the programs that tests start, also where a shell or nohup has them ignored."""
+    for name, default in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, default)
 
 
 @pytest.fixture(autouse=True)

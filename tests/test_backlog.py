@@ -934,7 +934,7 @@ def test_a_flush_in_the_middle_of_taking_in_loses_nothing() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such timer")
 def test_a_signal_handler_may_log_and_count_at_any_moment() -> None:
-    """Hundreds of signals interrupt a thread that logs and takes, and every record is accounted for."""
+    """A hundred signals interrupt a thread that logs and takes, and every record is accounted for."""
     backlog = make(max_records=300)
     signals = puts = 0
 
@@ -948,8 +948,7 @@ def test_a_signal_handler_may_log_and_count_at_any_moment() -> None:
     previous = signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
     try:
-        end = time.monotonic() + 0.5
-        while time.monotonic() < end:
+        while signals < 100:
             backlog.put_nowait(item(puts, LEVELS[puts % 3]))
             puts += 1
             if puts % 50 == 0:
@@ -957,7 +956,6 @@ def test_a_signal_handler_may_log_and_count_at_any_moment() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-    assert signals > 10
     assert check_books(backlog)["accepted"] == puts + puts // 50 + 3 * signals
     assert len(take(backlog)) == 300
     check_books(backlog)

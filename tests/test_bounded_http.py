@@ -167,10 +167,10 @@ def fail(server: Server, timeout: float = 5.0) -> TransportError:
 
 @contextlib.contextmanager
 def in_time(seconds: float) -> Iterator[None]:
-    """Assert that what is inside ends within so many seconds, give or take a loaded machine."""
+    """Assert that the block ends within `seconds` and what a busy machine adds; without a deadline it takes 20."""
     start = time.monotonic()
     yield
-    assert time.monotonic() - start < seconds + 1.5
+    assert time.monotonic() - start < seconds + 8
 
 
 @pytest.fixture
@@ -347,8 +347,8 @@ def test_the_addresses_of_a_host_share_the_time(monkeypatch: pytest.MonkeyPatch)
     alive = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
     try:
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [dead, dead, alive])
-        with in_time(0.9):
-            assert post(server, timeout=0.9).status == 204
+        with in_time(3):
+            assert post(server, timeout=3).status == 204
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [dead] * 5)
         with (
             in_time(0.4),
@@ -376,15 +376,15 @@ def test_a_server_that_says_nothing_is_left_in_time() -> None:
 def test_a_dripping_start_is_left_in_time(part: bytes) -> None:
     """Bytes that keep coming do not prolong the whole."""
     with in_time(0.3):
-        assert fail(serve(part, pause=0.05, times=200), timeout=0.3).maybe_saved
+        assert fail(serve(part, pause=0.05, times=400), timeout=0.3).maybe_saved
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 429, 502])
 @pytest.mark.parametrize("rest", [b"X-A: 1\r\n", b"X-A: " + b"1" * 70_000, b"\x00\xff"], ids=["drip", "long", "none"])
 def test_once_the_status_is_there_headers_cannot_make_it_unknown(status: int, rest: bytes) -> None:
     """The status says what became of the message, so that a saved one is not sent again."""
-    with in_time(0.4):
-        answer = post(serve(b"HTTP/1.1 %d Word\r\n" % status, *[rest] * 150, pause=0.01), timeout=0.4)
+    with in_time(1):
+        answer = post(serve(b"HTTP/1.1 %d Word\r\n" % status, *[rest] * 2_000, pause=0.01), timeout=1)
     assert (answer.status, answer.body) == (status, None)
 
 
@@ -392,8 +392,8 @@ def test_once_the_status_is_there_headers_cannot_make_it_unknown(status: int, re
 def test_a_dripping_body_is_left_in_time(head: bytes) -> None:
     """The status stands."""
     part = b"1\r\n \r\n" if b"chunked" in head else b" "
-    with in_time(0.3):
-        answer = post(serve(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n", *[part] * 200, pause=0.02), timeout=0.3)
+    with in_time(1):
+        answer = post(serve(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n", *[part] * 1_000, pause=0.02), timeout=1)
     assert (answer.status, answer.body) == (200, None)
 
 

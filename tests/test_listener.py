@@ -84,16 +84,16 @@ class TestExit:
             """,
             REFUSED,
         )
-        assert float(done.stdout) < 2.5
+        assert float(done.stdout) < 15
         assert "30 of 30 records were not delivered to webhook 123456789012345678 (30 closed;" in done.stderr
         assert TOKEN not in done.stdout + done.stderr
 
     def test_several_stuck_handlers_share_one_deadline_at_exit(self, discord: LocalDiscord) -> None:
-        """Three webhooks that do not answer hold up the exit once, not three times."""
-        discord.fail_next(Fault.stall(30), times=10)
+        """Ten webhooks that do not answer hold up the exit for two seconds, not for twenty."""
+        discord.fail_next(Fault.stall(60), times=20)
         done = run(
             f"""
-            others = {[discord.add_webhook() for _ in range(2)]!r}
+            others = {[discord.add_webhook() for _ in range(9)]!r}
             for number, url in enumerate(others):
                 extra = discord_logging.DiscordHandler(url, flush_timeout=2)
                 log.addHandler(extra)
@@ -102,8 +102,8 @@ class TestExit:
             """,
             discord.webhook_url,
         )
-        assert 1.5 < time.time() - float(done.stdout) < 4.0
-        assert done.stderr.count("1 of 1 records were not delivered") == 3
+        assert 1.5 < time.time() - float(done.stdout) < 15
+        assert done.stderr.count("1 of 1 records were not delivered") == 10
 
     def test_record_logged_after_shutdown_is_harmless(self, discord: LocalDiscord) -> None:
         """A hook that logs after everything was closed neither hangs nor raises."""
@@ -260,14 +260,16 @@ class TestReconfiguration:
             import logging.config
             logging.getLogger().setLevel("DEBUG")
             for n in range(3): log.error("%d", n)
+            handler._listener.flush_timeout = 18
             began = time.monotonic()
             logging.config.dictConfig({"version": 1})
             print(time.monotonic() - began)
             """,
             discord.webhook_url,
+            timeout=40,
         )
         assert texts(discord) == ["0", "1", "2"]
-        assert float(done.stdout) < 1.5
+        assert float(done.stdout) < 10
 
     @pytest.mark.parametrize("fault", [Fault.rate_limited(0.3), Fault(status=502)])
     def test_dict_config_while_there_is_trouble_to_warn_of(self, discord: LocalDiscord, fault: Fault) -> None:
@@ -277,7 +279,7 @@ class TestReconfiguration:
             """
             import logging.config
             handler.close()
-            handler = discord_logging.DiscordHandler(retry_delays=[0.2])
+            handler = discord_logging.DiscordHandler(retry_delays=[0.2], flush_timeout=18)
             log.addHandler(handler)
             log.error("hello")
             began = time.monotonic()
@@ -285,9 +287,10 @@ class TestReconfiguration:
             print(time.monotonic() - began)
             """,
             discord.webhook_url,
+            timeout=40,
         )
         assert texts(discord) == ["hello"]
-        assert float(done.stdout) < 2
+        assert float(done.stdout) < 10
 
     def test_handlers_are_made_while_dict_config_runs(self, discord: LocalDiscord) -> None:
         """Nobody who has a lock of logging waits for one of ours that is held by who waits for logging's.

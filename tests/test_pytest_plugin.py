@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
-from discord_logging.sandbox import LocalDiscord
+if TYPE_CHECKING:
+    from discord_logging.sandbox import LocalDiscord
 
 pytest_plugins = ["pytester"]
 
@@ -94,17 +96,6 @@ def test_has_no_limits(local_discord: LocalDiscord) -> None:
         answers = [http.post(local_discord.webhook_url, json={"content": "x"}) for _ in range(60)]
     assert {answer.status_code for answer in answers} == {204}
     assert "X-RateLimit-Limit" not in answers[0].headers
-
-
-def test_starts_at_once() -> None:
-    """Start and stop of a server take less than 50 ms, the best of a few on a busy machine."""
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        with LocalDiscord():
-            pass
-        times.append(time.perf_counter() - began)
-    assert min(times) < 0.05
 
 
 @pytest.mark.parametrize("wanted", [3, "cherry", lambda message: message.content == "cherry"])

@@ -120,7 +120,7 @@ class TestProcess:
         began = time.monotonic()
         process.terminate()
         code, _, err = end(process)
-        assert 0.9 < time.monotonic() - began < 2.5
+        assert 0.9 < time.monotonic() - began < 15
         assert code == -signal.SIGTERM
         assert re.fullmatch(r"discord_logging: 1 of 1 records were not delivered to webhook \d+ \(pending\)\n", err)
 
@@ -137,10 +137,10 @@ class TestProcess:
             discord,
         )
         began = time.monotonic()
-        while process.poll() is None and time.monotonic() < began + 10:
+        while process.poll() is None:
+            assert time.monotonic() < began + 15
             process.terminate()
             threading.Event().wait(0.05)
-        assert time.monotonic() - began < 2.5
         assert end(process)[0] == -signal.SIGTERM
 
     def test_second_signal_costs_nothing(self, discord: LocalDiscord) -> None:

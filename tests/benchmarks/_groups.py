@@ -333,6 +333,8 @@ def resources(runner: Runner) -> Table:
 
     table.rows.append(("import beyond logging, ms", {name: import_time(name) for name in runs[0]}, ""))
     table.add(runs[0], [Figure("import brings requests", requests, "no")])
+    start = runner.run(Case("local Discord", server=None), only="ours")
+    table.add(start, [Figure("local Discord: start and stop, ms", _number("milliseconds", 1), "<= 50")])
     return table
 
 

