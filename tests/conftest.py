@@ -36,7 +36,12 @@ settings.load_profile("settled")
 
 
 def pytest_configure() -> None:
-    """Let SIGINT and SIGHUP end the programs that tests start, also where a shell or nohup has them ignored."""
+    """Make the programs that tests start the same wherever the tests are started.
+
+    SIGINT and SIGHUP end them, also where a shell or nohup has the signals ignored, and whether their coverage is
+    measured is told by `COVERAGE_PROCESS_CONFIG` alone.
+    """
+    os.environ.pop("COVERAGE_PROCESS_START", None)
     for name, default in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:

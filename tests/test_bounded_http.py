@@ -479,7 +479,7 @@ def test_what_a_proxy_does_before_the_tunnel_stands_sent_nothing(
 
 def test_a_dripping_proxy_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer to CONNECT counts."""
-    with serve(b"HTTP/1.1 200 OK\r\n", *[b"X-A: 1\r\n"] * 90, pause=0.05) as proxy:
+    with serve(b"HTTP/1.1 200 OK\r\n", *[b"X-A: 1\r\n"] * 400, pause=0.05) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         with (
             sender_to(443, scheme="https", host="discord.example", timeout=0.3) as sender,

@@ -14,6 +14,8 @@ import pytest
 from discord_logging import DiscordHandler
 from discord_logging.sandbox import LocalDiscord
 
+pytestmark = pytest.mark.once
+
 TOP = Path(__file__).parent.parent
 EXAMPLES = sorted(TOP.glob("examples/*.py"))
 README = (TOP / "README.md").read_text(encoding="utf-8")
@@ -79,7 +81,6 @@ def test_burst_example_needs_no_webhook() -> None:
     assert int(match[1]) < 10
 
 
-@pytest.mark.once
 def test_gallery_takes_all_pictures(tmp_path: Path) -> None:
     """There is one for each of those that the README shows."""
     if not (os.environ.get("REQUIRE_BROWSER") or shutil.which("chromedriver")):

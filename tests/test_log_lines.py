@@ -13,6 +13,8 @@ from discord_logging import DiscordHandler
 if TYPE_CHECKING:
     from discord_logging.sandbox import LocalDiscord
 
+pytestmark = pytest.mark.once
+
 LINES = {
     "nginx": '203.0.113.9 - - [23/Nov/2026:10:00:01 +0000] "GET /a_b/*?q=1&x[]=2 HTTP/1.1" 502 157 "-" "curl/8.5.0"',
     "nginx error": "2026/11/23 10:00:01 [error] 31#31: *7 connect() failed (111: Connection refused), client: ::1",

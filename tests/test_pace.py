@@ -17,6 +17,8 @@ from discord_logging._urgency import Urgency
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+pytestmark = pytest.mark.once
+
 ROUTINE, NEWS, ALARM = Urgency
 NOW = 1_000.0
 INTERVAL = 2.5

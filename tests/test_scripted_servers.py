@@ -17,6 +17,8 @@ from discord_logging.sandbox import Fault, LocalDiscord
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+pytestmark = pytest.mark.once
+
 INVALID = Fault(status=400, body={"code": 50035, "message": "Invalid Form Body"})
 
 

@@ -20,6 +20,8 @@ with warnings.catch_warnings():
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.once
+
 
 class TestDiscordWebhook:
     """The package `discord-webhook`."""

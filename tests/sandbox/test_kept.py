@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     import requests
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -16,6 +16,8 @@ from discord_logging.sandbox._limits import RateLimits
 if TYPE_CHECKING:
     import requests
 
+pytestmark = pytest.mark.once
+
 _STATIC = Path(sandbox.__file__).parent / "static"
 
 
