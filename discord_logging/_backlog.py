@@ -16,9 +16,9 @@ from collections import Counter, deque
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
-from discord_logging import _clock as time
-from discord_logging._locks import Lock
-from discord_logging._politeness import politely
+from discord_logging._process import clock as time
+from discord_logging._process.gil import politely
+from discord_logging._process.locks import Lock
 from discord_logging._repeats import Repeats
 from discord_logging._snapshot import FrozenRecord
 from discord_logging._urgency import Triage, Urgency

@@ -18,7 +18,7 @@ import urllib3.connection
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError
 
-from discord_logging import _clock as time
+from discord_logging._process import clock as time
 
 
 class BoundedSession(requests.Session):

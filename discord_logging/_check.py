@@ -12,8 +12,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from discord_logging import _clock as time
 from discord_logging._exceptions import TransportError
+from discord_logging._process import clock as time
 from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging._send import deliver
 from discord_logging._settings import check_enabled

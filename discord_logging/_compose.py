@@ -16,7 +16,7 @@ from discord_logging import _limits
 from discord_logging._digest import Summary
 from discord_logging._embeds import EmbedFormatter, embed_length, stamp
 from discord_logging._exceptions import ends_program
-from discord_logging._politeness import politely
+from discord_logging._process.gil import politely
 from discord_logging._record_text import (
     ansi_line,
     clock_time,

@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging import _limits
 from discord_logging._compose import Composed, compose, compose_plain, most_urgent, put_above
-from discord_logging._diagnostics import say, warn
 from discord_logging._exceptions import TransportError
 from discord_logging._pace import Waiting, plan
+from discord_logging._process.diagnostics import say, warn
 from discord_logging._record_text import clock_time
 from discord_logging._retry import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Backoff, Verdict, judge
 from discord_logging._settings import MENTION

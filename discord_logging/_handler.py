@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from discord_logging import _settings
-from discord_logging._diagnostics import warn
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._listener import attach, detach, is_delivering
+from discord_logging._process.diagnostics import warn
 from discord_logging._settings import CardSettings, DeliverySettings
 from discord_logging._snapshot import freeze, merge
 from discord_logging._text import clean

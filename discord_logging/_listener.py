@@ -13,13 +13,13 @@ import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from discord_logging import _clock as time
 from discord_logging import _rate_limiter as rate_limits
 from discord_logging._backlog import Backlog
 from discord_logging._delivery import Delivery
-from discord_logging._diagnostics import say, warn
 from discord_logging._exceptions import ends_program
-from discord_logging._locks import Lock
+from discord_logging._process import clock as time
+from discord_logging._process.diagnostics import say, warn
+from discord_logging._process.locks import Lock
 from discord_logging._retry import Backoff
 from discord_logging._webhook_sender import WebhookSender
 

@@ -10,7 +10,6 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from discord_logging import _limits
-from discord_logging._diagnostics import warn
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import DiscordLoggingError
 from discord_logging._handler import DiscordHandler
@@ -25,6 +24,7 @@ from discord_logging._notice import (
     check_timestamp,
     describe_limits,
 )
+from discord_logging._process.diagnostics import warn
 from discord_logging._settings import check_level, check_number
 from discord_logging._snapshot import origin
 from discord_logging._split import split_text

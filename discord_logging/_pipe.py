@@ -10,9 +10,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from discord_logging import _clock as time
 from discord_logging._handler import DiscordHandler
 from discord_logging._line_records import LineRecords
+from discord_logging._process import clock as time
 from discord_logging._progress import Progress
 
 if TYPE_CHECKING:

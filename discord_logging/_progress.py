@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from discord_logging import _clock as time
+from discord_logging._process import clock as time
 
 _INTERVAL = 0.2
 _SLOW_INTERVAL = 2.0

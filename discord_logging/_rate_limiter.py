@@ -44,8 +44,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._invalid_requests import STOP_AT, WINDOW, InvalidRequestGuard
-from discord_logging._locks import Lock
 from discord_logging._pace import Budget, Pace
+from discord_logging._process.locks import Lock
 from discord_logging._rate_limit_headers import RateLimitAnswer, read_answer
 from discord_logging._urgency import Urgency
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._politeness import pause
+from discord_logging._process.gil import pause
 from discord_logging._text import ELLIPSIS, clean
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from discord_logging import _clock as time
 from discord_logging import _limits
 from discord_logging._backlog import Backlog
 from discord_logging._delivery import Delivery
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
+from discord_logging._process import clock as time
 from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging._settings import DEFAULT_MASKER, CardSettings, DeliverySettings, check_username, nearest_level
 from discord_logging._snapshot import freeze

@@ -8,7 +8,7 @@ import signal
 from typing import Any
 
 from discord_logging._listener import flush_all, is_busy_here
-from discord_logging._locks import postpone
+from discord_logging._process.locks import postpone
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _under_way: set[tuple[int, int]] = set()  # process and signal: a forked child has a flush of its own

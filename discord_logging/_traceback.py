@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from discord_logging._politeness import pause
+from discord_logging._process.gil import pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

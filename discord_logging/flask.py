@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging import _settings
 from discord_logging._capture import mark_told
-from discord_logging._diagnostics import warn
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError
 from discord_logging._handler import DiscordHandler, discord_handlers
+from discord_logging._process.diagnostics import warn
 from discord_logging._secrets import MASK
 from discord_logging._signals import flush_on_signals
 from discord_logging._text import shorten

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discord_logging import _backlog, _clock
+from discord_logging import _backlog
 from discord_logging._backlog import _INTAKE, Backlog
 from discord_logging._settings import CardSettings
 from discord_logging._snapshot import FrozenRecord, freeze
@@ -155,7 +155,7 @@ def test_knows_how_much_waits_and_how_urgent_it_is() -> None:
 def test_knows_for_how_long_the_oldest_record_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """One in flight waits as well, and one that comes back was never away; the wall clock does not matter."""
     now = 1_000.0
-    monkeypatch.setattr(_clock, "monotonic", lambda: now)
+    monkeypatch.setattr("discord_logging._process.clock.monotonic", lambda: now)
     backlog = make()
     assert backlog.oldest_age() == 0.0
     for number in range(3):

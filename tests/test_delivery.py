@@ -17,9 +17,9 @@ from discord_logging import _delivery
 from discord_logging._backlog import Backlog
 from discord_logging._compose import Composed, compose
 from discord_logging._delivery import Delivery
-from discord_logging._diagnostics import say
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import TransportError
+from discord_logging._process.diagnostics import say
 from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging._retry import Backoff
 from discord_logging._settings import CardSettings

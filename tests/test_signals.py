@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from discord_logging import DiscordHandler, _signals, flush_on_signals
-from discord_logging._diagnostics import say
+from discord_logging._process.diagnostics import say
 from discord_logging.sandbox import Fault, LocalDiscord
 
 if TYPE_CHECKING:

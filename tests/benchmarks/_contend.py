@@ -327,7 +327,7 @@ def import_time(name: str) -> None:
     tell(milliseconds=(time.perf_counter() - began) * 1e3, requests="requests" in sys.modules)
 
 
-def local_discord(_: str) -> None:
+def local_discord(_name: str) -> None:
     """Time start and stop of a local Discord: the best of five."""
     sandbox = importlib.import_module("discord_logging.sandbox")
     times = []

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from discord_logging import _politeness, _secrets, _traceback
-from discord_logging._politeness import pause, politely
+from discord_logging import _secrets, _traceback
+from discord_logging._process import gil
+from discord_logging._process.gil import pause, politely
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,8 +36,8 @@ class _Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
     clock = _Clock()
-    monkeypatch.setattr(_politeness, "time", clock)
-    monkeypatch.setattr(_politeness, "_turn", _politeness._Turn())
+    monkeypatch.setattr(gil, "time", clock)
+    monkeypatch.setattr(gil, "_turn", gil._Turn())
     return clock
 
 

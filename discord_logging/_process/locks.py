@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from discord_logging import _clock as time
+from discord_logging._process import clock as time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

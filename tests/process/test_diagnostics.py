@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from discord_logging._diagnostics import LOGGER_NAME, say, warn
+from discord_logging._process.diagnostics import LOGGER_NAME, say, warn
 
 
 def test_warning_goes_to_the_logger_of_the_package(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from discord_logging._locks import PATIENCE, Lock, postpone
+from discord_logging._process.locks import PATIENCE, Lock, postpone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
