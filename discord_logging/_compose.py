@@ -25,7 +25,7 @@ from discord_logging._record_text import (
     has_traceback,
 )
 from discord_logging._settings import MENTION, at_level, nearest_level
-from discord_logging._text import ELLIPSIS, cuts_made, plain
+from discord_logging._text.markdown import ELLIPSIS, cuts_made, plain
 from discord_logging._types import File, Message
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from discord_logging._process.diagnostics import say, warn
 from discord_logging._record_text import clock_time
 from discord_logging._retry import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Backoff, Verdict, judge
 from discord_logging._settings import MENTION
-from discord_logging._text import plain
+from discord_logging._text.markdown import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 
-from discord_logging._text import mask_token, shorten
+from discord_logging._text.markdown import mask_token, shorten
 
 
 class DiscordLoggingError(Exception):

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._process.gil import pause
-from discord_logging._text import ELLIPSIS, clean
+from discord_logging._text.markdown import ELLIPSIS, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

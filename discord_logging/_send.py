@@ -18,7 +18,7 @@ from discord_logging._process import clock as time
 from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging._settings import DEFAULT_MASKER, CardSettings, DeliverySettings, check_username, nearest_level
 from discord_logging._snapshot import freeze
-from discord_logging._text import plain
+from discord_logging._text.markdown import plain
 from discord_logging._types import File
 from discord_logging._webhook_sender import Answer, WebhookSender
 

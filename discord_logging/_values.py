@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
-from discord_logging._text import ELLIPSIS, shorten
+from discord_logging._text.markdown import ELLIPSIS, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable

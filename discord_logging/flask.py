@@ -31,7 +31,7 @@ from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._process.diagnostics import warn
 from discord_logging._secrets import MASK
 from discord_logging._signals import flush_on_signals
-from discord_logging._text import shorten
+from discord_logging._text.markdown import shorten
 
 try:
     import click

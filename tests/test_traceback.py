@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from discord_logging import FrozenException, FrozenRecord, _snapshot, _traceback, _traceback_card
-from discord_logging._text import cuts_made
+from discord_logging._text.markdown import cuts_made
 from discord_logging._traceback import format_exception
 from discord_logging._traceback_card import format_card
 

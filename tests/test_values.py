@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discord_logging import _values
-from discord_logging._text import cuts_made
+from discord_logging._text.markdown import cuts_made
 from discord_logging._values import Frozen, Words, freeze_value, show_value, to_text, value_line, value_size
 
 SCALARS: list[Any] = ["", "text", 0, 10**40, 1.5, float("inf"), True, False, None]

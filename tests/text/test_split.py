@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from discord_logging._split import split_text
+from discord_logging._text.split import split_text
 
 FENCE = "```"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from discord_logging._text import break_fences, clean, code_block, escape_markdown, mask_token, plain, shorten
+from discord_logging._text.markdown import break_fences, clean, code_block, escape_markdown, mask_token, plain, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
