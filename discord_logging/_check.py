@@ -17,7 +17,8 @@ from discord_logging._process import clock as time
 from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging._send import deliver
 from discord_logging._settings import check_enabled
-from discord_logging._text.markdown import clean, shorten
+from discord_logging._text.markdown import shorten
+from discord_logging._text.sanitize import clean
 from discord_logging._webhook_sender import Answer, WebhookSender
 
 if TYPE_CHECKING:

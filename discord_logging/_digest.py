@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from discord_logging import _limits
 from discord_logging._record_text import clock_time, one_line
 from discord_logging._settings import nearest_level
-from discord_logging._text.markdown import clean, plain, shorten
+from discord_logging._text.markdown import plain, shorten
+from discord_logging._text.sanitize import clean
 from discord_logging._values import to_text
 
 if TYPE_CHECKING:

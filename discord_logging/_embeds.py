@@ -15,7 +15,8 @@ from discord_logging import _limits
 from discord_logging._record_text import traceback_text
 from discord_logging._settings import CardSettings, fill_source_url, nearest_level
 from discord_logging._snapshot import FrozenRecord, freeze
-from discord_logging._text.markdown import ELLIPSIS, clean, code_block, note_cut, plain, shorten
+from discord_logging._text.markdown import ELLIPSIS, code_block, note_cut, plain, shorten
+from discord_logging._text.sanitize import clean
 from discord_logging._traceback_card import format_card, library_of, short_path
 from discord_logging._values import show_value, to_text
 

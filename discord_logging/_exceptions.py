@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 
-from discord_logging._text.markdown import mask_token, shorten
+from discord_logging._text.markdown import shorten
+from discord_logging._text.sanitize import mask_token
 
 
 class DiscordLoggingError(Exception):

@@ -18,7 +18,7 @@ from discord_logging._listener import attach, detach, is_delivering
 from discord_logging._process.diagnostics import warn
 from discord_logging._settings import CardSettings, DeliverySettings
 from discord_logging._snapshot import freeze, merge
-from discord_logging._text.markdown import clean
+from discord_logging._text.sanitize import clean
 from discord_logging._values import freeze_value, to_text
 from discord_logging._webhook_url import WebhookURL
 

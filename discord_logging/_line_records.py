@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from discord_logging._line_format import Line, read_line
-from discord_logging._text.markdown import clean
+from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,8 @@ from discord_logging import _limits
 from discord_logging._embeds import INLINE_VALUE, EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._settings import check_color, check_url
-from discord_logging._text.markdown import ELLIPSIS, clean, note_cut, plain, shorten
+from discord_logging._text.markdown import ELLIPSIS, note_cut, plain, shorten
+from discord_logging._text.sanitize import clean
 from discord_logging._text.split import split_text
 from discord_logging._values import freeze_value, show_value, to_text
 

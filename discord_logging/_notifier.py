@@ -27,7 +27,7 @@ from discord_logging._notice import (
 from discord_logging._process.diagnostics import warn
 from discord_logging._settings import check_level, check_number
 from discord_logging._snapshot import origin
-from discord_logging._text.markdown import clean
+from discord_logging._text.sanitize import clean
 from discord_logging._text.split import split_text
 from discord_logging._values import to_text
 

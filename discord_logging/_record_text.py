@@ -6,7 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._text.markdown import break_fences, clean, shorten
+from discord_logging._text.markdown import break_fences, shorten
+from discord_logging._text.sanitize import clean
 from discord_logging._traceback import format_exception
 from discord_logging._values import to_text, value_line
 

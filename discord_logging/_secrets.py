@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._process.gil import pause
-from discord_logging._text.markdown import ELLIPSIS, clean
+from discord_logging._text.markdown import ELLIPSIS
+from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

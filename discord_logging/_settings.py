@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging import _limits
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._secrets import SecretMasker
-from discord_logging._text.markdown import clean
+from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._exceptions import TransportError
 from discord_logging._rate_limit_headers import read_retry_after
-from discord_logging._text.markdown import mask_token
+from discord_logging._text.sanitize import mask_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,8 @@ from discord_logging import EmbedFormatter, FrozenRecord, _snapshot
 from discord_logging._compose import Composed, compose
 from discord_logging._record_text import full_text
 from discord_logging._settings import CardSettings
-from discord_logging._text.markdown import clean, cuts_made, escape_markdown
+from discord_logging._text.markdown import cuts_made, escape_markdown
+from discord_logging._text.sanitize import clean
 from discord_logging._traceback import format_exception
 from discord_logging._traceback_card import format_card
 from discord_logging._webhook_sender import WebhookSender

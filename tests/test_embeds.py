@@ -18,7 +18,8 @@ from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._embeds import embed_length
 from discord_logging._settings import COLORS, EMOJIS, CardSettings
 from discord_logging._snapshot import freeze
-from discord_logging._text.markdown import clean, cuts_made
+from discord_logging._text.markdown import cuts_made
+from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

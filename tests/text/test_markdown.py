@@ -9,15 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from discord_logging._text.markdown import break_fences, clean, code_block, escape_markdown, mask_token, plain, shorten
+from discord_logging._text.markdown import break_fences, code_block, escape_markdown, plain, shorten
+from discord_logging._text.sanitize import clean, mask_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ZERO_WIDTH = "\u200b"
-SCOTLAND, WALES = (
-    f"🏴{''.join(chr(0xE0000 + ord(letter)) for letter in letters)}\U000e007f" for letters in ("gbsct", "gbwls")
-)
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"
 HUGE = 25_000
@@ -65,113 +63,6 @@ def unescape(text: str) -> str:
 def is_clean(text: str) -> bool:
     """Tell whether Discord would take `text` as it is."""
     return not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", text)
-
-
-class TestMaskToken:
-    """A webhook URL is a password."""
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            URL,
-            f"see {URL}/slack?wait=true.",
-            f'POST /api/v10/webhooks/1/{TOKEN}?wait=true HTTP/1.1" 204',
-            f"{URL} and {URL}",
-            f"discordapp.com/api/webhooks/1/{TOKEN[:5]}",
-        ],
-    )
-    def test_the_token_goes_and_the_rest_stays(self, text: str) -> None:
-        """Which webhook it was is still to be seen."""
-        masked = mask_token(text)
-        assert TOKEN[:5] not in masked
-        assert masked == re.sub(r"(?<=/)aB3xK[\w-]*", "***", text)
-
-    @pytest.mark.parametrize("text", ["", "webhooks", "webhooks/", "webhooks/x/y", "webhooks/1/", "hooks/1/abc"])
-    def test_other_text_stays(self, text: str) -> None:
-        """Only what looks like a webhook's URL is touched."""
-        assert mask_token(text) == text
-
-
-class TestClean:
-    """What Discord strips or chokes on goes before it is sent."""
-
-    @pytest.mark.parametrize(
-        ("text", "cleaned"),
-        [
-            ("a\tb\nc", "a\tb\nc"),
-            ("a\r\nb\rc\n\rd", "a\nb\nc\n\nd"),
-            ("a\x00b\x07c\x0bd\x0ce\x7ff\x85g\x9bh", "abcdefgh"),
-            ("\x1b[1;31mred\x1b[0m", "red"),
-            ("\x1b[38;2;1;2;3mtrue\x1b[m \x1b[2K\x1b[?25l\x1b[1 q", "true "),
-            ("\x1b]0;window title\x07text", "text"),
-            ("\x1b]8;;https://x.y\x1b\\link\x1b]8;;\x1b\\", "link"),
-            ("\x1bMup \x1b=keypad", "up =keypad"),
-            ("\x1b[31", "[31"),
-            ("\x1b", ""),
-            ("lone \ud800, whole 🔥", "lone ?, whole 🔥"),
-            (f"at {URL}", "at https://discord.com/api/webhooks/111111111111111111/***"),
-            (f"{URL[:-9]}\x00{URL[-9:]}", "https://discord.com/api/webhooks/111111111111111111/***"),
-            (f"web\x1b[1mhooks/1\x1b[0m/{TOKEN}", "webhooks/1/***"),
-        ],
-    )
-    def test_examples(self, text: str, cleaned: str) -> None:
-        """Terminal codes, control characters, lone surrogates and tokens go; what can be read stays."""
-        assert clean(text) == cleaned
-
-    @pytest.mark.parametrize(
-        "code",
-        [0xAD, 0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF, 0xE0001, 0xE007F],
-    )
-    def test_what_cannot_be_seen_is_shown(self, code: int) -> None:
-        """A name that looks like another, or turns around the text behind it, gives itself away."""
-        assert clean(f"ro{chr(code)}ot\n{chr(code)}") == f"ro<U+{code:04X}>ot\n<U+{code:04X}>"
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "می\u200cخو क्\u200dष",  # Persian and Hindi
-            "שלום, عالم",
-            "👩\u200d👩\u200d👧 ❤\ufe0f 🏳\ufe0f\u200d🌈 👍🏽 🇳🇴",
-            SCOTLAND,
-            f"{SCOTLAND}{SCOTLAND} {WALES}\n",
-        ],
-    )
-    def test_scripts_and_emoji_stay(self, text: str) -> None:
-        """The two joiners, variation selectors and the letters of a flag belong to what is seen."""
-        assert clean(text) == text
-
-    def test_a_flag_hides_no_message(self) -> None:
-        """Its letters are few, lower case, and stand behind a black flag."""
-        hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "abcdefgh")
-        shown = "".join(f"<U+{ord(letter):04X}>" for letter in hidden)
-        assert clean(f"🏴{hidden}") == f"🏴{hidden[:6]}{shown[-18:]}"
-        assert clean(f"🔥{hidden}") == f"🔥{shown}"
-
-    @given(st.text(st.sampled_from(f"`{ZERO_WIDTH}a\n\u202e{SCOTLAND}")), st.integers(0, 60), st.integers(0, 60))
-    @example(f"```{ZERO_WIDTH}", 0, 0)
-    def test_what_was_clean_and_then_cut_stays(self, text: str, end: int, limit: int) -> None:
-        """Cards are cut to their limits after they were cleaned, and cleaned once more."""
-        cut = clean(text)[:end]
-        assert clean(cut) == cut
-        for keep_end in (False, True):
-            block = code_block(text * 3, 20 + limit, keep_end=keep_end)
-            assert clean(block) == block
-
-    @pytest.mark.parametrize("code", ["\x1b]", "\x1b]0;x\nline\x07", "\x1b[", "\x1b]8;;\x1b["])
-    def test_a_code_without_an_end_hides_nothing(self, code: str) -> None:
-        """What a stranger gives for a name must not swallow what the program wrote behind it."""
-        assert clean(f"failed login for {code} from 10.0.0.1").endswith("rom 10.0.0.1")
-
-    @given(EVEN_SURROGATES)
-    def test_any_text_is_clean_afterwards_and_once_is_enough(self, text: str) -> None:
-        """Cleaning what is clean changes nothing."""
-        assert is_clean(clean(text))
-        assert clean(clean(text)) == clean(text)
-
-    @given(st.text(st.characters(exclude_categories=["C"]) | st.just("\n")))
-    def test_text_without_control_characters_stays(self, text: str) -> None:
-        """Nothing is lost that can be shown."""
-        assert clean(text) == text
 
 
 class TestEscapeMarkdown:
