@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from discord_logging._capture import capture_exceptions, log_exceptions
+from discord_logging._discord.rate_limiter import DiscordRateLimiter, RateLimitBucket
+from discord_logging._discord.sender import WebhookSender
+from discord_logging._discord.types import Embed, EmbedField
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import (
     DiscordLoggingError,
@@ -12,12 +15,9 @@ from discord_logging._exceptions import (
 )
 from discord_logging._handler import DiscordHandler
 from discord_logging._notifier import DiscordNotifier, discord_notifier
-from discord_logging._rate_limiter import DiscordRateLimiter, RateLimitBucket
 from discord_logging._secrets import DEFAULT_REDACT, SecretMasker
 from discord_logging._signals import flush_on_signals
 from discord_logging._snapshot import FrozenException, FrozenRecord
-from discord_logging._types import Embed, EmbedField
-from discord_logging._webhook_sender import WebhookSender
 
 __all__ = [
     "DEFAULT_REDACT",

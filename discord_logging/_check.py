@@ -12,20 +12,20 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from discord_logging._discord.rate_limiter import DiscordRateLimiter
+from discord_logging._discord.sender import Answer, WebhookSender
 from discord_logging._exceptions import TransportError
 from discord_logging._process import clock as time
-from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging._send import deliver
 from discord_logging._settings import check_enabled
 from discord_logging._text.markdown import shorten
 from discord_logging._text.sanitize import clean
-from discord_logging._webhook_sender import Answer, WebhookSender
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from discord_logging._webhook_url import WebhookURL
+    from discord_logging._discord.webhook_url import WebhookURL
 
 _KINDS = {1: "an incoming webhook", 2: "a channel follower, which nothing can be posted to", 3: "an application's"}
 _INCOMING = 1

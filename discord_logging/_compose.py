@@ -12,8 +12,9 @@ import logging
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from discord_logging import _limits
 from discord_logging._digest import Summary
+from discord_logging._discord import lengths
+from discord_logging._discord.types import File, Message
 from discord_logging._embeds import EmbedFormatter, embed_length, stamp
 from discord_logging._exceptions import ends_program
 from discord_logging._process.gil import politely
@@ -26,14 +27,13 @@ from discord_logging._record_text import (
 )
 from discord_logging._settings import MENTION, at_level, nearest_level
 from discord_logging._text.markdown import ELLIPSIS, cuts_made, plain
-from discord_logging._types import File, Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from discord_logging._discord.types import Embed, EmbedFooter, Payload
     from discord_logging._settings import CardSettings
     from discord_logging._snapshot import FrozenRecord
-    from discord_logging._types import Embed, EmbedFooter, Payload
 
 _BETWEEN = " · "
 """What stands between the parts of a footer."""
@@ -83,7 +83,7 @@ def compose(
     head = head or records[0]
     destination = head.settings.destination
     mine = [record for record in records if record.settings.destination == destination]
-    draft = _cards(mine[: _limits.EMBEDS_PER_MESSAGE], note)
+    draft = _cards(mine[: lengths.EMBEDS_PER_MESSAGE], note)
     for form in (_lines, _digest):
         if len(draft.records) * allowance >= len(mine) and head in draft.records:
             break
@@ -99,7 +99,7 @@ def compose_plain(record: FrozenRecord) -> Message:
     payload: Payload = {"allowed_mentions": {"parse": []}}
     repeats = describe_repeats(record)
     text = f"{record.levelname} {record.name}: {record.message}"
-    payload["content"] = plain(f"{repeats} {text}" if repeats else text, _limits.CONTENT)
+    payload["content"] = plain(f"{repeats} {text}" if repeats else text, lengths.CONTENT)
     return _address(payload, [record])
 
 
@@ -110,7 +110,7 @@ def put_above(payload: Payload, text: str, *, notifies_all: bool = False) -> Non
     """
     own = payload.get("content", "")
     content = _joined(text, own)
-    if len(content) > _limits.CONTENT or (notifies_all and ("@everyone" in own or "@here" in own)):
+    if len(content) > lengths.CONTENT or (notifies_all and ("@everyone" in own or "@here" in own)):
         payload["embeds"] = [{"description": own}, *payload.get("embeds", ())]
         content = text
     payload["content"] = content
@@ -128,7 +128,7 @@ def _address(payload: Payload, records: Sequence[FrozenRecord], files: tuple[Fil
         if settings.applied_tags:
             payload["applied_tags"] = list(settings.applied_tags)
     if all(record.levelno < record.settings.silent_below for record in records):
-        payload["flags"] = _limits.SUPPRESS_NOTIFICATIONS
+        payload["flags"] = lengths.SUPPRESS_NOTIFICATIONS
     return Message(payload, settings.thread_id, files)
 
 
@@ -156,12 +156,12 @@ class _Draft:
         self.records: list[FrozenRecord] = []
         self.embeds: list[Embed] = []
         self.content = ""
-        self.room = _limits.EMBEDS_TOTAL - (len(note) + len(_BETWEEN) if note else 0)
+        self.room = lengths.EMBEDS_TOTAL - (len(note) + len(_BETWEEN) if note else 0)
         self.text = io.BytesIO()
 
     def has_room(self, embed: Embed) -> bool:
         """Tell whether `embed` may be added."""
-        if embed_length(embed) > self.room or self.count >= _limits.EMBEDS_PER_MESSAGE:
+        if embed_length(embed) > self.room or self.count >= lengths.EMBEDS_PER_MESSAGE:
             return False
         # Of embeds with the same address Discord shows the first alone
         # (https://docs.discord.com/developers/resources/message#embed-object).
@@ -181,9 +181,9 @@ class _Draft:
         """Add the card of a record if there is room, and its whole text to the file if the card leaves some out."""
         embed, is_cut = _lay_out(record)
         text = embed["description"] if embed.keys() == {"description"} else ""
-        is_text = 0 < len(text) <= _limits.CONTENT and not (self.embeds or self.note)
+        is_text = 0 < len(text) <= lengths.CONTENT and not (self.embeds or self.note)
         content = _joined(self.content, text)
-        if is_text and len(content) > _limits.CONTENT:
+        if is_text and len(content) > lengths.CONTENT:
             return False
         if not self.has_room(embed) or (is_cut and not self.attach(full_text(record, with_context=True))):
             return False
@@ -198,7 +198,7 @@ class _Draft:
         """Put `text` into the file if there is room; the first always has."""
         content = text.encode()
         size = self.text.tell()
-        if size and size + len(content) > _limits.FILE_BYTES:
+        if size and size + len(content) > lengths.FILE_BYTES:
             return False
         self.text.write(content)
         return True
@@ -237,13 +237,13 @@ def _lines(records: Sequence[FrozenRecord], note: str) -> _Draft:
     severe = _severe_level(records)
     lines: list[str] = []
     lined: list[FrozenRecord] = []
-    room = _limits.DESCRIPTION - _BLOCK
+    room = lengths.DESCRIPTION - _BLOCK
     draft.room -= _BLOCK + _FOOTER_ROOM
     for record in politely(records):
         line = ansi_line(record)
         if record.levelno >= severe or has_traceback(record) or len(line) > _LONG_LINE:
             # One place is kept for the block of lines.
-            if draft.count == _limits.EMBEDS_PER_MESSAGE - 1 or not draft.add_card(record):
+            if draft.count == lengths.EMBEDS_PER_MESSAGE - 1 or not draft.add_card(record):
                 break
         else:
             room -= len(line) + 1
@@ -349,7 +349,7 @@ def _add_to_footer(embed: Embed, *notes: str) -> None:
 
 
 def _file(content: bytes, first: FrozenRecord) -> File:
-    if len(content) > _limits.FILE_BYTES:
+    if len(content) > lengths.FILE_BYTES:
         cut = f"\n{ELLIPSIS} cut: the record has {len(content):,} bytes\n".encode()
-        content = content[: _limits.FILE_BYTES - len(cut)].decode(errors="ignore").encode() + cut
+        content = content[: lengths.FILE_BYTES - len(cut)].decode(errors="ignore").encode() + cut
     return File(f"records-{clock_time(first.created, '%Y%m%d-%H%M%S').replace(':', '')}.txt", content)

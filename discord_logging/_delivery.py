@@ -26,13 +26,13 @@ from collections import Counter
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from discord_logging import _limits
 from discord_logging._compose import Composed, compose, compose_plain, most_urgent, put_above
+from discord_logging._discord import lengths
+from discord_logging._discord.outcome import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Backoff, Verdict, judge
+from discord_logging._discord.pace import Waiting, plan
 from discord_logging._exceptions import TransportError
-from discord_logging._pace import Waiting, plan
 from discord_logging._process.diagnostics import say, warn
 from discord_logging._record_text import clock_time
-from discord_logging._retry import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Backoff, Verdict, judge
 from discord_logging._settings import MENTION
 from discord_logging._text.markdown import plain
 
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from discord_logging._backlog import Backlog
-    from discord_logging._rate_limiter import DiscordRateLimiter
+    from discord_logging._discord.rate_limiter import DiscordRateLimiter
+    from discord_logging._discord.sender import Answer, WebhookSender
+    from discord_logging._discord.types import Message, Payload
+    from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._snapshot import FrozenRecord
-    from discord_logging._types import Message, Payload
-    from discord_logging._webhook_sender import Answer, WebhookSender
-    from discord_logging._webhook_url import WebhookURL
 
 _TRIES = 3
 """How often a message that may have been saved is sent before the next one has its turn."""
@@ -279,7 +279,7 @@ class Delivery:
         ]
         words = f"⚠️ {sum(untold.values()):,} records were dropped since {self._told_at}: {', '.join(parts)}"
         # A level that is called @everyone is to notify nobody, not even beside a mention of @here.
-        put_above(payload, plain(words, _limits.CONTENT // 3).replace("@", "@\u200b"))
+        put_above(payload, plain(words, lengths.CONTENT // 3).replace("@", "@\u200b"))
 
     def _send(self, message: Message) -> _Outcome:
         began = self._clock()

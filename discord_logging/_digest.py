@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from discord_logging import _limits
+from discord_logging._discord import lengths
 from discord_logging._record_text import clock_time, one_line
 from discord_logging._settings import nearest_level
 from discord_logging._text.markdown import plain, shorten
@@ -16,8 +16,8 @@ from discord_logging._values import to_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from discord_logging._discord.types import Embed
     from discord_logging._snapshot import FrozenRecord
-    from discord_logging._types import Embed
 
 _MOST = 5
 """How many kinds and loggers the summary names."""
@@ -90,9 +90,9 @@ class Summary:
         loggers = [f"{number:,} {_name(name)}" for name, number in self.loggers.most_common(_MOST)]
         return {
             "title": shorten(
-                clean(f"{nearest_level(settings.emojis, top)} {self.count:,} records{span}").strip(), _limits.TITLE
+                clean(f"{nearest_level(settings.emojis, top)} {self.count:,} records{span}").strip(), lengths.TITLE
             ),
-            "description": shorten(clean("\n".join(lines)), _limits.DESCRIPTION // 2),
+            "description": shorten(clean("\n".join(lines)), lengths.DESCRIPTION // 2),
             "color": int(nearest_level(settings.colors, top)),
             "fields": [
                 {"name": "From", "value": clock_time(first.created), "inline": True},

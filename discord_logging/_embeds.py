@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from discord_logging import _limits
+from discord_logging._discord import lengths
 from discord_logging._record_text import traceback_text
 from discord_logging._settings import CardSettings, fill_source_url, nearest_level
 from discord_logging._snapshot import FrozenRecord, freeze
@@ -23,7 +23,7 @@ from discord_logging._values import show_value, to_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from discord_logging._types import Embed, EmbedField
+    from discord_logging._discord.types import Embed, EmbedField
 
 _BLOCK_MINIMUM = 750
 """What the message leaves to each block, in characters."""
@@ -54,23 +54,23 @@ class EmbedFormatter(logging.Formatter):
     def embed(self, record: FrozenRecord) -> Embed:
         """Return the card for `record`, within Discord's limits and without empty parts."""
         embed = self._frame(record)
-        if title := _fit(self.title(record), _limits.TITLE):
+        if title := _fit(self.title(record), lengths.TITLE):
             embed["title"] = title
-        if description := _fit(self.description(record), _limits.DESCRIPTION):
+        if description := _fit(self.description(record), lengths.DESCRIPTION):
             embed["description"] = description
-        room = _limits.EMBEDS_TOTAL - embed_length(embed) - _REST_ROOM - _NOTE_ROOM
-        if footer := _fit(self.footer(record), min(_limits.FOOTER - _NOTE_ROOM, room)):
+        room = lengths.EMBEDS_TOTAL - embed_length(embed) - _REST_ROOM - _NOTE_ROOM
+        if footer := _fit(self.footer(record), min(lengths.FOOTER - _NOTE_ROOM, room)):
             embed["footer"] = {"text": footer}
         if fields := _fit_fields(self.fields(record), room - len(footer)):
             embed["fields"] = fields
         if not (embed_length(embed) or embed.keys() & {"image", "thumbnail"}):
             # Discord refuses a message with nothing in it (50006).
-            embed["title"] = _fit(to_text(record.levelname), _limits.TITLE) or "LOG"
+            embed["title"] = _fit(to_text(record.levelname), lengths.TITLE) or "LOG"
         return embed
 
     def _frame(self, record: FrozenRecord) -> Embed:
         """Return what stands around the texts."""
-        embed: Embed = {"color": self.color(record) & _limits.COLOR}
+        embed: Embed = {"color": self.color(record) & lengths.COLOR}
         stamp(embed, record.created)
         return embed
 
@@ -82,7 +82,7 @@ class EmbedFormatter(logging.Formatter):
     def description(self, record: FrozenRecord) -> str:
         """Return the body: the message, the traceback in a code block, and where it was logged."""
         where = self.location(record)
-        room = _limits.DESCRIPTION - len(where) - 2
+        room = lengths.DESCRIPTION - len(where) - 2
         stack_info = record.stack_info
         count = bool(record.exception or record.exc_text) + bool(stack_info)
         message = plain(record.message, room - count * _BLOCK_MINIMUM).strip()
@@ -113,7 +113,7 @@ class EmbedFormatter(logging.Formatter):
         if chosen is not None:
             extra = {name: extra[name] for name in chosen if name in extra}
         values: Mapping[str, Any] = {**extra, **{name: context[name] for name in context if name not in extra}}
-        return [_field(name, show_value(value, _limits.EMBEDS_TOTAL)) for name, value in values.items()]
+        return [_field(name, show_value(value, lengths.EMBEDS_TOTAL)) for name, value in values.items()]
 
     def footer(self, record: FrozenRecord) -> str:
         """Return the host, process, thread and asyncio task, as far as they are known."""
@@ -168,25 +168,25 @@ def _fit(text: str, limit: int) -> str:
 
 def _field(name: str, value: str) -> EmbedField:
     if len(value) <= INLINE_VALUE and "\n" not in value:
-        return {"name": name, "value": plain(value, _limits.FIELD_VALUE), "inline": True}
-    return {"name": name, "value": code_block(value, _limits.FIELD_VALUE), "inline": False}
+        return {"name": name, "value": plain(value, lengths.FIELD_VALUE), "inline": True}
+    return {"name": name, "value": code_block(value, lengths.FIELD_VALUE), "inline": False}
 
 
 def _fit_fields(fields: list[EmbedField], room: int) -> list[EmbedField]:
     """Cut each field to its limit; those for which there is no room are named in a last one."""
     fitted: list[EmbedField] = []
     for index, field in enumerate(fields):
-        name = plain(field["name"], _limits.FIELD_NAME).strip()
-        value = _fit(field["value"], _limits.FIELD_VALUE)
+        name = plain(field["name"], lengths.FIELD_NAME).strip()
+        value = _fit(field["value"], lengths.FIELD_VALUE)
         if not name and value:
             note_cut()
         if not (name and value):
             continue
         room -= len(name) + len(value)
-        is_last_place = len(fitted) == _limits.FIELDS - 1 and index < len(fields) - 1
+        is_last_place = len(fitted) == lengths.FIELDS - 1 and index < len(fields) - 1
         if is_last_place or room < 0:
             note_cut()
-            names = ", ".join(each["name"] for each in fields[index : index + _limits.FIELDS])
+            names = ", ".join(each["name"] for each in fields[index : index + lengths.FIELDS])
             fitted.append(
                 {"name": f"{ELLIPSIS} and {len(fields) - index} more", "value": plain(names, 150), "inline": False}
             )

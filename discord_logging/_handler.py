@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from discord_logging import _settings
+from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._listener import attach, detach, is_delivering
@@ -20,7 +21,6 @@ from discord_logging._settings import CardSettings, DeliverySettings
 from discord_logging._snapshot import freeze, merge
 from discord_logging._text.sanitize import clean
 from discord_logging._values import freeze_value, to_text
-from discord_logging._webhook_url import WebhookURL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -13,19 +13,19 @@ import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from discord_logging import _rate_limiter as rate_limits
 from discord_logging._backlog import Backlog
 from discord_logging._delivery import Delivery
+from discord_logging._discord import rate_limiter as rate_limits
+from discord_logging._discord.outcome import Backoff
+from discord_logging._discord.sender import WebhookSender
 from discord_logging._exceptions import ends_program
 from discord_logging._process import clock as time
 from discord_logging._process.diagnostics import say, warn
 from discord_logging._process.locks import Lock
-from discord_logging._retry import Backoff
-from discord_logging._webhook_sender import WebhookSender
 
 if TYPE_CHECKING:
+    from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._settings import DeliverySettings
-    from discord_logging._webhook_url import WebhookURL
 
 _GATHER = 0.05
 """Seconds that the listener gathers records after the first, so that a burst goes out in few messages."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from discord_logging import _limits
+from discord_logging._discord import lengths
 from discord_logging._embeds import INLINE_VALUE, EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._settings import check_color, check_url
@@ -18,8 +18,8 @@ from discord_logging._values import freeze_value, show_value, to_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from discord_logging._discord.types import Embed, EmbedField
     from discord_logging._snapshot import FrozenRecord
-    from discord_logging._types import Embed, EmbedField
 
 _PARTS = {
     "author": ("name", "url", "icon_url"),
@@ -161,7 +161,7 @@ class TitledCard(EmbedFormatter):
 
     def description(self, record: FrozenRecord) -> str:
         """Return what was given, as it is."""
-        return plain(record.mask(self._description), _limits.DESCRIPTION)
+        return plain(record.mask(self._description), lengths.DESCRIPTION)
 
     def footer(self, record: FrozenRecord) -> str:  # noqa: ARG002 - it overrides one that needs it
         """Return none."""
@@ -173,7 +173,7 @@ class PlainText(EmbedFormatter):
 
     def embed(self, record: FrozenRecord) -> Embed:
         """Return the text alone."""
-        return {"description": _begin(record.message, _limits.CONTENT)}
+        return {"description": _begin(record.message, lengths.CONTENT)}
 
 
 class RichCard(TitledCard):
@@ -214,7 +214,7 @@ class RichCard(TitledCard):
             if name != "footer":  # its text is fitted in with what is left
                 embed[name] = {key: record.mask(text) for key, text in part.items()}
         if "author" in embed:
-            embed["author"]["name"] = shorten(embed["author"]["name"], _limits.AUTHOR)
+            embed["author"]["name"] = shorten(embed["author"]["name"], lengths.AUTHOR)
         return embed  # type: ignore[no-any-return]  # its keys are those of an embed
 
     def embed(self, record: FrozenRecord) -> Embed:
@@ -226,7 +226,7 @@ class RichCard(TitledCard):
 
     def description(self, record: FrozenRecord) -> str:
         """Return what was given, or its beginning."""
-        return _begin(record.mask(self._description), _limits.DESCRIPTION)
+        return _begin(record.mask(self._description), lengths.DESCRIPTION)
 
     def footer(self, record: FrozenRecord) -> str:
         """Return what was given."""
@@ -237,7 +237,7 @@ class RichCard(TitledCard):
         mask = record.settings.masker.mask_value
         fields: list[EmbedField] = []
         for name, value, inline in self._fields:
-            text = show_value(mask(name, value), _limits.EMBEDS_TOTAL)
+            text = show_value(mask(name, value), lengths.EMBEDS_TOTAL)
             is_short = len(text) <= INLINE_VALUE and "\n" not in text
             fields.append({"name": name, "value": text, "inline": is_short if inline is None else inline})
         return fields

@@ -9,7 +9,7 @@ import platform
 import socket
 from typing import TYPE_CHECKING, Any
 
-from discord_logging import _limits
+from discord_logging._discord import lengths
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import DiscordLoggingError
 from discord_logging._handler import DiscordHandler
@@ -122,9 +122,9 @@ class DiscordNotifier:
             raise ValueError("text must not be blank.")
         parts = [text]
         handler = self._find_handler()
-        if handler and _limits.CONTENT < len(text) <= _MOST_PARTS * _limits.CONTENT:
+        if handler and lengths.CONTENT < len(text) <= _MOST_PARTS * lengths.CONTENT:
             # Masked first: a cut may part a secret from its name.
-            parts = split_text(handler.mask(text), _limits.CONTENT)
+            parts = split_text(handler.mask(text), lengths.CONTENT)
         parts = parts if len(parts) <= _MOST_PARTS else [text]
         return all(self._post(self._record(logging.INFO, part), PlainText()) for part in parts)
 

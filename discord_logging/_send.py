@@ -9,26 +9,26 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from discord_logging import _limits
 from discord_logging._backlog import Backlog
 from discord_logging._delivery import Delivery
+from discord_logging._discord import lengths
+from discord_logging._discord.rate_limiter import DiscordRateLimiter
+from discord_logging._discord.sender import Answer, WebhookSender
+from discord_logging._discord.types import File
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._process import clock as time
-from discord_logging._rate_limiter import DiscordRateLimiter
 from discord_logging._settings import DEFAULT_MASKER, CardSettings, DeliverySettings, check_username, nearest_level
 from discord_logging._snapshot import freeze
 from discord_logging._text.markdown import plain
-from discord_logging._types import File
-from discord_logging._webhook_sender import Answer, WebhookSender
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
+    from discord_logging._discord.types import Message
+    from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._snapshot import FrozenRecord
-    from discord_logging._types import Message
-    from discord_logging._webhook_url import WebhookURL
 
 _MOST_FILES = 9
 """Discord takes ten; one place is for a text that no card can hold."""
@@ -116,7 +116,7 @@ class _Card(EmbedFormatter):
 
     def title(self, record: FrozenRecord) -> str:
         emoji = nearest_level(record.settings.emojis, record.levelno)
-        return f"{emoji} {plain(record.mask(self._title) or record.levelname, _limits.TITLE - 10)}"
+        return f"{emoji} {plain(record.mask(self._title) or record.levelname, lengths.TITLE - 10)}"
 
     def footer(self, _: FrozenRecord) -> str:
         return socket.gethostname()
@@ -139,8 +139,8 @@ def read_fields(words: Sequence[str]) -> dict[str, str]:
     Raises:
         InvalidSettingError: One is none, or there are more than a card has room for.
     """
-    if len(words) > _limits.FIELDS:
-        raise InvalidSettingError(f"A card has {_limits.FIELDS} fields at the most, not {len(words)}.")
+    if len(words) > lengths.FIELDS:
+        raise InvalidSettingError(f"A card has {lengths.FIELDS} fields at the most, not {len(words)}.")
     pairs = [word.partition("=") for word in words]
     for name, equals, _ in pairs:
         if not (equals and name.strip()):

@@ -14,7 +14,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from discord_logging import _limits
+from discord_logging._discord import lengths
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._secrets import SecretMasker
 from discord_logging._text.sanitize import clean
@@ -203,11 +203,11 @@ def check_username(value: object) -> str | None:
         return None
     # What os.environ makes of bytes that are no UTF-8 is answered with a 500 by Discord.
     name = clean(" ".join(value.split())) if isinstance(value, str) else ""
-    allowed = 1 <= len(name) <= _limits.USERNAME and name.lower() not in _FORBIDDEN_USERNAMES
+    allowed = 1 <= len(name) <= lengths.USERNAME and name.lower() not in _FORBIDDEN_USERNAMES
     if allowed and not _FORBIDDEN_IN_USERNAME.search(name):
         return name
     raise InvalidSettingError(
-        f"username must be 1 to {_limits.USERNAME} characters without 'discord' or 'clyde' in them, "
+        f"username must be 1 to {lengths.USERNAME} characters without 'discord' or 'clyde' in them, "
         f"and neither 'everyone' nor 'here', not {value!r}."
     )
 
@@ -236,7 +236,7 @@ def check_url(name: str, value: object) -> str:
 
 def _is_url(text: str) -> bool:
     # A webhook URL, given by mistake, would show its token with every message.
-    return len(text) <= _limits.URL and _HTTP_URL.fullmatch(text) is not None and clean(text) == text
+    return len(text) <= lengths.URL and _HTTP_URL.fullmatch(text) is not None and clean(text) == text
 
 
 def check_snowflake(name: str, value: object) -> str | None:
@@ -261,8 +261,8 @@ def check_thread_name(value: object, thread_id: str | None) -> str | None:
     if value is None:
         return None
     name = clean(" ".join(value.split())) if isinstance(value, str) else ""
-    if not 1 <= len(name) <= _limits.THREAD_NAME:
-        raise InvalidSettingError(f"thread_name must be 1 to {_limits.THREAD_NAME} characters, not {value!r}.")
+    if not 1 <= len(name) <= lengths.THREAD_NAME:
+        raise InvalidSettingError(f"thread_name must be 1 to {lengths.THREAD_NAME} characters, not {value!r}.")
     if thread_id is not None:
         raise InvalidSettingError("thread_name opens a new post and thread_id is one that exists: give one of them.")
     return name
@@ -276,9 +276,9 @@ def check_tags(value: object) -> tuple[str, ...]:
     """
     if value is None:
         return ()
-    if isinstance(value, (list, tuple)) and len(value) <= _limits.TAGS and None not in value:
+    if isinstance(value, (list, tuple)) and len(value) <= lengths.TAGS and None not in value:
         return tuple(str(check_snowflake("applied_tags", each)) for each in value)
-    raise InvalidSettingError(f"applied_tags must be a list of at most {_limits.TAGS} ids, not {value!r}.")
+    raise InvalidSettingError(f"applied_tags must be a list of at most {lengths.TAGS} ids, not {value!r}.")
 
 
 def check_names(name: str, value: object, example: str = "order_id") -> tuple[str, ...] | None:
@@ -425,6 +425,6 @@ def check_color(name: str, color: object) -> int:
     """
     if isinstance(color, str) and (match := _HEX_COLOR.fullmatch(color)):
         return int(match[1], 16)
-    if isinstance(color, int) and not isinstance(color, bool) and 0 <= color <= _limits.COLOR:
+    if isinstance(color, int) and not isinstance(color, bool) and 0 <= color <= lengths.COLOR:
         return color
     raise InvalidSettingError(f"{name} must be 0xRRGGBB or '#rrggbb', not {color!r}.")

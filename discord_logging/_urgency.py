@@ -1,11 +1,12 @@
-"""How much it matters that a record is told soon."""
+"""How much it matters that a record is told soon, by those that came before it."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from enum import IntEnum
 from typing import TYPE_CHECKING
+
+from discord_logging._discord.pace import Urgency
 
 if TYPE_CHECKING:
     from discord_logging._snapshot import FrozenRecord
@@ -17,16 +18,6 @@ _KNOWN = 3_600.0
 _RECENT = 60.0
 """Seconds within which a record may be more severe than all before it."""
 _MOST_LEVELS = 100
-
-
-class Urgency(IntEnum):
-    """How much it matters that a record is told soon."""
-
-    ROUTINE = 0
-    NEWS = 1
-    """The first `ERROR` of its kind for an hour, or, from `WARNING` on, above all levels of the last minute."""
-    ALARM = 2
-    """From `CRITICAL` on."""
 
 
 class Triage:

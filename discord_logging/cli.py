@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from discord_logging._demo import run_demo
+from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import DiscordLoggingError, InvalidSettingError, InvalidWebhookURLError
 from discord_logging._line_format import LEVELS
 from discord_logging._settings import check_enabled, check_level
 from discord_logging._text.sanitize import mask_token
-from discord_logging._webhook_url import WebhookURL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

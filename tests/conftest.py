@@ -21,7 +21,7 @@ import requests  # noqa: F401 - the loggers it makes are to stay: `_restored_log
 from hypothesis import settings
 
 from discord_logging import _handler, _listener
-from discord_logging._rate_limiter import DiscordRateLimiter
+from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:

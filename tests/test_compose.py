@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._compose import Composed, compose, compose_plain, lay_out, most_urgent, put_above
+from discord_logging._discord.pace import Urgency
 from discord_logging._record_text import clock_time
 from discord_logging._settings import CardSettings
 from discord_logging._snapshot import freeze
-from discord_logging._urgency import Urgency
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from discord_logging._types import Embed, Payload
+    from discord_logging._discord.types import Embed, Payload
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 SETTINGS = CardSettings(EmbedFormatter())

@@ -14,20 +14,20 @@ from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord, _snapshot
 from discord_logging._compose import Composed, compose
+from discord_logging._discord.sender import WebhookSender
+from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._record_text import full_text
 from discord_logging._settings import CardSettings
 from discord_logging._text.markdown import cuts_made, escape_markdown
 from discord_logging._text.sanitize import clean
 from discord_logging._traceback import format_exception
 from discord_logging._traceback_card import format_card
-from discord_logging._webhook_sender import WebhookSender
-from discord_logging._webhook_url import WebhookURL
 from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from discord_logging._types import Embed, EmbedField
+    from discord_logging._discord.types import Embed, EmbedField
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"

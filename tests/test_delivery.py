@@ -17,22 +17,22 @@ from discord_logging import _delivery
 from discord_logging._backlog import Backlog
 from discord_logging._compose import Composed, compose
 from discord_logging._delivery import Delivery
+from discord_logging._discord.outcome import Backoff
+from discord_logging._discord.rate_limiter import DiscordRateLimiter
+from discord_logging._discord.sender import Answer, WebhookSender
+from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say
-from discord_logging._rate_limiter import DiscordRateLimiter
-from discord_logging._retry import Backoff
 from discord_logging._settings import CardSettings
 from discord_logging._snapshot import freeze
-from discord_logging._webhook_sender import Answer, WebhookSender
-from discord_logging._webhook_url import WebhookURL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from discord_logging._pace import Budget
+    from discord_logging._discord.pace import Budget
+    from discord_logging._discord.types import Embed, Message
     from discord_logging._snapshot import FrozenRecord, Snapshot
-    from discord_logging._types import Embed, Message
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = WebhookURL.parse(f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}")

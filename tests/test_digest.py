@@ -21,7 +21,7 @@ from discord_logging._snapshot import freeze
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from discord_logging._types import Embed
+    from discord_logging._discord.types import Embed
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"

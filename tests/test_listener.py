@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from discord_logging import DiscordHandler, _listener
+from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._settings import CardSettings, DeliverySettings
 from discord_logging._snapshot import freeze
-from discord_logging._webhook_url import WebhookURL
 from discord_logging.sandbox import Fault, LocalDiscord
 
 if TYPE_CHECKING:
@@ -324,8 +324,8 @@ class TestReconfiguration:
         done = run(
             f"""
             import logging.config
-            from discord_logging import _rate_limiter
-            lock = {{"backlog": handler._listener.backlog.lock, "limiter": _rate_limiter.lock}}[{place!r}]
+            from discord_logging._discord import rate_limiter
+            lock = {{"backlog": handler._listener.backlog.lock, "limiter": rate_limiter.lock}}[{place!r}]
             is_held = threading.Event()
             def collect():
                 with lock:

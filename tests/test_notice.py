@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._notice import as_values, check_fields, check_part, check_text, check_timestamp, describe_limits
-from discord_logging._rate_limiter import DiscordRateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from discord_logging._discord.pace import Urgency
 from discord_logging._settings import CardSettings
 from discord_logging._snapshot import FrozenRecord, freeze
-from discord_logging._urgency import Triage, Urgency
+from discord_logging._urgency import Triage
 
 ROUTINE, NEWS, ALARM = Urgency
 DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50

@@ -31,7 +31,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 _PRELUDE = """
 import atexit, logging, os, signal, sys, threading, time, warnings
 import discord_logging
-from discord_logging import _listener, _rate_limiter
+from discord_logging import _listener
+from discord_logging._discord import rate_limiter
 # From Python 3.12 on every fork beside a thread warns.
 warnings.simplefilter("ignore", DeprecationWarning)
 handler = discord_logging.DiscordHandler(flush_timeout=10)
@@ -158,7 +159,7 @@ _LOCKS = [
     "handler._listener._starting",
     "handler._listener.backlog.lock",
     "next(iter(handler._listener._sender._adapter.poolmanager.pools._container.values())).pool.mutex",
-    "_rate_limiter.lock",
+    "rate_limiter.lock",
 ]
 
 _AT_EACH_LINE = """
@@ -167,7 +168,7 @@ numbers = itertools.count()
 blocked, end = threading.Event(), threading.Event()
 
 def block():
-    with _rate_limiter.lock:
+    with rate_limiter.lock:
         blocked.set()
         end.wait(30)
 

@@ -458,7 +458,7 @@ def post():
     sender = WebhookSender(handler._listener.url, timeout=0.5)
     show(sender)
     try:
-        answer = sender.post(discord_logging._types.Message({"content": "hello"}))
+        answer = sender.post(discord_logging._discord.types.Message({"content": "hello"}))
         show(answer.status)
         show(answer.reason)
     except discord_logging.TransportError as error:

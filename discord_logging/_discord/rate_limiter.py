@@ -43,11 +43,10 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from discord_logging._invalid_requests import STOP_AT, WINDOW, InvalidRequestGuard
-from discord_logging._pace import Budget, Pace
+from discord_logging._discord.invalid_requests import STOP_AT, WINDOW, InvalidRequestGuard
+from discord_logging._discord.pace import Budget, Pace, Urgency
+from discord_logging._discord.rate_limit_headers import RateLimitAnswer, read_answer
 from discord_logging._process.locks import Lock
-from discord_logging._rate_limit_headers import RateLimitAnswer, read_answer
-from discord_logging._urgency import Urgency
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

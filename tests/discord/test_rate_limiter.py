@@ -16,8 +16,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from discord_logging import _rate_limiter
-from discord_logging._rate_limiter import DiscordRateLimiter, RateLimitBucket, RateLimitHit
+from discord_logging._discord import rate_limiter
+from discord_logging._discord.rate_limiter import DiscordRateLimiter, RateLimitBucket, RateLimitHit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -844,10 +844,10 @@ class TestState:
 
     def test_a_lock_is_renewed_in_a_child(self, limiter: DiscordRateLimiter) -> None:
         """The lock that some other thread held is not the one that is asked for from then on."""
-        with _rate_limiter.lock:
-            held = _rate_limiter.lock
-            _rate_limiter._renew_lock()
-        assert _rate_limiter.lock is not held
+        with rate_limiter.lock:
+            held = rate_limiter.lock
+            rate_limiter._renew_lock()
+        assert rate_limiter.lock is not held
         assert limiter.acquire("a", START) == 0.0
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -857,7 +857,7 @@ class TestState:
         ready, done = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with _rate_limiter.lock:
+            with rate_limiter.lock:
                 ready.set()
                 done.wait(10)
 

@@ -40,15 +40,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from enum import IntEnum
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
-
-from discord_logging._urgency import Urgency
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from discord_logging._rate_limiter import RateLimitBucket
+    from discord_logging._discord.rate_limiter import RateLimitBucket
+
+
+class Urgency(IntEnum):
+    """How much it matters that a record is told soon."""
+
+    ROUTINE = 0
+    NEWS = 1
+    """The first `ERROR` of its kind for an hour, or, from `WARNING` on, above all levels of the last minute."""
+    ALARM = 2
+    """From `CRITICAL` on."""
+
 
 _TURNS = 4 / 5
 """The part of a channel's limit that is spent evenly."""

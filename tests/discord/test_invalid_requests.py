@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from discord_logging._invalid_requests import InvalidRequestGuard
+from discord_logging._discord.invalid_requests import InvalidRequestGuard
 
 START = 1_000.0
 

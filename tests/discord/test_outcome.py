@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discord_logging._retry import Backoff, Verdict, judge
-from discord_logging._webhook_sender import Answer
+from discord_logging._discord.outcome import Backoff, Verdict, judge
+from discord_logging._discord.sender import Answer
 
 STANDARD = Backoff((2.0, 3.0, 5.0), 60.0)
 

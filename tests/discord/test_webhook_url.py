@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discord_logging import DiscordLoggingError, InvalidWebhookURLError
-from discord_logging._webhook_url import WebhookURL
+from discord_logging._discord.webhook_url import WebhookURL
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 ID = "111111111111111111"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discord_logging._rate_limit_headers import RateLimitAnswer, parse_number, read_answer
+from discord_logging._discord.rate_limit_headers import RateLimitAnswer, parse_number, read_answer
 
 DATE = "Thu, 06 Aug 2026 11:31:01 GMT"
 EPOCH = 1786015861

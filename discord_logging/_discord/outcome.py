@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from discord_logging._webhook_sender import Answer
+    from discord_logging._discord.sender import Answer
 
 
 class Verdict(Enum):

@@ -18,11 +18,11 @@ import requests
 import urllib3
 from urllib3.connectionpool import HTTPConnectionPool
 
-from discord_logging._bounded_http import BoundedSession, DeadlineAdapter, _ConnectionStack
+from discord_logging._discord.deadline_http import BoundedSession, DeadlineAdapter, _ConnectionStack
+from discord_logging._discord.sender import Answer, WebhookSender
+from discord_logging._discord.types import Message
+from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import TransportError
-from discord_logging._types import Message
-from discord_logging._webhook_sender import Answer, WebhookSender
-from discord_logging._webhook_url import WebhookURL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -528,7 +528,7 @@ def test_idle_connections_are_as_few_as_asked() -> None:
 
 def test_a_reader_closes_what_it_reads() -> None:
     """No socket is left open behind an answer."""
-    from discord_logging._bounded_http import _DeadlineReader  # noqa: PLC0415 - private, and for this test alone
+    from discord_logging._discord.deadline_http import _DeadlineReader  # noqa: PLC0415 - private, and for this test alone
 
     raw = io.BytesIO(b"x")
     reader = _DeadlineReader(raw, None, DeadlineAdapter())

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discord_logging._pace import Budget, Pace, Plan, Waiting, plan
-from discord_logging._rate_limiter import RateLimitBucket
-from discord_logging._urgency import Urgency
+from discord_logging._discord.pace import Budget, Pace, Plan, Urgency, Waiting, plan
+from discord_logging._discord.rate_limiter import RateLimitBucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,11 +13,11 @@ import requests
 import responses
 import urllib3
 
-from discord_logging import _webhook_sender
+from discord_logging._discord import sender as sender_module
+from discord_logging._discord.sender import Answer, WebhookSender
+from discord_logging._discord.types import File, Message
+from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import TransportError
-from discord_logging._types import File, Message
-from discord_logging._webhook_sender import Answer, WebhookSender
-from discord_logging._webhook_url import WebhookURL
 from discord_logging.sandbox import Fault, LocalDiscord
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def test_a_copy_that_was_not_installed_has_a_version_too(
     from importlib import metadata  # noqa: PLC0415 - beside its only use
 
     monkeypatch.setattr(metadata, "version", find_none)
-    monkeypatch.setattr(_webhook_sender, "_user_agent", _webhook_sender._user_agent.__wrapped__)
+    monkeypatch.setattr(sender_module, "_user_agent", sender_module._user_agent.__wrapped__)
     http.post(URL.execute_url)
     WebhookSender(URL).post(HELLO)
     assert str(http.calls[0].request.headers["User-Agent"]).endswith(", 0)")

@@ -9,8 +9,8 @@ import mimetypes
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from discord_logging._discord.rate_limit_headers import read_retry_after
 from discord_logging._exceptions import TransportError
-from discord_logging._rate_limit_headers import read_retry_after
 from discord_logging._text.sanitize import mask_token
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import requests
 
-    from discord_logging._types import Message
-    from discord_logging._webhook_url import WebhookURL
+    from discord_logging._discord.types import Message
+    from discord_logging._discord.webhook_url import WebhookURL
 
 _MAX_ANSWER_BYTES = 65_536
 _MAX_CAUSES = 50
@@ -95,7 +95,7 @@ class WebhookSender:
 
     def __init__(self, url: WebhookURL, *, timeout: float = 10.0) -> None:
         # It imports requests: 110 ms that `import discord_logging` does not cost.
-        from discord_logging._bounded_http import BoundedSession, DeadlineAdapter  # noqa: PLC0415
+        from discord_logging._discord.deadline_http import BoundedSession, DeadlineAdapter  # noqa: PLC0415
 
         self._url = url
         self.timeout = timeout
