@@ -15,9 +15,9 @@ from discord_logging._exceptions import (
 )
 from discord_logging._handler import DiscordHandler
 from discord_logging._notifier import DiscordNotifier, discord_notifier
-from discord_logging._secrets import DEFAULT_REDACT, SecretMasker
+from discord_logging._records.freeze import FrozenException, FrozenRecord
+from discord_logging._records.masking import DEFAULT_REDACT, SecretMasker
 from discord_logging._signals import flush_on_signals
-from discord_logging._snapshot import FrozenException, FrozenRecord
 
 __all__ = [
     "DEFAULT_REDACT",

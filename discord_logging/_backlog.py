@@ -20,14 +20,14 @@ from discord_logging._discord.pace import Urgency
 from discord_logging._process import clock as time
 from discord_logging._process.gil import politely
 from discord_logging._process.locks import Lock
+from discord_logging._records.freeze import FrozenRecord
 from discord_logging._repeats import Repeats
-from discord_logging._snapshot import FrozenRecord
 from discord_logging._urgency import Triage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from discord_logging._snapshot import Snapshot
+    from discord_logging._records.freeze import Snapshot
 
 _ENOUGH = 12_000_000
 """More text than any message carries, in characters."""

@@ -16,8 +16,8 @@ from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Answer, WebhookSender
 from discord_logging._exceptions import TransportError
 from discord_logging._process import clock as time
+from discord_logging._records.settings import check_enabled
 from discord_logging._send import deliver
-from discord_logging._settings import check_enabled
 from discord_logging._text.markdown import shorten
 from discord_logging._text.sanitize import clean
 

@@ -25,15 +25,15 @@ from discord_logging._record_text import (
     full_text,
     has_traceback,
 )
-from discord_logging._settings import MENTION, at_level, nearest_level
+from discord_logging._records.settings import MENTION, at_level, nearest_level
 from discord_logging._text.markdown import ELLIPSIS, cuts_made, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from discord_logging._discord.types import Embed, EmbedFooter, Payload
-    from discord_logging._settings import CardSettings
-    from discord_logging._snapshot import FrozenRecord
+    from discord_logging._records.freeze import FrozenRecord
+    from discord_logging._records.settings import CardSettings
 
 _BETWEEN = " · "
 """What stands between the parts of a footer."""

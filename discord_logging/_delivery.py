@@ -33,7 +33,7 @@ from discord_logging._discord.pace import Waiting, plan
 from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say, warn
 from discord_logging._record_text import clock_time
-from discord_logging._settings import MENTION
+from discord_logging._records.settings import MENTION
 from discord_logging._text.markdown import plain
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from discord_logging._discord.sender import Answer, WebhookSender
     from discord_logging._discord.types import Message, Payload
     from discord_logging._discord.webhook_url import WebhookURL
-    from discord_logging._snapshot import FrozenRecord
+    from discord_logging._records.freeze import FrozenRecord
 
 _TRIES = 3
 """How often a message that may have been saved is sent before the next one has its turn."""

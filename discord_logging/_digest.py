@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from discord_logging._discord import lengths
 from discord_logging._record_text import clock_time, one_line
-from discord_logging._settings import nearest_level
+from discord_logging._records.settings import nearest_level
+from discord_logging._records.values import to_text
 from discord_logging._text.markdown import plain, shorten
 from discord_logging._text.sanitize import clean
-from discord_logging._values import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from discord_logging._discord.types import Embed
-    from discord_logging._snapshot import FrozenRecord
+    from discord_logging._records.freeze import FrozenRecord
 
 _MOST = 5
 """How many kinds and loggers the summary names."""

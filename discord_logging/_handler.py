@@ -11,16 +11,15 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from discord_logging import _settings
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._listener import attach, detach, is_delivering
 from discord_logging._process.diagnostics import warn
-from discord_logging._settings import CardSettings, DeliverySettings
-from discord_logging._snapshot import freeze, merge
+from discord_logging._records.freeze import freeze, merge
+from discord_logging._records.settings import CardSettings, DeliverySettings, check_enabled, check_level
+from discord_logging._records.values import freeze_value, to_text
 from discord_logging._text.sanitize import clean
-from discord_logging._values import freeze_value, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -178,7 +177,7 @@ class DiscordHandler(logging.Handler):
         self._flush_timeout = delivery.flush_timeout
         self._gave_up_on: int | None = None
         self._left = False
-        super().__init__(_settings.check_level("level", level, "be a level such as 'ERROR' or 40"))
+        super().__init__(check_level("level", level, "be a level such as 'ERROR' or 40"))
         self.formatter = card.formatter
         self._settings = card
         if url is not None:
@@ -402,14 +401,14 @@ def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tu
     """Return the webhook to post to, or `None` and why there is none, which is said once."""
     if enabled is None:
         name = "DISCORD_NOTIFICATIONS_ENABLED"
-        enabled = _settings.check_enabled(os.environ.get(name) or True, name=name)
+        enabled = check_enabled(os.environ.get(name) or True, name=name)
     url = os.environ.get("DISCORD_WEBHOOK_URL") if webhook_url is None else webhook_url
-    if not _settings.check_enabled(enabled):
+    if not check_enabled(enabled):
         reason = "switched off by enabled or DISCORD_NOTIFICATIONS_ENABLED"
     elif url is None or url == "":
         reason = "no webhook URL: give webhook_url or set DISCORD_WEBHOOK_URL"
     else:
-        return WebhookURL.parse(url, allow_http=_settings.check_enabled(allow_http, name="allow_http")), ""
+        return WebhookURL.parse(url, allow_http=check_enabled(allow_http, name="allow_http")), ""
     if reason not in _said:
         _said.add(reason)
         warn("DiscordHandler is disabled: %s", reason)

@@ -25,7 +25,7 @@ from discord_logging._process.locks import Lock
 
 if TYPE_CHECKING:
     from discord_logging._discord.webhook_url import WebhookURL
-    from discord_logging._settings import DeliverySettings
+    from discord_logging._records.settings import DeliverySettings
 
 _GATHER = 0.05
 """Seconds that the listener gathers records after the first, so that a burst goes out in few messages."""

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from discord_logging._discord import lengths
 from discord_logging._embeds import INLINE_VALUE, EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
-from discord_logging._settings import check_color, check_url
+from discord_logging._records.settings import check_color, check_url
+from discord_logging._records.values import freeze_value, show_value, to_text
 from discord_logging._text.markdown import ELLIPSIS, note_cut, plain, shorten
 from discord_logging._text.sanitize import clean
 from discord_logging._text.split import split_text
-from discord_logging._values import freeze_value, show_value, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from discord_logging._discord.types import Embed, EmbedField
-    from discord_logging._snapshot import FrozenRecord
+    from discord_logging._records.freeze import FrozenRecord
 
 _PARTS = {
     "author": ("name", "url", "icon_url"),

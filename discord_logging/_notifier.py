@@ -25,11 +25,11 @@ from discord_logging._notice import (
     describe_limits,
 )
 from discord_logging._process.diagnostics import warn
-from discord_logging._settings import check_level, check_number
-from discord_logging._snapshot import origin
+from discord_logging._records.freeze import origin
+from discord_logging._records.settings import check_level, check_number
+from discord_logging._records.values import to_text
 from discord_logging._text.sanitize import clean
 from discord_logging._text.split import split_text
-from discord_logging._values import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

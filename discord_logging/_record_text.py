@@ -6,15 +6,15 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._records.values import to_text, value_line
 from discord_logging._text.markdown import break_fences, shorten
 from discord_logging._text.sanitize import clean
 from discord_logging._traceback import format_exception
-from discord_logging._values import to_text, value_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from discord_logging._snapshot import FrozenRecord
+    from discord_logging._records.freeze import FrozenRecord
 
 _RESET = "\x1b[0m"
 _ANSI_COLORS = ((50, "\x1b[1;31m"), (40, "\x1b[31m"), (30, "\x1b[33m"), (20, "\x1b[34m"))

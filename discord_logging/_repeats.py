@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from discord_logging._snapshot import FrozenRecord
+    from discord_logging._records.freeze import FrozenRecord
 
 _KINDS = 500
 """How many kinds are remembered; that which was not seen the longest is forgotten first."""

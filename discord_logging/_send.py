@@ -18,8 +18,14 @@ from discord_logging._discord.types import File
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._process import clock as time
-from discord_logging._settings import DEFAULT_MASKER, CardSettings, DeliverySettings, check_username, nearest_level
-from discord_logging._snapshot import freeze
+from discord_logging._records.freeze import freeze
+from discord_logging._records.settings import (
+    DEFAULT_MASKER,
+    CardSettings,
+    DeliverySettings,
+    check_username,
+    nearest_level,
+)
 from discord_logging._text.markdown import plain
 
 if TYPE_CHECKING:
@@ -28,7 +34,7 @@ if TYPE_CHECKING:
 
     from discord_logging._discord.types import Message
     from discord_logging._discord.webhook_url import WebhookURL
-    from discord_logging._snapshot import FrozenRecord
+    from discord_logging._records.freeze import FrozenRecord
 
 _MOST_FILES = 9
 """Discord takes ten; one place is for a text that no card can hold."""

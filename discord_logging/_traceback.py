@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import CodeType
 
-    from discord_logging._snapshot import FrameLocation, FrozenException
+    from discord_logging._records.freeze import FrameLocation, FrozenException
 
 _SHOWN_REPEATS = 3
 """How often the same line is shown before it is said how often it is repeated, as the standard library does."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
     from types import CodeType
 
-    from discord_logging._snapshot import FrameLocation, FrozenException
+    from discord_logging._records.freeze import FrameLocation, FrozenException
 
 _LIBRARY_MARKS = (".egg/", ".whl/", ".zip/", "/site-packages/", "/dist-packages/")
 _STANDARD_LIBRARY = os.path.dirname(traceback.__file__).replace("\\", "/") + "/"  # noqa: PTH120 - it is text

@@ -14,7 +14,7 @@ from discord_logging._demo import run_demo
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import DiscordLoggingError, InvalidSettingError, InvalidWebhookURLError
 from discord_logging._line_format import LEVELS
-from discord_logging._settings import check_enabled, check_level
+from discord_logging._records.settings import check_enabled, check_level
 from discord_logging._text.sanitize import mask_token
 
 if TYPE_CHECKING:

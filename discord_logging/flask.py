@@ -24,12 +24,12 @@ from importlib import metadata
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from discord_logging import _settings
 from discord_logging._capture import mark_told
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError
 from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._process.diagnostics import warn
-from discord_logging._secrets import MASK
+from discord_logging._records.masking import MASK
+from discord_logging._records.settings import DEFAULT_MASKER, check_enabled
 from discord_logging._signals import flush_on_signals
 from discord_logging._text.markdown import shorten
 
@@ -127,7 +127,7 @@ class DiscordLogging:
         path = settings.pop("health_path")
         _check_path(app, path)
         notice, address = (
-            _settings.check_enabled(settings.pop(name), name=f"{_PREFIX}{name.upper()}") for name in _OWN_SETTINGS[1:]
+            check_enabled(settings.pop(name), name=f"{_PREFIX}{name.upper()}") for name in _OWN_SETTINGS[1:]
         )
         handler = self._find_handler(app, config) or _share_or_make(app, settings, config)
         handler.addFilter(_is_new)
@@ -406,7 +406,7 @@ def _path(request: Request) -> str:
     """Return the path, without what stands in it for a name such as `token` in `/reset/<token>`."""
     path = request.path
     for name, value in (request.view_args or {}).items():
-        if str(value) and _settings.DEFAULT_MASKER.is_secret(name):
+        if str(value) and DEFAULT_MASKER.is_secret(name):
             # A converter may change the case, as that for UUIDs does.
             path = re.sub(re.escape(str(value)), MASK, path, flags=re.IGNORECASE)
     return _cut(path)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from discord_logging import _backlog
 from discord_logging._backlog import _INTAKE, Backlog
 from discord_logging._discord.pace import Urgency
-from discord_logging._settings import CardSettings
-from discord_logging._snapshot import FrozenRecord, freeze
+from discord_logging._records.freeze import FrozenRecord, freeze
+from discord_logging._records.settings import CardSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

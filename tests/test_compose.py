@@ -17,8 +17,8 @@ from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._compose import Composed, compose, compose_plain, lay_out, most_urgent, put_above
 from discord_logging._discord.pace import Urgency
 from discord_logging._record_text import clock_time
-from discord_logging._settings import CardSettings
-from discord_logging._snapshot import freeze
+from discord_logging._records.freeze import freeze
+from discord_logging._records.settings import CardSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

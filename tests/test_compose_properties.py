@@ -12,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from discord_logging import EmbedFormatter, FrozenRecord, _snapshot
+from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._compose import Composed, compose
 from discord_logging._discord.sender import WebhookSender
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._record_text import full_text
-from discord_logging._settings import CardSettings
+from discord_logging._records import freeze as freezing
+from discord_logging._records.settings import CardSettings
 from discord_logging._text.markdown import cuts_made, escape_markdown
 from discord_logging._text.sanitize import clean
 from discord_logging._traceback import format_exception
@@ -197,7 +198,7 @@ def freeze(number: int, spec: Spec, **more: Any) -> FrozenRecord:
         record.exc_info = (type(error), error, error.__traceback__)
     place: dict[str, Any] = PLACES[spec.place]
     frozen = FrozenRecord(
-        _snapshot.freeze(record, CardSettings(FORMATTERS[spec.formatter], **place, context={"service": "shop"}))
+        freezing.freeze(record, CardSettings(FORMATTERS[spec.formatter], **place, context={"service": "shop"}))
     )
     # Its marks are there from the first time on that it is asked for anything.
     assert frozen.count == 1
@@ -512,7 +513,7 @@ class TestCuts:
         for number, each in enumerate(extra):
             record.__dict__[f"key{number}"] = fill(*each) or "0"
         frozen = FrozenRecord(
-            _snapshot.freeze(record, CardSettings(STANDARD, context={"service": fill(*context) or "shop"}))
+            freezing.freeze(record, CardSettings(STANDARD, context={"service": fill(*context) or "shop"}))
         )
         message = compose([frozen], allowance=40).message
         assert bool(message.files) == (not is_whole(message.payload["embeds"][0], frozen))
@@ -555,7 +556,7 @@ class TestCuts:
         """An ellipsis says nothing: the text may have its own."""
         record = logging.LogRecord("shop", 40, "orders.py", 42, "hello", (), None, "place")
         record.__dict__.update(changes)
-        assert bool(compose([FrozenRecord(_snapshot.freeze(record, CardSettings(STANDARD)))]).message.files) is is_cut
+        assert bool(compose([FrozenRecord(freezing.freeze(record, CardSettings(STANDARD)))]).message.files) is is_cut
 
     @pytest.mark.parametrize(
         ("part", "returned", "is_cut"),
@@ -579,14 +580,13 @@ class TestCuts:
         """What one leaves out is its own affair; what we cut of it is ours. One that fails has cut nothing."""
         formatter = type("Own", (EmbedFormatter,), {part: lambda *_: returned})()
         record = logging.LogRecord("shop", 40, "orders.py", 42, "hello", (), None, "place")
-        assert bool(compose([FrozenRecord(_snapshot.freeze(record, CardSettings(formatter)))]).message.files) is is_cut
+        assert bool(compose([FrozenRecord(freezing.freeze(record, CardSettings(formatter)))]).message.files) is is_cut
 
     def test_the_context_is_in_the_text_too(self) -> None:
         """A value of the handler's may be what was cut."""
         record = logging.LogRecord("shop", 40, "orders.py", 42, "hello", (), None, "place")
-        composed = compose(
-            [FrozenRecord(_snapshot.freeze(record, CardSettings(STANDARD, context={"query": "x" * 2000})))]
-        )
+        settings = CardSettings(STANDARD, context={"query": "x" * 2000})
+        composed = compose([FrozenRecord(freezing.freeze(record, settings))])
         assert f"query={'x' * 2000}\n" in text_of_files(composed)
 
 
@@ -615,7 +615,7 @@ class TestLarge:
             scope["a"](0)
         except ValueError as error:
             record.exc_info = (type(error), error, error.__traceback__)
-        frozen = FrozenRecord(_snapshot.freeze(record, CardSettings(STANDARD)))
+        frozen = FrozenRecord(freezing.freeze(record, CardSettings(STANDARD)))
         assert frozen.exception is not None
         frozen.exception.places *= 5000
         began = time.thread_time()

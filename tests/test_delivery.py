@@ -24,15 +24,15 @@ from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say
-from discord_logging._settings import CardSettings
-from discord_logging._snapshot import freeze
+from discord_logging._records.freeze import freeze
+from discord_logging._records.settings import CardSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from discord_logging._discord.pace import Budget
     from discord_logging._discord.types import Embed, Message
-    from discord_logging._snapshot import FrozenRecord, Snapshot
+    from discord_logging._records.freeze import FrozenRecord, Snapshot
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = WebhookURL.parse(f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}")

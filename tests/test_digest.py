@@ -15,8 +15,8 @@ from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._compose import compose
 from discord_logging._digest import Kind, Summary, kind_of
 from discord_logging._embeds import embed_length
-from discord_logging._settings import EMOJIS, CardSettings
-from discord_logging._snapshot import freeze
+from discord_logging._records.freeze import freeze
+from discord_logging._records.settings import EMOJIS, CardSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -30,7 +30,7 @@ from discord_logging.sandbox import Fault, LocalDiscord
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from discord_logging._snapshot import Snapshot
+    from discord_logging._records.freeze import Snapshot
 
 TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}"

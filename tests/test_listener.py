@@ -21,8 +21,8 @@ import pytest
 
 from discord_logging import DiscordHandler, _listener
 from discord_logging._discord.webhook_url import WebhookURL
-from discord_logging._settings import CardSettings, DeliverySettings
-from discord_logging._snapshot import freeze
+from discord_logging._records.freeze import freeze
+from discord_logging._records.settings import CardSettings, DeliverySettings
 from discord_logging.sandbox import Fault, LocalDiscord
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from discord_logging._record_text import (
     one_line,
     traceback_text,
 )
-from discord_logging._settings import CardSettings
-from discord_logging._snapshot import freeze
+from discord_logging._records.freeze import freeze
+from discord_logging._records.settings import CardSettings
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"

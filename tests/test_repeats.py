@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from discord_logging import _repeats
 from discord_logging._backlog import Backlog
+from discord_logging._records.freeze import FrozenRecord, freeze
+from discord_logging._records.settings import CardSettings
 from discord_logging._repeats import Repeats
-from discord_logging._settings import CardSettings
-from discord_logging._snapshot import FrozenRecord, freeze
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,7 +24,8 @@ import requests
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from discord_logging import FrozenException, FrozenRecord, _snapshot, _traceback, _traceback_card
+from discord_logging import FrozenException, FrozenRecord, _traceback, _traceback_card
+from discord_logging._records import freeze as freezing
 from discord_logging._text.markdown import cuts_made
 from discord_logging._traceback import format_exception
 from discord_logging._traceback_card import format_card
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 def freeze(exception: BaseException) -> FrozenException:
     """Return the frozen exception of a record that has it."""
     record = logging.LogRecord("a", 40, "a.py", 1, "no", (), (type(exception), exception, exception.__traceback__))
-    frozen = FrozenRecord(_snapshot.freeze(record, None)).exception
+    frozen = FrozenRecord(freezing.freeze(record, None)).exception
     assert frozen is not None
     return frozen
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from discord_logging._discord.pace import Urgency
-from discord_logging._settings import CardSettings
-from discord_logging._snapshot import FrozenRecord, freeze
+from discord_logging._records.freeze import FrozenRecord, freeze
+from discord_logging._records.settings import CardSettings
 from discord_logging._urgency import Triage
 
 ROUTINE, NEWS, ALARM = Urgency

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from discord_logging import FrozenException, FrozenRecord, _snapshot
-from discord_logging._settings import CardSettings
-from discord_logging._values import to_text
+from discord_logging import FrozenException, FrozenRecord
+from discord_logging._records import freeze as freezing
+from discord_logging._records.settings import CardSettings
+from discord_logging._records.values import to_text
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup, ExceptionGroup
@@ -97,7 +98,7 @@ def make(msg: object = "hello", *args: object, exc_info: Any = None, **attribute
 
 def freeze(record: logging.LogRecord) -> FrozenRecord:
     """Return the frozen record."""
-    return FrozenRecord(_snapshot.freeze(record, SETTINGS))
+    return FrozenRecord(freezing.freeze(record, SETTINGS))
 
 
 def freeze_exception(exception: BaseException) -> FrozenException:
@@ -283,7 +284,7 @@ class TestRecord:
         code = """
             import logging
             logging.LogRecord.getMessage = lambda self: self.msg.format(*self.args)
-            from discord_logging._snapshot import freeze
+            from discord_logging._records.freeze import freeze
             record = logging.LogRecord("shop", logging.ERROR, "shop.py", 1, "{} of {}", (1, 2), None)
             print(freeze(record, None)[0])
         """
@@ -302,7 +303,7 @@ class TestRecord:
 
     def test_the_text_of_another_formatter_takes_the_place_of_the_message(self) -> None:
         """Nothing is merged then."""
-        assert FrozenRecord(_snapshot.freeze(make(_Hostile()), SETTINGS, "body")).message == "body"
+        assert FrozenRecord(freezing.freeze(make(_Hostile()), SETTINGS, "body")).message == "body"
 
     @pytest.mark.parametrize(
         ("attributes", "levelno"), [({}, 0), ({"levelno": 25}, 25), ({"levelno": "ERROR"}, 0), ({"levelno": None}, 0)]
@@ -324,7 +325,7 @@ class TestRecord:
         def fail(_: logging.LogRecord) -> None:
             raise AttributeError("something else")
 
-        monkeypatch.setattr(_snapshot, "_freeze_beside", fail)
+        monkeypatch.setattr(freezing, "_freeze_beside", fail)
         with pytest.raises(AttributeError, match="something else"):
             freeze(make(order=17))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from discord_logging._secrets import DEFAULT_REDACT, SecretMasker
+from discord_logging._records.masking import DEFAULT_REDACT, SecretMasker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,9 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discord_logging import _values
+from discord_logging._records.values import Frozen, Words, freeze_value, show_value, to_text, value_line, value_size
 from discord_logging._text.markdown import cuts_made
-from discord_logging._values import Frozen, Words, freeze_value, show_value, to_text, value_line, value_size
 
 SCALARS: list[Any] = ["", "text", 0, 10**40, 1.5, float("inf"), True, False, None]
 SPECIAL = [
@@ -211,7 +210,7 @@ class TestFreezeValue:
         def change(*_: object) -> None:
             raise RuntimeError("dictionary changed size during iteration")
 
-        monkeypatch.setattr(_values, "_first", change)
+        monkeypatch.setattr("discord_logging._records.values._first", change)
         assert freeze_value({"a": 1}) == "<dict that cannot be shown: RuntimeError>"
 
     def test_keys_are_texts_or_scalars(self) -> None:

@@ -16,14 +16,14 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from discord_logging._secrets import MASK
-from discord_logging._values import freeze_value, to_text, value_line, value_size
+from discord_logging._records.masking import MASK
+from discord_logging._records.values import freeze_value, to_text, value_line, value_size
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
     from types import CodeType, TracebackType
 
-    from discord_logging._values import Frozen
+    from discord_logging._records.values import Frozen
 
     FrameLocation = tuple[CodeType, int | None, int]
     """A place in a traceback: code, line, and the offset of the last instruction, which tells the column."""

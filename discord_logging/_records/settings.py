@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging._discord import lengths
 from discord_logging._exceptions import InvalidSettingError
-from discord_logging._secrets import SecretMasker
+from discord_logging._records.masking import SecretMasker
 from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discord_logging import InvalidSettingError
-from discord_logging._settings import (
+from discord_logging._records.settings import (
     COLORS,
     EMOJIS,
     CardSettings,
