@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from discord_logging._capture import capture_exceptions, log_exceptions
+from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._discord.rate_limiter import DiscordRateLimiter, RateLimitBucket
 from discord_logging._discord.sender import WebhookSender
 from discord_logging._discord.types import Embed, EmbedField
-from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import (
     DiscordLoggingError,
     InvalidSettingError,

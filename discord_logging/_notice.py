@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from discord_logging._cards.embeds import INLINE_VALUE, EmbedFormatter
 from discord_logging._discord import lengths
-from discord_logging._embeds import INLINE_VALUE, EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._records.settings import check_color, check_url
 from discord_logging._records.values import freeze_value, show_value, to_text

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from discord_logging._backlog import Backlog
+from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery import Delivery
 from discord_logging._discord import lengths
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Answer, WebhookSender
 from discord_logging._discord.types import File
-from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._process import clock as time
 from discord_logging._records.freeze import freeze

@@ -15,13 +15,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from discord_logging import _delivery
 from discord_logging._backlog import Backlog
-from discord_logging._compose import Composed, compose
+from discord_logging._cards.compose import Composed, compose
+from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery import Delivery
 from discord_logging._discord.outcome import Backoff
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Answer, WebhookSender
 from discord_logging._discord.webhook_url import WebhookURL
-from discord_logging._embeds import EmbedFormatter
 from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say
 from discord_logging._records.freeze import freeze

@@ -304,7 +304,7 @@ def _make_deep_exception(frames: int) -> Exception:
 
 def render(logger: Logger, *, repeat: int, size: int = 100_000, frames: int = 200) -> None:
     """Time what the listener makes of a record with a long text and a long traceback: the first and the later ones."""
-    compose = importlib.import_module("discord_logging._compose").compose
+    compose = importlib.import_module("discord_logging._cards.compose").compose
     snapshot = importlib.import_module("discord_logging._records.freeze")
     lines = [template % number for number in range(size // 40) for _, template in _MIXED]
     error = _make_deep_exception(frames)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from discord_logging import _traceback
+from discord_logging._cards import traceback_text
 from discord_logging._process import gil
 from discord_logging._process.gil import pause, politely
 from discord_logging._records import masking
@@ -102,7 +102,7 @@ def test_short_work_is_not_interrupted(clock: _Clock) -> None:
     ("module", "work", "times"),
     [
         (masking, lambda: masking.SecretMasker().mask("pass_on(depth)\n" * 50), 50),
-        (_traceback, lambda: [_traceback.frame_lines(work.__code__, line, -1) for line in range(1, 51)], 50),
+        (traceback_text, lambda: [traceback_text.frame_lines(work.__code__, line, -1) for line in range(1, 51)], 50),
     ],
     ids=["words that may tell of a secret", "frames"],
 )

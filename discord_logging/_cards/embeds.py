@@ -11,14 +11,14 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from discord_logging._cards.plain_text import traceback_text
+from discord_logging._cards.traceback_card import format_card, library_of, short_path
 from discord_logging._discord import lengths
-from discord_logging._record_text import traceback_text
 from discord_logging._records.freeze import FrozenRecord, freeze
 from discord_logging._records.settings import CardSettings, fill_source_url, nearest_level
 from discord_logging._records.values import show_value, to_text
 from discord_logging._text.markdown import ELLIPSIS, code_block, note_cut, plain, shorten
 from discord_logging._text.sanitize import clean
-from discord_logging._traceback_card import format_card, library_of, short_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,11 +24,12 @@ import requests
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from discord_logging import FrozenException, FrozenRecord, _traceback, _traceback_card
+from discord_logging import FrozenException, FrozenRecord
+from discord_logging._cards import traceback_card, traceback_text
+from discord_logging._cards.traceback_card import format_card
+from discord_logging._cards.traceback_text import format_exception
 from discord_logging._records import freeze as freezing
 from discord_logging._text.markdown import cuts_made
-from discord_logging._traceback import format_exception
-from discord_logging._traceback_card import format_card
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
@@ -292,7 +293,7 @@ def test_source_is_read_only_when_the_text_is_written(monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(linecache, "updatecache", read_file)
         patch.setattr(linecache, "cache", {})
-        _traceback._frame_lines.cache_clear()
+        traceback_text._frame_lines.cache_clear()
         frozen = freeze(error)
         assert not read
         format_exception(frozen)
@@ -385,8 +386,8 @@ class TestFolding:
     def test_of_a_library_the_last_frame_is_left(self) -> None:
         """Here that which found the error, and that of the program that called into the library."""
         assert outline(card(catch(bad_json)))[:4] == [
-            "test_traceback.py catch",
-            "test_traceback.py bad_json",
+            "test_traceback_text.py catch",
+            "test_traceback_text.py bad_json",
             "… 2 frames in json …",
             "decoder.py raw_decode",
         ]
@@ -398,7 +399,7 @@ class TestFolding:
             return {}[value]  # type: ignore[index]  # that is the point
 
         lines = outline(card(catch(lambda: json.dumps([object()], default=encode))))
-        assert lines[2:4] == ["… 3 frames in json …", "test_traceback.py encode"]
+        assert lines[2:4] == ["… 3 frames in json …", "test_traceback_text.py encode"]
 
     def test_runs_of_libraries_are_folded_each_on_its_own(self) -> None:
         """A pool's frames stand before the program's, and those of what it calls after them."""
@@ -406,7 +407,7 @@ class TestFolding:
             error = catch(lambda: pool.submit(bad_json).result())
         assert outline(card(error))[2:6] == [
             "… 3 frames in concurrent …",
-            "test_traceback.py bad_json",
+            "test_traceback_text.py bad_json",
             "… 2 frames in json …",
             "decoder.py raw_decode",
         ]
@@ -422,7 +423,7 @@ class TestFolding:
 
         lines = outline(card(catch(lambda: app.test_client().get("/"))))
         assert lines[2].endswith(" frames in werkzeug, flask …")
-        assert lines[3] == "test_traceback.py index"
+        assert lines[3] == "test_traceback_text.py index"
         assert lines[4].endswith(" frames in flask, jinja2 …")
         assert lines[5:] == ["<template> code", lines[-1]]
         assert lines[-1].startswith("ZeroDivisionError: ")
@@ -436,7 +437,7 @@ class TestFolding:
         assert len([line for line in outline(first) if ".py " in line]) == 3
         assert outline(first)[-1].startswith("ConnectionRefusedError: ")
         assert "request.py do_open" in outline(second)
-        assert "test_traceback.py <lambda>" in outline(second)
+        assert "test_traceback_text.py <lambda>" in outline(second)
 
     def test_four_exceptions_of_requests_are_on_one_card(self) -> None:
         """Each with its last frame and its text, the last with the line of the program too."""
@@ -493,7 +494,7 @@ class TestFolding:
     )
     def test_what_a_library_is(self, filename: str, library: str | None) -> None:
         """The standard library, what was installed, what is frozen, and what is in an archive."""
-        assert _traceback_card.library_of(filename) == library
+        assert traceback_card.library_of(filename) == library
 
     def test_a_few_libraries_are_named(self) -> None:
         """In the order in which they were called; more would be a line of their own."""
@@ -518,10 +519,10 @@ class TestPaths:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "path", ["/", str(tmp_path / "src"), "/venv/lib/python3/site-packages"])
         here = os.getcwd()  # noqa: PTH109 - as the code has it
-        assert _traceback_card.short_path(f"{here}/manage.py") == "manage.py"
-        assert _traceback_card.short_path(f"{tmp_path}/src/shop/orders.py") == "shop/orders.py"
-        assert _traceback_card.short_path(LIBRARY.format("flask")) == "flask/app.py"
-        assert _traceback_card.short_path("/elsewhere/tool.py") == "/elsewhere/tool.py"
+        assert traceback_card.short_path(f"{here}/manage.py") == "manage.py"
+        assert traceback_card.short_path(f"{tmp_path}/src/shop/orders.py") == "shop/orders.py"
+        assert traceback_card.short_path(LIBRARY.format("flask")) == "flask/app.py"
+        assert traceback_card.short_path("/elsewhere/tool.py") == "/elsewhere/tool.py"
 
     def test_a_current_directory_that_is_gone_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is no reason to fail."""
@@ -530,7 +531,7 @@ class TestPaths:
             raise FileNotFoundError
 
         monkeypatch.setattr(os, "getcwd", gone)
-        assert _traceback_card.short_path("/elsewhere/tool.py") == "/elsewhere/tool.py"
+        assert traceback_card.short_path("/elsewhere/tool.py") == "/elsewhere/tool.py"
 
     @pytest.mark.parametrize("filename", ["<stdin>", "<string>", "<template>", "", '"quoted".py', "ünï🔥.py"])
     def test_other_names_stay(self, filename: str) -> None:
@@ -568,8 +569,8 @@ class TestSource:
         """Carets, chains, texts of several lines."""
         monkeypatch.setattr(sys, "path", [])
         monkeypatch.chdir("/")
-        monkeypatch.setattr(_traceback_card, "_LEAST_REPEATS", 1000)
-        monkeypatch.setattr(_traceback, "_SHOWN_REPEATS", 1000)
+        monkeypatch.setattr(traceback_card, "_LEAST_REPEATS", 1000)
+        monkeypatch.setattr(traceback_text, "_SHOWN_REPEATS", 1000)
         error = catch(shape)
         assert format_card(freeze(error), 100_000) == format_exception(freeze(error))
 
@@ -591,7 +592,7 @@ class TestSource:
         error = catch(lambda: importlib.import_module("broken_module"))
         text = card(error)
         assert text.endswith('  File "broken_module.py", line 2\n    y = = 2\n        ^\nSyntaxError: invalid syntax')
-        assert "test_traceback.py <lambda>" in outline(text)
+        assert "test_traceback_text.py <lambda>" in outline(text)
         assert " frames in importlib …" in text
         assert len(card(error, 400)) <= 400
         assert card(error, 400).endswith("        ^\nSyntaxError: invalid syntax")
@@ -613,9 +614,9 @@ class TestRepeats:
     def test_direct_recursion_is_one_line(self) -> None:
         """And its last frame."""
         text = card(catch(endless_recursion))
-        assert outline(text)[:2] == ["test_traceback.py catch", "test_traceback.py endless_recursion"]
+        assert outline(text)[:2] == ["test_traceback_text.py catch", "test_traceback_text.py endless_recursion"]
         assert "  [Previous line repeated 9" in text
-        assert outline(text)[3] == "test_traceback.py endless_recursion"
+        assert outline(text)[3] == "test_traceback_text.py endless_recursion"
         assert outline(text)[4].startswith("RecursionError: ")
         assert not is_cut(catch(endless_recursion))
 
@@ -632,12 +633,12 @@ class TestRepeats:
             return down(depth)
 
         assert outline(card(catch(lambda: down(100))))[2:-1] == [
-            "test_traceback.py down",
-            "test_traceback.py across",
-            "test_traceback.py up",
+            "test_traceback_text.py down",
+            "test_traceback_text.py across",
+            "test_traceback_text.py up",
             "[Previous 3 frames repeated 99 more times]",
-            "test_traceback.py down",
-            "test_traceback.py across",
+            "test_traceback_text.py down",
+            "test_traceback_text.py across",
         ]
 
     def test_libraries_within_a_cycle_are_folded(self) -> None:
@@ -653,13 +654,13 @@ class TestRepeats:
     def test_ten_thousand_frames_have_room(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """And only those that are shown are laid out."""
         laid_out: list[object] = []
-        write = _traceback.frame_lines
+        write = traceback_text.frame_lines
 
         def count(*place: Any) -> list[str]:
             laid_out.append(place)
             return write(*place)
 
-        monkeypatch.setattr(_traceback_card, "frame_lines", count)
+        monkeypatch.setattr(traceback_card, "frame_lines", count)
         files = [f"/srv/shop/module_{number % 50}.py" for number in range(50)]
         error = raised_through(files, ValueError("no"))
         frozen = freeze(error)
@@ -692,7 +693,7 @@ class TestRoom:
         """The last has half of the room or more."""
         error = raised_through(self.FILES, RuntimeError("effect"))
         error.__cause__ = raised_through(self.FILES, ValueError("cause"))
-        cause, _, effect = card(error, 1500).partition(_traceback.CAUSE)
+        cause, _, effect = card(error, 1500).partition(traceback_text.CAUSE)
         assert cause.endswith("ValueError: cause\n\n")
         assert effect.endswith("RuntimeError: effect")
         assert "  … 40 frames …\n" in cause
@@ -851,7 +852,7 @@ def test_a_card_keeps_its_limit_and_the_end(error: BaseException, limit: int) ->
     text = card(error, limit)
     assert len(text) <= limit
     if limit >= 1000:
-        *_, last = text.split(_traceback.CAUSE)
+        *_, last = text.split(traceback_text.CAUSE)
         own = last if isinstance(error, ValueError) else text
         kind = "ValueError" if isinstance(error, ValueError) else "ExceptionGroup"
         assert kind in own

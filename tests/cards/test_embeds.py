@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
-from discord_logging._embeds import embed_length
+from discord_logging._cards.embeds import embed_length
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import COLORS, EMOJIS, CardSettings
 from discord_logging._text.markdown import cuts_made

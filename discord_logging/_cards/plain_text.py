@@ -6,10 +6,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._cards.traceback_text import format_exception
 from discord_logging._records.values import to_text, value_line
 from discord_logging._text.markdown import break_fences, shorten
 from discord_logging._text.sanitize import clean
-from discord_logging._traceback import format_exception
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

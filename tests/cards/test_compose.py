@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
-from discord_logging._compose import Composed, compose, compose_plain, lay_out, most_urgent, put_above
+from discord_logging._cards.compose import Composed, compose, compose_plain, lay_out, most_urgent, put_above
+from discord_logging._cards.plain_text import clock_time
 from discord_logging._discord.pace import Urgency
-from discord_logging._record_text import clock_time
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import CardSettings
 

@@ -12,19 +12,19 @@ import logging
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from discord_logging._digest import Summary
-from discord_logging._discord import lengths
-from discord_logging._discord.types import File, Message
-from discord_logging._embeds import EmbedFormatter, embed_length, stamp
-from discord_logging._exceptions import ends_program
-from discord_logging._process.gil import politely
-from discord_logging._record_text import (
+from discord_logging._cards.digest import Summary
+from discord_logging._cards.embeds import EmbedFormatter, embed_length, stamp
+from discord_logging._cards.plain_text import (
     ansi_line,
     clock_time,
     describe_repeats,
     full_text,
     has_traceback,
 )
+from discord_logging._discord import lengths
+from discord_logging._discord.types import File, Message
+from discord_logging._exceptions import ends_program
+from discord_logging._process.gil import politely
 from discord_logging._records.settings import MENTION, at_level, nearest_level
 from discord_logging._text.markdown import ELLIPSIS, cuts_made, plain
 

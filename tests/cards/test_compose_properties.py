@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
-from discord_logging._compose import Composed, compose
+from discord_logging._cards.compose import Composed, compose
+from discord_logging._cards.plain_text import full_text
+from discord_logging._cards.traceback_card import format_card
+from discord_logging._cards.traceback_text import format_exception
 from discord_logging._discord.sender import WebhookSender
 from discord_logging._discord.webhook_url import WebhookURL
-from discord_logging._record_text import full_text
 from discord_logging._records import freeze as freezing
 from discord_logging._records.settings import CardSettings
 from discord_logging._text.markdown import cuts_made, escape_markdown
 from discord_logging._text.sanitize import clean
-from discord_logging._traceback import format_exception
-from discord_logging._traceback_card import format_card
 from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
-from discord_logging._compose import compose
-from discord_logging._digest import Kind, Summary, kind_of
-from discord_logging._embeds import embed_length
+from discord_logging._cards.compose import compose
+from discord_logging._cards.digest import Kind, Summary, kind_of
+from discord_logging._cards.embeds import embed_length
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import EMOJIS, CardSettings
 

@@ -6,8 +6,8 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from discord_logging._cards.plain_text import clock_time, one_line
 from discord_logging._discord import lengths
-from discord_logging._record_text import clock_time, one_line
 from discord_logging._records.settings import nearest_level
 from discord_logging._records.values import to_text
 from discord_logging._text.markdown import plain, shorten

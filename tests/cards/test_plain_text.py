@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
-from discord_logging._record_text import (
+from discord_logging._cards.plain_text import (
     ansi_line,
     clock_time,
     describe_repeats,

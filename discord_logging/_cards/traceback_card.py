@@ -13,9 +13,9 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
+from discord_logging._cards.traceback_text import HEAD, chain_links, frame_lines
 from discord_logging._text.markdown import ELLIPSIS, note_cut, shorten
 from discord_logging._text.sanitize import mask_token
-from discord_logging._traceback import HEAD, chain_links, frame_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
