@@ -39,7 +39,7 @@ from discord_logging._text.markdown import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from discord_logging._backlog import Backlog
+    from discord_logging._backlogs.memory import Backlog
     from discord_logging._discord.rate_limiter import DiscordRateLimiter
     from discord_logging._discord.sender import Answer, WebhookSender
     from discord_logging._discord.types import Message, Payload

@@ -13,7 +13,7 @@ import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._backlog import Backlog
+from discord_logging._backlogs.memory import Backlog
 from discord_logging._delivery import Delivery
 from discord_logging._discord import rate_limiter as rate_limits
 from discord_logging._discord.outcome import Backoff

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from discord_logging._backlog import Backlog
+from discord_logging._backlogs.memory import Backlog
 from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery import Delivery
 from discord_logging._discord import lengths

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from discord_logging import _delivery
-from discord_logging._backlog import Backlog
+from discord_logging._backlogs.memory import Backlog
 from discord_logging._cards.compose import Composed, compose
 from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery import Delivery

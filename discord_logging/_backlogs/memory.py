@@ -16,13 +16,13 @@ from collections import Counter, deque
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
+from discord_logging._backlogs.repeats import Repeats
+from discord_logging._backlogs.triage import Triage
 from discord_logging._discord.pace import Urgency
 from discord_logging._process import clock as time
 from discord_logging._process.gil import politely
 from discord_logging._process.locks import Lock
 from discord_logging._records.freeze import FrozenRecord
-from discord_logging._repeats import Repeats
-from discord_logging._urgency import Triage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

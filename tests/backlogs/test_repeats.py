@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discord_logging import _repeats
-from discord_logging._backlog import Backlog
+from discord_logging._backlogs.memory import Backlog
+from discord_logging._backlogs.repeats import _KINDS, _LARGE, Repeats
 from discord_logging._records.freeze import FrozenRecord, freeze
 from discord_logging._records.settings import CardSettings
-from discord_logging._repeats import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,19 +142,19 @@ def test_a_window_of_nothing_folds_nothing() -> None:
 def test_large_records_are_not_remembered() -> None:
     """They would keep more memory than they save."""
     repeats = Repeats(WINDOW)
-    assert not any(repeats.fold(record("x" * _repeats._LARGE), 0.0) for _ in range(3))
+    assert not any(repeats.fold(record("x" * _LARGE), 0.0) for _ in range(3))
     assert not repeats._standing
 
 
 def test_the_number_of_kinds_is_bounded() -> None:
     """The kind that was not seen for longest is forgotten, and told as new when it comes again."""
     repeats = Repeats(WINDOW)
-    for number in range(_repeats._KINDS):
+    for number in range(_KINDS):
         repeats.fold(record(str(number)), 0.0)
     assert repeats.fold(record("0"), 0.0)
-    for number in range(_repeats._KINDS, 2 * _repeats._KINDS - 1):
+    for number in range(_KINDS, 2 * _KINDS - 1):
         repeats.fold(record(str(number)), 0.0)
-    assert len(repeats._standing) == _repeats._KINDS
+    assert len(repeats._standing) == _KINDS
     assert repeats.fold(record("0"), 0.0)
     assert not repeats.fold(record("1"), 0.0)
 
@@ -164,7 +163,7 @@ def test_what_is_held_back_of_a_forgotten_kind_is_due_at_once() -> None:
     """No more are held back than kinds are remembered, and a newer one of that kind does not take its place."""
     repeats = Repeats(WINDOW)
     held: list[FrozenRecord] = []
-    for number in range(_repeats._KINDS + 1):
+    for number in range(_KINDS + 1):
         first, second = record(str(number)), record(str(number))
         repeats.fold(first, 0.0)
         deliver(first)
@@ -176,7 +175,7 @@ def test_what_is_held_back_of_a_forgotten_kind_is_due_at_once() -> None:
     deliver(again, at=2.0)
     assert repeats.fold(record("0"), 3.0)
     assert list(repeats.release(4.0)) == held[:2]
-    assert len(list(repeats.release(NEVER))) == _repeats._KINDS
+    assert len(list(repeats.release(NEVER))) == _KINDS
 
 
 @pytest.mark.parametrize(
@@ -246,7 +245,7 @@ steps = st.lists(
 def test_every_record_is_counted_exactly_once(steps: Sequence[tuple[str, int]], kinds: int) -> None:
     """On the records that went their way or are held back, and never on one that has left."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(_repeats, "_KINDS", kinds)
+        monkeypatch.setattr("discord_logging._backlogs.repeats._KINDS", kinds)
         repeats = Repeats(3.0)
         waiting: list[FrozenRecord] = []
         gone: dict[int, tuple[FrozenRecord, int]] = {}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from discord_logging._backlogs.triage import Triage
 from discord_logging._discord.pace import Urgency
 from discord_logging._records.freeze import FrozenRecord, freeze
 from discord_logging._records.settings import CardSettings
-from discord_logging._urgency import Triage
 
 ROUTINE, NEWS, ALARM = Urgency
 DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discord_logging import _backlog
-from discord_logging._backlog import _INTAKE, Backlog
+from discord_logging._backlogs import memory
+from discord_logging._backlogs.memory import _INTAKE, Backlog
 from discord_logging._discord.pace import Urgency
 from discord_logging._records.freeze import FrozenRecord, freeze
 from discord_logging._records.settings import CardSettings
@@ -294,7 +294,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(_backlog, "time", clock)
+    monkeypatch.setattr(memory, "time", clock)
     return clock
 
 
@@ -503,7 +503,7 @@ def test_it_behaves_like_a_sorted_list(
     """A list that is sorted by number, and cut by level and number, is the whole of what it does, repeats included."""
     both = Both(max_records, max_bytes, window)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(_backlog, "time", both.clock)
+        monkeypatch.setattr(memory, "time", both.clock)
         for step in [*steps, ("take", 10_000)]:
             both.do(*step)
 
