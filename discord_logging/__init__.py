@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from discord_logging._capture import capture_exceptions, log_exceptions
 from discord_logging._cards.embeds import EmbedFormatter
+from discord_logging._delivery.signals import flush_on_signals
 from discord_logging._discord.rate_limiter import DiscordRateLimiter, RateLimitBucket
 from discord_logging._discord.sender import WebhookSender
 from discord_logging._discord.types import Embed, EmbedField
@@ -17,7 +18,6 @@ from discord_logging._handler import DiscordHandler
 from discord_logging._notifier import DiscordNotifier, discord_notifier
 from discord_logging._records.freeze import FrozenException, FrozenRecord
 from discord_logging._records.masking import DEFAULT_REDACT, SecretMasker
-from discord_logging._signals import flush_on_signals
 
 __all__ = [
     "DEFAULT_REDACT",

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any, overload
 
+from discord_logging._delivery.worker import flush_all, is_delivering
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._handler import discord_handlers
-from discord_logging._listener import flush_all, is_delivering
 from discord_logging._records.freeze import origin
 from discord_logging._records.settings import check_level
 from discord_logging._records.values import to_text

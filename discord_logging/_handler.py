@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from discord_logging._cards.embeds import EmbedFormatter
+from discord_logging._delivery.worker import attach, detach, is_delivering
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import InvalidSettingError
-from discord_logging._listener import attach, detach, is_delivering
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.freeze import freeze, merge
 from discord_logging._records.settings import CardSettings, DeliverySettings, check_enabled, check_level

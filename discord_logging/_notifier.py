@@ -10,10 +10,10 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._cards.embeds import EmbedFormatter
+from discord_logging._delivery.worker import is_exiting
 from discord_logging._discord import lengths
 from discord_logging._exceptions import DiscordLoggingError
 from discord_logging._handler import DiscordHandler
-from discord_logging._listener import is_exiting
 from discord_logging._notice import (
     PlainText,
     RichCard,

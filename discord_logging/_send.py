@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from discord_logging._backlogs.memory import Backlog
 from discord_logging._cards.embeds import EmbedFormatter
-from discord_logging._delivery import Delivery
+from discord_logging._delivery.delivery import Delivery
 from discord_logging._discord import lengths
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Answer, WebhookSender

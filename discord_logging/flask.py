@@ -25,12 +25,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._capture import mark_told
+from discord_logging._delivery.signals import flush_on_signals
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError
 from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.masking import MASK
 from discord_logging._records.settings import DEFAULT_MASKER, check_enabled
-from discord_logging._signals import flush_on_signals
 from discord_logging._text.markdown import shorten
 
 try:

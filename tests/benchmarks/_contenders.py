@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _ours(module: Any, url: str, *, limits: str = "discord", **settings: Any) -> Any:
-    listener: Any = importlib.import_module("discord_logging._listener")
+    listener: Any = importlib.import_module("discord_logging._delivery.worker")
     if limits == "scaled":
         listener._rate_limiter = module.DiscordRateLimiter(channel_window=6.0)
     elif limits == "none":

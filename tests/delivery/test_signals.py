@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from discord_logging import DiscordHandler, _signals, flush_on_signals
+from discord_logging import DiscordHandler, flush_on_signals
+from discord_logging._delivery import signals
 from discord_logging._process.diagnostics import say
 from discord_logging.sandbox import Fault, LocalDiscord
 
@@ -314,7 +315,7 @@ class TestChain:
             assert raised == []
             return []
 
-        monkeypatch.setattr(_signals, "flush_all", flush_all)
+        monkeypatch.setattr(signals, "flush_all", flush_all)
         monkeypatch.setattr(signal, "raise_signal", raised.append)
         flush_on_signals(signal.SIGUSR1)
         handler = signal.getsignal(signal.SIGUSR1)

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from discord_logging import DiscordHandler, _listener
+from discord_logging import DiscordHandler
+from discord_logging._delivery import worker
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import CardSettings, DeliverySettings
@@ -223,7 +224,7 @@ class TestFork:
         done = run(
             """
             import warnings
-            from discord_logging import _listener
+            from discord_logging._delivery import worker
             warnings.simplefilter("ignore", DeprecationWarning)
             log.error("parent")
             handler.flush()
@@ -355,7 +356,7 @@ class TestReconfiguration:
     def test_handler_may_be_closed_by_the_garbage_collector(self, discord: LocalDiscord) -> None:
         """`__del__` that closes a handler while its thread makes another does not wait for itself."""
         handler = DiscordHandler(discord.webhook_url)
-        with _listener._registry_lock():
+        with worker._registry_lock():
             handler.close(timeout=0)
         assert handler.health()["status"] == "closed"
 
@@ -448,12 +449,12 @@ class TestThread:
             handler.handle(logging.makeLogRecord({"msg": "hello"}))
             assert handler.flush()
         assert texts(discord) == ["hello", "hello"]
-        assert not _listener.is_delivering.get()
+        assert not worker.is_delivering.get()
         handler.close()
 
     def test_who_delivers_without_a_thread_sleeps_until_the_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The wait for it is no busy one."""
-        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
         listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
         delays, waits = [0.1, 0.07, 0.0], list[float | None]()
 
@@ -469,14 +470,14 @@ class TestThread:
 
     def test_a_flush_leaves_no_deadline_behind(self) -> None:
         """The deadlines of others stay."""
-        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
         listener._delivery.deadlines.append(50.0)
         listener.flush(0.0, is_last=True)
         assert (listener._delivery.deadlines, listener._delivery.is_last) == ([50.0], False)
 
     def test_a_flush_in_the_middle_leaves_the_last_one_the_last(self) -> None:
         """That of another thread may still be under way."""
-        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
         listener._delivery.is_last = True
         listener.flush(0.0)
         assert listener._delivery.is_last
@@ -484,8 +485,8 @@ class TestThread:
     @pytest.mark.parametrize("is_exiting", [True, False])
     def test_at_exit_every_flush_is_the_last(self, monkeypatch: pytest.MonkeyPatch, is_exiting: bool) -> None:
         """And so is that of a stop: no message waits for a turn."""
-        monkeypatch.setattr(_listener, "_waited_at_exit", 0.0 if is_exiting else None)
-        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        monkeypatch.setattr(worker, "_waited_at_exit", 0.0 if is_exiting else None)
+        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
         found = list[bool]()
 
         def wait(*_: object) -> bool:
@@ -500,17 +501,17 @@ class TestThread:
 
     def test_another_limit_of_the_channel_ends_the_wait_for_the_old_one(self) -> None:
         """The limiter says again what is still to be waited for."""
-        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
         listener._delivery.not_before = 1e9
         listener.configure(DeliverySettings())
         assert listener._delivery.not_before == 1e9
         listener.configure(DeliverySettings(channel_limit=40))
         assert listener._delivery.not_before < 0
-        _listener._rate_limiter.reset(listener.url.key)
+        worker._rate_limiter.reset(listener.url.key)
 
     def test_stopping_twice_is_stopping_once(self, capsys: pytest.CaptureFixture[str]) -> None:
         """What was lost is said once."""
-        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
         listener.backlog.refuse("INFO", "unreadable")
         for _ in range(2):
             listener.stop()
@@ -518,7 +519,7 @@ class TestThread:
 
     def test_ctrl_c_while_the_main_thread_delivers_ends_the_program(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """On another thread it would end that thread alone."""
-        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
 
         def interrupt() -> float:
             raise KeyboardInterrupt
@@ -530,16 +531,16 @@ class TestThread:
     def test_listener_that_another_thread_made_meanwhile_is_shared(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """There is one for a webhook, however many handlers are made at a time."""
         url, settings = WebhookURL.parse(REFUSED), DeliverySettings()
-        made = _listener.WebhookListener(url, settings)
+        made = worker.WebhookListener(url, settings)
 
         def make(*_: object) -> object:
-            _listener._listeners[url.key, url.token] = made
+            worker._listeners[url.key, url.token] = made
             return object()
 
-        monkeypatch.setattr(_listener, "WebhookListener", make)
+        monkeypatch.setattr(worker, "WebhookListener", make)
         user = logging.NullHandler()
-        assert _listener.attach(user, url, settings) is made
-        _listener.detach(user, made, 0)
+        assert worker.attach(user, url, settings) is made
+        worker.detach(user, made, 0)
 
     def test_interrupted_start_of_the_thread_is_tried_again(
         self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
@@ -583,8 +584,8 @@ class TestThread:
         handler = DiscordHandler(discord.webhook_url)
         handler.handle(logging.makeLogRecord({"msg": "parent"}))
         assert handler.flush()
-        _listener._forget_parent()
-        assert (handler.health()["accepted"], _listener.is_delivering.get()) == (0, False)
+        worker._forget_parent()
+        assert (handler.health()["accepted"], worker.is_delivering.get()) == (0, False)
         handler.handle(logging.makeLogRecord({"msg": "child"}))
         assert handler.flush()
         assert texts(discord) == ["parent", "child"]
@@ -619,7 +620,7 @@ class TestThread:
 
     def test_thread_is_started_by_one_caller_only(self) -> None:
         """While somebody starts the thread, others do not wait for that."""
-        listener = _listener.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
         with listener._starting:
             assert listener._rouse() is True
         assert listener._thread is None
@@ -640,9 +641,9 @@ class TestUWSGI:
 
     @pytest.fixture(autouse=True)
     def _untold(self) -> Iterator[None]:
-        _listener._warn_of_uwsgi.cache_clear()
+        worker._warn_of_uwsgi.cache_clear()
         yield
-        _listener._warn_of_uwsgi.cache_clear()
+        worker._warn_of_uwsgi.cache_clear()
 
     @pytest.mark.parametrize(
         "options", [{}, {"enable-threads": b"false"}, {"threads": b"0"}, {"enable-threads": "no", "processes": b"4"}]

@@ -190,7 +190,7 @@ def test_outage_is_told_by_one_line_and_on_the_next_card(
     discord: LocalDiscord, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log of the program says it once; the channel learns how late the card is."""
-    monkeypatch.setattr("discord_logging._delivery._WORTH_TELLING", 0.1)
+    monkeypatch.setattr("discord_logging._delivery.delivery._WORTH_TELLING", 0.1)
     discord.fail_next(Fault(status=502), times=3)
     handler = DiscordHandler(discord.webhook_url, retry_delays=[0.1])
     log(handler, "one")

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from discord_logging import _delivery
 from discord_logging._backlogs.memory import Backlog
 from discord_logging._cards.compose import Composed, compose
 from discord_logging._cards.embeds import EmbedFormatter
-from discord_logging._delivery import Delivery
+from discord_logging._delivery import delivery
+from discord_logging._delivery.delivery import Delivery
 from discord_logging._discord.outcome import Backoff
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Answer, WebhookSender
@@ -1262,7 +1262,7 @@ def test_what_no_message_can_be_made_of_is_halved_too(monkeypatch: pytest.Monkey
             raise RecursionError
         return compose(records, **options)
 
-    monkeypatch.setattr(_delivery, "compose", fail)
+    monkeypatch.setattr(delivery, "compose", fail)
     world = World().put(range(8)).run(most=40)
     assert world.arrived == list(range(8))
     assert world.plain == [4]

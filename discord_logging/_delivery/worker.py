@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlogs.memory import Backlog
-from discord_logging._delivery import Delivery
+from discord_logging._delivery.delivery import Delivery
 from discord_logging._discord import rate_limiter as rate_limits
 from discord_logging._discord.outcome import Backoff
 from discord_logging._discord.sender import WebhookSender
