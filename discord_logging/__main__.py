@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from discord_logging.cli import main
+from discord_logging._cli.main import main
 
 sys.exit(main())

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from discord_logging import _pipe
-from discord_logging.cli import main
+from discord_logging._cli.main import main
+from discord_logging._cli.pipe import _Signals
 from discord_logging.sandbox import Fault, LocalDiscord
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def test_long_lines_are_several_records(
     discord: LocalDiscord, pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line without end does not fill the memory, and nothing of it is lost."""
-    monkeypatch.setattr(_pipe, "_LONGEST_LINE", 1000)
-    monkeypatch.setattr(_pipe, "_CHUNK", 700)
+    monkeypatch.setattr("discord_logging._cli.pipe._LONGEST_LINE", 1000)
+    monkeypatch.setattr("discord_logging._cli.pipe._CHUNK", 700)
     assert pipe(b"a" * 1000 + b"b" * 1000 + b"c" * 500 + b"\nnext\n") == 0
     embeds = [embed["description"] for message in discord.messages for embed in message.embeds]
     assert embeds == ["a" * 1000, "b" * 1000, "c" * 500, "next"]
@@ -126,8 +126,8 @@ def test_a_full_queue_is_waited_for(
     discord: LocalDiscord, pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More records than fit in the queue are all delivered."""
-    monkeypatch.setattr(_pipe, "_MOST_RECORDS", 100)
-    monkeypatch.setattr(_pipe, "_MOST_HELD", 70)
+    monkeypatch.setattr("discord_logging._cli.pipe._MOST_RECORDS", 100)
+    monkeypatch.setattr("discord_logging._cli.pipe._MOST_HELD", 70)
     assert pipe(b"".join(b"line %d.\n" % number for number in range(1000))) == 0
     text = texts(discord)
     assert all(f"line {number}." in text for number in range(1000))
@@ -137,8 +137,8 @@ def test_progress_is_shown(
     discord: LocalDiscord, pipe: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it waits, and at the end."""
-    monkeypatch.setattr("discord_logging._progress._INTERVAL", 0)
-    monkeypatch.setattr("discord_logging._progress._SLOW_INTERVAL", 0)
+    monkeypatch.setattr("discord_logging._cli.progress._INTERVAL", 0)
+    monkeypatch.setattr("discord_logging._cli.progress._SLOW_INTERVAL", 0)
     discord.fail_next(Fault.stall(0.3))
     assert pipe(b"one\ntwo\n", "--progress") == 0
     lines = capsys.readouterr().err.splitlines()
@@ -151,7 +151,7 @@ def test_unreachable_discord_is_exit_code_1(
 ) -> None:
     """It is given up on when nothing can be delivered, once, and the loss is told."""
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", REFUSED)
-    monkeypatch.setattr(_pipe, "_MOST_RECORDS", 2)
+    monkeypatch.setattr("discord_logging._cli.pipe._MOST_RECORDS", 2)
     began = time.monotonic()
     assert pipe(b"one\ntwo\nthree\nfour\nfive\nsix\n", "--wait", "0.3") == 1
     assert time.monotonic() - began < 10
@@ -243,7 +243,7 @@ def test_a_signal_that_is_ignored_stays_ignored(discord: LocalDiscord, monkeypat
     """As under nohup; and what was there before is there again afterwards."""
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with _pipe._Signals() as signals:
+        with _Signals() as signals:
             signal.raise_signal(signal.SIGHUP)
             assert signals.number == 0
             signal.raise_signal(signal.SIGTERM)
@@ -263,7 +263,7 @@ def test_a_signal_while_it_waits_is_exit_code_128_and_more(
 ) -> None:
     """It does not wait any longer for what cannot be delivered."""
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", REFUSED)
-    monkeypatch.setattr(_pipe, "_LAST_WAIT", 0.2)
+    monkeypatch.setattr("discord_logging._cli.pipe._LAST_WAIT", 0.2)
     main_thread = threading.main_thread().ident
     assert main_thread
     timer = threading.Timer(1.0, signal.pthread_kill, (main_thread, signal.SIGTERM))
@@ -319,7 +319,7 @@ def test_full_disk(
         def write(self, _: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(_pipe, "_CHUNK", 4)
+    monkeypatch.setattr("discord_logging._cli.pipe._CHUNK", 4)
     stdout = SimpleNamespace(buffer=Full(), isatty=lambda: False, fileno=Full().fileno)
     monkeypatch.setattr(sys, "stdout", stdout)
     assert pipe(b"one\ntwo\n", "--tee") == 1

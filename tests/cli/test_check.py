@@ -16,8 +16,7 @@ import pytest
 import requests
 import responses
 
-from discord_logging import _check
-from discord_logging.cli import main
+from discord_logging._cli.main import main
 from discord_logging.sandbox import Fault, LocalDiscord
 
 if TYPE_CHECKING:
@@ -184,7 +183,7 @@ def test_a_silent_name_server_is_not_waited_for(
 ) -> None:
     """Python cannot interrupt the resolver."""
     ended = threading.Event()
-    monkeypatch.setattr(_check, "_GRACE", 0.1)
+    monkeypatch.setattr("discord_logging._cli.check._GRACE", 0.1)
 
     def resolve(*_: object, **__: object) -> Any:
         ended.wait(20)

@@ -10,10 +10,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from discord_logging._demo import run_demo
+from discord_logging._cli.demo import run_demo
+from discord_logging._cli.lines.formats import LEVELS
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import DiscordLoggingError, InvalidSettingError, InvalidWebhookURLError
-from discord_logging._line_format import LEVELS
 from discord_logging._records.settings import check_enabled, check_level
 from discord_logging._text.sanitize import mask_token
 
@@ -250,20 +250,20 @@ def _is_enabled() -> bool:
 
 
 def _run_check(options: argparse.Namespace) -> int:
-    from discord_logging._check import run_check  # noqa: PLC0415 - each command imports its own
+    from discord_logging._cli.check import run_check  # noqa: PLC0415 - each command imports its own
 
     return run_check(options, WebhookURL.parse(_find_url(options), allow_http=options.allow_http))
 
 
 def _run_send(options: argparse.Namespace) -> int:
-    from discord_logging._send import run_send  # noqa: PLC0415 - as above
+    from discord_logging._cli.send import run_send  # noqa: PLC0415 - as above
 
     url = WebhookURL.parse(_find_url(options), allow_http=options.allow_http)
     return run_send(options, url) if _is_enabled() else 0
 
 
 def _run_pipe(options: argparse.Namespace) -> int:
-    from discord_logging._pipe import run_pipe  # noqa: PLC0415 - as above
+    from discord_logging._cli.pipe import run_pipe  # noqa: PLC0415 - as above
 
     return run_pipe(options, _find_url(options))
 

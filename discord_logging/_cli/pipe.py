@@ -10,10 +10,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._cli.lines.records import LineRecords
+from discord_logging._cli.progress import Progress
 from discord_logging._handler import DiscordHandler
-from discord_logging._line_records import LineRecords
 from discord_logging._process import clock as time
-from discord_logging._progress import Progress
 
 if TYPE_CHECKING:
     import argparse

@@ -6,8 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
-from discord_logging import _progress
-from discord_logging._progress import Progress
+from discord_logging._cli.progress import Progress
 
 if TYPE_CHECKING:
     import pytest
@@ -26,7 +25,7 @@ class Terminal(io.StringIO):
 def test_one_line_changes_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is written over until it is the last."""
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    monkeypatch.setattr(_progress, "_INTERVAL", 0)
+    monkeypatch.setattr("discord_logging._cli.progress._INTERVAL", 0)
     progress = Progress(is_shown=None)
     assert progress.is_due()
     progress.show(1300, HEALTH)

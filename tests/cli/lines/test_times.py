@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from freezegun import freeze_time
 
-from discord_logging._line_time import read_any_time
+from discord_logging._cli.lines.times import read_any_time
 
 NEW_YEAR = 1767225600.0  # 2026-01-01 00:00:00 UTC
 

@@ -12,12 +12,12 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from discord_logging._cli.send import deliver
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Answer, WebhookSender
 from discord_logging._exceptions import TransportError
 from discord_logging._process import clock as time
 from discord_logging._records.settings import check_enabled
-from discord_logging._send import deliver
 from discord_logging._text.markdown import shorten
 from discord_logging._text.sanitize import clean
 

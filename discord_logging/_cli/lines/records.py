@@ -7,7 +7,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from discord_logging._line_format import Line, read_line
+from discord_logging._cli.lines.formats import Line, read_line
 from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:

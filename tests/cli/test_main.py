@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from discord_logging import _demo
-from discord_logging.cli import main
+from discord_logging._cli import demo
+from discord_logging._cli.main import main
 from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
 
 @pytest.fixture
 def small_burst(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_demo, "_BURST", 12)
+    monkeypatch.setattr(demo, "_BURST", 12)
 
 
 @pytest.mark.usefixtures("small_burst")
@@ -57,7 +57,7 @@ class TestDemo:
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Three hundred records at once are a few messages, and each is found in the channel."""
-        monkeypatch.setattr(_demo, "_BURST", 300)
+        monkeypatch.setattr(demo, "_BURST", 300)
         assert main(["demo", "--no-keep-open"]) == 0
         output = capsys.readouterr().out
         assert "306 of 306 records found" in output
@@ -67,7 +67,7 @@ class TestDemo:
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What was delivered but is not in the channel is missing."""
-        monkeypatch.setattr(_demo, "_card_text", lambda _: "")
+        monkeypatch.setattr(demo, "_card_text", lambda _: "")
         assert main(["demo", "--no-keep-open"]) == 1
         assert "0 of 18 records found" in capsys.readouterr().out
 
@@ -82,9 +82,9 @@ class TestDemo:
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A wait for the channel's limit is told of."""
-        monkeypatch.setattr(_demo, "_PATIENCE", 0.4)
+        monkeypatch.setattr(demo, "_PATIENCE", 0.4)
         with LocalDiscord(webhook_limit=(1, 1.0)) as discord:
-            assert _demo.run_demo(discord.webhook_url, discord) == 0
+            assert demo.run_demo(discord.webhook_url, discord) == 0
         assert re.search(r"\d+ of 18 records delivered \.\.\.", capsys.readouterr().out)
 
     def test_channel_stays_open_until_interrupted(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ class TestDemo:
         def interrupt() -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("discord_logging.cli._wait_for_interrupt", interrupt)
+        monkeypatch.setattr("discord_logging._cli.main._wait_for_interrupt", interrupt)
         assert main(["demo", "--keep-open"]) == 130
 
 
@@ -199,7 +199,9 @@ def test_sandbox_shows_where_it_is(capsys: pytest.CaptureFixture[str], monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("discord_logging.cli.threading", SimpleNamespace(Event=type("Event", (), {"wait": interrupt})))
+        patch.setattr(
+            "discord_logging._cli.main.threading", SimpleNamespace(Event=type("Event", (), {"wait": interrupt}))
+        )
         assert main(["sandbox", "--port", "0"]) == 130
     assert re.search(
         r"export DISCORD_WEBHOOK_URL=http://127\.0\.0\.1:\d+/api/v10/webhooks/\d+/\S+", capsys.readouterr().out
@@ -214,7 +216,7 @@ def test_sandbox_keeps_its_channel(
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("discord_logging.cli._wait_for_interrupt", interrupt)
+    monkeypatch.setattr("discord_logging._cli.main._wait_for_interrupt", interrupt)
     arguments = ["sandbox", "--port", "0", "--keep", str(tmp_path / "channel")]
     outputs = []
     for _ in range(2):
@@ -232,7 +234,7 @@ def test_sandbox_warns_of_an_address_that_others_reach(monkeypatch: pytest.Monke
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("discord_logging.cli._wait_for_interrupt", interrupt)
+    monkeypatch.setattr("discord_logging._cli.main._wait_for_interrupt", interrupt)
     with pytest.warns(UserWarning, match="whoever can reach it"):
         assert main(["sandbox", "--port", "0", "--host", "0.0.0.0"]) == 130  # noqa: S104 - the point of the test
 
@@ -277,7 +279,12 @@ def test_module_runs_like_the_script() -> None:
 
 def test_missing_extra_is_named() -> None:
     """Without aiohttp the error names what to install."""
-    script = "import sys; sys.modules['aiohttp'] = None; from discord_logging.cli import main; sys.exit(main(['demo']))"
+    script = """
+import sys
+sys.modules["aiohttp"] = None
+from discord_logging._cli.main import main
+sys.exit(main(["demo"]))
+"""
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=20, env=dict(os.environ)
     )

@@ -9,7 +9,7 @@ import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from discord_logging._line_time import TIME, read_any_time, read_time
+from discord_logging._cli.lines.times import TIME, read_any_time, read_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""Reading log lines that other programs wrote, for `discord-logging pipe`."""
