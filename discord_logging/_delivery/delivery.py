@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._cards.compose import Composed, compose, compose_plain, most_urgent, put_above
 from discord_logging._cards.plain_text import clock_time
+from discord_logging._delivery.backoff import Backoff
 from discord_logging._discord import lengths
-from discord_logging._discord.outcome import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Backoff, Verdict, judge
+from discord_logging._discord.outcome import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Verdict, judge
 from discord_logging._discord.pace import Waiting, plan
 from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say, warn

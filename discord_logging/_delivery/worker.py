@@ -14,9 +14,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlogs.memory import Backlog
+from discord_logging._delivery.backoff import Backoff
 from discord_logging._delivery.delivery import Delivery
 from discord_logging._discord import rate_limiter as rate_limits
-from discord_logging._discord.outcome import Backoff
 from discord_logging._discord.sender import WebhookSender
 from discord_logging._exceptions import ends_program
 from discord_logging._process import clock as time

@@ -1,9 +1,9 @@
-"""What an answer means for the message that was sent, and how long to wait before the next try."""
+"""What an answer means for the message that was sent."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from discord_logging._discord.sender import Answer
@@ -52,27 +52,3 @@ def judge(answer: Answer) -> Verdict:
     if 400 <= answer.status < 500 and answer.status not in (407, 408, 425):  # noqa: PLR2004 - these three pass
         return Verdict.REJECTED
     return Verdict.NOT_SAVED
-
-
-class Backoff(NamedTuple):
-    """How long to wait after failures in a row, in seconds.
-
-    Attributes:
-        delays: After the first failures. From then on the last is doubled each time.
-        maximum: The longest wait, before jitter.
-    """
-
-    delays: tuple[float, ...]
-    maximum: float
-
-    def delay(self, failures: int, jitter: float) -> float:
-        """Return the seconds to wait after so many failures in a row.
-
-        Args:
-            failures: How many, at least 1.
-            jitter: A number from 0 to 1, which adds up to a tenth.
-        """
-        doublings = failures - len(self.delays)
-        # The exponent is bounded, for 2.0 ** 1024 overflows. Nothing doubled would stay nothing.
-        seconds = self.delays[failures - 1] if doublings <= 0 else (self.delays[-1] or 0.5) * 2.0 ** min(doublings, 64)
-        return min(seconds, self.maximum) * (1 + jitter / 10)

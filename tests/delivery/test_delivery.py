@@ -17,8 +17,8 @@ from discord_logging._backlogs.memory import Backlog
 from discord_logging._cards.compose import Composed, compose
 from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery import delivery
+from discord_logging._delivery.backoff import Backoff
 from discord_logging._delivery.delivery import Delivery
-from discord_logging._discord.outcome import Backoff
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Answer, WebhookSender
 from discord_logging._discord.webhook_url import WebhookURL
