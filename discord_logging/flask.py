@@ -14,24 +14,18 @@ import logging
 import os
 import platform
 import re
-import signal
 import socket
-import sys
-import threading
-import traceback
 import weakref
 from importlib import metadata
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._capture import mark_told
-from discord_logging._delivery.signals import flush_on_signals
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError
 from discord_logging._handler import DiscordHandler, discord_handlers
+from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
+from discord_logging._integrations.workers import flush_at_sigterm, worker_number
 from discord_logging._process.diagnostics import warn
-from discord_logging._records.masking import MASK
-from discord_logging._records.settings import DEFAULT_MASKER, check_enabled
-from discord_logging._text.markdown import shorten
+from discord_logging._records.settings import check_enabled
 
 try:
     import click
@@ -57,9 +51,6 @@ _ALIASES = {"notifications_enabled": "enabled"}
 """The environment variable of that name means the same."""
 _OTHERS = re.compile(r"DISCORD_(CLIENT_(ID|SECRET)|REDIRECT_URI|BOT_|USERS_CACHE_|PROXY|PUBLIC_KEY|SCOPE|OAUTH_).*")
 """Keys of Flask-Discord, Flask-Discord-Interactions and Flask-Dance."""
-_REQUEST_IDS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-Trace-Id", "traceparent")
-_LONGEST_TEXT = 500
-_MOST_VALUES = 100
 _REPORTED = "_discord_logging_reported"
 _HEALTH = {"ok": "ok", "disabled": "ok", "limited": "degraded", "retrying": "degraded", "blocked": "degraded"}
 
@@ -142,7 +133,7 @@ class DiscordLogging:
             blueprint = Blueprint(_NAME, __name__)
             blueprint.add_url_rule(path, "health", self._answer_health)
             app.register_blueprint(blueprint)
-        _flush_at_sigterm()
+        flush_at_sigterm()
         if notice and not app.testing and self.is_start():
             self._tell_start(app, handler)
 
@@ -170,14 +161,14 @@ class DiscordLogging:
         # whoever comes after.
         form = vars(request).get("form")
         fields = {
-            "method": _cut(request.method),
+            "method": cut(request.method),
             "path": _path(request),
             "endpoint": request.endpoint,
             "status": 500,
-            "request_id": next((_cut(request.headers[name]) for name in _REQUEST_IDS if name in request.headers), None),
-            "user_agent": _cut(request.headers.get("User-Agent", "")),
-            "query": _first_values(request.args),
-            "form": _first_values(form) if form else None,
+            "request_id": find_id(request.headers.get),
+            "user_agent": cut(request.headers.get("User-Agent", "")),
+            "query": first_values(request.args.lists()),
+            "form": first_values(form.lists()) if form else None,
             "client_address": request.remote_addr if self._shows_address[_current()] else None,
         }
         return {name: value for name, value in fields.items() if value}
@@ -193,7 +184,7 @@ class DiscordLogging:
         command = click.get_current_context(silent=True)
         if command is not None and command.find_object(ScriptInfo) is not None and command.info_name != "run":
             return False
-        return _worker_number() <= 1
+        return worker_number() <= 1
 
     def is_healthy(self, health: Mapping[str, Any]) -> bool:
         """Return whether the health page answers 200 rather than 503.
@@ -231,7 +222,7 @@ class DiscordLogging:
             if handler.level > logging.ERROR or app.logger.manager.disable >= logging.ERROR:
                 return
             if has_request_context():
-                where = _path(request), _cut(request.method)
+                where = _path(request), cut(request.method)
                 record = _make_record(app, logging.ERROR, "Exception on %s [%s]", where, self._read_request())
             else:
                 record = _make_record(
@@ -403,22 +394,7 @@ def _current() -> Flask:
 
 
 def _path(request: Request) -> str:
-    """Return the path, without what stands in it for a name such as `token` in `/reset/<token>`."""
-    path = request.path
-    for name, value in (request.view_args or {}).items():
-        if str(value) and DEFAULT_MASKER.is_secret(name):
-            # A converter may change the case, as that for UUIDs does.
-            path = re.sub(re.escape(str(value)), MASK, path, flags=re.IGNORECASE)
-    return _cut(path)
-
-
-def _cut(text: str) -> str:
-    return shorten(text, _LONGEST_TEXT)
-
-
-def _first_values(values: Any) -> dict[str, object]:
-    """Return the first items of what a client may have sent millions of, those with one value without its list."""
-    return {_cut(name): found[0] if len(found) == 1 else found for name, found in islice(values.lists(), _MOST_VALUES)}
+    return mask_path(request.path, request.view_args or {})
 
 
 def _make_record(
@@ -429,23 +405,3 @@ def _make_record(
     # Not `makeRecord`, to which a field that is called `name` or `args` is an error.
     attributes.update({f"{name}_" if name in attributes else name: value for name, value in extra.items()})
     return record
-
-
-def _worker_number() -> int:
-    """Return which worker of its server this process is, counted from 1 over the server's life; 0 is none."""
-    uwsgi = sys.modules.get("uwsgi")
-    if uwsgi is not None:
-        return int(uwsgi.worker_id())
-    # A worker of gunicorn's that loads the application does so below its own methods; the server that preloads it has
-    # none there. `age` is how many workers had been made.
-    for caller, _ in traceback.walk_stack(inspect.currentframe()):
-        if caller.f_globals.get("__name__", "").startswith("gunicorn.workers."):
-            return int(getattr(caller.f_locals.get("self"), "age", 0))
-    return 0
-
-
-def _flush_at_sigterm() -> None:
-    """Deliver before `SIGTERM` ends the process, unless a server handles it, which lets the interpreter exit."""
-    is_main = threading.current_thread() is threading.main_thread()
-    if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        flush_on_signals(signal.SIGTERM)

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-import types
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -578,20 +577,12 @@ class TestStartupNotice:
         with context:
             assert DiscordLogging().is_start() is expected
 
-    @pytest.mark.parametrize(("age", "expected"), [(1, True), (2, False)])
-    def test_only_gunicorns_first_worker_is_a_start(self, age: int, *, expected: bool) -> None:
-        """Below the methods of a worker the first tells, and none that follows, however many end."""
-        namespace: dict[str, Any] = {"__name__": "gunicorn.workers.base"}
-        exec("def load_wsgi(self, load): return load()", namespace)  # noqa: S102 - a method in a module of that name
-        worker = types.SimpleNamespace(age=age)
-        assert namespace["load_wsgi"](worker, DiscordLogging().is_start) is expected
-
     @pytest.mark.parametrize(("number", "expected"), [(0, True), (1, True), (2, False)])
-    def test_only_uwsgis_first_worker_is_a_start(
+    def test_only_a_servers_first_worker_is_a_start(
         self, number: int, monkeypatch: pytest.MonkeyPatch, *, expected: bool
     ) -> None:
-        """A server may tell a process which worker it is; 0 is the one that they are forked from."""
-        monkeypatch.setitem(sys.modules, "uwsgi", types.SimpleNamespace(worker_id=lambda: number))
+        """The workers that follow tell nothing, however many end."""
+        monkeypatch.setattr(discord_logging.flask, "worker_number", lambda: number)
         assert DiscordLogging().is_start() is expected
 
 

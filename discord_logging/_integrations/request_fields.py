@@ -1,0 +1,42 @@
+"""The fields that tell of an HTTP request: few, short, and without secrets."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from discord_logging._records.masking import MASK
+from discord_logging._records.settings import DEFAULT_MASKER
+from discord_logging._text.markdown import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+_MOST_CHARACTERS = 500
+_MOST_VALUES = 100
+_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-Trace-Id", "traceparent")
+
+
+def cut(text: str) -> str:
+    """Return `text` as short as a field shows it."""
+    return shorten(text, _MOST_CHARACTERS)
+
+
+def first_values(lists: Iterable[tuple[str, Sequence[object]]]) -> dict[str, object]:
+    """Return the first of the values that a client sent, by name; a single value stands without its list."""
+    return {cut(name): found[0] if len(found) == 1 else found for name, found in islice(lists, _MOST_VALUES)}
+
+
+def find_id(header: Callable[[str], str | None]) -> str | None:
+    """Return the id that a proxy or a client gave the request; `None` if it has no id. `header` looks up a header."""
+    return next((cut(found) for name in _ID_HEADERS if (found := header(name))), None)
+
+
+def mask_path(path: str, arguments: Mapping[str, object]) -> str:
+    """Return `path`, cut, and without what stands in it for a name such as `token` in `/reset/<token>`."""
+    for name, value in arguments.items():
+        if str(value) and DEFAULT_MASKER.is_secret(name):
+            # A converter may change the case, as Flask's for UUIDs does.
+            path = re.sub(re.escape(str(value)), MASK, path, flags=re.IGNORECASE)
+    return cut(path)

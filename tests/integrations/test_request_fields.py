@@ -1,0 +1,53 @@
+"""The fields of a request are few, short, and without secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
+
+
+def test_a_single_value_stands_without_its_list() -> None:
+    """Several values of one name stay together."""
+    assert first_values([("page", ["2"]), ("tag", ["tea", "milk"])]) == {"page": "2", "tag": ["tea", "milk"]}
+
+
+def test_no_more_than_a_hundred_values_are_looked_at() -> None:
+    """A client may send millions."""
+    assert len(first_values((f"n{number}", ["x"]) for number in range(1_000_000))) == 100
+
+
+def test_texts_are_cut() -> None:
+    """The cut is marked."""
+    assert len(cut("x" * 501)) == 500
+    assert cut("x" * 501).endswith("…")
+    assert cut("x" * 500) == "x" * 500
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"X-Request-ID": "a", "traceparent": "b"}, "a"),
+        ({"X-Request-ID": "", "traceparent": "b"}, "b"),
+        ({"X-Amzn-Trace-Id": "y" * 600}, "y" * 499 + "…"),
+        ({"Accept": "c"}, None),
+    ],
+)
+def test_the_first_header_with_an_id_is_the_id(headers: dict[str, str], expected: str | None) -> None:
+    """An empty header is no id."""
+    assert find_id(headers.get) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "arguments", "expected"),
+    [
+        ("/reset/kQ7zT2", {"token": "kQ7zT2"}, "/reset/***"),
+        ("/reset/ABCDEF", {"token": "abcdef"}, "/reset/***"),
+        ("/orders/4711", {"order": 4711}, "/orders/4711"),
+        ("/reset/", {"token": ""}, "/reset/"),
+        ("/a.c/abc", {"secret": "a.c"}, "/***/abc"),
+    ],
+)
+def test_a_secret_in_the_path_is_masked(path: str, arguments: dict[str, object], expected: str) -> None:
+    """The name of a path's argument says whether it is a secret."""
+    assert mask_path(path, arguments) == expected
