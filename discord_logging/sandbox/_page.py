@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ._faults import TROUBLES
-from ._objects import attachment_path
+from ._serializers import attachment_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

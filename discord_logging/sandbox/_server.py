@@ -16,9 +16,9 @@ from aiohttp import web
 
 from ._api import Api
 from ._faults import Fault
-from ._kept import KeptState
-from ._limits import Limit, RateLimits
 from ._page import Page, loopback_only
+from ._rate_limits import Limit, RateLimits
+from ._sqlite_state import KeptState
 from ._state import State
 from ._webhooks import PATH, Webhooks
 

@@ -15,15 +15,15 @@ from ._components import text_of
 from ._fields import Fields
 from ._mentions import pings
 from ._models import Message, snowflake
-from ._objects import message_json, webhook_json
+from ._serializers import message_json, webhook_json
 from ._validation import MOST_FILES, SUPPRESS_EMBEDS, Form, validate, webhook_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ._body import Body
-    from ._limits import RateLimits
     from ._models import File, Webhook
+    from ._rate_limits import RateLimits
     from ._state import State
 
 PATH = re.compile(

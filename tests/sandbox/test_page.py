@@ -11,7 +11,7 @@ import pytest
 
 from discord_logging import sandbox
 from discord_logging.sandbox import Fault, LocalDiscord
-from discord_logging.sandbox._limits import RateLimits
+from discord_logging.sandbox._rate_limits import RateLimits
 
 if TYPE_CHECKING:
     import requests

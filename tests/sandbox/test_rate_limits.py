@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from discord_logging.sandbox import LocalDiscord
-from discord_logging.sandbox._limits import LeakyBucket, RateLimits, Window
+from discord_logging.sandbox._rate_limits import LeakyBucket, RateLimits, Window
 
 if TYPE_CHECKING:
     import requests
