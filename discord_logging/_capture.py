@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any, overload
 
-from discord_logging._delivery.worker import flush_all, is_delivering
+from discord_logging._delivery.listener import is_delivering
+from discord_logging._delivery.registry import flush_all
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._handler import discord_handlers
 from discord_logging._records.freeze import origin

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import difflib
-import inspect
 import logging
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from discord_logging._cards.embeds import EmbedFormatter
-from discord_logging._delivery.worker import attach, detach, is_delivering
+from discord_logging._delivery.listener import is_delivering
+from discord_logging._delivery.queue_handler import WebhookQueueHandler
+from discord_logging._delivery.registry import attach, detach
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._process.diagnostics import warn
-from discord_logging._records.freeze import freeze, merge
+from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import CardSettings, DeliverySettings, check_enabled, check_level
 from discord_logging._records.values import freeze_value, to_text
 from discord_logging._text.sanitize import clean
@@ -170,10 +169,8 @@ class DiscordHandler(logging.Handler):
             redact=redact,
         )
         url, self._disabled = _find_url(webhook_url, enabled, allow_http=allow_http)
-        own = type(self)
-        self._is_overridden = own.filter is not logging.Handler.filter or own.emit is not _emit
         self._listener = None
-        self._put: Any = None
+        self._queue_handler: WebhookQueueHandler | None = None
         self._flush_timeout = delivery.flush_timeout
         self._gave_up_on: int | None = None
         self._left = False
@@ -183,8 +180,8 @@ class DiscordHandler(logging.Handler):
         if url is not None:
             self._listener = attach(self, url, delivery)
             card = replace(card, thread_id=card.thread_id or (None if card.thread_name else url.thread_id))
-            self._put = self._listener.backlog.put_nowait
-            self._configure(card)
+            self._settings = card
+            self._queue_handler = WebhookQueueHandler(self._listener, card)
 
     def __repr__(self) -> str:
         target = self._listener.url if self._listener else "disabled"
@@ -193,50 +190,24 @@ class DiscordHandler(logging.Handler):
     def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - the name that logging gave it
         """Set the formatter; `None` is `EmbedFormatter`."""
         super().setFormatter(fmt or EmbedFormatter())
-        if self._listener is not None:
-            self._configure(replace(self._settings, formatter=self.formatter))
+        if self._queue_handler is not None:
+            self._settings = replace(self._settings, formatter=self.formatter)
+            self._queue_handler.configure(self._settings)
 
-    def _configure(self, settings: CardSettings) -> None:
-        self._settings = settings
-        self._lays_out_later = isinstance(settings.formatter, EmbedFormatter)
-
-    def handle(self, record: logging.LogRecord, *, is_filtered: bool = False) -> bool:
-        """Filter `record`, freeze it and queue it. Never raises an `Exception`; never waits.
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Filter `record` and emit it. Never waits, and raises nothing but what an override of `emit` raises.
 
         The lock that `logging.Handler` takes is left alone: nothing here needs one. What the listeners' threads log,
         such as urllib3's lines about our own requests, does not come back to us.
 
         Args:
             record: The record. It stays as it is.
-            is_filtered: Whether it has passed the filters already.
 
         Returns:
             Whether it passed the filters.
         """
         if _is_delivering():
             return False
-        # Asking each time would cost a sixth of the whole.
-        if (self.filters or self._is_overridden) and not is_filtered:
-            return self._filter_and_emit(record)
-        # Up to Python 3.11 a call of self._put would look for a method first.
-        put = self._put
-        if put is None:
-            return True
-        try:
-            if self._lays_out_later:
-                snapshot = freeze(record, self._settings)
-            else:
-                snapshot = freeze(record, self._settings, _format_body(record, self._settings))
-        except Exception:  # noqa: BLE001 - as in every handler of the standard library
-            self._refuse(record)
-            return True
-        try:
-            put(snapshot)
-        except Exception:  # noqa: BLE001 - it has been accepted; what is left to do somebody else will
-            self.handleError(record)
-        return True
-
-    def _filter_and_emit(self, record: logging.LogRecord) -> bool:
         try:
             allowed: Any = self.filter(record)
         except Exception:  # noqa: BLE001 - a filter of the user's may raise anything
@@ -245,15 +216,23 @@ class DiscordHandler(logging.Handler):
         if not allowed:
             return False
         # From Python 3.12 on a filter may return another record.
-        self.emit(allowed if isinstance(allowed, logging.LogRecord) else record)
+        self.emit(record if allowed is True or not isinstance(allowed, logging.LogRecord) else allowed)
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Freeze `record` and queue it, whatever the filters say. Never raises an `Exception`; never waits.
-
-        A class may override it, as in every handler. Where it does not, `handle` spares the caller this call.
-        """
-        DiscordHandler.handle(self, record, is_filtered=True)
+        """Freeze `record` and queue it, whatever the filters say. Never raises an `Exception`; never waits."""
+        queue_handler = self._queue_handler
+        if queue_handler is None:
+            return
+        try:
+            frozen = queue_handler.prepare(record)
+        except Exception:  # noqa: BLE001 - as in every handler of the standard library
+            self._refuse(record)
+            return
+        try:
+            queue_handler.enqueue(frozen)
+        except Exception:  # noqa: BLE001 - it has been accepted; what is left to do somebody else will
+            self.handleError(record)
 
     def notify(
         self,
@@ -273,7 +252,7 @@ class DiscordHandler(logging.Handler):
         Returns:
             Whether it was accepted: not if the handler is disabled or closed, and not on the listeners' threads.
         """
-        if self._listener is None or self._left or _is_delivering():
+        if self._queue_handler is None or self._left or _is_delivering():
             return False
         try:
             # Settings of its own, for they tell records apart.
@@ -284,7 +263,7 @@ class DiscordHandler(logging.Handler):
             self._refuse(record)
             return False
         with contextlib.suppress(Exception):  # it has been accepted; what is left to do somebody else will
-            self._put((*parts, (frozen or None, *beside)))
+            self._queue_handler.enqueue((*parts, (frozen or None, *beside)))
         return True
 
     @property
@@ -386,10 +365,6 @@ class DiscordHandler(logging.Handler):
             self._listener.reset_rate_limits()
 
 
-_emit = DiscordHandler.emit
-"""The one that is not overridden. A test of the user's may put another into the class."""
-
-
 def discord_handlers(logger: logging.Logger | None) -> Iterator[DiscordHandler]:
     """Yield the handlers of ours that get what is logged to `logger`."""
     while logger is not None:
@@ -416,19 +391,11 @@ def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tu
 
 
 def _describe_unknown(unknown: Mapping[str, object]) -> str:
+    import difflib  # noqa: PLC0415 - for this error alone
+    import inspect  # noqa: PLC0415 - as above
+
     known = [name for name in inspect.signature(DiscordHandler).parameters if name != "unknown"]
     names = ", ".join(repr(name) for name in unknown)
     close = difflib.get_close_matches(next(iter(unknown)), known, 1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"Unknown setting {names}.{hint} The settings are {', '.join(known)}."
-
-
-def _format_body(record: logging.LogRecord, settings: CardSettings) -> str:
-    formatter = settings.formatter
-    bare = copy.copy(record)
-    bare.exc_info = bare.exc_text = bare.stack_info = None
-    try:
-        return to_text(formatter.format(bare))
-    except Exception as error:  # noqa: BLE001 - a formatter of the user's may raise anything
-        trouble = f"({type(formatter).__name__} failed: {type(error).__name__}: {to_text(error)})"
-        return f"{merge(bare, settings)}\n{trouble}"

@@ -10,7 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._cards.embeds import EmbedFormatter
-from discord_logging._delivery.worker import is_exiting
+from discord_logging._delivery.exit_time import is_exiting
 from discord_logging._discord import lengths
 from discord_logging._exceptions import DiscordLoggingError
 from discord_logging._handler import DiscordHandler

@@ -21,7 +21,7 @@ import requests  # noqa: F401 - the loggers it makes are to stay: `_restored_log
 from hypothesis import settings
 
 from discord_logging import _handler
-from discord_logging._delivery import worker
+from discord_logging._delivery import registry
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging.sandbox import LocalDiscord
 
@@ -58,18 +58,18 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put back loggers, handlers and levels, and begin with a limiter that has learned nothing."""
-    monkeypatch.setattr(worker, "_rate_limiter", DiscordRateLimiter())
+    monkeypatch.setattr(registry, "_rate_limiter", DiscordRateLimiter())
     monkeypatch.setattr(_handler, "_said", set())
     root = logging.getLogger()
     handlers, level, disabled_level = root.handlers[:], root.level, root.manager.disable
     loggers = {name: getattr(logger, "disabled", False) for name, logger in root.manager.loggerDict.items()}
     yield
-    for listener in list(worker._listeners.values()):
+    for listener in list(registry._listeners.values()):
         for user in list(listener.users):
             user.close(timeout=0)  # type: ignore[call-arg]  # users are DiscordHandlers
         # Its handlers may have been collected.
         listener.stop()
-    worker._listeners.clear()
+    registry._listeners.clear()
     deadline = time.monotonic() + 0.2
     for thread in threading.enumerate():
         if thread.name.startswith("discord-logging-"):

@@ -433,17 +433,70 @@ class TestRecords:
         assert "shop: yes" in one_card(discord, handler)["description"]
         handler.close()
 
-    def test_emit_may_be_replaced_before_a_handler_is_made(
-        self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("target", ["instance", "class"])
+    def test_emit_may_be_patched(
+        self, target: str, discord: LocalDiscord, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """As tests do that want no handler to post."""
+        """Tests that want no handler to post do so, before the handler is made or after."""
         emitted: list[str] = []
-        monkeypatch.setattr(DiscordHandler, "emit", lambda _, record: emitted.append(record.getMessage()))
-        handler = DiscordHandler(discord.webhook_url)
-        handler.handle(logging.makeLogRecord({"msg": "yes"}))
-        handler.close()
+        if target == "instance":
+            monkeypatch.setattr(handler, "emit", lambda record: emitted.append(record.getMessage()))
+        else:
+            monkeypatch.setattr(DiscordHandler, "emit", lambda _, record: emitted.append(record.getMessage()))
+        handler.addFilter(lambda record: record.msg != "no")
+        for message in ("no", "yes"):
+            assert handler.handle(logging.makeLogRecord({"msg": message})) is (message == "yes")
         assert emitted == ["yes"]
-        assert discord.requests == []
+        monkeypatch.undo()
+        handler.handle(logging.makeLogRecord({"msg": "again"}))
+        assert "again" in one_card(discord, handler)["description"]
+
+    @pytest.mark.parametrize("target", ["instance", "class", "subclass"])
+    def test_filter_may_be_patched_and_overridden(
+        self, target: str, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The handler asks whatever stands there when the record comes."""
+
+        class Handler(DiscordHandler):
+            if target == "subclass":
+
+                def filter(self, record: logging.LogRecord) -> bool:
+                    return record.msg != "no"
+
+        handler = Handler(discord.webhook_url)
+        if target == "instance":
+            monkeypatch.setattr(handler, "filter", lambda record: record.msg != "no")
+        elif target == "class":
+            monkeypatch.setattr(DiscordHandler, "filter", lambda _, record: record.msg != "no")
+        for message in ("no", "yes"):
+            assert handler.handle(logging.makeLogRecord({"msg": message})) is (message == "yes")
+        assert "yes" in one_card(discord, handler)["description"]
+        handler.close()
+
+    def test_what_an_override_of_emit_raises_is_the_callers(self, discord: LocalDiscord) -> None:
+        """Nothing is swallowed that the standard library's handlers would not swallow."""
+
+        class Handler(DiscordHandler):
+            def emit(self, record: logging.LogRecord) -> None:
+                raise LookupError(record.msg)
+
+        handler = Handler(discord.webhook_url)
+        with pytest.raises(LookupError, match="hello"):
+            handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        handler.close()
+
+    def test_emit_asks_no_filter(self, discord: LocalDiscord, handler: DiscordHandler) -> None:
+        """A program that calls it has decided already, as with every handler."""
+        handler.addFilter(lambda _: False)
+        handler.emit(logging.makeLogRecord({"msg": "hello"}))
+        assert "hello" in one_card(discord, handler)["description"]
+
+    def test_a_disabled_handler_emits_nothing(self) -> None:
+        """Its records are filtered all the same."""
+        handler = DiscordHandler(enabled=False)
+        handler.addFilter(lambda record: record.msg != "no")
+        assert [handler.handle(logging.makeLogRecord({"msg": message})) for message in ("no", "yes")] == [False, True]
+        assert handler.health()["accepted"] == 0
 
     def test_unreadable_record_is_counted(
         self, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -460,14 +513,15 @@ class TestRecords:
         self, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """What fails after a record was accepted goes to handleError, and changes no count."""
-        put = handler._put
+        assert handler._queue_handler
+        enqueue = handler._queue_handler.enqueue
 
         def fail_late(snapshot: Snapshot) -> None:
-            put(snapshot)
+            enqueue(snapshot)
             raise RecursionError
 
         monkeypatch.setattr(logging, "raiseExceptions", True)
-        monkeypatch.setattr(handler, "_put", fail_late)
+        monkeypatch.setattr(handler._queue_handler, "enqueue", fail_late)
         handler.handle(logging.makeLogRecord({"msg": "hello"}))
         assert handler.flush()
         assert (handler.health()["accepted"], handler.health()["delivered"]) == (1, 1)

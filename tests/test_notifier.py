@@ -481,7 +481,7 @@ class TestHandler:
     ) -> None:
         """It would never be flushed."""
         notifier.handler.close()
-        monkeypatch.setattr("discord_logging._delivery.worker._waited_at_exit", 0.0)
+        monkeypatch.setattr("discord_logging._delivery.exit_time._waited", 0.0)
         assert not notifier.send_plaintext("too late")
 
     def test_a_closed_notifier_takes_nothing(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:

@@ -1,7 +1,7 @@
 """What happens to waiting records: the reaction to every answer, one step at a time.
 
-`Delivery.step` sends at most one message and says how long to wait before the next step. It never sleeps and starts
-nothing, so every reaction can be stepped through with a fake sender and a fake clock.
+`Delivery.take` says which records may leave now, or how long to wait; `deliver` posts them. Neither sleeps or starts
+anything, so that every reaction can be stepped through with a fake sender and a fake clock.
 
 A message that fails goes back to where its records waited, and the next step composes anew, so that a backlog folds
 while Discord is away. Beside what Discord refused, opened and was told, six things are remembered between steps:
@@ -145,25 +145,36 @@ class Delivery:
         Returns:
             The seconds until the next step is worth taking; 0 is at once.
         """
+        records, delay = self.take()
+        if not records:
+            return delay
+        self.deliver(records)
+        return max(self.not_before - self._clock(), 0.0)
+
+    def take(self) -> tuple[Sequence[FrozenRecord], float]:
+        """Take the records for the next message, if it may leave now: they are in flight from here on.
+
+        Returns:
+            The records, and the seconds until it is worth asking again if there are none.
+        """
         now = self._clock()
         if self._status == "stopped":
             self._backlog.drop_waiting("webhook_gone")
-            return 0.0
+            return (), 0.0
         # A record that is held back is no reason to ask the limiter, which would count a request that is never sent.
         if not self._backlog.take_in():
-            return 0.0
+            return (), 0.0
         if now < self.not_before:
-            return self.not_before - now
+            return (), self.not_before - now
         if delay := self._wait_for_turn(now):
-            return delay
+            return (), delay
         if delay := self._limiter.acquire(self._url.key, now, host=self._url.host):
             self.not_before = now + delay
-            return delay
-        if records := self._take():
-            self._post(records)
-        else:
+            return (), delay
+        records = self._take()
+        if not records:
             self._limiter.failed(self._url.key, now, host=self._url.host)
-        return max(self.not_before - self._clock(), 0.0)
+        return records, 0.0
 
     def _wait_for_turn(self, now: float) -> float:
         """Return the seconds until it is worth asking again for a turn, 0 if the next message has it."""
@@ -188,7 +199,8 @@ class Delivery:
         self._backlog.put_back(records[: self._skip])
         return records[self._skip :]
 
-    def _post(self, records: Sequence[FrozenRecord]) -> None:
+    def deliver(self, records: Sequence[FrozenRecord]) -> None:
+        """Post a message of records that were taken, and do what the answer asks for. Blocks as the sender does."""
         (verdict, reason, retry_after), records = self._try(records)
         if verdict is Verdict.DELIVERED:
             self._delivered(records)

@@ -7,7 +7,7 @@ import os
 import signal
 from typing import Any
 
-from discord_logging._delivery.worker import flush_all, is_busy_here
+from discord_logging._delivery.registry import flush_all, is_busy_here
 from discord_logging._process.locks import postpone
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))

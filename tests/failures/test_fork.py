@@ -31,7 +31,6 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 _PRELUDE = """
 import atexit, logging, os, signal, sys, threading, time, warnings
 import discord_logging
-from discord_logging._delivery import worker
 from discord_logging._discord import rate_limiter
 # From Python 3.12 on every fork beside a thread warns.
 warnings.simplefilter("ignore", DeprecationWarning)

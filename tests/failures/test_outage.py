@@ -43,9 +43,9 @@ def peak():
 
 _OUT_OF_TIME = """
 import functools
-from discord_logging._delivery import worker
+from discord_logging._delivery import listener as listener_module
 from discord_logging._backlogs.memory import Backlog
-worker.Delivery = functools.partial(worker.Delivery, clock=lambda: time.monotonic() * 200)
+listener_module.Delivery = functools.partial(listener_module.Delivery, clock=lambda: time.monotonic() * 200)
 _wait = Backlog.wait
 Backlog.wait = lambda self, timeout: _wait(self, timeout and timeout / 200)
 """

@@ -167,7 +167,7 @@ class Test12:
             handler.setFormatter(Closing())
             log.error("last")
             until(is_settled)
-            until(lambda: not handler._listener._is_running())
+            until(lambda: not handler._listener.is_running())
             show(took=max(took))
             """,
             prelude=_PRELUDE,
@@ -510,10 +510,10 @@ class Test15:
         done = run(
             """
             delivery = handler._listener._delivery
-            step, delivery.step = delivery.step, sys.exit
+            take, delivery.take = delivery.take, sys.exit
             log.error("bad")
             until(is_settled)
-            delivery.step = step
+            delivery.take = take
             log.error("next")
             until(is_settled)
             show()

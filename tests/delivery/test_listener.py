@@ -7,6 +7,7 @@ import logging
 import logging.config
 import multiprocessing
 import os
+import queue
 import subprocess
 import sys
 import tempfile
@@ -15,12 +16,14 @@ import threading
 import time
 import types
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from discord_logging import DiscordHandler
-from discord_logging._delivery import worker
+from discord_logging import DiscordHandler, EmbedFormatter
+from discord_logging._delivery import exit_time, registry
+from discord_logging._delivery.listener import WebhookListener, is_delivering
+from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import CardSettings, DeliverySettings
@@ -50,6 +53,12 @@ def run(script: str, url: str, *, timeout: float = 20.0) -> subprocess.Completed
         text=True,
         timeout=timeout,
         check=False,
+    )
+
+
+def make(url: WebhookURL | None = None, settings: DeliverySettings | None = None) -> WebhookListener:
+    return WebhookListener(
+        url or WebhookURL.parse(REFUSED), settings or DeliverySettings(), DiscordRateLimiter(), lambda: None
     )
 
 
@@ -224,7 +233,6 @@ class TestFork:
         done = run(
             """
             import warnings
-            from discord_logging._delivery import worker
             warnings.simplefilter("ignore", DeprecationWarning)
             log.error("parent")
             handler.flush()
@@ -356,7 +364,7 @@ class TestReconfiguration:
     def test_handler_may_be_closed_by_the_garbage_collector(self, discord: LocalDiscord) -> None:
         """`__del__` that closes a handler while its thread makes another does not wait for itself."""
         handler = DiscordHandler(discord.webhook_url)
-        with worker._registry_lock():
+        with registry._registry_lock():
             handler.close(timeout=0)
         assert handler.health()["status"] == "closed"
 
@@ -391,19 +399,20 @@ class TestThread:
         thread.join(5)
         assert not thread.is_alive()
 
+    @pytest.mark.parametrize("step", ["take", "deliver"])
     def test_fault_of_our_own_costs_the_records_and_not_the_thread(
-        self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self, step: str, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Whatever a step raises, it is counted, logged, and the next record arrives."""
         handler = DiscordHandler(discord.webhook_url)
         assert handler._listener
         delivery = handler._listener._delivery
 
-        def fail() -> float:
+        def fail(*_: object) -> None:
             monkeypatch.undo()
             raise MemoryError
 
-        monkeypatch.setattr(delivery, "step", fail)
+        monkeypatch.setattr(delivery, step, fail)
         handler.handle(logging.makeLogRecord({"msg": "lost"}))
         handler.flush()
         handler.handle(logging.makeLogRecord({"msg": "next"}))
@@ -449,12 +458,12 @@ class TestThread:
             handler.handle(logging.makeLogRecord({"msg": "hello"}))
             assert handler.flush()
         assert texts(discord) == ["hello", "hello"]
-        assert not worker.is_delivering.get()
+        assert not is_delivering.get()
         handler.close()
 
     def test_who_delivers_without_a_thread_sleeps_until_the_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The wait for it is no busy one."""
-        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = make()
         listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
         delays, waits = [0.1, 0.07, 0.0], list[float | None]()
 
@@ -470,14 +479,14 @@ class TestThread:
 
     def test_a_flush_leaves_no_deadline_behind(self) -> None:
         """The deadlines of others stay."""
-        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = make()
         listener._delivery.deadlines.append(50.0)
         listener.flush(0.0, is_last=True)
         assert (listener._delivery.deadlines, listener._delivery.is_last) == ([50.0], False)
 
     def test_a_flush_in_the_middle_leaves_the_last_one_the_last(self) -> None:
         """That of another thread may still be under way."""
-        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = make()
         listener._delivery.is_last = True
         listener.flush(0.0)
         assert listener._delivery.is_last
@@ -485,8 +494,8 @@ class TestThread:
     @pytest.mark.parametrize("is_exiting", [True, False])
     def test_at_exit_every_flush_is_the_last(self, monkeypatch: pytest.MonkeyPatch, is_exiting: bool) -> None:
         """And so is that of a stop: no message waits for a turn."""
-        monkeypatch.setattr(worker, "_waited_at_exit", 0.0 if is_exiting else None)
-        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        monkeypatch.setattr(exit_time, "_waited", 0.0 if is_exiting else None)
+        listener = make()
         found = list[bool]()
 
         def wait(*_: object) -> bool:
@@ -501,46 +510,44 @@ class TestThread:
 
     def test_another_limit_of_the_channel_ends_the_wait_for_the_old_one(self) -> None:
         """The limiter says again what is still to be waited for."""
-        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = make()
         listener._delivery.not_before = 1e9
         listener.configure(DeliverySettings())
         assert listener._delivery.not_before == 1e9
         listener.configure(DeliverySettings(channel_limit=40))
         assert listener._delivery.not_before < 0
-        worker._rate_limiter.reset(listener.url.key)
 
     def test_stopping_twice_is_stopping_once(self, capsys: pytest.CaptureFixture[str]) -> None:
         """What was lost is said once."""
-        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = make()
         listener.backlog.refuse("INFO", "unreadable")
         for _ in range(2):
             listener.stop()
         assert capsys.readouterr().err.count("1 of 1 records were not delivered") == 1
 
-    def test_ctrl_c_while_the_main_thread_delivers_ends_the_program(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_ctrl_c_while_the_main_thread_delivers_ends_the_program(self) -> None:
         """On another thread it would end that thread alone."""
-        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = make()
 
         def interrupt() -> float:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(listener._delivery, "step", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            listener._step()
+            listener._attempt(interrupt)
 
     def test_listener_that_another_thread_made_meanwhile_is_shared(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """There is one for a webhook, however many handlers are made at a time."""
         url, settings = WebhookURL.parse(REFUSED), DeliverySettings()
-        made = worker.WebhookListener(url, settings)
+        made = make(url, settings)
 
-        def make(*_: object) -> object:
-            worker._listeners[url.key, url.token] = made
+        def make_another(*_: object) -> object:
+            registry._listeners[url.key, url.token] = made
             return object()
 
-        monkeypatch.setattr(worker, "WebhookListener", make)
+        monkeypatch.setattr(registry, "WebhookListener", make_another)
         user = logging.NullHandler()
-        assert worker.attach(user, url, settings) is made
-        worker.detach(user, made, 0)
+        assert registry.attach(user, url, settings) is made
+        registry.detach(user, made, 0)
 
     def test_interrupted_start_of_the_thread_is_tried_again(
         self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
@@ -584,8 +591,8 @@ class TestThread:
         handler = DiscordHandler(discord.webhook_url)
         handler.handle(logging.makeLogRecord({"msg": "parent"}))
         assert handler.flush()
-        worker._forget_parent()
-        assert (handler.health()["accepted"], worker.is_delivering.get()) == (0, False)
+        registry._after_fork_in_child()
+        assert (handler.health()["accepted"], is_delivering.get()) == (0, False)
         handler.handle(logging.makeLogRecord({"msg": "child"}))
         assert handler.flush()
         assert texts(discord) == ["parent", "child"]
@@ -612,17 +619,17 @@ class TestThread:
         handler = DiscordHandler(discord.webhook_url)
         assert handler._listener
         looks = iter([False, True])
-        monkeypatch.setattr(handler._listener, "_is_running", lambda: next(looks))
-        assert handler._listener._rouse()
+        monkeypatch.setattr(handler._listener, "is_running", lambda: next(looks))
+        assert handler._listener._wake()
         assert handler._listener._thread is None
         monkeypatch.undo()
         handler.close()
 
     def test_thread_is_started_by_one_caller_only(self) -> None:
         """While somebody starts the thread, others do not wait for that."""
-        listener = worker.WebhookListener(WebhookURL.parse(REFUSED), DeliverySettings())
+        listener = make()
         with listener._starting:
-            assert listener._rouse() is True
+            assert listener._wake() is True
         assert listener._thread is None
 
     def test_reason_of_a_loss_in_flight_is_said(
@@ -636,14 +643,88 @@ class TestThread:
         assert "1 of 1 records were not delivered" in capsys.readouterr().err
 
 
+class TestQueueListener:
+    """The listener keeps the contract of the standard library's."""
+
+    def test_a_second_start_is_an_error(self) -> None:
+        """As it is from Python 3.14 on, for two threads would post at a time."""
+        listener = make()
+        listener.start()
+        with pytest.raises(RuntimeError, match="already started"):
+            listener.start()
+        listener.stop()
+
+    def test_a_start_that_failed_may_be_tried_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A thread that was never started is none that runs."""
+        listener = make()
+
+        def refuse(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                listener.start()
+        listener.start()
+        assert listener.is_running()
+        listener.stop()
+
+    def test_dequeue_returns_the_records_for_a_message(self) -> None:
+        """They are in flight from then on."""
+        listener = make()
+        for number in range(3):
+            listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": str(number)}), CardSettings(None)))
+        is_marked = is_delivering.set(True)
+        try:
+            assert [record.message for record in listener.dequeue(block=True)] == ["0", "1", "2"]
+        finally:
+            is_delivering.reset(is_marked)
+        assert (listener.backlog.waiting, listener.backlog.pending) == (0, 3)
+
+    def test_dequeue_without_blocking_finds_nothing(self) -> None:
+        """The error is that of the standard library's queues."""
+        is_marked = is_delivering.set(True)
+        try:
+            with pytest.raises(queue.Empty):
+                make().dequeue(block=False)
+        finally:
+            is_delivering.reset(is_marked)
+
+    def test_the_sentinel_ends_the_thread(self) -> None:
+        """However long the thread would wait for a record."""
+        listener = make()
+        listener.start()
+        thread = listener._thread
+        assert thread
+        listener.enqueue_sentinel()
+        thread.join(10)
+        assert not listener.is_running()
+
+    def test_prepare_may_be_overridden(self, discord: LocalDiscord) -> None:
+        """It gets the records of a message before they are delivered, on the listener's thread."""
+        prepared: list[str] = []
+
+        class Listener(WebhookListener):
+            def prepare(self, record: Any) -> Any:
+                prepared.extend(each.message for each in record)
+                return record
+
+        url = WebhookURL.parse(discord.webhook_url)
+        listener = Listener(url, DeliverySettings(), DiscordRateLimiter(), lambda: None)
+        listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(EmbedFormatter())))
+        assert listener.flush(10)
+        assert prepared == ["hello"]
+        listener.stop()
+
+
 class TestUWSGI:
     """A server that runs no threads unless told to, in which nothing would be posted before the end."""
 
     @pytest.fixture(autouse=True)
     def _untold(self) -> Iterator[None]:
-        worker._warn_of_uwsgi.cache_clear()
+        registry._warn_of_uwsgi.cache_clear()
         yield
-        worker._warn_of_uwsgi.cache_clear()
+        registry._warn_of_uwsgi.cache_clear()
 
     @pytest.mark.parametrize(
         "options", [{}, {"enable-threads": b"false"}, {"threads": b"0"}, {"enable-threads": "no", "processes": b"4"}]

@@ -1,0 +1,34 @@
+"""The time that all flushes at interpreter exit share. The time that other exit hooks take is not counted."""
+
+from __future__ import annotations
+
+_waited: float | None = None
+
+
+def begin() -> None:
+    """Take note that the interpreter has begun to exit."""
+    global _waited  # noqa: PLW0603 - a process ends once
+    _waited = _waited or 0.0
+
+
+def is_exiting() -> bool:
+    """Tell whether the interpreter has begun to exit."""
+    return _waited is not None
+
+
+def waited() -> float:
+    """Return for how many seconds flushes have waited since the exit began; 0.0 before it."""
+    return _waited or 0.0
+
+
+def count(seconds: float) -> None:
+    """Count a wait, if the interpreter has begun to exit."""
+    global _waited  # noqa: PLW0603 - as above
+    if _waited is not None:
+        _waited += seconds
+
+
+def after_fork_in_child() -> None:
+    """Begin anew: the child of an exiting process is not exiting."""
+    global _waited  # noqa: PLW0603 - this is another process now
+    _waited = None

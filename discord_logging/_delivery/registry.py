@@ -1,0 +1,128 @@
+"""The listeners of a process: one per webhook, shared by its handlers, and ended at exit."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from discord_logging._delivery import exit_time
+from discord_logging._delivery.listener import WebhookListener, is_delivering
+from discord_logging._discord.rate_limiter import DiscordRateLimiter
+from discord_logging._process import clock
+from discord_logging._process.diagnostics import warn
+
+if TYPE_CHECKING:
+    import threading
+
+    from discord_logging._discord.webhook_url import WebhookURL
+    from discord_logging._records.settings import DeliverySettings
+
+_rate_limiter = DiscordRateLimiter()
+_listeners: dict[tuple[str, str], WebhookListener] = {}
+_stopping: set[WebhookListener] = set()
+_ends_as_child = False
+
+
+def attach(user: logging.Handler, url: WebhookURL, settings: DeliverySettings) -> WebhookListener:
+    """Return the listener of `url`, which `user` shares from now on with all others that post there."""
+    _warn_of_uwsgi()
+    key = url.key, url.token
+    new: WebhookListener | None = None
+    while True:
+        with _registry_lock():
+            if listener := _listeners.get(key) or new:
+                _listeners[key] = listener
+                listener.users.add(user)
+                listener.configure(settings)
+                return listener
+        new = WebhookListener(url, settings, _rate_limiter, _finish_with_child)
+
+
+def detach(user: logging.Handler, listener: WebhookListener, timeout: float) -> None:
+    """Flush for `user`, which leaves; the last one stops the listener. Blocks for `timeout` seconds at the most."""
+    with _registry_lock():
+        listener.users.discard(user)
+        is_last = not listener.users
+        if is_last:
+            _listeners.pop((listener.url.key, listener.url.token), None)
+            _stopping.add(listener)
+    if is_last:
+        try:
+            listener.stop(timeout)
+        finally:
+            _stopping.discard(listener)
+    else:
+        listener.flush(timeout)
+
+
+def _registry_lock() -> threading.RLock:
+    """Return the lock of `logging`, which is re-entrant and whole after a fork.
+
+    Not one of our own: the garbage collector may run under it and forget a handler, which takes the lock of `logging`,
+    and `dictConfig` makes and closes handlers while it has that one.
+    """
+    return logging._lock  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - there is no public way to it
+
+
+@functools.lru_cache(maxsize=1)
+def _warn_of_uwsgi() -> None:
+    """Warn once if uWSGI runs without threads (https://uwsgi-docs.readthedocs.io/en/latest/ThingsToKnow.html)."""
+    options = getattr(sys.modules.get("uwsgi"), "opt", None)
+    if options is None:
+        return
+    values = (options.get(name, b"") for name in ("enable-threads", "threads"))
+    words = [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    if all(word.lower() in ("", "0", "false", "no", "off") for word in words):
+        warn("uWSGI runs without threads, so records are delivered at flush and exit only: add --enable-threads")
+
+
+def flush_all() -> list[WebhookListener]:
+    """Flush every listener, for the longest of their flush timeouts altogether, and return them."""
+    began = clock.monotonic()
+    listeners = [*_listeners.values(), *_stopping]
+    for listener in listeners:
+        listener.flush(began + listener.flush_timeout - clock.monotonic(), is_last=True)
+    return listeners
+
+
+def is_busy_here() -> bool:
+    """Tell whether this very thread, below a signal handler, is in the midst of what a flush of any listener needs."""
+    return any(listener.is_busy_here() for listener in [*_listeners.values(), *_stopping])
+
+
+def finish(*, only_orphans: bool = False) -> None:
+    """End all listeners, or those whose handlers are gone, within one deadline."""
+    exit_time.begin()
+    for listener in list(_listeners.values()):
+        if not (only_orphans and listener.users):
+            listener.stop(listener.flush_timeout)
+
+
+def _finish_with_child() -> None:
+    """Arrange that the end of a child of `multiprocessing`, which runs no atexit hooks up to Python 3.12, delivers."""
+    global _ends_as_child  # noqa: PLW0603 - once in a process
+    process = sys.modules.get("multiprocessing.process")
+    if _ends_as_child or process is None or process.parent_process() is None:
+        return
+    _ends_as_child = True
+    # Not earlier: a child begins by forgetting what was to be done at its parent's end.
+    sys.modules["multiprocessing.util"].Finalize(None, finish, exitpriority=10)
+
+
+def _after_fork_in_child() -> None:
+    global _ends_as_child  # noqa: PLW0603 - this is another process now
+    _ends_as_child = False
+    exit_time.after_fork_in_child()
+    is_delivering.set(False)
+    for listener in _listeners.values():
+        listener.after_fork_in_child()
+
+
+# Runs before the hook of `logging`, which was registered earlier and closes the handlers that are left.
+atexit.register(finish, only_orphans=True)
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
+    os.register_at_fork(after_in_child=_after_fork_in_child)

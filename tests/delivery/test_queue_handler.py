@@ -1,0 +1,75 @@
+"""The caller's half of the pair freezes records and puts them into the backlog."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from discord_logging import DiscordHandler, FrozenRecord
+from discord_logging._cards.embeds import EmbedFormatter
+from discord_logging._delivery.listener import WebhookListener
+from discord_logging._delivery.queue_handler import WebhookQueueHandler
+from discord_logging._discord.rate_limiter import DiscordRateLimiter
+from discord_logging._discord.webhook_url import WebhookURL
+from discord_logging._records.settings import CardSettings, DeliverySettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+URL = "http://127.0.0.1:9/api/webhooks/123456789012345678/token"
+
+
+@pytest.fixture
+def queue_handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookQueueHandler]:
+    """Yield one whose listener has no thread."""
+    listener = WebhookListener(WebhookURL.parse(URL), DeliverySettings(), DiscordRateLimiter(), lambda: None)
+    monkeypatch.setattr(listener, "start", lambda: None)
+    queue_handler = WebhookQueueHandler(listener, CardSettings(EmbedFormatter()))
+    yield queue_handler
+    queue_handler.close()
+
+
+def test_a_record_is_prepared_and_enqueued(queue_handler: WebhookQueueHandler) -> None:
+    """What `prepare` returns is put into the backlog as it is."""
+    queue_handler.handle(logging.makeLogRecord({"msg": "hello %s", "args": ("you",), "levelno": 40}))
+    listener: Any = queue_handler.listener
+    (waiting,) = listener.backlog.take(10)
+    assert (waiting.message, waiting.levelno) == ("hello you", 40)
+
+
+def test_the_frozen_record_outlives_its_arguments(queue_handler: WebhookQueueHandler) -> None:
+    """The record stays as it was for the handlers that come after."""
+    items = ["tea"]
+    record = logging.makeLogRecord({"msg": "%s", "args": (items,)})
+    frozen = FrozenRecord(queue_handler.prepare(record))
+    items.append("milk")
+    assert frozen.message == "['tea']"
+    assert (record.msg, record.args) == ("%s", (items,))
+
+
+def test_another_formatter_formats_at_once(queue_handler: WebhookQueueHandler) -> None:
+    """A formatter may read what is alive on the caller's thread only."""
+    formatted: list[str] = []
+
+    class Formatter(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            formatted.append(record.getMessage())
+            return "formatted"
+
+    queue_handler.configure(CardSettings(Formatter()))
+    assert FrozenRecord(queue_handler.prepare(logging.makeLogRecord({"msg": "hello"}))).message == "formatted"
+    assert formatted == ["hello"]
+
+
+def test_the_two_halves_know_each_other() -> None:
+    """The attributes are those of the standard library's pair."""
+    handler = DiscordHandler(URL)
+    queue_handler: Any = handler._queue_handler
+    listener: Any = queue_handler.listener
+    assert queue_handler.queue is listener.backlog
+    assert isinstance(queue_handler, logging.handlers.QueueHandler)
+    assert isinstance(listener, logging.handlers.QueueListener)
+    handler.close(0)
