@@ -8,7 +8,9 @@ DiscordLoggingError
 
 from __future__ import annotations
 
+import functools
 import threading
+from typing import Any
 
 from discord_logging._text.markdown import shorten
 from discord_logging._text.sanitize import mask_token
@@ -41,6 +43,9 @@ class TransportError(DiscordLoggingError):
     def __init__(self, reason: str, *, maybe_saved: bool) -> None:
         super().__init__(reason)
         self.maybe_saved = maybe_saved
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(type(self), maybe_saved=self.maybe_saved), self.args, self.__dict__
 
 
 def ends_program(error: BaseException) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,12 +17,16 @@ from discord_logging import (
     _exceptions,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 
 
 def test_one_except_clause_catches_all() -> None:
     """Every error of the package has the one base class."""
-    errors = [each for _, each in inspect.getmembers(_exceptions, inspect.isclass)]
+    classes = [each for _, each in inspect.getmembers(_exceptions, inspect.isclass)]
+    errors = [each for each in classes if each.__module__ == _exceptions.__name__]
     assert len(errors) == 4
     assert all(issubclass(each, DiscordLoggingError) for each in errors)
 
@@ -50,3 +57,25 @@ def test_a_transport_error_says_whether_a_repeat_may_be_a_duplicate(*, maybe_sav
     error = TransportError("ConnectTimeout", maybe_saved=maybe_saved)
     assert str(error) == "ConnectTimeout"
     assert error.maybe_saved is maybe_saved
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DiscordLoggingError("no"),
+        InvalidWebhookURLError("no URL"),
+        InvalidSettingError("level must be a level"),
+        TransportError("ConnectTimeout", maybe_saved=False),
+        TransportError("ReadTimeout", maybe_saved=True),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    "clone",
+    [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))],  # noqa: S301 - what we pickled
+)
+def test_errors_can_be_copied_and_pickled(error: Exception, clone: Callable[[Exception], Exception]) -> None:
+    """An error crosses the border of a process pool whole."""
+    error.__dict__["hint"] = "of the caller"
+    cloned = clone(error)
+    assert (type(cloned), str(cloned), vars(cloned)) == (type(error), str(error), vars(error))
