@@ -6,10 +6,10 @@ import functools
 import json
 import logging
 import mimetypes
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._discord.rate_limit_headers import read_retry_after
+from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import TransportError
 from discord_logging._text.sanitize import mask_token
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import requests
 
     from discord_logging._discord.types import Message
-    from discord_logging._discord.webhook_url import WebhookURL
+
 
 _MAX_ANSWER_BYTES = 65_536
 _MAX_CAUSES = 50
@@ -89,19 +89,21 @@ class WebhookSender:
     a child that is forked during an import waits for ever when it imports the same.
 
     Args:
-        url: The webhook.
+        url: The webhook. A `str` is read as `DiscordHandler` reads it.
         timeout: Seconds for a whole request: connection, message and answer. A file has more, by its size.
+
+    Raises:
+        InvalidWebhookURLError: `url` is a `str` that is malformed.
     """
 
-    def __init__(self, url: WebhookURL, *, timeout: float = 10.0) -> None:
+    def __init__(self, url: WebhookURL | str, *, timeout: float = 10.0) -> None:
         # It imports requests: 110 ms that `import discord_logging` does not cost.
         from discord_logging._discord.deadline_http import BoundedSession, DeadlineAdapter  # noqa: PLC0415
 
-        self._url = url
+        self._url = url if isinstance(url, WebhookURL) else WebhookURL.parse(url)
         self.timeout = timeout
         self._make_session = BoundedSession
         self._adapter = DeadlineAdapter()
-        self._agent = _user_agent()
         self._session: requests.Session | None = None
         for name in _TALKERS:
             logging.getLogger(name).addFilter(_hide_tokens)
@@ -176,7 +178,7 @@ class WebhookSender:
             self._session.mount("http://", self._adapter)
             self._session.headers.update(
                 # Without compression the size of an answer is bounded by what is read of it.
-                {"User-Agent": self._agent, "Accept-Encoding": "identity"}
+                {"User-Agent": _user_agent(), "Accept-Encoding": "identity"}
             )
         return self._session
 
@@ -219,6 +221,8 @@ def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
 @functools.lru_cache(maxsize=1)
 def _user_agent() -> str:
     """Return the agent in the form that https://docs.discord.com/developers/reference#user-agent asks for."""
+    from importlib import metadata  # noqa: PLC0415 - 12 ms that making a handler need not cost
+
     try:
         version = metadata.version("discord-log-handler")
     except metadata.PackageNotFoundError:  # a copy that was not installed

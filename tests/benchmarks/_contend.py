@@ -327,6 +327,20 @@ def import_time(name: str) -> None:
     tell(milliseconds=(time.perf_counter() - began) * 1e3, requests="requests" in sys.modules)
 
 
+def first_handler(_name: str) -> None:
+    """Time all that the first handler of a process takes."""
+    began = time.perf_counter()
+    importlib.import_module("discord_logging").DiscordHandler("http://127.0.0.1:9/api/webhooks/1/token")
+    tell(milliseconds=(time.perf_counter() - began) * 1e3)
+
+
+def requests_import(_name: str) -> None:
+    """Time the import of `requests`, which the first handler has to pay for."""
+    began = time.perf_counter()
+    importlib.import_module("requests")
+    tell(milliseconds=(time.perf_counter() - began) * 1e3)
+
+
 def local_discord(_name: str) -> None:
     """Time start and stop of a local Discord: the best of five."""
     sandbox = importlib.import_module("discord_logging.sandbox")
@@ -350,7 +364,12 @@ _SCENARIOS: dict[str, Callable[..., None]] = {
     "render": render,
 }
 _ENDS_BY_ITSELF = {"burst"}
-_WITHOUT_LOGGER = {"import": import_time, "local Discord": local_discord}
+_WITHOUT_LOGGER = {
+    "import": import_time,
+    "first handler": first_handler,
+    "import requests": requests_import,
+    "local Discord": local_discord,
+}
 
 
 def main() -> None:

@@ -333,6 +333,14 @@ def resources(runner: Runner) -> Table:
 
     table.rows.append(("import beyond logging, ms", {name: import_time(name) for name in runs[0]}, ""))
     table.add(runs[0], [Figure("import brings requests", requests, "no")])
+    turns = [
+        [runner.run_one(Case(scenario, server=None), "ours") for scenario in ("first handler", "import requests")]
+        for _ in range(min(runner.repeat, 15))
+    ]
+    first, requests_alone = (
+        statistics.median(run.facts["milliseconds"] for run in runs) for runs in zip(*turns, strict=True)
+    )
+    table.rows.append(("first handler / import of requests", {"ours": f"{first / requests_alone:.2f}"}, "<= 1.6"))
     start = runner.run(Case("local Discord", server=None), only="ours")
     table.add(start, [Figure("local Discord: start and stop, ms", _number("milliseconds", 1), "<= 50")])
     return table

@@ -17,7 +17,7 @@ from discord_logging._discord import sender as sender_module
 from discord_logging._discord.sender import Answer, WebhookSender
 from discord_logging._discord.types import File, Message
 from discord_logging._discord.webhook_url import WebhookURL
-from discord_logging._exceptions import TransportError
+from discord_logging._exceptions import InvalidWebhookURLError, TransportError
 from discord_logging.sandbox import Fault, LocalDiscord
 
 if TYPE_CHECKING:
@@ -254,6 +254,15 @@ def test_what_is_no_failure_of_the_network_is_let_through(
 def test_the_repr_hides_the_token(sender: WebhookSender) -> None:
     """A sender may be printed."""
     assert repr(sender) == "<WebhookSender https://discord.com/api/v10/webhooks/123456789012345678/***>"
+
+
+def test_a_sender_is_made_of_the_text_of_a_url() -> None:
+    """The text is read, and never shown."""
+    sender = WebhookSender(f"https://discordapp.com/api/webhooks/123456789012345678/{TOKEN}")
+    assert repr(sender) == "<WebhookSender https://discord.com/api/v10/webhooks/123456789012345678/***>"
+    with pytest.raises(InvalidWebhookURLError) as caught:
+        WebhookSender(f"https://discord.com/webhooks/123456789012345678/{TOKEN}")
+    assert TOKEN not in str(caught.value)
 
 
 # Against the local Discord
