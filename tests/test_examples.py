@@ -92,15 +92,22 @@ def test_gallery_takes_all_pictures(tmp_path: Path) -> None:
 
 
 def test_readme_code_runs_and_posts() -> None:
-    """The README's blocks run one after the other when pasted."""
-    script = "\n".join(CODE).replace("handler.setFormatter", "logging.getLogger().handlers[0].setFormatter")
+    """The README's blocks run one after the other, as printed."""
     with LocalDiscord() as discord:
-        done = run("-c", script, url=discord.webhook_url)
+        done = run("-c", "\n".join(CODE), url=discord.webhook_url)
         titles = [embed.get("title") for message in discord.messages for embed in message.embeds]
     assert done.returncode == 0, done.stderr
     assert titles.count("❌ ERROR · root") == 2
     assert "Order 4711" in titles
     assert "**Deployed** to production" in str(discord.messages)
+
+
+def test_readme_test_passes(tmp_path: Path) -> None:
+    """The test of an application is a whole file, with the fixture that the package brings."""
+    (block,) = (block for block in CODE if "local_discord" in block)
+    (tmp_path / "test_shop.py").write_text(block, encoding="utf-8")
+    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path), url="")
+    assert "1 passed" in done.stdout, done.stdout
 
 
 def test_readme_names_every_setting() -> None:
