@@ -54,13 +54,15 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Run the linter and the type checker."""
+    """Run the linter and the type checkers; every public type is known."""
     session.chdir(TOP)
     session.install("--upgrade", "pip>=25.1")
     session.install("-e", ".[test]", "--group", "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
+    session.run("pyright")
+    session.run("pyright", "--verifytypes", "discord_logging", "--ignoreexternal")
 
 
 @nox.session(python=PYTHONS)

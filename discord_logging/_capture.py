@@ -66,7 +66,7 @@ class ExceptionCapture:
 
     def __init__(self, logger: logging.Logger | str | None, *, captures_warnings: bool) -> None:
         self._logger = logger
-        self.is_installed = True
+        self.is_installed: bool = True
         self._hooks: list[tuple[Any, str, _Hook]] = []
         self._captured_warnings: object = None
         self._install()

@@ -175,7 +175,7 @@ class DiscordHandler(logging.Handler):
         self._gave_up_on: int | None = None
         self._left = False
         super().__init__(check_level("level", level, "be a level such as 'ERROR' or 40"))
-        self.formatter = card.formatter
+        self.formatter: logging.Formatter | None = card.formatter
         self._settings = card
         if url is not None:
             self._listener = attach(self, url, delivery)

@@ -329,5 +329,5 @@ class DiscordNotifier:
         return handler is not None and handler.notify(record, card, fields)
 
 
-discord_notifier = DiscordNotifier()
+discord_notifier: DiscordNotifier = DiscordNotifier()
 """The ready one: configured from the environment, when it is first used."""

@@ -31,10 +31,10 @@ try:
     import click
     from flask import Blueprint, current_app, g, got_request_exception, has_app_context, has_request_context, request
     from flask.cli import ScriptInfo
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ImportError(
-        "discord_logging.flask needs Flask: pip install 'discord-log-handler[flask]'", name=error.name
-    ) from error
+        "discord_logging.flask needs Flask: pip install 'discord-log-handler[flask]'", name=_error.name
+    ) from _error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
     from types import CodeType, TracebackType
 
+    from discord_logging._records.settings import CardSettings
     from discord_logging._records.values import Frozen
 
     FrameLocation = tuple[CodeType, int | None, int]
@@ -64,11 +65,11 @@ class FrozenException:
     __slots__ = ("cause", "context", "members", "notes", "places", "text", "type_name")
 
     def __init__(self, exception: BaseException, tb: TracebackType | None) -> None:
-        self.type_name = _type_name(type(exception))
-        self.notes = _notes(exception)
-        self.text = _exception_text(exception, self.type_name, self.notes)
+        self.type_name: str = _type_name(type(exception))
+        self.notes: tuple[str, ...] = _notes(exception)
+        self.text: str = _exception_text(exception, self.type_name, self.notes)
         # Flat, for a tuple for each frame would be twice the memory, and work for the garbage collector.
-        self.places = _freeze_stack(tb)
+        self.places: list[Any] = _freeze_stack(tb)
         self.cause: FrozenException | None = None
         self.context: FrozenException | None = None
         self.members: tuple[FrozenException, ...] = ()
@@ -212,23 +213,26 @@ class FrozenRecord:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._message: str | None = None
-        self.count = 1
-        self.in_flight = self.is_first = self.is_repeat = False
+        self.count: int = 1
+        self.in_flight: bool = False
+        self.is_first: bool = False
+        self.is_repeat: bool = False
         self.last_created: float = self.created
-        self.sequence = 0
+        self.sequence: int = 0
         self.taken_at: float | None = None
-        self.urgency = 0
-        self.waiting_since = 0.0
+        self.urgency: int = 0
+        self.waiting_since: float = 0.0
 
-    name: Any = _part(2)
-    pathname: Any = _part(3)
-    lineno: Any = _part(4)
-    threadName: Any = _part(5)  # noqa: N815 - logging's name, as those below
-    settings: Any = _part(6)
-    funcName: Any = _part(9)  # noqa: N815
-    process: Any = _part(10)
-    processName: Any = _part(11)  # noqa: N815
-    taskName: Any = _part(12)  # noqa: N815
+    # The types are those of `logging.LogRecord`. A record that was made by hand may hold anything.
+    name: str = _part(2)
+    pathname: str = _part(3)
+    lineno: int = _part(4)
+    threadName: str | None = _part(5)  # noqa: N815 - logging's name, as those below
+    settings: CardSettings = _part(6)
+    funcName: str | None = _part(9)  # noqa: N815
+    process: int | None = _part(10)
+    processName: str | None = _part(11)  # noqa: N815
+    taskName: str | None = _part(12)  # noqa: N815
     template: str | None = _part(13)
     exception: FrozenException | None = _part_beside(1)
 

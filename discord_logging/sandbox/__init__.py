@@ -2,8 +2,8 @@
 
 try:
     import aiohttp as _aiohttp  # noqa: F401  # asked first, so that the error can name the extra
-except ImportError as error:
-    raise ImportError("discord_logging.sandbox needs aiohttp: pip install 'discord-log-handler[sandbox]'") from error
+except ImportError as _error:
+    raise ImportError("discord_logging.sandbox needs aiohttp: pip install 'discord-log-handler[sandbox]'") from _error
 
 from ._faults import Fault
 from ._models import Embed, EmbedField, File, Message, Request
