@@ -328,12 +328,26 @@ class DiscordHandler(logging.Handler):
         """Return how the webhook is doing, as plain data ready for JSON.
 
         Returns:
-            `status` (`ok`, `limited`, `retrying`, `blocked`, `stopped`, `disabled` or `closed`), `reason` (words),
-            the counters `accepted`, `delivered`, `pending` and `dropped` of records with `dropped_by_reason`,
-            `oldest_age` (for how many seconds the oldest record waits or is in flight, repeats that are held back left
-            out; 0.0 if no record does), `requests`, `retries`, `rate_limited` (429s by scope), `last_success` (a time,
-            or `None`), `last_error` (`time` and `reason`, or `None`) and `rate_limit`, as `get_rate_limit_info` gives
-            it.
+            - `status`: `ok` (the last message was delivered, or none was sent yet), `limited` (a rate
+              limit is waited for), `retrying` (the last message was not delivered, and is tried again), `blocked`
+              (Discord's edge refuses the address of this machine for some minutes), `stopped` (the webhook is gone,
+              and nothing is posted any more), `disabled` (the handler has no URL, or is switched off) or `closed`.
+            - `reason`: The status in words; "" if it is `ok`.
+            - `accepted`, `delivered`, `pending`, `dropped`: Numbers of records. The first is the sum of the others.
+            - `dropped_by_reason`: How many were dropped as `queue_full` (more waited than `queue_size` or
+              `queue_bytes` allow; the least severe and oldest go first), `too_large` (alone larger than
+              `queue_bytes`), `closed` (not delivered when the last handler of the webhook was closed, or logged
+              later), `rejected` (Discord refused the card, and the plain text too), `webhook_gone` (after a 401, 403
+              or 404), `unreadable` (a filter or an attribute of the record raised an error), `interrupted` (Ctrl-C
+              came while the record was put in its place) or `internal_error` (a fault of this package, which is
+              logged).
+            - `oldest_age`: For how many seconds the oldest record waits or is in flight, repeats that are held back
+              left out; 0.0 if no record does.
+            - `requests`, `retries`: How many messages were posted, and how many of them after a failure.
+            - `rate_limited`: How many were answered with a 429, by scope.
+            - `last_success`: When a message was delivered last, as ISO 8601 in UTC, or `None`.
+            - `last_error`: `time` and `reason` of the last message that was not delivered, or `None`.
+            - `rate_limit`: What `get_rate_limit_info` returns.
         """
         if self._listener is None:
             return {

@@ -13,7 +13,7 @@ import os
 import sys
 import textwrap
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
@@ -25,6 +25,7 @@ from discord_logging import (
     InvalidWebhookURLError,
 )
 from discord_logging import _handler as handler_module
+from discord_logging._health import DropReason, Status
 from discord_logging.sandbox import Fault, LocalDiscord
 
 if TYPE_CHECKING:
@@ -669,6 +670,12 @@ class TestForum:
         for text in texts:
             handler.handle(logging.makeLogRecord({"msg": text}))
             assert handler.flush()
+
+
+@pytest.mark.parametrize("word", [*get_args(Status), *get_args(DropReason)])
+def test_health_explains_its_words(word: str) -> None:
+    """A status or a reason that is new is documented."""
+    assert f"`{word}`" in (DiscordHandler.health.__doc__ or "")
 
 
 class TestLifecycle:

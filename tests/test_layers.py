@@ -13,7 +13,7 @@ TOP = Path(discord_logging.__file__).parent
 LAYERS = [
     ["_process"],
     ["_text"],
-    ["_exceptions"],
+    ["_exceptions", "_health"],
     ["_discord"],
     ["_records"],
     ["_cards"],

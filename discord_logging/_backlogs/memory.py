@@ -27,6 +27,7 @@ from discord_logging._records.freeze import FrozenRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from discord_logging._health import DropReason
     from discord_logging._records.freeze import Snapshot
 
 _ENOUGH = 12_000_000
@@ -87,8 +88,8 @@ class Backlog:
         self._in_flight: list[FrozenRecord] = []
         self._taken_in = self._sequence = self._waiting = self._bytes = 0
         self.delivered = 0
-        self.dropped: Counter[tuple[str, str]] = Counter()
-        self._refused: deque[tuple[str, str]] = deque()
+        self.dropped: Counter[tuple[DropReason, str]] = Counter()
+        self._refused: deque[tuple[DropReason, str]] = deque()
         self._bound_intake()
 
     # The caller's side
@@ -131,7 +132,7 @@ class Backlog:
             if lock.is_held_here():
                 lock.release()
 
-    def refuse(self, levelname: str, reason: str) -> None:
+    def refuse(self, levelname: str, reason: DropReason) -> None:
         """Count a record that could not be accepted. Waits for nobody."""
         self._refused.append((reason, levelname))
 
@@ -224,7 +225,7 @@ class Backlog:
                 self._lanes[levelno] = deque(sorted(self._lanes[levelno], key=_order))
             self._evict()
 
-    def settle(self, records: Sequence[FrozenRecord], dropped: str | None = None) -> None:
+    def settle(self, records: Sequence[FrozenRecord], dropped: DropReason | None = None) -> None:
         """Count records that were taken as delivered, or as dropped for the reason `dropped`."""
         with self.lock:
             self._land(records)
@@ -235,13 +236,13 @@ class Backlog:
             record.in_flight = False
         self._in_flight = [record for record in self._in_flight if record.in_flight]
 
-    def drop_all(self, reason: str) -> None:
+    def drop_all(self, reason: DropReason) -> None:
         """Drop all that waits or is in flight, and count it under `reason`."""
         with self.lock:
             self.settle(self._in_flight, reason)
             self.drop_waiting(reason)
 
-    def drop_waiting(self, reason: str) -> None:
+    def drop_waiting(self, reason: DropReason) -> None:
         """Drop all that waits, and count it under `reason`."""
         with self.lock:
             self._take_in(len(self._incoming))
@@ -434,7 +435,7 @@ class Backlog:
         self._waiting += 1
         self._bytes += size
 
-    def _drop_lanes(self, reason: str) -> None:
+    def _drop_lanes(self, reason: DropReason) -> None:
         self._enter(self._repeats.release(float("inf")))
         for lane in self._lanes.values():
             self._count(lane, reason)
@@ -459,7 +460,7 @@ class Backlog:
         self._bytes -= record.size
         return record
 
-    def _count(self, records: Iterable[FrozenRecord], dropped: str | None) -> None:
+    def _count(self, records: Iterable[FrozenRecord], dropped: DropReason | None) -> None:
         for record in records:
             if dropped is None:
                 self.delivered += record.count

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from discord_logging._discord.sender import Answer, WebhookSender
     from discord_logging._discord.types import Message, Payload
     from discord_logging._discord.webhook_url import WebhookURL
+    from discord_logging._health import DropReason, Status
     from discord_logging._records.freeze import FrozenRecord
 
 _TRIES = 3
@@ -107,7 +108,7 @@ class Delivery:
         self._sender = sender
         self._limiter = limiter
         self._clock = clock
-        self._status = "ok"
+        self._status: Status = "ok"
         self._reason = ""
         self._requests = self._retries = 0
         self._took = 0.0  # seconds that a request takes, as a moving mean
@@ -117,8 +118,8 @@ class Delivery:
         self._last_success: str | None = None
         self._last_error: dict[str, str] | None = None
         self._held_up_since: float | None = None
-        self._told: Counter[tuple[str, str]] = Counter()
-        self._telling: Counter[tuple[str, str]] = Counter()  # what the message that is under way tells
+        self._told: Counter[tuple[DropReason, str]] = Counter()
+        self._telling: Counter[tuple[DropReason, str]] = Counter()  # what the message that is under way tells
         self._told_at = clock_time(time.time())
         self._given_up: set[str] = set()  # names of settings, or ids of threads, that Discord refuses
         self._posts: dict[str, str] = {}  # the thread that was opened in a forum, by its name
@@ -313,10 +314,9 @@ class Delivery:
             self._set_status("blocked" if hit.scope == "edge" else "limited", reason)
             return _Outcome(Verdict.LIMITED, reason)
         if refused := self._find_refused_setting(answer, message):
-            # Without it the message is another one, and keeps its place.
             self._given_up.add(refused)
             warn("Discord refuses a setting, which is left out from now on: %s", answer.reason)
-            return _Outcome(Verdict.LIMITED, answer.reason)
+            return _Outcome(Verdict.RETRY_NOW, answer.reason)
         verdict = judge(answer)
         if verdict is Verdict.DELIVERED and (name := message.payload.get("thread_name")) and answer.channel_id:
             self._posts[name] = answer.channel_id
@@ -409,7 +409,7 @@ class Delivery:
         self._backlog.drop_waiting("webhook_gone")
         say(f"webhook {self._url.id} cannot be posted to any more: {reason}")
 
-    def _set_status(self, status: str, reason: str) -> None:
+    def _set_status(self, status: Status, reason: str) -> None:
         if status not in ("ok", self._status):
             warn("Discord webhook %s is %s: %s", self._url.id, status, reason)
         self._status, self._reason = status, reason

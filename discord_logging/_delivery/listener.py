@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from discord_logging._discord.webhook_url import WebhookURL
+    from discord_logging._health import DropReason
     from discord_logging._records.settings import DeliverySettings
 
 _GATHER = 0.05
@@ -287,8 +288,8 @@ class WebhookListener(logging.handlers.QueueListener):
 
     # Everybody's
 
-    def _dropped_by_reason(self) -> dict[str, int]:
-        totals: dict[str, int] = {}
+    def _dropped_by_reason(self) -> dict[DropReason, int]:
+        totals: dict[DropReason, int] = {}
         for (reason, _), number in list(self.backlog.dropped.items()):
             totals[reason] = totals.get(reason, 0) + number
         return totals

@@ -19,6 +19,8 @@ class Verdict(Enum):
     DELIVERED = "delivered"
     LIMITED = "limited"
     """A rate limit or a block of this address. The message keeps its place, and no try is counted."""
+    RETRY_NOW = "retry now"
+    """Discord refused a setting. Without it the message is another one, which keeps its place and leaves at once."""
     NOT_SAVED = "not saved"
     """It never arrived, or a gateway turned it away: tried again for as long as its records are kept."""
     MAYBE_SAVED = "maybe saved"

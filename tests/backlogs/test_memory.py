@@ -24,6 +24,8 @@ from discord_logging._records.settings import CardSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from discord_logging._health import DropReason
+
     Closed = tuple[Backlog, list[FrozenRecord]]
 
 LEVELS = (logging.DEBUG, logging.INFO, logging.ERROR)
@@ -447,7 +449,7 @@ class Both:
         self.model.put_back()
         self.flying.clear()
 
-    def _settle(self, dropped: str | None) -> None:
+    def _settle(self, dropped: DropReason | None) -> None:
         self.backlog.settle(self.flying, dropped)
         self.model.settle(is_delivered=not dropped)
         self.flying.clear()

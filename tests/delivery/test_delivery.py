@@ -1362,7 +1362,7 @@ def test_losses_of_any_names_fit_into_a_message() -> None:
     """Ten kinds are named, all are counted, and no name breaks out of its line or its length."""
     world = World().put([1])
     for number in range(15):
-        world.backlog.refuse(f"@everyone **{number}** {'x' * 500}", "un_readable")
+        world.backlog.refuse(f"@everyone **{number}** {'x' * 500}", "queue_full")
     world.run()
     assert len(losses(world.sent[0])) <= 2000
     assert "15 records were dropped" in losses(world.sent[0])

@@ -1,0 +1,13 @@
+"""The words of `DiscordHandler.health`, whose documentation says what they mean."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Status = Literal["ok", "limited", "retrying", "blocked", "stopped", "disabled", "closed"]
+"""How a handler's webhook is doing."""
+
+DropReason = Literal[
+    "queue_full", "too_large", "closed", "internal_error", "interrupted", "webhook_gone", "rejected", "unreadable"
+]
+"""Why a record was dropped."""
