@@ -137,7 +137,7 @@ class DiscordHandler(logging.Handler):
         enabled: bool | str | None = None,
         **unknown: NoReturn,
     ) -> None:
-        # Only then super().__init__(), which makes a handler known to logging.shutdown(), even one that is half built.
+        # super().__init__() comes after the checks: it makes a handler known to logging.shutdown(), even half built.
         if unknown:
             raise InvalidSettingError(_describe_unknown(unknown))
         delivery = DeliverySettings.check(
@@ -282,7 +282,7 @@ class DiscordHandler(logging.Handler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging gave it
         """Say on stderr that `record` was lost, as every handler does. Never raises an `Exception`."""
-        # It shows the record and the error, with the exceptions linked to it: what could not be read before.
+        # The base class prints the record and the error with its chain: the very things that could not be read.
         with contextlib.suppress(Exception):
             super().handleError(record)
 
@@ -315,8 +315,9 @@ class DiscordHandler(logging.Handler):
                 waited for the same records in vain, as `logging.shutdown` calls the two in a row.
         """
         super().close()
-        if self._listener is None or self._left:
+        if self._listener is None or self._queue_handler is None or self._left:
             return
+        self._queue_handler.close()
         self._left = True
         if timeout is None:
             backlog = self._listener.backlog

@@ -24,6 +24,6 @@ class Backoff(NamedTuple):
             jitter: A number from 0 to 1, which adds up to a tenth.
         """
         doublings = failures - len(self.delays)
-        # The exponent is bounded, for 2.0 ** 1024 overflows. Nothing doubled would stay nothing.
+        # The exponent is bounded, for 2.0 ** 1024 overflows. A delay of 0 is doubled as if it were 0.5.
         seconds = self.delays[failures - 1] if doublings <= 0 else (self.delays[-1] or 0.5) * 2.0 ** min(doublings, 64)
         return min(seconds, self.maximum) * (1 + jitter / 10)

@@ -172,7 +172,7 @@ class Delivery:
         if delay := self._limiter.acquire(self._url.key, now, host=self._url.host):
             self.not_before = now + delay
             return (), delay
-        records = self._take()
+        records = self._choose()
         if not records:
             self._limiter.failed(self._url.key, now, host=self._url.host)
         return records, 0.0
@@ -186,7 +186,7 @@ class Delivery:
         wait, self._messages = plan(waiting, budget, now=now, took=self._took, max_lag=self.max_lag)
         return min(wait, _POLL)
 
-    def _take(self) -> Sequence[FrozenRecord]:
+    def _choose(self) -> Sequence[FrozenRecord]:
         """Take the records for the next message: the oldest, or those behind the ones that are passed over."""
         size = (not self._skip and len(self._head)) or self._size
         if self._suspects:
@@ -217,7 +217,7 @@ class Delivery:
         elif is_refused:
             self._narrow_down(records, reason)
         else:
-            # What is tried again unchanged need not have been the oldest.
+            # The records that are tried again unchanged need not have been the oldest.
             self._backlog.put_back(records, first=records is self._head)
 
     @property

@@ -93,7 +93,7 @@ class WebhookListener(logging.handlers.QueueListener):
     def _reset(self, settings: DeliverySettings) -> None:
         self._starting = Lock()
         self._is_stopping = self._has_said_late = False
-        self._is_busy = False
+        self._has_more = False
         self._delivery = Delivery(self.url, self.backlog, self._sender, self._limiter)
         self.configure(settings)
 
@@ -244,19 +244,19 @@ class WebhookListener(logging.handlers.QueueListener):
         Raises:
             queue.Empty: There is nothing to return, and `block` is false.
         """
-        if not is_delivering.get():
+        if threading.current_thread() is self._thread and not is_delivering.get():
             is_delivering.set(True)
-            threading.current_thread().name = f"discord-logging-{self.url.id}"
+            self._thread.name = f"discord-logging-{self.url.id}"
         while not self._is_stopping:
-            if block and not self._is_busy:
+            if block and not self._has_more:
                 self._wait_for_burst()
             records, delay = self._attempt(self._delivery.take) or ((), _REST)
             if records:
                 return records
             if not block:
                 raise queue.Empty
-            self._is_busy = self.backlog.is_ready
-            if delay and self._is_busy:
+            self._has_more = self.backlog.is_ready
+            if delay and self._has_more:
                 self.backlog.announce()
                 self.backlog.wait(delay)
         self._sender.close()
@@ -271,13 +271,13 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def handle(self, record: Any) -> None:
         """Deliver the records that `dequeue` returned. Never raises; blocks for as long as the request takes."""
-        self._attempt(self._delivery.deliver, self.prepare(record))
-        self._is_busy = self.backlog.is_ready
+        self._attempt(lambda: self._delivery.deliver(self.prepare(record)))
+        self._has_more = self.backlog.is_ready
 
-    def _attempt(self, step: Callable[..., _T], *args: Any) -> _T | None:
+    def _attempt(self, step: Callable[[], _T]) -> _T | None:
         """Return what a step of delivery returns; `None` if it failed, and all records are dropped."""
         try:
-            return step(*args)
+            return step()
         except BaseException as error:  # whatever it is
             if ends_program(error):
                 raise

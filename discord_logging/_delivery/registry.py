@@ -62,8 +62,8 @@ def detach(user: logging.Handler, listener: WebhookListener, timeout: float) -> 
 def _registry_lock() -> threading.RLock:
     """Return the lock of `logging`, which is re-entrant and whole after a fork.
 
-    Not one of our own: the garbage collector may run under it and forget a handler, which takes the lock of `logging`,
-    and `dictConfig` makes and closes handlers while it has that one.
+    A lock of our own would not do: the garbage collector may run under it and forget a handler, which takes the lock of
+    `logging`, and `dictConfig` makes and closes handlers while it has that one.
     """
     return logging._lock  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - there is no public way to it
 
@@ -109,7 +109,7 @@ def _finish_with_child() -> None:
     if _ends_as_child or process is None or process.parent_process() is None:
         return
     _ends_as_child = True
-    # Not earlier: a child begins by forgetting what was to be done at its parent's end.
+    # Earlier would be too early: a child begins by forgetting what was to be done at its parent's end.
     sys.modules["multiprocessing.util"].Finalize(None, finish, exitpriority=10)
 
 
@@ -118,11 +118,12 @@ def _after_fork_in_child() -> None:
     _ends_as_child = False
     exit_time.after_fork_in_child()
     is_delivering.set(False)
+    _stopping.clear()
     for listener in _listeners.values():
         listener.after_fork_in_child()
 
 
-# Runs before the hook of `logging`, which was registered earlier and closes the handlers that are left.
+# This hook runs before that of `logging`, which was registered earlier and closes the handlers that are left.
 atexit.register(finish, only_orphans=True)
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
     os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -59,5 +59,5 @@ def _flush_first(previous: Any, number: int, frame: Any) -> None:
             listener.say_losses()
         ours = signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
-        # It ends nothing, such as SIGCHLD, or SIGTERM for the first process of a container.
+        # The signal ended nothing, such as SIGCHLD, or SIGTERM for the first process of a container.
         signal.signal(number, ours)

@@ -600,7 +600,7 @@ class TestThread:
 
     def test_two_flushes_at_a_time(self, discord: LocalDiscord) -> None:
         """The deadline of one that ends is not forgotten while another waits."""
-        discord.fail_next(Fault.stall(0.5))
+        discord.fail_next(Fault.stall(3))
         handler = DiscordHandler(discord.webhook_url)
         handler.handle(logging.makeLogRecord({"msg": "hello"}))
         results: list[bool] = []
@@ -632,9 +632,7 @@ class TestThread:
             assert listener._wake() is True
         assert listener._thread is None
 
-    def test_reason_of_a_loss_in_flight_is_said(
-        self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_loss_in_flight_is_said(self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]) -> None:
         """A record whose request has no answer yet when time is up is told of as well."""
         discord.fail_next(Fault.stall(30))
         handler = DiscordHandler(discord.webhook_url)
@@ -669,26 +667,20 @@ class TestQueueListener:
         assert listener.is_running()
         listener.stop()
 
-    def test_dequeue_returns_the_records_for_a_message(self) -> None:
+    def test_dequeue_returns_the_records_for_a_message(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """They are in flight from then on."""
         listener = make()
+        monkeypatch.setattr(listener, "start", lambda: None)
         for number in range(3):
             listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": str(number)}), CardSettings(None)))
-        is_marked = is_delivering.set(True)
-        try:
-            assert [record.message for record in listener.dequeue(block=True)] == ["0", "1", "2"]
-        finally:
-            is_delivering.reset(is_marked)
+        assert [record.message for record in listener.dequeue(block=True)] == ["0", "1", "2"]
+        assert not is_delivering.get()
         assert (listener.backlog.waiting, listener.backlog.pending) == (0, 3)
 
     def test_dequeue_without_blocking_finds_nothing(self) -> None:
         """The error is that of the standard library's queues."""
-        is_marked = is_delivering.set(True)
-        try:
-            with pytest.raises(queue.Empty):
-                make().dequeue(block=False)
-        finally:
-            is_delivering.reset(is_marked)
+        with pytest.raises(queue.Empty):
+            make().dequeue(block=False)
 
     def test_the_sentinel_ends_the_thread(self) -> None:
         """However long the thread would wait for a record."""
@@ -699,6 +691,33 @@ class TestQueueListener:
         listener.enqueue_sentinel()
         thread.join(10)
         assert not listener.is_running()
+
+    def test_a_child_has_none_of_the_listeners_that_its_parent_was_stopping(self) -> None:
+        """What they have left is the parent's."""
+        registry._stopping.add(make())
+        registry._after_fork_in_child()
+        assert registry._stopping == set()
+
+    def test_an_override_of_prepare_that_raises_costs_the_records_alone(
+        self, discord: LocalDiscord, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The thread goes on."""
+
+        class Listener(WebhookListener):
+            def prepare(self, record: Any) -> Any:
+                if record[0].message == "bad":
+                    raise LookupError
+                return record
+
+        url = WebhookURL.parse(discord.webhook_url)
+        listener = Listener(url, DeliverySettings(), DiscordRateLimiter(), lambda: None)
+        for message in ("bad", "good"):
+            settings = CardSettings(EmbedFormatter())
+            listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": message}), settings))
+            listener.flush(10)
+        assert texts(discord) == ["good"]
+        assert "The listener failed" in caplog.text
+        listener.stop()
 
     def test_prepare_may_be_overridden(self, discord: LocalDiscord) -> None:
         """It gets the records of a message before they are delivered, on the listener's thread."""
