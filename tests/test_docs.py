@@ -1,4 +1,4 @@
-"""What the documentation names is there."""
+"""The files and tests that the documentation names are there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+
+import discord_logging
 
 TOP = Path(__file__).parent.parent
 NAMES = {
@@ -15,9 +17,9 @@ NAMES = {
 
 @pytest.mark.parametrize("name", sorted(name for name in NAMES if re.fullmatch(r"[\w/.]+(\.py|/)", name)))
 def test_a_file_that_is_named_exists(name: str) -> None:
-    """Its path begins at the top, in the package, or in the room that the sentence is about."""
-    package = TOP / "discord_logging"
-    assert any((base / name).exists() for base in (TOP, package, package / "_delivery"))
+    """Its path begins at the top, in the package, or in the folder for delivery."""
+    package = Path(discord_logging.__file__).parent
+    assert any((base / name).exists() for base in (TOP, package.parent, package, package / "_delivery"))
 
 
 @pytest.mark.parametrize("name", sorted(name for name in NAMES if re.fullmatch(r"[Tt]est\w+", name)))

@@ -71,7 +71,7 @@ def test_the_local_discord_stands_alone() -> None:
 
 @pytest.mark.parametrize("name", [name for name in LEVELS if (TOP / name).is_dir()])
 def test_a_package_says_what_it_is_for(name: str) -> None:
-    """And who may import it."""
+    """And who may import it, which the order of the layers holds."""
     text = ast.get_docstring(ast.parse((TOP / name / "__init__.py").read_text(encoding="utf-8")))
     assert text
     assert name == "sandbox" or "import" in text

@@ -1,4 +1,4 @@
-"""Where records wait until they are delivered: one contract, and a file for each store.
+"""Where records wait until they are delivered: a file for each store, and what all of them need.
 
-The package for delivery may import this one.
+`_delivery` and every layer above may import it. It imports `_records` and what is below.
 """

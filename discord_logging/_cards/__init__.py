@@ -1,4 +1,4 @@
-"""Records made into one message: pure functions from frozen records to what Discord shows.
+"""Records made into one message: from frozen records to what Discord shows, without a clock or a network.
 
-The package for delivery may import this one, and the modules behind the public names.
+`_delivery` and every layer above may import it. It imports `_records` and what is below.
 """

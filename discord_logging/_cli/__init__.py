@@ -1,1 +1,4 @@
-"""The command `discord-logging`, a module for each of its commands. Nothing else imports this package."""
+"""The command `discord-logging`, a module for each of its commands.
+
+Nothing but `__main__` imports it.
+"""

@@ -1,4 +1,4 @@
 """Living in somebody else's process: clocks, locks, the GIL, and words to the program that runs us.
 
-Every package may import this one. It knows neither `logging` records nor Discord.
+Every package but the local Discord may import it. It imports nothing of ours, and knows no record and no Discord.
 """

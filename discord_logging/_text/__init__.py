@@ -1,4 +1,4 @@
 """Text as Discord shows it: cleaned, escaped, fenced, cut and split.
 
-Every package but `_process` may import this one.
+The errors and every layer above may import it. It imports nothing of ours.
 """
