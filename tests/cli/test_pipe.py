@@ -10,13 +10,13 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from discord_logging import DiscordHandler
 from discord_logging._cli.main import main
 from discord_logging._cli.pipe import _Signals
 from discord_logging.sandbox import Fault, LocalDiscord
@@ -264,12 +264,15 @@ def test_a_signal_while_it_waits_is_exit_code_128_and_more(
     """It does not wait any longer for what cannot be delivered."""
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", REFUSED)
     monkeypatch.setattr("discord_logging._cli.pipe._LAST_WAIT", 0.2)
-    main_thread = threading.main_thread().ident
-    assert main_thread
-    timer = threading.Timer(1.0, signal.pthread_kill, (main_thread, signal.SIGTERM))
-    timer.start()
+    health = DiscordHandler.health
+
+    def interrupted(handler: DiscordHandler) -> dict[str, Any]:
+        monkeypatch.setattr(DiscordHandler, "health", health)
+        signal.raise_signal(signal.SIGTERM)
+        return health(handler)
+
+    monkeypatch.setattr(DiscordHandler, "health", interrupted)
     assert pipe(b"one\n") == 128 + signal.SIGTERM
-    timer.join()
 
 
 def test_nobody_reads_what_is_passed_on(discord: LocalDiscord) -> None:
