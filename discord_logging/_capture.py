@@ -146,7 +146,7 @@ class ExceptionCapture:
         exception, task = context.get("exception"), context.get("task") or context.get("future")
         extra = {"task": task.get_name()} if task and hasattr(task, "get_name") else {}
         self._log(logging.ERROR, exception, context.get("message") or "Unhandled exception in event loop", **extra)
-        # What follows logs it as well, to the logger `asyncio`: for the console, and whoever else wants it.
+        # The hook that was there before logs it as well, to the logger `asyncio`, for the console and other handlers.
         is_told = is_delivering.set(True) if _told(exception) and not isinstance(previous, _Hook) else None
         try:
             previous(loop, context)
@@ -186,7 +186,7 @@ def capture_exceptions(logger: logging.Logger | str | None = None, *, warnings: 
         An object with a method `uninstall`. It is a context manager as well; what leaves its block is logged.
 
     Raises:
-        InvalidSettingError: `logger` is none.
+        InvalidSettingError: `logger` is neither a logger nor a name.
     """
     return ExceptionCapture(_check_logger(logger), captures_warnings=warnings)
 

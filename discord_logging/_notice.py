@@ -40,10 +40,10 @@ class Field(NamedTuple):
 
 
 def check_text(name: str, value: object) -> str:
-    """Return `value`, a text; `None` is none.
+    """Return `value` as a plain str; `None` becomes ''.
 
     Raises:
-        TypeError: It is none.
+        TypeError: `value` is neither a str nor `None`.
     """
     if value is None or isinstance(value, str):
         # A member of an enumeration that is a str may say something else of itself.
@@ -55,7 +55,7 @@ def check_fields(name: str, value: object) -> list[Field]:
     """Return `value`, fields in one of the forms that people write, in order.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` has another form.
     """
     if isinstance(value, Mapping):
         return [_field(name, pair) for pair in value.items()]
@@ -86,7 +86,7 @@ def check_timestamp(value: object) -> float | None:
     """Return `value`, a `datetime` or a text in ISO 8601, in seconds since the epoch; without a zone it is local time.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is not a time.
     """
     if value is None:
         return None
@@ -106,8 +106,8 @@ def check_part(name: str, value: object) -> dict[str, str]:
     """Return `value`, a part of an embed such as its author, with its keys; a text alone is the first of them.
 
     Raises:
-        InvalidSettingError: It is none.
-        TypeError: A text is none.
+        InvalidSettingError: `value` is not such a part.
+        TypeError: A text is not a str.
     """
     first, *others = _PARTS[name]
     given = value if isinstance(value, Mapping) else {first: value}

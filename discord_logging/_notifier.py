@@ -66,7 +66,7 @@ class DiscordNotifier:
     Raises:
         InvalidWebhookURLError: As `DiscordHandler` does.
         InvalidSettingError: Likewise. Also a `ValueError`.
-        TypeError: There is a `handler` as well as what it would be made of, or it is none.
+        TypeError: There is a `handler` as well as what it would be made of, or `handler` is not a `DiscordHandler`.
     """
 
     def __init__(

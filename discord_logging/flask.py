@@ -334,7 +334,7 @@ def _read_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings in `config`, by their names.
 
     Raises:
-        InvalidSettingError: A key is none of ours.
+        InvalidSettingError: A key is unknown.
     """
     known = [*_OWN_SETTINGS, *sorted(_HANDLER_SETTINGS)]
     found = {}

@@ -109,8 +109,7 @@ class Backlog:
         try:
             is_awake = self._rouse()
         finally:
-            # It may have been interrupted by Ctrl-C.
-            # Awake, it may be asleep again already, and has said so itself.
+            # Ctrl-C may have interrupted it. A listener that is awake may be asleep again already, and has said so.
             if not is_awake:
                 self._idle = True
 
@@ -119,7 +118,8 @@ class Backlog:
             self._rouse()
         lock = self.lock
         if lock.is_held_here():
-            # In `__del__` or a signal handler. Others would make more for the garbage collector in a pause, endlessly.
+            # We interrupted our own bookkeeping (signal handler or `__del__`). Do not sleep: other threads would keep
+            # making garbage, and on Python 3.12 the collection would not end.
             return
         try:
             if lock.acquire(0):
@@ -221,7 +221,7 @@ class Backlog:
                 record.is_first = record.is_first or first
                 self._append(record, record.size)
             for levelno in {record.levelno for record in records}:
-                # Those before them, or behind them, may have been put back already.
+                # Records before or behind them may have been put back already.
                 self._lanes[levelno] = deque(sorted(self._lanes[levelno], key=_order))
             self._evict()
 
@@ -276,7 +276,7 @@ class Backlog:
             if is_held:
                 self._count_refused()
                 if self._closed:
-                    # Who brought the last of them may have found the lock taken.
+                    # The caller that put the last of them may have found the lock taken.
                     self._take_in(len(self._incoming))
             # Once each: a signal handler may log in between.
             accepted, delivered, dropped = self._accepted, self.delivered, self.lost
@@ -446,7 +446,8 @@ class Backlog:
     def _evict(self) -> None:
         if self._closed:
             self._drop_lanes("closed")
-        # What is in flight counts when it comes back: up to then no error is lost to what may just be delivered.
+        # In-flight records do not count against the bounds until they are put back, so that we never evict an ERROR
+        # for records that are about to be delivered.
         while self._waiting > self.max_records or self._bytes > self.max_bytes:
             self._count([self._pop(self._lanes[min(self._lanes)])], "queue_full")
         self._bound_intake()

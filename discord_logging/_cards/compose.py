@@ -296,7 +296,7 @@ def _lines_embed(lines: Sequence[str], records: Sequence[FrozenRecord]) -> Embed
 def _severe_level(records: Sequence[FrozenRecord]) -> float:
     """Return the lowest level from `ERROR` on of which there are so few records that they stand out as cards."""
     severe = heapq.nlargest(_FEW + 1, (record.levelno for record in records if record.levelno >= logging.ERROR))
-    # Those of the level of the one too many are not few.
+    # nlargest() found more than _FEW records: every record of the level at the cut is too common to stand out.
     few = [level for level in severe if len(severe) <= _FEW or level > severe[-1]]
     return min(few, default=float("inf"))
 

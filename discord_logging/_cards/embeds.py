@@ -155,7 +155,7 @@ def embed_length(embed: Embed) -> int:
 def _source_url(template: str | None, pathname: str, line: str) -> str | None:
     """Return the address of a line of source, or `None` if it has none that is known."""
     path = clean(short_path(pathname)).replace("\\", "/")
-    # What is a library's, in no directory of the program's, or in no file at all, as <stdin>, is not there either.
+    # Library code, paths outside the project and pseudo-files such as <stdin> have no page in the repository.
     if not template or library_of(pathname) or path.startswith(("/", "<")) or _DRIVE.match(path):
         return None
     url = fill_source_url(template, quote(path), quote(clean(line)))

@@ -245,7 +245,7 @@ def _is_enabled() -> bool:
     name = "DISCORD_NOTIFICATIONS_ENABLED"
     if check_enabled(os.environ.get(name) or True, name=name):
         return True
-    sys.stderr.write(f"discord-logging: nothing is sent, for {name} says so\n")
+    sys.stderr.write(f"discord-logging: nothing sent: {name} is false\n")
     return False
 
 

@@ -190,7 +190,7 @@ def _read_text(options: argparse.Namespace) -> str:
     words: list[str] = options.text
     if words and words != ["-"]:
         return " ".join(words)
-    # What has no text can still be a message, which is not to wait for one.
+    # A title, a field or a file makes a message without any text from standard input.
     if not words and (options.title or options.field or options.file):
         return ""
     if not words and sys.stdin.isatty():

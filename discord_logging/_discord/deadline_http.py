@@ -125,7 +125,7 @@ class DeadlineAdapter(HTTPAdapter):
                 try:
                     super().connect()
                 finally:
-                    # What was sent and answered so far was between a proxy and us.
+                    # All that was sent and answered so far was between a proxy and us.
                     adapter._forget()
                 adapter.bound(self.sock)
 

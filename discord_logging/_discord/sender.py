@@ -53,8 +53,16 @@ class Answer(NamedTuple):
     @property
     def channel_id(self) -> str | None:
         """The channel or thread that the message was posted to, or `None`."""
-        channel_id = self._content.get("channel_id")
-        return channel_id if isinstance(channel_id, str) and channel_id.isdecimal() else None
+        return self._find_id("channel_id")
+
+    @property
+    def message_id(self) -> str | None:
+        """The id of the message that was posted, or `None`."""
+        return self._find_id("id")
+
+    def _find_id(self, key: str) -> str | None:
+        found = self._content.get(key)
+        return found if isinstance(found, str) and found.isdecimal() else None
 
     @property
     def errors(self) -> Mapping[str, Any]:
@@ -97,7 +105,7 @@ class WebhookSender:
     """
 
     def __init__(self, url: WebhookURL | str, *, timeout: float = 10.0) -> None:
-        # It imports requests: 110 ms that `import discord_logging` does not cost.
+        # This imports requests: 110 ms that `import discord_logging` does not cost.
         from discord_logging._discord.deadline_http import BoundedSession, DeadlineAdapter  # noqa: PLC0415
 
         self._url = url if isinstance(url, WebhookURL) else WebhookURL.parse(url)
@@ -154,7 +162,7 @@ class WebhookSender:
                 return Answer(response.status_code, response.headers, _read_json(response))
         except Exception as error:  # noqa: BLE001 - requests lets through what sockets, proxies and resolvers raise
             if self._adapter.status is not None:
-                # Headers that are none, or that never end. The status says all, and must not cause a repeat.
+                # The headers are malformed, or never end. The status says all, and must not cause a repeat.
                 return Answer(self._adapter.status, {}, None)
             raise TransportError(_describe(error), maybe_saved=self._adapter.has_sent) from None
 

@@ -31,10 +31,10 @@ def pause() -> None:
     """
     now = time.perf_counter()
     if now > _turn.ends_at + _LONGEST_PORTION:
-        # It had nothing to do meanwhile, or gave the lock up unasked.
+        # The thread had nothing to do meanwhile, or gave the lock up by itself.
         _turn.ends_at = now + _PORTION
     elif now > _turn.ends_at:
-        # Not 0: up to Python 3.10 a thread that waits for the lock would starve.
+        # With 0 a thread that waits for the lock would starve, up to Python 3.10.
         time.sleep(1e-6)
         resumed = time.perf_counter()
         # Where others hold the lock for long, so many pauses would leave next to no time for the work.

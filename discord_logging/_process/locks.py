@@ -1,4 +1,4 @@
-"""Locks that threads of users' wait for, though not without end, and signal handlers not at all."""
+"""A lock that application threads wait for briefly and signal handlers never."""
 
 from __future__ import annotations
 

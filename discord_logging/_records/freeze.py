@@ -114,7 +114,7 @@ def freeze(record: logging.LogRecord, settings: Any, message: str | None = None)
         if type(template) is not str:
             template = None
         if message is None:
-            # What getMessage does: its call would be a tenth of the whole. A class of the user's, or a patch, is asked.
+            # Inlined LogRecord.getMessage(), whose call is a tenth of our share. Subclasses and patches are called.
             if template is not None and type(record).getMessage is _get_message:
                 args = record.args
                 try:
@@ -147,7 +147,7 @@ def freeze(record: logging.LogRecord, settings: Any, message: str | None = None)
         complete = logging.LogRecord("root", logging.NOTSET, "", 0, "", (), None)
         if record.__dict__.keys() >= complete.__dict__.keys():
             raise
-        # Whoever made it left something out.
+        # The record was made by hand, without some attribute.
         complete.__dict__.update(record.__dict__)
         return freeze(complete, settings, message)
 
@@ -329,7 +329,7 @@ def _size_beside(
 
 
 def _to_seconds(created: Any) -> float:
-    """Return the time of a record that was made by hand as a number; what is none is no time."""
+    """Return the time of a record that was made by hand as a number; NaN if it is not one."""
     try:
         return float(created)
     except Exception:  # noqa: BLE001 - it may be an object of the user's
@@ -338,7 +338,7 @@ def _to_seconds(created: Any) -> float:
 
 def _describe_unmerged(record: logging.LogRecord, error: Exception, settings: Any) -> str:
     template = to_text(record.msg)
-    # Which of them the template has a name for, nobody knows.
+    # A secret's name stands in the template, and any of the arguments may be its value.
     args = MASK if MASK in settings.masker.mask(template) else to_text(record.args, repr)
     return f"{template}\nargs: {args} (could not be merged: {type(error).__name__}: {to_text(error)})"
 

@@ -5,7 +5,7 @@ A secret is known by the name that it stands behind (`password=…`, `"apiKey": 
 code looks for the end of the value. It goes forward only, past all that it looked at or not further than a fixed
 distance, so that no text, however odd, takes more time than its length is worth.
 
-A masked text, masked again, stays as it is, save for the oddest. What is doubtful is masked: a value that is missing in
+Masking is idempotent but for a few contrived inputs. A doubtful value is masked: one that is missing in
 the channel costs a look elsewhere, a password in the channel costs a new password.
 """
 
@@ -170,7 +170,7 @@ class SecretMasker:
         if not depth:
             return MASK
         if id(value) not in seen:
-            # What holds itself is masked there. The value is kept so that no other has its id meanwhile.
+            # A value that holds itself is masked inside. The reference keeps its id from being used again meanwhile.
             seen[id(value)] = value, MASK
             seen[id(value)] = value, self._mask_items(value, seen, depth - 1)
         return seen[id(value)][1]
@@ -307,7 +307,7 @@ def _quoted(text: str, opening: re.Match[str]) -> Span:
         return start, line_end if line_end >= 0 else len(text)
     after = text.find(opening[2], end) + 1
     if text[after : after + 1].isalnum() or text[after : after + 1] in ("_", '"', "'"):
-        # It is no end when more stands right behind it, as in CSV or after a forgotten escape.
+        # A quote with more right behind it does not end the value, as in CSV or after a forgotten escape.
         glued = _bare_end(text, after)
         if glued > after:
             return opening.start(), glued

@@ -158,7 +158,7 @@ def check_number(name: str, value: object, *, minimum: float, whole: bool = Fals
     """Return `value`, a number of at least `minimum`.
 
     Raises:
-        InvalidSettingError: It is none, or larger than any clock or memory could take.
+        InvalidSettingError: `value` is not such a number, or is larger than any clock or memory could take.
     """
     kind, largest = ("a whole number", 1e15) if whole else ("a number of seconds", 1e9)
     bound = f"at least {minimum:g}"
@@ -173,7 +173,7 @@ def check_delays(name: str, value: object) -> tuple[float, ...]:
     """Return `value`, a list of seconds, as a tuple.
 
     Raises:
-        InvalidSettingError: It is none, or empty.
+        InvalidSettingError: `value` is not a list of seconds, or is empty.
     """
     if isinstance(value, (list, tuple)) and value:
         return tuple(float(check_number(f"{name}[{index}]", each, minimum=0)) for index, each in enumerate(value))
@@ -197,11 +197,11 @@ def check_username(value: object) -> str | None:
     The rules are at https://docs.discord.com/developers/resources/webhook#create-webhook.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is not a name that Discord accepts.
     """
     if value is None:
         return None
-    # What os.environ makes of bytes that are no UTF-8 is answered with a 500 by Discord.
+    # os.environ has surrogates for bytes that are not UTF-8; Discord answers them with a 500.
     name = clean(" ".join(value.split())) if isinstance(value, str) else ""
     allowed = 1 <= len(name) <= lengths.USERNAME and name.lower() not in _FORBIDDEN_USERNAMES
     if allowed and not _FORBIDDEN_IN_USERNAME.search(name):
@@ -216,7 +216,7 @@ def check_avatar_url(value: object) -> str | None:
     """Return `value`, an address that Discord accepts for a picture, or `None`.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is not an address that Discord accepts.
     """
     if value is None:
         return None
@@ -227,7 +227,7 @@ def check_url(name: str, value: object) -> str:
     """Return `value`, an address that Discord accepts.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is not an address that Discord accepts.
     """
     if isinstance(value, str) and _is_url(value):
         return value
@@ -243,7 +243,7 @@ def check_snowflake(name: str, value: object) -> str | None:
     """Return `value`, one of Discord's ids, as a string, or `None`.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is not an id.
     """
     if value is None:
         return None
@@ -256,7 +256,7 @@ def check_thread_name(value: object, thread_id: str | None) -> str | None:
     """Return `value`, the title of a forum post, or `None`.
 
     Raises:
-        InvalidSettingError: It is none, or there is a `thread_id` as well, which Discord refuses (220002).
+        InvalidSettingError: `value` is not a title, or there is a `thread_id` as well, which Discord refuses (220002).
     """
     if value is None:
         return None
@@ -272,7 +272,7 @@ def check_tags(value: object) -> tuple[str, ...]:
     """Return `value`, a list of ids of a forum's tags, as strings.
 
     Raises:
-        InvalidSettingError: It is none, or too long.
+        InvalidSettingError: `value` is not a list of ids, or is too long.
     """
     if value is None:
         return ()
@@ -285,7 +285,7 @@ def check_names(name: str, value: object, example: str = "order_id") -> tuple[st
     """Return `value`, a list of names, as a tuple, or `None`.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is not a list of names.
     """
     if value is None:
         return None
@@ -295,10 +295,10 @@ def check_names(name: str, value: object, example: str = "order_id") -> tuple[st
 
 
 def check_mentions(value: object) -> Mapping[int, str]:
-    """Return `value`, a mapping of levels to mentions; `''` is none.
+    """Return `value`, a mapping of levels to mentions; `''` notifies nobody.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is not such a mapping.
     """
     if value is None:
         return {}
@@ -318,7 +318,7 @@ def check_redact(value: object) -> SecretMasker:
     """Return what masks the values of names with the words in `value`, a list; `None` is the standard list.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is not a list of words.
     """
     words = check_names("redact", value, "password")
     return DEFAULT_MASKER if words is None else SecretMasker(words)
@@ -328,7 +328,7 @@ def check_source_url(value: object) -> str | None:
     """Return `value`, a template of the address of a line of source, or `None`.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is not such a template.
     """
     if value is None:
         return None
@@ -350,7 +350,7 @@ def check_enabled(value: object, *, name: str = "enabled") -> bool:
     """Return `value`, a bool or a word for one.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is neither.
     """
     if isinstance(value, bool):
         return value
@@ -365,7 +365,7 @@ def check_context(value: object) -> dict[str, str]:
     """Return `value`, a mapping of names to what is shown with every record, as text.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is not such a mapping.
     """
     if value is None:
         return {}
@@ -376,7 +376,7 @@ def check_colors(value: object) -> Mapping[int, int]:
     """Return the standard colours with `value`, a mapping of levels to `0xRRGGBB` or `'#rrggbb'`, laid over them.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is not such a mapping.
     """
     if value is None:
         return COLORS
@@ -390,7 +390,7 @@ def check_emojis(value: object) -> Mapping[int, str]:
     """Return the standard emojis with `value`, a mapping of levels to text, laid over them. `''` is no emoji.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `value` is not such a mapping.
     """
     if value is None:
         return EMOJIS
@@ -408,7 +408,7 @@ def check_level(name: str, level: object, rule: str = "have levels such as 'ERRO
     """Return the number of `level`, a level's number or name.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `level` is not a level.
     """
     number: Any = logging.getLevelName(level) if isinstance(level, str) and not level.isdecimal() else level
     try:
@@ -421,7 +421,7 @@ def check_color(name: str, color: object) -> int:
     """Return the number of `color`, `0xRRGGBB` or `'#rrggbb'`.
 
     Raises:
-        InvalidSettingError: It is none.
+        InvalidSettingError: `color` is not a colour.
     """
     if isinstance(color, str) and (match := _HEX_COLOR.fullmatch(color)):
         return int(match[1], 16)

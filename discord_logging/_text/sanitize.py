@@ -10,11 +10,11 @@ FENCE_BREAK = "\u200b"
 _ANSI = re.compile(r"\x1b(?:\[[0-9;:?<=>]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _WEBHOOK_TOKEN = re.compile(r"(webhooks/\d{1,20}/)[A-Za-z0-9._-]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
-# What cannot be seen, or turns around the text beside it; without the two joiners, which emoji and many scripts need.
+# Characters that cannot be seen, or turn the text beside them around; but not the two joiners, which emoji need.
 HIDDEN = re.compile(
     "[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]+"
 )
-# What breaks a fence, and a flag such as that of Scotland. The beginning of a flag will do, so that a cut is harmless.
+# A broken fence, and a flag such as that of Scotland; the beginning of a flag matches too, so that a cut is harmless.
 _KEPT = re.compile(f"`{FENCE_BREAK}|\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{{1,6}}\U000e007f?")
 
 

@@ -170,7 +170,7 @@ class Page:
 
 
 def _number(request: web.Request, name: str) -> float:
-    """Return a number of the query; 0 for what is none."""
+    """Return a number of the query; 0 if it is not one."""
     text = request.query.get(name, "")
     return float(text) if re.fullmatch(r"\d{1,15}(?:\.\d{1,15})?", text, re.ASCII) else 0.0
 

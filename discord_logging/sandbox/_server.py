@@ -84,7 +84,9 @@ class LocalDiscord:
     ) -> None:
         self._loopback = ipaddress.ip_address(host).is_loopback
         if not self._loopback and not public:
-            raise ValueError(f"{host} is not a loopback address; others could reach it. To want that is public=True")
+            raise ValueError(
+                f"{host} is not a loopback address; others could reach it. Pass public=True if you want that."
+            )
         if not self._loopback:
             warnings.warn(
                 f"LocalDiscord on {host}: whoever can reach it sees the channel and can post to it", stacklevel=2

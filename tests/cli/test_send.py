@@ -155,7 +155,7 @@ def test_switched_off_is_no_failure(
     """The environment says so, and it is said."""
     monkeypatch.setenv("DISCORD_NOTIFICATIONS_ENABLED", "false")
     assert main(["send", "hello"]) == 0
-    assert "nothing is sent" in capsys.readouterr().err
+    assert "nothing sent: DISCORD_NOTIFICATIONS_ENABLED is false" in capsys.readouterr().err
     assert not discord.requests
 
 

@@ -184,7 +184,7 @@ def _read_values(values: dict[str, Any], text: str) -> Line:
     name = _pop(values, _NAME_KEYS, _text)
     traceback = _pop(values, _TRACEBACK_KEYS, _text)
     if level is None and message is None:
-        # It is data and no log: nothing of it is moved.
+        # The object is data and no log: nothing of it is moved.
         return Line(text)
     levelno, levelname = level or (None, "")
     return Line(
@@ -219,7 +219,7 @@ def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "filename" and isinstance(value, str):
             attributes.setdefault("pathname", value)
         else:
-            # What the record itself has would hide it.
+            # An attribute of the record itself would hide it.
             attributes[f"{name}_" if name in _STANDARD else name] = value
     return attributes
 
