@@ -1,4 +1,4 @@
-"""Failure 11: programs with many tasks on one thread, where whoever blocks stops all of them."""
+"""Programs with many tasks on one thread, where whoever blocks stops all of them."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ show(handler.flush(10))
 """
 
 
-class Test11:
+class TestCooperativeTasks:
     """Greenlets and tasks run on while records are logged, delivered and flushed."""
 
     @pytest.mark.parametrize("order", _ORDERS)
-    def test_11_gevent(self, discord: LocalDiscord, run: Run, order: str) -> None:
+    def test_gevent(self, discord: LocalDiscord, run: Run, order: str) -> None:
         """A ticker runs on while the server is silent, all is delivered, and nothing of our own comes back.
 
         Without new locks for a program that is patched between handler and first record, all its greenlets stop for
@@ -92,7 +92,7 @@ class Test11:
         assert float(longest) < _STALL / 2
 
     @pytest.mark.parametrize("order", _ORDERS[:3])
-    def test_11_gevent_exit(self, discord: LocalDiscord, run: Run, texts: Any, order: str) -> None:
+    def test_gevent_exit(self, discord: LocalDiscord, run: Run, texts: Any, order: str) -> None:
         """What is logged last is delivered at exit.
 
         Without new locks a program that is patched between handler and first record hangs before it gets there.
@@ -101,7 +101,7 @@ class Test11:
         assert (texts(), done.code, done.err) == (["first", "last"], 0, "")
         assert len(discord.requests) <= 2
 
-    def test_11_gevent_exit_of_a_program_that_was_patched_too_late(
+    def test_gevent_exit_of_a_program_that_was_patched_too_late(
         self, discord: LocalDiscord, run: Run, texts: Any
     ) -> None:
         """A listener that ran before everything was patched may lose the last record, in time and not in silence.
@@ -115,7 +115,7 @@ class Test11:
         assert done.code == 0
 
     @pytest.mark.parametrize("debug", [False, True])
-    def test_11_asyncio(self, discord: LocalDiscord, run: Run, debug: bool) -> None:
+    def test_asyncio(self, discord: LocalDiscord, run: Run, debug: bool) -> None:
         """A running loop is never blocked by logging calls while the server is silent.
 
         A handler that posts in `emit` blocks the loop for as long as the server is silent.

@@ -1,4 +1,4 @@
-"""Failures 1 to 6: the process ends while records wait."""
+"""The process ends while records wait."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def blackhole() -> Iterator[str]:
     [("", 0), ("sys.exit(3)", 3), ("1/0", 1), ("logging.shutdown()", 0), ("del handler; log.handlers.clear()", 0)],
     ids=["end", "sys.exit", "uncaught", "shutdown", "collected"],
 )
-def test_01_exit_right_after_logging(run: Run, ending: str, code: int) -> None:
+def test_exit_right_after_logging(run: Run, ending: str, code: int) -> None:
     """A hundred records that are logged right before the end arrive, although the server is slow.
 
     With a flush that returns at once the daemon thread dies with them: none of the hundred arrived.
@@ -88,7 +88,7 @@ def test_01_exit_right_after_logging(run: Run, ending: str, code: int) -> None:
         "resolver",
     ],
 )
-def test_02_exit_while_the_network_is_stuck(
+def test_exit_while_the_network_is_stuck(
     run: Run, discord: LocalDiscord, request: pytest.FixtureRequest, shape: str
 ) -> None:
     """`close(1)` returns after a second, and so does the exit, and each says what was lost.
@@ -120,7 +120,7 @@ def test_02_exit_while_the_network_is_stuck(
 
 
 @pytest.mark.parametrize("fault", [Fault(), Fault.stall(60)], ids=["idle", "posting"])
-def test_03_exit_without_close(run: Run, discord: LocalDiscord, fault: Fault) -> None:
+def test_exit_without_close(run: Run, discord: LocalDiscord, fault: Fault) -> None:
     """A handler that nobody ever closes does not keep the process alive: its thread is a daemon.
 
     With `daemon=False` the interpreter joins the thread before any exit hook could end it: it hangs.
@@ -143,7 +143,7 @@ def test_03_exit_without_close(run: Run, discord: LocalDiscord, fault: Fault) ->
 HOOK = "atexit.register(lambda: log.error('from a hook'))\n"
 
 
-def test_04_logging_from_a_hook_after_shutdown(run: Run, texts: Callable[[], list[str]]) -> None:
+def test_logging_from_a_hook_after_shutdown(run: Run, texts: Callable[[], list[str]]) -> None:
     """A hook that was registered before `import logging` comes too late: its record is dropped, which is said once.
 
     Without the state "closed" in the backlog it stays pending for ever; without that of the listener nothing is said.
@@ -158,7 +158,7 @@ def test_04_logging_from_a_hook_after_shutdown(run: Run, texts: Callable[[], lis
 
 
 @pytest.mark.parametrize("place", ["before the handler", "after the handler"])
-def test_04_logging_from_a_hook_before_shutdown(run: Run, texts: Callable[[], list[str]], place: str) -> None:
+def test_logging_from_a_hook_before_shutdown(run: Run, texts: Callable[[], list[str]], place: str) -> None:
     """What such hooks log arrives, also when it is the first record of all, which from Python 3.12 on finds no thread.
 
     Without the delivery by whoever flushes it is lost on Python 3.12, and on 3.11 it arrives.
@@ -168,7 +168,7 @@ def test_04_logging_from_a_hook_before_shutdown(run: Run, texts: Callable[[], li
     assert (texts(), done.code, losses(done)) == (["from a hook"], 0, [])
 
 
-def test_04_logging_from_a_hook_that_takes_its_time(run: Run, texts: Callable[[], list[str]]) -> None:
+def test_logging_from_a_hook_that_takes_its_time(run: Run, texts: Callable[[], list[str]]) -> None:
     """What a hook logs at its end arrives, although the hook alone took longer than `flush_timeout`.
 
     When the exit has one deadline that counts what other hooks take, the second record is lost.
@@ -183,7 +183,7 @@ def test_04_logging_from_a_hook_that_takes_its_time(run: Run, texts: Callable[[]
     ["last = Last()", "last = [Last()]; last.append(last)", "import builtins; builtins.last = Last()"],
     ids=["global", "cycle", "builtins"],
 )
-def test_04_logging_from_del_at_exit(run: Run, texts: Callable[[], list[str]], owner: str) -> None:
+def test_logging_from_del_at_exit(run: Run, texts: Callable[[], list[str]], owner: str) -> None:
     """An object that logs when the interpreter clears the modules raises nothing and hangs nothing.
 
     A listener that starts its thread although it was closed hangs in an interpreter that is going down.
@@ -203,7 +203,7 @@ def test_04_logging_from_del_at_exit(run: Run, texts: Callable[[], list[str]], o
     assert "Error" not in done.err
 
 
-def test_04_logging_after_close(run: Run, texts: Callable[[], list[str]]) -> None:
+def test_logging_after_close(run: Run, texts: Callable[[], list[str]]) -> None:
     """A record that comes after `close` is dropped and counted; the exit waits for nothing.
 
     Without the state "closed" it stays pending, and `flush` waits for it in vain.
@@ -227,7 +227,7 @@ threading.Thread.start = refuse
 """
 
 
-def test_04_no_thread_can_be_started(run: Run, texts: Callable[[], list[str]]) -> None:
+def test_no_thread_can_be_started(run: Run, texts: Callable[[], list[str]]) -> None:
     """Then the records wait, logging raises nothing, and the exit delivers.
 
     Without the delivery by whoever flushes all three are lost.
@@ -236,7 +236,7 @@ def test_04_no_thread_can_be_started(run: Run, texts: Callable[[], list[str]]) -
     assert (texts(), done.code, losses(done)) == (["0", "1", "2"], 0, [])
 
 
-def test_04_no_thread_can_be_started_and_the_network_is_stuck(run: Run, discord: LocalDiscord) -> None:
+def test_no_thread_can_be_started_and_the_network_is_stuck(run: Run, discord: LocalDiscord) -> None:
     """Whoever flushes then has a deadline all the same.
 
     With the ordinary time-out of a request `close(1)` takes as long as that.
@@ -249,7 +249,7 @@ def test_04_no_thread_can_be_started_and_the_network_is_stuck(run: Run, discord:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signals")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_05_ended_by_a_signal(run: Run, texts: Callable[[], list[str]], name: str) -> None:
+def test_ended_by_a_signal(run: Run, texts: Callable[[], list[str]], name: str) -> None:
     """With `flush_on_signals` everything is delivered, and the process ends by the signal.
 
     Without it Python runs no exit hook, and nothing arrives.
@@ -280,7 +280,7 @@ def test_05_ended_by_a_signal(run: Run, texts: Callable[[], list[str]], name: st
     ],
     ids=["_exit", "SIGKILL"],
 )
-def test_06_killed_right_after_a_flush(
+def test_killed_right_after_a_flush(
     run: Run, discord: LocalDiscord, texts: Callable[[], list[str]], ending: str, code: int
 ) -> None:
     """What a `flush` has returned True for is in the channel, whatever happens to the process.

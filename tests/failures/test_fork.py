@@ -1,4 +1,4 @@
-"""Failures 7 to 10: processes that fork, and servers that do."""
+"""Processes that fork, and servers that do."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def discord() -> Iterator[LocalDiscord]:
         yield local
 
 
-class Test07:
+class TestForkWithRecordsQueued:
     """Fork with records queued: what the parent queued is the parent's."""
 
-    def test_07_fork_with_records_queued(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
+    def test_fork_with_records_queued(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
         """The parent's ten records arrive once, and the child's one.
 
         Without the hook after a fork, or with one that leaves the backlog as it is, the child delivers the ten again.
@@ -96,7 +96,7 @@ class Test07:
         assert sorted(texts()) == ["child", *(f"parent {n}" for n in range(10))]
         assert (done.code, done.out, done.err) == (0, "10\n1\n0\n", "")
 
-    def test_07_fork_before_the_thread_has_begun(self, run: Run, texts: Any) -> None:
+    def test_fork_before_the_thread_has_begun(self, run: Run, texts: Any) -> None:
         """Three children that are forked right behind ten records deliver one record each.
 
         Without the hook after a fork the ten arrive four times.
@@ -112,7 +112,7 @@ class Test07:
         assert sorted(texts()) == expected
         assert (done.code, done.out, done.err) == (0, "0 0 0\n", "")
 
-    def test_07_children_fork_again(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
+    def test_children_fork_again(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
         """Each of four generations forks the next with records queued, and logs behind that too.
 
         Without the hook after a fork 18 records arrive more than once.
@@ -132,7 +132,7 @@ class Test07:
         assert sorted(texts()) == [f"{generation} {n}" for generation in range(4) for n in range(4)]
         assert (done.code, done.out, done.err) == (0, "0\n0\n0\n", "")
 
-    def test_07_each_process_has_a_connection_of_its_own(self, run: Run) -> None:
+    def test_each_process_has_a_connection_of_its_own(self, run: Run) -> None:
         """A child does not write into its parent's connection, which is open and idle when it is forked.
 
         With a hook after a fork that keeps the session, the child posts on the parent's connection.
@@ -199,10 +199,10 @@ _INTERRUPTED = {
 """What a signal handler does may happen at each line: here it does."""
 
 
-class Test08:
+class TestForkWhileALockIsHeld:
     """Fork while a lock is held: the child, which has no thread that would release it, does not wait for it."""
 
-    def test_08_fork_while_a_lock_is_held(self, run: Run, texts: Any) -> None:
+    def test_fork_while_a_lock_is_held(self, run: Run, texts: Any) -> None:
         """A child logs, flushes and ends although another thread of its parent holds a lock.
 
         Without new ones after a fork the alarm ends those that meet a lock of ours; the limiter's stops the very hook.
@@ -233,7 +233,7 @@ class Test08:
         assert (done.code, done.out.splitlines(), done.err) == (0, [f"{name} 0" for name in _LOCKS], "")
         assert texts() == ["parent", *(f"child {number}" for number in range(len(_LOCKS)))]
 
-    def test_08_fork_while_the_lock_of_logging_is_held(self, run: Run, texts: Any) -> None:
+    def test_fork_while_the_lock_of_logging_is_held(self, run: Run, texts: Any) -> None:
         """A fork waits for whoever holds that lock, such as `dictConfig`; the child is free of it."""
         done = run(
             """
@@ -252,7 +252,7 @@ class Test08:
         assert (done.code, done.out, done.err) == (0, "0\n", "")
         assert texts() == ["child"]
 
-    def test_08_nothing_logs_or_starts_in_the_hook_after_a_fork(
+    def test_nothing_logs_or_starts_in_the_hook_after_a_fork(
         self, discord: LocalDiscord, run: Run, texts: Any
     ) -> None:
         """Other handlers may not be ready then, and what they do there happens in every child.
@@ -280,7 +280,7 @@ class Test08:
         assert (done.code, done.out) == (0, "True\n0\n")
         assert texts() == ["parent"]
 
-    def test_08_first_post_imports_nothing(self, run: Run) -> None:
+    def test_first_post_imports_nothing(self, run: Run) -> None:
         """A child that is forked while a thread of its parent imports a module waits for ever when it imports the same.
 
         When the first POST looked up the version of the package, that imported two modules on Python 3.13.
@@ -296,7 +296,7 @@ class Test08:
         )
         assert (done.code, done.out, done.err) == (0, "[]\n", "")
 
-    def test_08_fork_from_a_thread(self, run: Run, texts: Any) -> None:
+    def test_fork_from_a_thread(self, run: Run, texts: Any) -> None:
         """A child whose only thread is not the parent's main thread logs and delivers."""
         done = run(
             """
@@ -311,7 +311,7 @@ class Test08:
         assert sorted(texts()) == ["child", "parent"]
 
     @pytest.mark.parametrize("interrupted", _INTERRUPTED)
-    def test_08_fork_in_a_signal_handler(self, run: Run, texts: Any, interrupted: str) -> None:
+    def test_fork_in_a_signal_handler(self, run: Run, texts: Any, interrupted: str) -> None:
         """Whichever line of ours a signal interrupts, the child that its handler forks logs and delivers.
 
         Without the hook after a fork some of them wait for the lock that the interrupted line holds.
@@ -332,7 +332,7 @@ class Test08:
         assert len(codes) > 20
 
     @pytest.mark.parametrize("interrupted", _INTERRUPTED)
-    def test_08_child_goes_on_behind_a_signal_handler(self, run: Run, texts: Any, interrupted: str) -> None:
+    def test_child_goes_on_behind_a_signal_handler(self, run: Run, texts: Any, interrupted: str) -> None:
         """The child may as well return into the interrupted call, which meets other locks than it took.
 
         When the call reads the lock anew, it releases, or waits for, one that it does not hold: a `RuntimeError`.
@@ -411,11 +411,11 @@ def _by(*names: str, each: int = 3) -> list[str]:
     return sorted(f"{name} {n}" for name in names for n in range(each))
 
 
-class Test09:
+class TestMultiprocessing:
     """Children of multiprocessing and of its likes deliver before they end."""
 
     @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-    def test_09_child_of_multiprocessing_ends(self, run: Run, texts: Any, prelude: str, method: str) -> None:
+    def test_child_of_multiprocessing_ends(self, run: Run, texts: Any, prelude: str, method: str) -> None:
         """What the children log last arrives, however they came to be.
 
         Without the finalizer up to Python 3.12 nothing arrives of children that were forked.
@@ -435,7 +435,7 @@ class Test09:
         assert (done.code, done.out, done.err) == (0, "0 0 0\n", "")
         assert sorted(texts()) == _by("before", "behind", "child 0", "child 1", "child 2")
 
-    def test_09_fork_server_that_has_logged(
+    def test_fork_server_that_has_logged(
         self, run: Run, texts: Any, prelude: str, wait_until: Callable[..., None]
     ) -> None:
         """Children of a server that has imported the application, and has records queued, deliver their own alone.
@@ -459,7 +459,7 @@ class Test09:
 
     @pytest.mark.parametrize("method", ["fork", "spawn"])
     @pytest.mark.parametrize("kind", ["Pool", "ProcessPoolExecutor"])
-    def test_09_pool_of_processes(self, run: Run, texts: Any, prelude: str, kind: str, method: str) -> None:
+    def test_pool_of_processes(self, run: Run, texts: Any, prelude: str, kind: str, method: str) -> None:
         """What is logged in the last tasks of a pool arrives when the pool is closed.
 
         Without the finalizer up to Python 3.12 nothing arrives of workers that were forked.
@@ -484,7 +484,7 @@ class Test09:
         assert sorted(texts()) == _by("before", "behind", *"abcdef")
 
     @pytest.mark.parametrize("ending", ["wait()", "logging.shutdown()"])
-    def test_09_prefork_workers(self, run: Run, texts: Any, prelude: str, ending: str) -> None:
+    def test_prefork_workers(self, run: Run, texts: Any, prelude: str, ending: str) -> None:
         """Workers in the manner of Celery, which end with `os._exit`, deliver what they log.
 
         Those of its pool give their thread a second before that (`Worker._do_exit` of billiard) and flush nothing; here
@@ -547,13 +547,13 @@ def app(environ, start_response):
 """
 
 
-class Test10:
+class TestGunicorn:
     """Servers that fork: a real gunicorn."""
 
     @pytest.mark.parametrize(
         ("preload", "logs_at_import"), [(False, True), (True, False), (True, True)], ids=["", "preload", "preload-log"]
     )
-    def test_10_gunicorn(
+    def test_gunicorn(
         self, discord: LocalDiscord, texts: Any, gunicorn: StartGunicorn, *, preload: bool, logs_at_import: bool
     ) -> None:
         """Each of four workers delivers what it logs, once, on one thread that the first record starts.
@@ -578,7 +578,7 @@ class Test10:
         assert "Traceback" not in err
 
     @pytest.mark.parametrize("preload", [False, True], ids=["", "preload"])
-    def test_10_gunicorn_reloads(
+    def test_gunicorn_reloads(
         self, discord: LocalDiscord, texts: Any, gunicorn: StartGunicorn, *, preload: bool
     ) -> None:
         """At SIGHUP the workers that go deliver what they logged, and those that come log as well.

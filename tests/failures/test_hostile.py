@@ -1,4 +1,4 @@
-"""Failure 21: whatever a program logs, the program goes on, the record is delivered or counted, and so is the next."""
+"""Whatever a program logs, the program goes on, the record is delivered or counted, and so is the next."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def descriptions(discord: LocalDiscord) -> list[str]:
     ],
     ids=["raises", "gives None", "sleeps", "logs", "str subclass", "cyclic", "deep"],
 )
-def test_21_hostile_objects(survive: Survive, discord: LocalDiscord, define: str, shown: str) -> None:
+def test_hostile_objects(survive: Survive, discord: LocalDiscord, define: str, shown: str) -> None:
     """An object that cannot be shown costs its own words, as a message, an argument, a value and an error.
 
     Without the catch in `to_text` the record is unreadable and dropped.
@@ -148,7 +148,7 @@ def test_21_hostile_objects(survive: Survive, discord: LocalDiscord, define: str
     ],
     ids=["surrogates", "controls", "five megabytes", "unicode", "lines", "empty"],
 )
-def test_21_hostile_texts(survive: Survive, text: str) -> None:
+def test_hostile_texts(survive: Survive, text: str) -> None:
     """Discord takes every text at the first try, wherever in a record it is.
 
     With the surrogates left in, Discord answers 500 again and again, and nothing behind that record arrives in time.
@@ -165,7 +165,7 @@ def test_21_hostile_texts(survive: Survive, text: str) -> None:
     )
 
 
-def test_21_deep_tracebacks(survive: Survive, discord: LocalDiscord) -> None:
+def test_deep_tracebacks(survive: Survive, discord: LocalDiscord) -> None:
     """Ten thousand frames, and those of an endless recursion, are told in a few lines."""
     survive(
         """
@@ -201,7 +201,7 @@ def test_21_deep_tracebacks(survive: Survive, discord: LocalDiscord) -> None:
     assert "ValueError: bottom" in deep
 
 
-def test_21_logged_where_the_stack_ends(survive: Survive, discord: LocalDiscord) -> None:
+def test_logged_where_the_stack_ends(survive: Survive, discord: LocalDiscord) -> None:
     """A record for which there is no room on the stack is lost, and counted if it was ours; later ones arrive."""
     health = survive(
         """
@@ -273,7 +273,7 @@ def test_21_logged_where_the_stack_ends(survive: Survive, discord: LocalDiscord)
     ],
     ids=["nested group", "group in a circle", "group in itself", "causes in a circle", "long chain"],
 )
-def test_21_linked_exceptions(survive: Survive, discord: LocalDiscord, raising: str, shown: str) -> None:
+def test_linked_exceptions(survive: Survive, discord: LocalDiscord, raising: str, shown: str) -> None:
     """Exceptions that are linked in circles, or without end, are shown once each.
 
     Without the memory of those seen, the logging call never returns.
@@ -298,7 +298,7 @@ def test_21_linked_exceptions(survive: Survive, discord: LocalDiscord, raising: 
         ("exceptions", "lambda self: iter(lambda: self, None)", "Odd: own"),
     ],
 )
-def test_21_hostile_exceptions(survive: Survive, discord: LocalDiscord, attribute: str, value: str, shown: str) -> None:
+def test_hostile_exceptions(survive: Survive, discord: LocalDiscord, attribute: str, value: str, shown: str) -> None:
     """An exception whose own attributes raise, or never end, is shown as far as it goes.
 
     Without the catch around it the record is unreadable and dropped; members without end hang the logging call.
@@ -308,7 +308,7 @@ def test_21_hostile_exceptions(survive: Survive, discord: LocalDiscord, attribut
     assert shown in descriptions(discord)[0]
 
 
-def test_21_record_that_cannot_even_be_reported(survive: Survive) -> None:
+def test_record_that_cannot_even_be_reported(survive: Survive) -> None:
     """A record that fails again when it is shown on stderr is counted, and raises nothing.
 
     With the `handleError` of `logging` alone, what it meets on the way comes out of the logging call.
@@ -343,7 +343,7 @@ def test_21_record_that_cannot_even_be_reported(survive: Survive) -> None:
     ],
     ids=["huge", "deep", "cyclic", "odd keys", "odd names", "odd numbers", "empty"],
 )
-def test_21_hostile_extra(survive: Survive, define: str) -> None:
+def test_hostile_extra(survive: Survive, define: str) -> None:
     """What is added to a record may be of any size, depth and name.
 
     Without the catch in `to_text` what is deep, or has an odd key or number, is dropped.
@@ -351,7 +351,7 @@ def test_21_hostile_extra(survive: Survive, define: str) -> None:
     survive(f"{define}\nattempt(log.error, 'value', extra=extra)\nattempt(log.error, 'value', extra={{'all': extra}})")
 
 
-def test_21_records_with_wrong_types(survive: Survive) -> None:
+def test_records_with_wrong_types(survive: Survive) -> None:
     """A record that was made by hand may have anything anywhere, one attribute at a time or all."""
     health = survive(
         """
@@ -454,7 +454,7 @@ RECORDS = st.builds(
 )
 
 
-def test_21_any_record_whatever(discord: LocalDiscord) -> None:
+def test_any_record_whatever(discord: LocalDiscord) -> None:
     """It raises nothing, is delivered or counted, is taken by Discord, and the plain record behind it arrives.
 
     Without the catch in `to_text` the listener fails.

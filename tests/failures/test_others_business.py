@@ -1,4 +1,4 @@
-"""Failures 22, 23 and 25: the program's memory, its other handlers, its clock, and the password in the URL."""
+"""The program's memory, its other handlers, its clock, and the password in the URL."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
 # 22: late formatting, pinned memory
 
 
-def test_22_list_that_is_cleared_after_the_call(run: Run, discord: LocalDiscord) -> None:
+def test_list_that_is_cleared_after_the_call(run: Run, discord: LocalDiscord) -> None:
     """A record tells what was so when it was logged, whatever happens to its parts while it waits.
 
     A handler that queues the record itself shows an empty list.
@@ -111,7 +111,7 @@ print([name for name, each in alive.items() if each() is not None], len(alive), 
 
 
 @pytest.mark.parametrize("formatter", ["", "handler.setFormatter(logging.Formatter('%(asctime)s %(message)s'))\n"])
-def test_22_no_frame_is_pinned(run: Run, formatter: str) -> None:
+def test_no_frame_is_pinned(run: Run, formatter: str) -> None:
     """What a record refers to is freed while the record still waits: arguments, frames, causes, group members.
 
     A handler that queues the record itself keeps every frame and its locals.
@@ -151,7 +151,7 @@ def log_some():
 
 
 @pytest.mark.parametrize("formatter", ["None", "logging.Formatter('%(asctime)s %(message)s')"])
-def test_22_record_is_untouched(run: Run, formatter: str) -> None:
+def test_record_is_untouched(run: Run, formatter: str) -> None:
     """Handlers before and after ours are given the same record, with the same objects in it.
 
     When our formatter is given the record itself and no copy, the handler behind misses the exception.
@@ -174,7 +174,7 @@ def test_22_record_is_untouched(run: Run, formatter: str) -> None:
 
 
 @pytest.mark.parametrize("formatter", ["None", "logging.Formatter('%(asctime)s %(message)s')"])
-def test_22_other_handlers_format_as_ever(run: Run, discord: LocalDiscord, formatter: str) -> None:
+def test_other_handlers_format_as_ever(run: Run, discord: LocalDiscord, formatter: str) -> None:
     """A formatter with words of its own for exceptions has them, after ours as well; and so has the card its own.
 
     After the standard `QueueHandler` it has not: the record holds the standard traceback by then.
@@ -247,7 +247,7 @@ def spans(discord: LocalDiscord) -> list[float]:
 
 
 @JUMPS
-def test_23_clock_jumps_in_a_rate_limit(run: Run, discord: LocalDiscord, texts: Any, jump: str) -> None:
+def test_clock_jumps_in_a_rate_limit(run: Run, discord: LocalDiscord, texts: Any, jump: str) -> None:
     """A limit is waited out, no more and no less.
 
     On the wall clock the next request leaves at once after a jump ahead, and not in time after one back.
@@ -271,7 +271,7 @@ def test_23_clock_jumps_in_a_rate_limit(run: Run, discord: LocalDiscord, texts: 
 
 
 @JUMPS
-def test_23_clock_jumps_in_a_retry(run: Run, discord: LocalDiscord, texts: Any, jump: str) -> None:
+def test_clock_jumps_in_a_retry(run: Run, discord: LocalDiscord, texts: Any, jump: str) -> None:
     """A failed message is tried again after the delay that is set.
 
     On the wall clock the next try is made at once after a jump ahead, and not in time after one back.
@@ -295,7 +295,7 @@ def test_23_clock_jumps_in_a_retry(run: Run, discord: LocalDiscord, texts: Any, 
     assert 0.6 <= waited < 4
 
 
-def test_23_clock_jumps_and_a_card_tells_its_age(run: Run, discord: LocalDiscord) -> None:
+def test_clock_jumps_and_a_card_tells_its_age(run: Run, discord: LocalDiscord) -> None:
     """A record that was held up for two seconds says so, and not that it was an hour.
 
     On the wall clock the card tells of 3,600 seconds.
@@ -319,7 +319,7 @@ def test_23_clock_jumps_and_a_card_tells_its_age(run: Run, discord: LocalDiscord
 
 
 @JUMPS
-def test_23_clock_jumps_in_a_repeat_window(run: Run, discord: LocalDiscord, jump: str) -> None:
+def test_clock_jumps_in_a_repeat_window(run: Run, discord: LocalDiscord, jump: str) -> None:
     """What repeats itself is held back for the window, and told when it has passed.
 
     On the wall clock it is told at once after a jump ahead, and not in time after one back.
@@ -351,7 +351,7 @@ def test_23_clock_jumps_in_a_repeat_window(run: Run, discord: LocalDiscord, jump
 
 @JUMPS
 @pytest.mark.parametrize("url", ["", REFUSED], ids=["silent", "refused"])
-def test_23_clock_jumps_in_a_flush(run: Run, discord: LocalDiscord, jump: str, url: str) -> None:
+def test_clock_jumps_in_a_flush(run: Run, discord: LocalDiscord, jump: str, url: str) -> None:
     """`flush`, `close` and the exit take as long as they may, and not an hour.
 
     On the wall clock, and on `time.monotonic` itself, which freezegun stops, `flush` never returns.
@@ -386,7 +386,7 @@ def test_23_clock_jumps_in_a_flush(run: Run, discord: LocalDiscord, jump: str, u
     assert "1 of 1 records were not delivered" in done.err
 
 
-def test_23_clock_jumps_in_a_request(run: Run, discord: LocalDiscord) -> None:
+def test_clock_jumps_in_a_request(run: Run, discord: LocalDiscord) -> None:
     """An answer that comes byte by byte has the time-out that is set for the whole of it.
 
     On the wall clock the program is still waiting when its own deadline comes.
@@ -418,7 +418,7 @@ def shows(output: str, token: str = TOKEN) -> bool:
     return any(token[start : start + 10] in text for text in (output, joined) for start in range(len(token) - 9))
 
 
-def test_25_the_search_finds_a_token() -> None:
+def test_the_search_finds_a_token() -> None:
     """Whole, in part, percent-encoded and broken into lines; and nothing where there is none."""
     encoded = "".join(f"%{ord(each):02x}" for each in TOKEN)
     assert all(map(shows, [TOKEN, f"a{TOKEN[20:30]}b", encoded, f"{TOKEN[:15]}\\\n  {TOKEN[15:]}"]))
@@ -506,7 +506,7 @@ _NO_NETWORK = _UNREACHABLE.format(name="socket.socket.connect", error="OSError(1
     ],
     ids=["refused", "TLS refused", "DNS", "no route", "unreachable", "proxy", "tunnel", "SOCKS", "no proxy"],
 )
-def test_25_token_and_no_connection(run: Run, url: str, trouble: str) -> None:
+def test_token_and_no_connection(run: Run, url: str, trouble: str) -> None:
     """Where nothing answers, nothing that is said of it holds the token.
 
     The text of the exceptions of `requests` holds it.
@@ -521,7 +521,7 @@ def test_25_token_and_no_connection(run: Run, url: str, trouble: str) -> None:
 @pytest.mark.parametrize(
     "trouble", ["handler = handler", "os.environ['https_proxy'] = address"], ids=["no TLS there", "proxy refuses"]
 )
-def test_25_token_and_tls(run: Run, discord: LocalDiscord, trouble: str) -> None:
+def test_token_and_tls(run: Run, discord: LocalDiscord, trouble: str) -> None:
     """A server that speaks no TLS, and a proxy that opens no tunnel."""
     url = f"{discord.url.replace('http:', 'https:')}/api/webhooks/123456789012345678/{TOKEN}"
     done = run(f"address = {discord.url!r}\n{trouble}{_LOG}", url=url, prelude=_TELLTALE)
@@ -555,7 +555,7 @@ def _faults(url: str) -> dict[str, Fault]:
 
 
 @pytest.mark.parametrize("name", _faults(""))
-def test_25_token_and_odd_answers(run: Run, discord: LocalDiscord, name: str) -> None:
+def test_token_and_odd_answers(run: Run, discord: LocalDiscord, name: str) -> None:
     """An answer that tells the URL back, in whichever of its parts, is not passed on.
 
     Without the mask, what Discord says shows it; without the filter on its loggers, `urllib3` does.
@@ -569,7 +569,7 @@ def test_25_token_and_odd_answers(run: Run, discord: LocalDiscord, name: str) ->
     assert not any(shows(json.dumps(message.payload)) for message in discord.messages)
 
 
-def test_25_token_and_success(run: Run, discord: LocalDiscord) -> None:
+def test_token_and_success(run: Run, discord: LocalDiscord) -> None:
     """`urllib3` logs the path of each request that went well.
 
     Without the filter on its loggers, that path shows the token.
@@ -627,7 +627,7 @@ def everything_shown(discord: LocalDiscord) -> str:
 
 @pytest.mark.parametrize("lag", [60, 0], ids=["cards", "digest"])
 @pytest.mark.parametrize("log_all", ["log_url", "log_long"])
-def test_25_token_and_the_channel(run: Run, lag: float, log_all: str) -> None:
+def test_token_and_the_channel(run: Run, lag: float, log_all: str) -> None:
     """A webhook's URL that is logged is shown without its token, in cards and files, and wherever it is cut.
 
     Without the mask in `clean` it is shown whole.

@@ -75,11 +75,11 @@ def _without_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
-class Test16OutageWithAFullQueue:
+class TestOutageWithAFullQueue:
     """Discord is down for minutes while far more is logged than may wait."""
 
     @_HAS_RSS
-    def test_16_outage_with_a_full_queue(self, discord: LocalDiscord, run: Any, refuse_when: RefuseWhen) -> None:
+    def test_outage_with_a_full_queue(self, discord: LocalDiscord, run: Any, refuse_when: RefuseWhen) -> None:
         """Memory is bounded, every ERROR outlives the flood of INFO, and one message tells how many were dropped.
 
         Without the bound the process grows by 60 MB; without a lane for each level all errors but the last two are
@@ -117,7 +117,7 @@ class Test16OutageWithAFullQueue:
         assert errors == [str(n) for n in range(999, 100_000, 1_000)]
         assert len(file.text.splitlines()) == health["delivered"]
 
-    def test_16_outage_with_eight_threads_that_log_without_pause(
+    def test_outage_with_eight_threads_that_log_without_pause(
         self, discord: LocalDiscord, run: Any, refuse_when: RefuseWhen
     ) -> None:
         """The bound holds for many threads as well: nobody appends while one that takes in waits for its turn.
@@ -148,13 +148,13 @@ class Test16OutageWithAFullQueue:
         assert not discord.messages
 
 
-class Test17StoppingWithAFullQueue:
+class TestStoppingWithAFullQueue:
     """The queue is full when the handler is closed."""
 
     @pytest.mark.parametrize(
         ("fault", "fewest_lost"), [(Fault.stall(30), 100), (Fault.stall(0.3), 50)], ids=["stuck", "slow"]
     )
-    def test_17_stopping_with_a_full_queue(
+    def test_stopping_with_a_full_queue(
         self, discord: LocalDiscord, run: Any, fault: Fault, fewest_lost: int
     ) -> None:
         """`close` returns in time, the thread ends, every record is counted, and stderr tells of the lost.
@@ -214,11 +214,11 @@ _SHAPES = {
 """429s, and how many seconds they mean. One that tells no time means 1 at first."""
 
 
-class Test18RateLimitedInAllShapes:
+class TestRateLimitedInAllShapes:
     """Whatever a 429 looks like, nothing is sent inside its window."""
 
     @pytest.mark.parametrize(("fault", "seconds"), _SHAPES.values(), ids=_SHAPES.keys())
-    def test_18_rate_limited(
+    def test_rate_limited(
         self, discord: LocalDiscord, run: Any, texts: Callable[[], list[str]], fault: Fault, seconds: float
     ) -> None:
         """Not one request comes before the time that the 429 told, and then all records come in their order.
@@ -244,7 +244,7 @@ class Test18RateLimitedInAllShapes:
         assert "were not delivered" not in done.err
 
     @pytest.mark.parametrize("fault", [Fault.edge_block(), Fault.edge_block(json=True)], ids=["page", "JSON"])
-    def test_18_blocked_by_the_edge_without_a_word_for_how_long(
+    def test_blocked_by_the_edge_without_a_word_for_how_long(
         self, discord: LocalDiscord, run: Any, fault: Fault
     ) -> None:
         """A block of the address that tells no time is waited out for a minute, and `flush` does not wait for it.
@@ -270,7 +270,7 @@ class Test18RateLimitedInAllShapes:
         assert len(discord.requests) == 1
 
 
-class Test19WebhookIsGone:
+class TestWebhookIsGone:
     """An answer says that nothing will ever be taken again."""
 
     @_HAS_RSS
@@ -283,7 +283,7 @@ class Test19WebhookIsGone:
         ],
         ids=["401", "403", "404"],
     )
-    def test_19_webhook_is_gone(self, discord: LocalDiscord, run: Any, fault: Fault) -> None:
+    def test_webhook_is_gone(self, discord: LocalDiscord, run: Any, fault: Fault) -> None:
         """After one such answer there is no further request; one line says so, and nothing is kept any more.
 
         When delivery goes on after the answer, seven requests are made in the time of this test; when the answer is
@@ -319,11 +319,11 @@ class Test19WebhookIsGone:
         assert "60001 of 60001 records were not delivered" in at_the_end
 
 
-class Test20PoisonRecord:
+class TestPoisonRecord:
     """Discord takes every record but one."""
 
     @pytest.mark.parametrize("status", [400, 413])
-    def test_20_poison_record(
+    def test_poison_record(
         self,
         discord: LocalDiscord,
         run: Any,
@@ -355,7 +355,7 @@ class Test20PoisonRecord:
         assert (health["accepted"], health["delivered"], health["dropped_by_reason"]) == (11, 10, {"rejected": 1})
         assert len(discord.requests) <= 12
 
-    def test_20_poison_card(self, discord: LocalDiscord, run: Any, texts: Callable[[], list[str]]) -> None:
+    def test_poison_card(self, discord: LocalDiscord, run: Any, texts: Callable[[], list[str]]) -> None:
         """A record whose card alone breaks a rule, here by an override of the user's, is shown as plain text.
 
         Without the second try as plain text the record is dropped.
@@ -387,11 +387,11 @@ def _told(discord: LocalDiscord) -> list[int]:
     return [int(count[1].replace(",", "")) if count else 1 for count in counts]
 
 
-class Test24TenThousandIdenticalErrors:
+class TestTenThousandIdenticalErrors:
     """One error comes again and again."""
 
     @pytest.mark.parametrize("is_raised", [False, True], ids=["plain", "raised"])
-    def test_24_ten_thousand_identical_errors(self, discord: LocalDiscord, run: Any, *, is_raised: bool) -> None:
+    def test_ten_thousand_identical_errors(self, discord: LocalDiscord, run: Any, *, is_raised: bool) -> None:
         """One or two messages tell of all ten thousand, and how often they came.
 
         Without the folding of repeats they come as a summary, a card and a file.
@@ -420,7 +420,7 @@ class Test24TenThousandIdenticalErrors:
         assert (health["accepted"], health["delivered"], health["dropped"]) == (10_000, 10_000, 0)
         assert not any(message.files for message in discord.messages)
 
-    def test_24_exceptions_are_not_pinned(self, discord: LocalDiscord, run: Any) -> None:
+    def test_exceptions_are_not_pinned(self, discord: LocalDiscord, run: Any) -> None:
         """Neither the exceptions nor what lay in their frames outlives the call, although the records still wait.
 
         When the exception is kept with the record, as a queue of plain records keeps it, all of them stay alive.
@@ -450,7 +450,7 @@ class Test24TenThousandIdenticalErrors:
         )
         assert done.out == "0 1000\n"
 
-    def test_24_table_of_fingerprints_is_bounded(self, discord: LocalDiscord, run: Any) -> None:
+    def test_table_of_fingerprints_is_bounded(self, discord: LocalDiscord, run: Any) -> None:
         """Ten thousand different errors leave no more behind than the table holds, and each is told.
 
         Without the bound the table has ten thousand entries for as long as the process lives.

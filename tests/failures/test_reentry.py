@@ -1,4 +1,4 @@
-"""Failures 12 to 15: reconfiguration, feedback, re-entry, and user code that raises on the listener's thread."""
+"""Reconfiguration, feedback, re-entry, and user code that raises on the listener's thread."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def is_settled():
 """
 
 
-class Test12:
+class TestReconfiguration:
     """Handlers that come and go while records wait, under whatever lock."""
 
     @pytest.mark.parametrize("disable", [True, False])
-    def test_12_dict_config_while_records_wait(self, run: Run, texts: Any, disable: bool) -> None:
+    def test_dict_config_while_records_wait(self, run: Run, texts: Any, disable: bool) -> None:
         """`dictConfig` before the first POST returns soon, and what waited is delivered.
 
         Without the warmed level caches the POST waits for the lock that `dictConfig` holds until its flush gives up.
@@ -68,7 +68,7 @@ class Test12:
         assert (done.code, done.err) == (0, "")
 
     @pytest.mark.parametrize("disable", [True, False])
-    def test_12_dict_config_twice(self, discord: LocalDiscord, run: Run, texts: Any, disable: bool) -> None:
+    def test_dict_config_twice(self, discord: LocalDiscord, run: Run, texts: Any, disable: bool) -> None:
         """The second configuration with the same webhook takes over: each record arrives once, by one thread.
 
         Without a flush when the first is taken away, what waited is lost.
@@ -93,7 +93,7 @@ class Test12:
         assert len(discord.requests) <= 3
 
     @pytest.mark.parametrize("ending", ["", "del handler; gc.collect()"])
-    def test_12_handler_is_removed(self, run: Run, texts: Any, ending: str) -> None:
+    def test_handler_is_removed(self, run: Run, texts: Any, ending: str) -> None:
         """A handler that is removed, and collected, while records wait has them delivered at exit.
 
         Without the exit hook for listeners whose handlers are gone, the records of a collected one are lost.
@@ -109,7 +109,7 @@ class Test12:
         assert texts() == ["0", "1", "2"]
         assert (done.code, done.err) == (0, "")
 
-    def test_12_close_twice(self, discord: LocalDiscord, run: Run) -> None:
+    def test_close_twice(self, discord: LocalDiscord, run: Run) -> None:
         """The second `close` does nothing, and whatever was lost is said once.
 
         Without a note that it has left, a handler waits for its deadline twice.
@@ -130,7 +130,7 @@ class Test12:
         assert second < 3
         assert done.err.count("1 of 1 records were not delivered") == 1
 
-    def test_12_close_before_the_first_record(self, discord: LocalDiscord, run: Run) -> None:
+    def test_close_before_the_first_record(self, discord: LocalDiscord, run: Run) -> None:
         """There is no thread to end and nothing to post; what is logged later is counted, and said once.
 
         Without a look at whether it was closed, the first of them starts a thread.
@@ -150,7 +150,7 @@ class Test12:
         assert "a record came after the last handler for webhook" in done.err
         assert (done.code, discord.requests) == (0, [])
 
-    def test_12_close_on_the_listeners_thread(self, run: Run, texts: Any) -> None:
+    def test_close_on_the_listeners_thread(self, run: Run, texts: Any) -> None:
         """The record whose layout closes the handler is delivered, and nobody waits for himself.
 
         Without a look at whose thread it is, `close` waits there for itself until its time is up.
@@ -179,10 +179,10 @@ class Test12:
         assert done.code == 0
 
 
-class Test13:
+class TestFeedback:
     """Feedback: what the delivery itself logs is not delivered."""
 
-    def test_13_feedback_loop(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
+    def test_feedback_loop(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
         """One record on a DEBUG root is one POST, although urllib3 logs lines about it.
 
         Without the guard the lines about the POST are records, and need another POST.
@@ -193,7 +193,7 @@ class Test13:
         assert health["heard"] >= 1
         assert len(discord.requests) == 1
 
-    def test_13_feedback_loop_while_discord_answers_503(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
+    def test_feedback_loop_while_discord_answers_503(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
         """Four POSTs are one record and three retries; neither urllib3's lines nor our warnings come back.
 
         Without the guard they arrive as records of their own.
@@ -205,7 +205,7 @@ class Test13:
         assert health["heard"] >= 5
         assert len(discord.requests) == 4
 
-    def test_13_feedback_loop_while_discord_is_down(self, run: Run) -> None:
+    def test_feedback_loop_while_discord_is_down(self, run: Run) -> None:
         """While connections are refused there is one record, tried no more often than the delays allow.
 
         Without the guard every try makes records of its own.
@@ -238,13 +238,13 @@ log.info("hello")
 """
 
 
-class Test14:
+class TestReentry:
     """Re-entry: a call that begins while the same thread is inside another one."""
 
     @pytest.mark.parametrize(
         "work", ["log.warning('main %d', next(made))", "handler.flush(0.001)", "show()"], ids=["log", "flush", "ask"]
     )
-    def test_14_signal_handler_logs(self, discord: LocalDiscord, run: Run, work: str) -> None:
+    def test_signal_handler_logs(self, discord: LocalDiscord, run: Run, work: str) -> None:
         """Signals every half millisecond that log, while their thread logs, flushes or asks: no record is unaccounted.
 
         With `queue.Queue`, a QueueHandler of the standard library waits for itself within three seconds; so does this
@@ -281,7 +281,7 @@ class Test14:
             assert health["accepted"] == health["delivered"] + health["dropped"] + health["pending"]
         assert done.code == 0
 
-    def test_14_del_logs(self, run: Run) -> None:
+    def test_del_logs(self, run: Run) -> None:
         """Objects that log when the garbage collector finds them, wherever it runs: no record is unaccounted.
 
         A handler that formats under a plain lock waits for itself, on Python 3.11.
@@ -334,7 +334,7 @@ class Test14:
             assert health["accepted"] == health["delivered"] + health["dropped"] + health["pending"]
         assert (last["pending"], done.code) == (0, 0)
 
-    def test_14_str_logs(self, run: Run, texts: Any) -> None:
+    def test_str_logs(self, run: Run, texts: Any) -> None:
         """An argument that logs while it is merged in: both records arrive, the inner one first.
 
         A handler that formats under a plain lock waits for itself.
@@ -360,7 +360,7 @@ class Test14:
         ],
         ids=["filter", "formatter", "embed"],
     )
-    def test_14_filter_or_formatter_logs(self, run: Run, texts: Any, setup: str, expected: list[str]) -> None:
+    def test_filter_or_formatter_logs(self, run: Run, texts: Any, setup: str, expected: list[str]) -> None:
         """What they log on the caller's thread arrives; what a card logs while it is laid out does not come back.
 
         Without the guard a card that logs while it is laid out brings on the next one, without end.
@@ -391,11 +391,11 @@ class Test14:
 _ERRORS = ("ValueError()", "RecursionError()", "MemoryError()", "SystemExit(3)", "KeyboardInterrupt()", "endless")
 
 
-class Test15:
+class TestUserCodeThatRaises:
     """The listener's thread survives what user code raises, and the next record arrives."""
 
     @pytest.mark.parametrize("error", _ERRORS)
-    def test_15_card_raises(self, discord: LocalDiscord, run: Run, texts: Any, error: str) -> None:
+    def test_card_raises(self, discord: LocalDiscord, run: Run, texts: Any, error: str) -> None:
         """A record whose card cannot be laid out has the standard one, which says so; the next one arrives.
 
         With a guard against `Exception` alone, an exit raised there ends the thread; without one, the records are lost.
@@ -428,7 +428,7 @@ class Test15:
         assert (json.loads(done.out)["delivered"], done.code, done.err) == (4, 0, "")
 
     @pytest.mark.parametrize("error", _ERRORS[:3])
-    def test_15_formatter_raises(self, run: Run, texts: Any, error: str) -> None:
+    def test_formatter_raises(self, run: Run, texts: Any, error: str) -> None:
         """A record that a plain formatter cannot format arrives with a note, and so does the next one.
 
         Without the guard around the formatter the record is lost.
@@ -450,7 +450,7 @@ class Test15:
         assert (texts(), done.code, done.err) == (["bad", "next"], 0, "")
 
     @pytest.mark.parametrize("error", _ERRORS[:3])
-    def test_15_filter_raises(self, run: Run, texts: Any, error: str) -> None:
+    def test_filter_raises(self, run: Run, texts: Any, error: str) -> None:
         """A record that a filter cannot judge is counted, the caller is none the wiser, and the next one arrives.
 
         Without the guard around the filter the program ends with an error of its logging.
@@ -477,7 +477,7 @@ class Test15:
         assert (health["accepted"], health["delivered"], health["dropped_by_reason"]) == (2, 1, {"unreadable": 1})
         assert done.err.count("--- Logging error ---") == 2
 
-    def test_15_interrupt_of_whoever_flushes(self, run: Run) -> None:
+    def test_interrupt_of_whoever_flushes(self, run: Run) -> None:
         """Ctrl-C while the main thread itself delivers, as no other can be started, is not taken for a fault.
 
         Without a look at the thread the program goes on as if nothing had been pressed.
@@ -502,7 +502,7 @@ class Test15:
         )
         assert done.out == "interrupted\n"
 
-    def test_15_thread_is_ended_from_within(self, run: Run, texts: Any) -> None:
+    def test_thread_is_ended_from_within(self, run: Run, texts: Any) -> None:
         """Whatever ends a step costs the records that wait, and not the thread.
 
         With a guard against `Exception` alone the thread is gone, and the next record waits in vain.
