@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Fields = Mapping[str, object] | Sequence[Mapping[str, object] | tuple[object, ...]] | None
 
-_MOST_PARTS = 5
+_MAX_PARTS = 5
 """In so many messages a plain text is posted at the most. A longer one is attached as a file."""
 _CARD = EmbedFormatter()
 _STARTED, _STOPPED = 0x2ECC71, 0x95A5A6
@@ -122,10 +122,10 @@ class DiscordNotifier:
             raise ValueError("text must not be blank.")
         parts = [text]
         handler = self._find_handler()
-        if handler and lengths.CONTENT < len(text) <= _MOST_PARTS * lengths.CONTENT:
+        if handler and lengths.CONTENT < len(text) <= _MAX_PARTS * lengths.CONTENT:
             # Masked first: a cut may part a secret from its name.
             parts = split_text(handler.mask(text), lengths.CONTENT)
-        parts = parts if len(parts) <= _MOST_PARTS else [text]
+        parts = parts if len(parts) <= _MAX_PARTS else [text]
         return all(self._post(self._record(logging.INFO, part), PlainText()) for part in parts)
 
     def send_embed(

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from discord_logging._backlogs.repeats import Repeats
 from discord_logging._backlogs.triage import Triage
 from discord_logging._discord.pace import Urgency
-from discord_logging._process import clock as time
-from discord_logging._process.gil import politely
+from discord_logging._process import clock
+from discord_logging._process.gil import yield_gil_between
 from discord_logging._process.locks import Lock
 from discord_logging._records.freeze import FrozenRecord
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from discord_logging._health import DropReason
     from discord_logging._records.freeze import Snapshot
 
-_ENOUGH = 12_000_000
+_MAX_MESSAGE_CHARACTERS = 12_000_000
 """More text than any message carries, in characters."""
 _BESIDE_TEXT = 400
 """The least by which a record's size exceeds its line in a file."""
@@ -117,7 +117,7 @@ class Backlog:
         if self._closed:
             self._rouse()
         lock = self.lock
-        if lock.is_held_here():
+        if lock.is_held_by_this_thread():
             # We interrupted our own bookkeeping (signal handler or `__del__`). Do not sleep: other threads would keep
             # making garbage, and on Python 3.12 the collection would not end.
             return
@@ -126,10 +126,10 @@ class Backlog:
                 self._take_in()
             else:
                 # Somebody takes records in. Without the interpreter's lock they could not keep up with many threads.
-                time.sleep(1e-6)
+                clock.sleep(1e-6)
         finally:
             # A signal handler may have raised as soon as it was had. Or forked: then it is not `self.lock` any more.
-            if lock.is_held_here():
+            if lock.is_held_by_this_thread():
                 lock.release()
 
     def refuse(self, levelname: str, reason: DropReason) -> None:
@@ -148,7 +148,7 @@ class Backlog:
         # A record that came before this line found the listener awake and roused nobody. One that is just taken in
         # is in neither place, but then the lock is held.
         with self.lock:
-            due_in = self._repeats.due_at - time.monotonic()
+            due_in = self._repeats.due_at - clock.monotonic()
             is_empty = not self.is_ready
         if is_empty:
             self.wait(None if due_in > threading.TIMEOUT_MAX else due_in)
@@ -166,7 +166,7 @@ class Backlog:
 
     def take_in(self) -> bool:
         """Take in what came, and what is held back no longer; return whether there is something to take."""
-        for _ in politely(range(0, max(len(self._incoming), 1), _INTAKE)):
+        for _ in yield_gil_between(range(0, max(len(self._incoming), 1), _INTAKE)):
             with self.lock:
                 self._take_in()
         return self._waiting > 0
@@ -187,10 +187,10 @@ class Backlog:
         No more than a message could carry, but in any case one of the most urgent.
         """
         self.take_in()
-        now = time.monotonic()
+        now = clock.monotonic()
         with self.lock:
             records: list[FrozenRecord] = []
-            room = _ENOUGH
+            room = _MAX_MESSAGE_CHARACTERS
             while self._waiting and len(records) < limit and room > 0:
                 records.append(self._pop(min(self._lanes.values(), key=_order_of_first)))
                 room -= records[-1].size - _BESIDE_TEXT
@@ -268,7 +268,7 @@ class Backlog:
     @property
     def is_ready(self) -> bool:
         """Whether there is something to take."""
-        return bool(self._incoming or self._waiting or self._repeats.due_at <= time.monotonic())
+        return bool(self._incoming or self._waiting or self._repeats.due_at <= clock.monotonic())
 
     def count(self) -> dict[str, int]:
         """Return how many records were accepted and delivered, are pending, and were dropped, in one moment."""
@@ -294,7 +294,7 @@ class Backlog:
         """
         with self.lock.hold() as is_held:
             since = [record.waiting_since for record in self._oldest_of_each()] if is_held else []
-        return max(time.monotonic() - min(since), 0.0) if since else 0.0
+        return max(clock.monotonic() - min(since), 0.0) if since else 0.0
 
     def close(self) -> None:
         """Drop what waits and whatever still comes, as `closed`."""
@@ -326,7 +326,7 @@ class Backlog:
                         last = self._release()
                     if self._oldest() > last:
                         return True
-                remaining = deadline - time.monotonic()
+                remaining = deadline - clock.monotonic()
                 if remaining <= 0 or give_up():
                     return False
                 waiter.acquire(timeout=min(remaining, threading.TIMEOUT_MAX))
@@ -367,7 +367,7 @@ class Backlog:
         try:
             self._count_refused()
             self._enter(self._sort(limit))
-            self._enter(self._repeats.release(time.monotonic() if until is None else until))
+            self._enter(self._repeats.release(clock.monotonic() if until is None else until))
             self._evict()
         except BaseException:
             # Ctrl-C, or a signal handler that exits.
@@ -396,7 +396,7 @@ class Backlog:
 
     def _sort(self, limit: int) -> Iterator[FrozenRecord]:
         """Count the oldest that came in, and yield those that are no repeats."""
-        now = time.monotonic()
+        now = clock.monotonic()
         for _ in range(limit):
             if not self._incoming:
                 break
@@ -419,7 +419,7 @@ class Backlog:
                 continue
             self._sequence += 1
             record.sequence = self._sequence
-            record.waiting_since = time.monotonic()
+            record.waiting_since = clock.monotonic()
             record.urgency = self._rate(record)
             self._append(record, size)
 

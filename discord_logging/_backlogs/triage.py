@@ -11,13 +11,13 @@ from discord_logging._discord.pace import Urgency
 if TYPE_CHECKING:
     from discord_logging._records.freeze import FrozenRecord
 
-_MOST_KINDS = 500
+_MAX_KINDS = 500
 """How many kinds are remembered; that which was not seen the longest is forgotten first."""
 _KNOWN = 3_600.0
 """Seconds after which a kind that was not seen is new again."""
 _RECENT = 60.0
 """Seconds within which a record may be more severe than all before it."""
-_MOST_LEVELS = 100
+_MAX_LEVELS = 100
 
 
 class Triage:
@@ -26,7 +26,7 @@ class Triage:
     def __init__(self) -> None:
         self._seen: dict[int, float] = {}  # by the hash of the kind, whose template may be large
         # Each is above those behind it, which came later: the first is the highest.
-        self._levels: deque[tuple[int, float]] = deque(maxlen=_MOST_LEVELS)
+        self._levels: deque[tuple[int, float]] = deque(maxlen=_MAX_LEVELS)
 
     def rate(self, record: FrozenRecord, now: float) -> Urgency:
         """Return how urgent `record` is, which came at the monotonic time `now`."""
@@ -52,7 +52,7 @@ class Triage:
     def _is_new(self, kind: int, now: float) -> bool:
         seen = self._seen
         is_new = seen.pop(kind, -_KNOWN) <= now - _KNOWN
-        if len(seen) >= _MOST_KINDS:
+        if len(seen) >= _MAX_KINDS:
             del seen[next(iter(seen))]
         seen[kind] = now
         return is_new

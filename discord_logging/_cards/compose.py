@@ -24,7 +24,7 @@ from discord_logging._cards.plain_text import (
 from discord_logging._discord import lengths
 from discord_logging._discord.types import File, Message
 from discord_logging._exceptions import ends_program
-from discord_logging._process.gil import politely
+from discord_logging._process.gil import yield_gil_between
 from discord_logging._records.settings import MENTION, at_level, nearest_level
 from discord_logging._text.markdown import ELLIPSIS, cuts_made, plain
 
@@ -45,7 +45,7 @@ _FEW = 3
 """So many records of the most severe levels stand out as cards among lines."""
 _WORST_CARDS = 3
 """So many kinds of the worst records have a card beside a digest."""
-_MOST_MENTIONS = 10
+_MAX_MENTIONS = 10
 """So many mentions stand in one message at the most."""
 _STANDARD = EmbedFormatter()
 _FOOTER_ROOM = 150
@@ -135,7 +135,7 @@ def _address(payload: Payload, records: Sequence[FrozenRecord], files: tuple[Fil
 def _mentions(records: Sequence[FrozenRecord]) -> tuple[str, ...]:
     """Return whom the records are to notify, each once, the most severe ones' first."""
     found: dict[str, int] = {}
-    for record in politely(records):
+    for record in yield_gil_between(records):
         formatter = _formatter(record)
         try:
             mention = formatter.mention(record)
@@ -144,7 +144,7 @@ def _mentions(records: Sequence[FrozenRecord]) -> tuple[str, ...]:
         except BaseException as error:  # an override may raise anything, or return it; the record itself is posted
             if ends_program(error):
                 raise
-    return tuple(sorted(found, key=found.__getitem__, reverse=True)[:_MOST_MENTIONS])
+    return tuple(sorted(found, key=found.__getitem__, reverse=True)[:_MAX_MENTIONS])
 
 
 class _Draft:
@@ -224,7 +224,7 @@ class _Draft:
 def _cards(records: Sequence[FrozenRecord], note: str) -> _Draft:
     """One embed per record."""
     draft = _Draft(records[0].settings, note)
-    for record in politely(records):
+    for record in yield_gil_between(records):
         if not draft.add_card(record):
             break
         draft.records.append(record)
@@ -239,7 +239,7 @@ def _lines(records: Sequence[FrozenRecord], note: str) -> _Draft:
     lined: list[FrozenRecord] = []
     room = lengths.DESCRIPTION - _BLOCK
     draft.room -= _BLOCK + _FOOTER_ROOM
-    for record in politely(records):
+    for record in yield_gil_between(records):
         line = ansi_line(record)
         if record.levelno >= severe or has_traceback(record) or len(line) > _LONG_LINE:
             # One place is kept for the block of lines.
@@ -261,11 +261,11 @@ def _lines(records: Sequence[FrozenRecord], note: str) -> _Draft:
 def _digest(records: Sequence[FrozenRecord], note: str) -> _Draft:
     """A summary, the first card of the worst kinds, and a file with every record whole."""
     draft = _Draft(records[0].settings, note)
-    for record in politely(records):
+    for record in yield_gil_between(records):
         if not draft.attach(full_text(record)):
             break
         draft.records.append(record)
-    summary = Summary(politely(draft.records))
+    summary = Summary(yield_gil_between(draft.records))
     draft.room -= _FOOTER_ROOM
     first = min(draft.records, key=lambda record: record.created)
     embed = summary.embed(first, max(draft.records, key=lambda record: record.last_created))

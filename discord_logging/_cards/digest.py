@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from discord_logging._discord.types import Embed
     from discord_logging._records.freeze import FrozenRecord
 
-_MOST = 5
+_MAX_NAMED = 5
 """How many kinds and loggers the summary names."""
-_MOST_LEVELS = 8
+_MAX_LEVELS = 8
 """How many levels the summary names."""
 
 
@@ -79,15 +79,15 @@ class Summary:
         settings = first.settings
         levels = sorted(self.levels.items(), reverse=True)
         (top, _), _ = levels[0]
-        lines = [" · ".join(f"**{number:,}** {_name(name)}" for (_, name), number in levels[:_MOST_LEVELS])]
+        lines = [" · ".join(f"**{number:,}** {_name(name)}" for (_, name), number in levels[:_MAX_LEVELS])]
         ranked = self._ranked()
-        lines += [self._kind_line(kind, tally, settings.emojis) for kind, tally in ranked[:_MOST]]
-        if len(ranked) > _MOST:
-            lines.append(f"-# and {len(ranked) - _MOST:,} other kinds; every record is in the attached file")
+        lines += [self._kind_line(kind, tally, settings.emojis) for kind, tally in ranked[:_MAX_NAMED]]
+        if len(ranked) > _MAX_NAMED:
+            lines.append(f"-# and {len(ranked) - _MAX_NAMED:,} other kinds; every record is in the attached file")
         else:
             lines.append("-# every record is in the attached file")
         span = _span(max(last.last_created - first.created, 0.0))
-        loggers = [f"{number:,} {_name(name)}" for name, number in self.loggers.most_common(_MOST)]
+        loggers = [f"{number:,} {_name(name)}" for name, number in self.loggers.most_common(_MAX_NAMED)]
         return {
             "title": shorten(
                 clean(f"{nearest_level(settings.emojis, top)} {self.count:,} records{span}").strip(), lengths.TITLE

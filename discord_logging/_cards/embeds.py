@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _BLOCK_MINIMUM = 750
 """What the message leaves to each block, in characters."""
 _FENCES = len("```py\n\n```")
-_LONGEST_LINK = 500
+_MAX_LINK = 500
 """The longest address of a line of source, in characters."""
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _REST_ROOM = 200
@@ -159,7 +159,7 @@ def _source_url(template: str | None, pathname: str, line: str) -> str | None:
     if not template or library_of(pathname) or path.startswith(("/", "<")) or _DRIVE.match(path):
         return None
     url = fill_source_url(template, quote(path), quote(clean(line)))
-    return url if len(url) <= _LONGEST_LINK else None
+    return url if len(url) <= _MAX_LINK else None
 
 
 def _fit(text: str, limit: int) -> str:

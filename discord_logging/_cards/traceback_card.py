@@ -31,9 +31,9 @@ _NAMES_SHOWN = 3
 """So many libraries are named in place of their frames."""
 _LIBRARY_FRAMES_SHOWN = 3
 """So many frames are shown of an exception that has none of the program's."""
-_LEAST_REPEATS = 3
+_MIN_REPEATS = 3
 """From how often on repeated frames are shown once."""
-_LONGEST_CYCLE = 20
+_MAX_CYCLE = 20
 """Up to how many frames, or folded runs of them, are recognised when they come again and again."""
 _SOURCE_WIDTH = 160
 """The longest line of source on a card, in characters."""
@@ -274,7 +274,7 @@ def _fold_cycles(blocks: Sequence[_Block]) -> list[_Block]:
     index = 0
     while index < len(blocks):
         period, times = _cycle(keys, index)
-        if times < _LEAST_REPEATS:
+        if times < _MIN_REPEATS:
             period = times = 1
             folded.append(blocks[index])
         else:
@@ -286,7 +286,7 @@ def _fold_cycles(blocks: Sequence[_Block]) -> list[_Block]:
 def _cycle(keys: Sequence[Hashable], start: int) -> tuple[int, int]:
     """Return how many keys from `start` on come again at once, and how often they are there."""
     try:
-        period = keys.index(keys[start], start + 1, start + 1 + _LONGEST_CYCLE) - start
+        period = keys.index(keys[start], start + 1, start + 1 + _MAX_CYCLE) - start
     except ValueError:
         return 1, 1
     cycle = keys[start : start + period]

@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from discord_logging._process.gil import pause
+from discord_logging._process.gil import yield_gil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,7 +83,7 @@ def frame_lines(code: CodeType, lineno: int | None, lasti: int) -> list[str]:
 @functools.lru_cache(maxsize=2048)
 def _frame_lines(_: str, code: CodeType, lineno: int | None, lasti: int) -> list[str]:
     # The standard library may take a millisecond for the carets, or read a file.
-    pause()
+    yield_gil()
     text = "".join(traceback.StackSummary.from_list([_summarize(code, lineno, lasti)]).format())
     # Not splitlines(): a form feed or U+2028 in a line of source ends no line.
     return text.rstrip("\n").split("\n")

@@ -7,7 +7,7 @@ import socket
 import ssl
 import sys
 import threading
-import time as wall_clock
+import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from discord_logging._cli.send import deliver
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Answer, WebhookSender
 from discord_logging._exceptions import TransportError
-from discord_logging._process import clock as time
+from discord_logging._process import clock
 from discord_logging._records.settings import check_enabled
 from discord_logging._text.markdown import shorten
 from discord_logging._text.sanitize import clean
@@ -29,12 +29,11 @@ if TYPE_CHECKING:
 
 _KINDS = {1: "an incoming webhook", 2: "a channel follower, which nothing can be posted to", 3: "an application's"}
 _INCOMING = 1
-_UNKNOWN_WEBHOOK = 10015
 _CLOCK_TOLERANCE = 120.0
 _CERTIFICATE_TIMES = (9, 10)
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 _GRACE = 2.0
-_MOST_CAUSES = 50
+_MAX_CAUSES = 50
 
 
 def run_check(options: argparse.Namespace, url: WebhookURL) -> int:
@@ -87,7 +86,7 @@ def _ask(url: WebhookURL, timeout: float) -> Answer | str:
 def explain(answer: Answer, url: WebhookURL) -> str:
     """Return what is wrong if Discord answers this when asked for the webhook, or nothing."""
     limiter = DiscordRateLimiter()
-    hit = limiter.update(url.key, answer.status, answer.headers, answer.body, time.monotonic(), host=url.host)
+    hit = limiter.update(url.key, answer.status, answer.headers, answer.body, clock.monotonic(), host=url.host)
     if hit and hit.scope == "edge":
         return (
             f"blocked: the network in front of Discord (Cloudflare) refuses this machine's address ({answer.reason}). "
@@ -161,7 +160,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield what led to `error`. `requests` and `urllib3` keep it in several places."""
     trail: list[object] = [error]
     for each in trail:
-        if isinstance(each, BaseException) and len(trail) < _MOST_CAUSES:
+        if isinstance(each, BaseException) and len(trail) < _MAX_CAUSES:
             yield each
             trail += [getattr(each, "reason", None), *each.args, each.__cause__, each.__context__]
 
@@ -169,14 +168,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _explain_certificate(error: Any) -> str:
     text = f"TLS: the certificate is not accepted ({error.verify_message})."
     if error.verify_code in _CERTIFICATE_TIMES:
-        return f"{text} Is this machine's clock right? It says {wall_clock.strftime('%Y-%m-%d %H:%M')}."
+        return f"{text} Is this machine's clock right? It says {time.strftime('%Y-%m-%d %H:%M')}."
     return f"{text} A proxy that reads along needs its own certificate in REQUESTS_CA_BUNDLE."
 
 
 def _clock_skew(answer: Answer) -> str:
     """Return words about this machine's clock if it differs from that of the answer, or nothing."""
     try:
-        skew = wall_clock.time() - parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+        skew = time.time() - parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
     except (OSError, OverflowError, TypeError, ValueError):
         return ""
     if abs(skew) <= _CLOCK_TOLERANCE:

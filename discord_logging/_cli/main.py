@@ -20,7 +20,7 @@ from discord_logging._text.sanitize import mask_token
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MOST_URL = 8192
+_MAX_URL = 8192
 _URL_HELP = """\
 The webhook's URL is a password, which `ps` shows to everybody if it is an argument. It is taken from --url-file, or
 else from the environment variable DISCORD_WEBHOOK_URL.
@@ -238,7 +238,7 @@ def _read_url(path: str) -> str:
         mode = os.fstat(file.fileno()).st_mode
         if os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IROTH:
             sys.stderr.write(f"discord-logging: everybody on this machine can read {path}: chmod 600 {path}\n")
-        return file.readline(_MOST_URL).strip()
+        return file.readline(_MAX_URL).strip()
 
 
 def _is_enabled() -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._cli.lines.records import LineRecords
 from discord_logging._cli.progress import Progress
 from discord_logging._handler import DiscordHandler
-from discord_logging._process import clock as time
+from discord_logging._process import clock
 
 if TYPE_CHECKING:
     import argparse
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _CHUNK = 65_536
-_LONGEST_LINE = 500_000
+_MAX_LINE = 500_000
 """In bytes. A longer one is several."""
 _PAUSE = 0.2
 """Seconds without input after which the last record has no more lines, and what came is sent."""
 _HOLD = 3.0
 """Seconds for which records of a stream without a pause are gathered, so that few messages take them."""
-_MOST_HELD = 25_000
+_MAX_HELD = 25_000
 _POLL = 0.02
-_MOST_RECORDS = 50_000
+_MAX_RECORDS = 50_000
 """So many records are handed over before they are waited for; twice as many fit in the queue."""
-_MOST_TEXT = 12_000_000
+_MAX_TEXT_CHARACTERS = 12_000_000
 """In characters, likewise."""
 _QUEUE_BYTES = 256_000_000
 """Far more than what is waited for, for fields take more than the text they came in."""
@@ -48,7 +48,7 @@ def run_pipe(options: argparse.Namespace, webhook_url: str) -> int:
         webhook_url,
         options.level,
         username=options.username,
-        queue_size=2 * _MOST_RECORDS,
+        queue_size=2 * _MAX_RECORDS,
         queue_bytes=_QUEUE_BYTES,
         allow_http=options.allow_http,
     )
@@ -130,9 +130,9 @@ class _Pipe:
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     self._feed(line)
-                while len(rest) >= _LONGEST_LINE:
-                    self._feed(rest[:_LONGEST_LINE])
-                    rest = rest[_LONGEST_LINE:]
+                while len(rest) >= _MAX_LINE:
+                    self._feed(rest[:_MAX_LINE])
+                    rest = rest[_MAX_LINE:]
             else:
                 self._pause()
             self._show_progress()
@@ -161,8 +161,8 @@ class _Pipe:
         self._held_text += len(text)
         for record in self._records.feed(text):
             self._hold(record)
-        is_much = len(self._held) >= _MOST_HELD or self._held_text >= _MOST_TEXT
-        if self._held and (is_much or time.monotonic() >= self._release_at):
+        is_much = len(self._held) >= _MAX_HELD or self._held_text >= _MAX_TEXT_CHARACTERS
+        if self._held and (is_much or clock.monotonic() >= self._release_at):
             self._release()
 
     def _pause(self) -> None:
@@ -172,7 +172,7 @@ class _Pipe:
 
     def _hold(self, record: logging.LogRecord) -> None:
         if record.levelno >= self._handler.level:
-            self._release_at = self._release_at if self._held else time.monotonic() + _HOLD
+            self._release_at = self._release_at if self._held else clock.monotonic() + _HOLD
             self._held.append(record)
 
     def _release(self) -> None:
@@ -184,22 +184,22 @@ class _Pipe:
     def _hand_over(self, record: logging.LogRecord) -> None:
         self._waiting_records += 1
         self._handler.handle(record)
-        if self._waiting_records >= _MOST_RECORDS or self._waiting_text >= _MOST_TEXT:
+        if self._waiting_records >= _MAX_RECORDS or self._waiting_text >= _MAX_TEXT_CHARACTERS:
             self._wait(self._options.wait)
             self._waiting_records = self._waiting_text = 0
 
     def _wait(self, patience: float) -> None:
         """Wait until all is delivered, but not when nothing was for `patience` seconds, or after a signal."""
         self._handler.flush(0)  # nothing is held back any longer
-        ended, since = self._signals.number, float("-inf") if self._is_hopeless else time.monotonic()
+        ended, since = self._signals.number, float("-inf") if self._is_hopeless else clock.monotonic()
         while (health := self._handler.health())["pending"]:
             if health["delivered"] != self._delivered:
-                self._delivered, since = health["delivered"], time.monotonic()
-            self._is_hopeless = time.monotonic() - since > patience
+                self._delivered, since = health["delivered"], clock.monotonic()
+            self._is_hopeless = clock.monotonic() - since > patience
             if self._is_hopeless or self._signals.number != ended:
                 return
             self._show_progress()
-            time.sleep(_POLL)
+            clock.sleep(_POLL)
         self._is_hopeless = False
 
     def _show_progress(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from discord_logging._process import clock as time
+from discord_logging._process import clock
 
 _INTERVAL = 0.2
 _SLOW_INTERVAL = 2.0
@@ -21,17 +21,17 @@ class Progress:
     def __init__(self, *, is_shown: bool | None) -> None:
         self._is_terminal = sys.stderr is not None and sys.stderr.isatty()
         self._is_shown = self._is_terminal if is_shown is None else is_shown
-        self._next = time.monotonic() + _INTERVAL
+        self._next = clock.monotonic() + _INTERVAL
 
     def is_due(self) -> bool:
         """Tell whether it is time to show something."""
-        return self._is_shown and time.monotonic() >= self._next
+        return self._is_shown and clock.monotonic() >= self._next
 
     def show(self, lines: int, health: dict[str, Any], *, is_last: bool = False) -> None:
         """Show how far it is."""
         if not self._is_shown:
             return
-        self._next = time.monotonic() + (_INTERVAL if self._is_terminal else _SLOW_INTERVAL)
+        self._next = clock.monotonic() + (_INTERVAL if self._is_terminal else _SLOW_INTERVAL)
         trouble = health["status"] if health["status"] != "ok" and health["pending"] else ""
         parts = [
             f"{lines:,} lines read",

@@ -17,7 +17,7 @@ from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Answer, WebhookSender
 from discord_logging._discord.types import File
 from discord_logging._exceptions import InvalidSettingError
-from discord_logging._process import clock as time
+from discord_logging._process import clock
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import (
     DEFAULT_MASKER,
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._records.freeze import FrozenRecord
 
-_MOST_FILES = 9
+_MAX_FILES = 9
 """Discord takes ten; one place is for a text that no card can hold."""
-_MOST_BYTES = 10_000_000
+_MAX_BYTES = 10_000_000
 """Discord takes 10 MiB a file (https://docs.discord.com/developers/reference#uploading-files)."""
-_MOST_BYTES_IN_ALL = 16_000_000
-_MOST_TEXT = 5_000_000
+_MAX_BYTES_IN_ALL = 16_000_000
+_MAX_TEXT_BYTES = 5_000_000
 """In bytes."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -101,13 +101,13 @@ def deliver(
     sender = _FileSender(url, files)
     sender.timeout = min(sender.timeout, patience)
     delivery = Delivery(url, backlog, sender, DiscordRateLimiter())
-    deadline = time.monotonic() + patience
+    deadline = clock.monotonic() + patience
     try:
         while backlog.pending:
             delay = delivery.step()
-            if backlog.pending and time.monotonic() + delay >= deadline:
+            if backlog.pending and clock.monotonic() + delay >= deadline:
                 break
-            time.sleep(delay)
+            clock.sleep(delay)
     finally:
         sender.close()
     return "" if backlog.delivered else delivery.last_trouble or "the rate limit lasts too long"
@@ -160,12 +160,12 @@ def read_files(paths: Sequence[str]) -> list[File]:
     Raises:
         InvalidSettingError: One cannot be read or is too large, or there are too many.
     """
-    if len(paths) > _MOST_FILES:
-        raise InvalidSettingError(f"A message has {_MOST_FILES} files at the most, not {len(paths)}.")
+    if len(paths) > _MAX_FILES:
+        raise InvalidSettingError(f"A message has {_MAX_FILES} files at the most, not {len(paths)}.")
     files = [File(_file_name(path), _read_file(path)) for path in paths]
-    if (size := sum(len(file.content) for file in files)) > _MOST_BYTES_IN_ALL:
+    if (size := sum(len(file.content) for file in files)) > _MAX_BYTES_IN_ALL:
         raise InvalidSettingError(
-            f"The files of a message must have {_MOST_BYTES_IN_ALL:,} bytes in all at the most, not {size:,}."
+            f"The files of a message must have {_MAX_BYTES_IN_ALL:,} bytes in all at the most, not {size:,}."
         )
     return files
 
@@ -173,11 +173,11 @@ def read_files(paths: Sequence[str]) -> list[File]:
 def _read_file(path: str) -> bytes:
     try:
         with Path(path).open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+            content = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         raise InvalidSettingError(f"--file {path}: {getattr(error, 'strerror', None) or error}.") from None
-    if len(content) > _MOST_BYTES:
-        raise InvalidSettingError(f"--file {path} has more than the {_MOST_BYTES:,} bytes that Discord takes.")
+    if len(content) > _MAX_BYTES:
+        raise InvalidSettingError(f"--file {path} has more than the {_MAX_BYTES:,} bytes that Discord takes.")
     return content
 
 
@@ -195,7 +195,7 @@ def _read_text(options: argparse.Namespace) -> str:
         return ""
     if not words and sys.stdin.isatty():
         raise InvalidSettingError("There is nothing to send: give a text, or - to type it.")
-    content = sys.stdin.buffer.read(_MOST_TEXT + 1)
-    if len(content) > _MOST_TEXT:
-        raise InvalidSettingError(f"The text has more than {_MOST_TEXT:,} bytes: attach it with --file.")
+    content = sys.stdin.buffer.read(_MAX_TEXT_BYTES + 1)
+    if len(content) > _MAX_TEXT_BYTES:
+        raise InvalidSettingError(f"The text has more than {_MAX_TEXT_BYTES:,} bytes: attach it with --file.")
     return content.decode(errors="backslashreplace").rstrip("\n")

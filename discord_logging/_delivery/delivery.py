@@ -50,15 +50,15 @@ if TYPE_CHECKING:
 
 _TRIES = 3
 """How often a message that may have been saved is sent before the next one has its turn."""
-_MANY = 1000
+_MAX_FAILURES = 1000
 """Failures after which the back-off has reached its maximum."""
 _POLL = 0.1
 """Seconds between looks for something more urgent, while a message waits for its turn."""
 _SMOOTHING = 0.25
 """The weight of the newest request in the moving mean of how long one takes."""
-_SHORTEST_RETRY = 1.0
+_MIN_RETRY = 1.0
 """The shortest `Retry-After` that is believed, in seconds: a server that is down is not to be hammered."""
-_LONGEST_RETRY = 900.0
+_MAX_RETRY = 900.0
 """The longest `Retry-After` that is obeyed, in seconds."""
 _WORTH_TELLING = 2.0
 """Seconds of delay from which on the next card tells of it."""
@@ -382,9 +382,9 @@ class Delivery:
             self._tries += 1
             self._skip = len(records) if self._tries >= _TRIES else 0
         jitter = random.random()  # noqa: S311 - no secret
-        delay = self.backoff.delay(_MANY if self._is_down else self._failures, jitter)
+        delay = self.backoff.delay(_MAX_FAILURES if self._is_down else self._failures, jitter)
         if retry_after is not None:
-            delay = min(max(retry_after, _SHORTEST_RETRY), _LONGEST_RETRY) * (1 + jitter / 10)
+            delay = min(max(retry_after, _MIN_RETRY), _MAX_RETRY) * (1 + jitter / 10)
         self.not_before = self._clock() + delay
 
     def _narrow_down(self, records: Sequence[FrozenRecord], reason: str) -> None:

@@ -102,7 +102,7 @@ class WebhookListener(logging.handlers.QueueListener):
         super().__init__(queue.SimpleQueue())
         self._reset(self._settings)
         self.backlog.clear()
-        self._sender.forget_connection()
+        self._sender.after_fork_in_child()
 
     # On the caller's thread
 
@@ -164,7 +164,7 @@ class WebhookListener(logging.handlers.QueueListener):
         Returns:
             Whether all of it was delivered.
         """
-        if is_delivering.get() or self.is_busy_here():
+        if is_delivering.get() or self.is_busy_in_this_thread():
             return False
         _warm_level_caches()
         began = clock.monotonic()
@@ -177,7 +177,7 @@ class WebhookListener(logging.handlers.QueueListener):
         try:
             if self.backlog.pending and not self._is_stopping and not self._wake():
                 self.backlog.release()
-                self._deliver_here(deadline)
+                self._deliver_in_this_thread(deadline)
             is_settled = self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
         finally:
             # A child that a signal handler forked in a flush has a new delivery.
@@ -186,11 +186,11 @@ class WebhookListener(logging.handlers.QueueListener):
             exit_time.count(clock.monotonic() - began)
         return is_settled and self.backlog.lost == lost
 
-    def is_busy_here(self) -> bool:
+    def is_busy_in_this_thread(self) -> bool:
         """Tell whether this very thread, below a signal handler, is in the midst of what a flush needs."""
-        return any(lock.is_held_here() for lock in (self.backlog.lock, self._starting, rate_limits.lock))
+        return any(lock.is_held_by_this_thread() for lock in (self.backlog.lock, self._starting, rate_limits.lock))
 
-    def _deliver_here(self, deadline: float) -> None:
+    def _deliver_in_this_thread(self, deadline: float) -> None:
         """Deliver on the caller's thread, when no other can be started any more."""
         token, delay = is_delivering.set(True), 0.0
         try:

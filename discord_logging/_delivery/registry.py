@@ -89,9 +89,9 @@ def flush_all() -> list[WebhookListener]:
     return listeners
 
 
-def is_busy_here() -> bool:
+def is_busy_in_this_thread() -> bool:
     """Tell whether this very thread, below a signal handler, is in the midst of what a flush of any listener needs."""
-    return any(listener.is_busy_here() for listener in [*_listeners.values(), *_stopping])
+    return any(listener.is_busy_in_this_thread() for listener in [*_listeners.values(), *_stopping])
 
 
 def finish(*, only_orphans: bool = False) -> None:

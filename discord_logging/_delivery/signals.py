@@ -7,7 +7,7 @@ import os
 import signal
 from typing import Any
 
-from discord_logging._delivery.registry import flush_all, is_busy_here
+from discord_logging._delivery.registry import flush_all, is_busy_in_this_thread
 from discord_logging._process.locks import postpone
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -41,7 +41,7 @@ def flush_on_signals(*signals: int) -> None:
 
 
 def _flush_first(previous: Any, number: int, frame: Any) -> None:
-    if is_busy_here():
+    if is_busy_in_this_thread():
         postpone(number)
         return
     key = os.getpid(), number

@@ -18,7 +18,7 @@ import urllib3.connection
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError
 
-from discord_logging._process import clock as time
+from discord_logging._process import clock
 
 
 class BoundedSession(requests.Session):
@@ -44,7 +44,7 @@ class DeadlineAdapter(HTTPAdapter):
 
     def begin(self, timeout: float) -> None:
         """Prepare for an exchange that may take `timeout` seconds."""
-        self.deadline = time.monotonic() + timeout
+        self.deadline = clock.monotonic() + timeout
         self._forget()
 
     def _forget(self) -> None:
@@ -56,7 +56,7 @@ class DeadlineAdapter(HTTPAdapter):
         Raises:
             TimeoutError: Nothing is left.
         """
-        remaining = self.deadline - time.monotonic()
+        remaining = self.deadline - clock.monotonic()
         if remaining <= 0:
             raise TimeoutError("timed out")
         sock.settimeout(remaining / shares)

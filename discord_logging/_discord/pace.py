@@ -68,7 +68,7 @@ _MARKS = {Urgency.ROUTINE: 3 / 5, Urgency.NEWS: 5 / 6, Urgency.ALARM: 1.0}
 """The part of the rest that a message may use to leave ahead of its turn."""
 _SPREAD = 0.3
 """The part of an interval by which a bucket full to the brim, but for one message, holds up routine."""
-_MOST_MESSAGES = 100
+_MAX_MESSAGES = 100
 """More messages for what waits would be no folding."""
 _YIELD = 0.15
 """Seconds by which a webhook lets each other one of its channel go first that has waited for longer."""
@@ -192,7 +192,7 @@ def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max
             turn = pace.free_at(Urgency.ALARM, budget.behind)
         if turn > now + _INSTANT:
             return Plan(turn - now, 1)
-    most = min(waiting.records, _MOST_MESSAGES)
+    most = min(waiting.records, _MAX_MESSAGES)
     if budget.channel_left is not None:
         most = min(most, budget.channel_left)
     end = min(now + max_lag / 2 - waiting.age, waiting.deadline)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # float() alone takes "1_000", "nan", "infinity" and the digits of every script.
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_LONGEST = 30 * 86_400.0
-_MANY = 1_000_000
+_MAX_SECONDS = 30 * 86_400.0
+_MAX_COUNT = 1_000_000
 _BLOCKED_BY_EDGE = 40333
 _API_HEADERS = ("x-ratelimit-scope", "x-ratelimit-global", "x-ratelimit-bucket", "x-ratelimit-remaining")
 
@@ -147,7 +147,7 @@ def _between(date: object, epoch: float | None) -> float | None:
 
 def _duration(seconds: float | None) -> float | None:
     """Drop what is no time to wait: nothing, 0, the past, and instants or milliseconds that pose as seconds."""
-    return seconds if seconds is not None and 0 < seconds <= _LONGEST else None
+    return seconds if seconds is not None and 0 < seconds <= _MAX_SECONDS else None
 
 
 def _epoch(value: object) -> float | None:
@@ -165,7 +165,7 @@ def _epoch(value: object) -> float | None:
 
 def _count(value: object, *, least: int) -> int | None:
     number = parse_number(value)
-    return int(number) if number is not None and least <= number < _MANY else None
+    return int(number) if number is not None and least <= number < _MAX_COUNT else None
 
 
 def _text(value: object) -> str | None:

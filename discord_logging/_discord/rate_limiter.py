@@ -56,11 +56,11 @@ _PAST = -math.inf
 _PAD = 0.025  # on every wait: clocks drift and timers fire early
 _INSTANT = 1e-6  # a shorter wait is a rounding error
 _UNTOLD_RESET = 1.0  # an empty bucket that does not say when it fills
-_LONGEST_RESET = 120.0  # nothing was refused, so more is likely nonsense; if it is not, a single 429 tells
-_LONGEST_RETRY = 3_600.0
-_LONGEST_UNTOLD_RETRY = 300.0
+_MAX_RESET = 120.0  # nothing was refused, so more is likely nonsense; if it is not, a single 429 tells
+_MAX_RETRY = 3_600.0
+_MAX_UNTOLD_RETRY = 300.0
 _EDGE_RETRY = 60.0
-_LONGEST_EDGE_RETRY = 86_400.0
+_MAX_EDGE_RETRY = 86_400.0
 _PROBE_PATIENCE = 120.0  # a probe that nobody reports on is given up
 _IN_FLIGHT = 10.0  # then an unanswered request counts as answered, lest hung ones hold up all others
 _RECOVERY_WINDOWS = 5
@@ -71,13 +71,13 @@ _IDLE = 600.0  # then a webhook is forgotten
 lock = Lock()
 
 
-def _renew_lock() -> None:
+def _after_fork_in_child() -> None:
     global lock  # noqa: PLW0603 (the thread that held the old one does not exist in a forked child)
     lock = Lock()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows does not fork)
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class RateLimitHit(NamedTuple):
@@ -140,7 +140,7 @@ class RateLimitBucket:
         left = self.limit - 1 if new else self.remaining
         self.remaining = min(self.limit, left if told is None else told)
         if answer.reset_after is not None:
-            reset_after = min(answer.reset_after, _LONGEST_RESET)
+            reset_after = min(answer.reset_after, _MAX_RESET)
             self.window = max(self.window, reset_after)
             self.reset_at = now + reset_after
         else:  # even a sliding window is full again when it has passed once more
@@ -262,10 +262,10 @@ class _EdgeBlock:
             self.strikes += 1
             self.probe = None
         if retry_after is None:
-            self.interval = min(_EDGE_RETRY * 2.0 ** min(self.strikes - 1, 20), _LONGEST_RETRY)
+            self.interval = min(_EDGE_RETRY * 2.0 ** min(self.strikes - 1, 20), _MAX_RETRY)
         else:  # to the letter, unless a short one comes again and again
-            least = min(2.0 ** min(self.strikes - 4, 20), _LONGEST_RETRY)
-            self.interval = min(max(retry_after, least), _LONGEST_EDGE_RETRY)
+            least = min(2.0 ** min(self.strikes - 4, 20), _MAX_RETRY)
+            self.interval = min(max(retry_after, least), _MAX_EDGE_RETRY)
         self.until = max(self.until, now + self.interval + _PAD)
         return self.interval
 
@@ -313,9 +313,9 @@ class _Webhook:
         if request is not None or not self.refusals:  # the same answer told twice is one refusal
             self.refusals += 1
         if retry_after is None:
-            return min(2.0 ** min(self.refusals - 1, 20), _LONGEST_UNTOLD_RETRY)
+            return min(2.0 ** min(self.refusals - 1, 20), _MAX_UNTOLD_RETRY)
         least = min(0.01 * 2.0 ** min(self.refusals, 20), 0.25)
-        return min(max(retry_after, least), _LONGEST_RETRY)
+        return min(max(retry_after, least), _MAX_RETRY)
 
     def budget(self, now: float, behind: int | None = None) -> Budget:
         channel = self.channel

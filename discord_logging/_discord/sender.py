@@ -25,7 +25,7 @@ _MAX_ANSWER_BYTES = 65_536
 _MAX_CAUSES = 50
 _BYTES_PER_SECOND = 500_000
 """How slow a connection may be for a file to go through."""
-_LEAST_TOKEN = 20
+_MIN_TOKEN = 20
 """A shorter one, of a server that is not Discord's, may be a word of the message."""
 _TALKERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 """The loggers that are told the path of a request."""
@@ -127,7 +127,7 @@ class WebhookSender:
             TypeError, ValueError, RecursionError: No JSON can be made of the message.
         """
         body, content_type = _encode(message)
-        if len(self._url.token) >= _LEAST_TOKEN:
+        if len(self._url.token) >= _MIN_TOKEN:
             # The texts have none in a webhook's URL, but may hold it alone.
             body = body.replace(self._url.token.encode(), b"***")
         params = {"wait": "true"}
@@ -172,7 +172,7 @@ class WebhookSender:
             self._session.close()
             self._session = None
 
-    def forget_connection(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Leave the connection to the parent process, after a fork."""
         self._session = None
         self._adapter = type(self._adapter)()

@@ -13,19 +13,19 @@ from discord_logging._text.markdown import shorten
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-_MOST_CHARACTERS = 500
-_MOST_VALUES = 100
+_MAX_CHARACTERS = 500
+_MAX_VALUES = 100
 _ID_HEADERS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-Trace-Id", "traceparent")
 
 
 def cut(text: str) -> str:
     """Return `text` as short as a field shows it."""
-    return shorten(text, _MOST_CHARACTERS)
+    return shorten(text, _MAX_CHARACTERS)
 
 
 def first_values(lists: Iterable[tuple[str, Sequence[object]]]) -> dict[str, object]:
     """Return the first of the values that a client sent, by name; a single value stands without its list."""
-    return {cut(name): found[0] if len(found) == 1 else found for name, found in islice(lists, _MOST_VALUES)}
+    return {cut(name): found[0] if len(found) == 1 else found for name, found in islice(lists, _MAX_VALUES)}
 
 
 def find_id(header: Callable[[str], str | None]) -> str | None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _PORTION = 0.00015
 """The least time between two pauses, in seconds."""
-_LONGEST_PORTION = 0.005
+_MAX_PORTION = 0.005
 """After so many seconds the interpreter makes a thread give up its lock."""
 
 
@@ -23,14 +23,14 @@ class _Turn(threading.local):
 _turn = _Turn()
 
 
-def pause() -> None:
+def yield_gil() -> None:
     """Give up the interpreter's lock for a moment if this thread has not done so for a while.
 
     A thread that comes back from I/O would wait 5 ms for it
     (https://docs.python.org/3/library/sys.html#sys.setswitchinterval).
     """
     now = time.perf_counter()
-    if now > _turn.ends_at + _LONGEST_PORTION:
+    if now > _turn.ends_at + _MAX_PORTION:
         # The thread had nothing to do meanwhile, or gave the lock up by itself.
         _turn.ends_at = now + _PORTION
     elif now > _turn.ends_at:
@@ -38,11 +38,11 @@ def pause() -> None:
         time.sleep(1e-6)
         resumed = time.perf_counter()
         # Where others hold the lock for long, so many pauses would leave next to no time for the work.
-        _turn.ends_at = resumed + min(max(resumed - now, _PORTION), _LONGEST_PORTION)
+        _turn.ends_at = resumed + min(max(resumed - now, _PORTION), _MAX_PORTION)
 
 
-def politely(items: Iterable[_T]) -> Iterator[_T]:
+def yield_gil_between(items: Iterable[_T]) -> Iterator[_T]:
     """Yield `items`, with a pause now and then between two of them."""
     for item in items:
         yield item
-        pause()
+        yield_gil()

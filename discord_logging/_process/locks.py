@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from discord_logging._process import clock as time
+from discord_logging._process import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +29,13 @@ class Lock:
     def __init__(self) -> None:
         self._lock = threading.RLock()
 
-    def is_held_here(self) -> bool:
+    def is_held_by_this_thread(self) -> bool:
         """Tell whether this very thread has it."""
         return self._lock._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - Condition asks it too
 
     def acquire(self, timeout: float) -> bool:
         """Return whether it could be had within `timeout` seconds, if this thread does not have it already."""
-        return not self.is_held_here() and self._lock.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
+        return not self.is_held_by_this_thread() and self._lock.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
 
     def release(self) -> None:
         """Give it up."""
@@ -56,7 +56,7 @@ class Lock:
         Who has it may never give it up: the garbage collector may run on that thread and forget a handler, for which
         `logging` takes its own lock, and `dictConfig` has that one while it makes, flushes and closes handlers.
         """
-        is_held = self.acquire(max(deadline - time.monotonic(), PATIENCE))
+        is_held = self.acquire(max(deadline - clock.monotonic(), PATIENCE))
         try:
             yield is_held
         finally:

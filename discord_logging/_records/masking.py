@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._process.gil import pause
+from discord_logging._process.gil import yield_gil
 from discord_logging._text.markdown import ELLIPSIS
 from discord_logging._text.sanitize import clean
 
@@ -189,7 +189,7 @@ def _search(pattern: re.Pattern[str], text: str, position: int) -> re.Match[str]
     overlap = len(pattern.pattern)  # No word is longer than the pattern that finds it.
     for start in range(position, len(text), _PORTION):
         match = pattern.search(text, start, start + _PORTION + overlap)
-        pause()
+        yield_gil()
         if match and match.start() < start + _PORTION:
             return match
     return None

@@ -22,7 +22,7 @@ _TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "applicati
 _FILE_PART = re.compile(r"files\[(\d)\]")
 # Far more than any message can need; beyond that a request is there to hurt.
 _JSON_BYTES = 4 * 1024 * 1024
-_MOST_LEVELS = 100
+_MAX_LEVELS = 100
 _VALUE_BYTES = 100
 
 
@@ -67,7 +67,7 @@ def secure_filename(name: str) -> str:
 def _sized(payload: Any, data: bytes, files: Sequence[File] = ()) -> Body:
     """Return a body that knows its size; refuse a payload that is nested deeper than any message is."""
     values, level = 0, [payload]
-    for _ in range(_MOST_LEVELS):
+    for _ in range(_MAX_LEVELS):
         values += len(level)
         level = [child for value in level if isinstance(value, dict | list) for child in _children(value)]
         if not level:

@@ -25,22 +25,22 @@ class _Type(IntEnum):
 
 _TOP = (_Type.ACTION_ROW, _Type.SECTION, _Type.TEXT, _Type.GALLERY, _Type.FILE, _Type.SEPARATOR, _Type.CONTAINER)
 _CHILDREN = {_Type.ACTION_ROW: (_Type.BUTTON,), _Type.SECTION: (_Type.TEXT,), _Type.CONTAINER: _TOP[:-1]}
-_MOST_CHILDREN = {_Type.ACTION_ROW: 5, _Type.SECTION: 3, _Type.CONTAINER: 40}
+_MAX_CHILDREN = {_Type.ACTION_ROW: 5, _Type.SECTION: 3, _Type.CONTAINER: 40}
 _LINK = 5
-_MOST = 40
+_MAX_COMPONENTS = 40
 _CHARACTERS = 4000
 
 
 def components(fields: Fields, value: Any, names: Collection[str], *, v2: bool) -> list[dict[str, Any]]:
     """Read the components of a message; without `v2` (the flag) only rows of links are known."""
-    items = fields.items(value, ("components",), _MOST)
+    items = fields.items(value, ("components",), _MAX_COMPONENTS)
     allowed = _TOP if v2 else (_Type.ACTION_ROW,)
     for index, item in enumerate(items):
         _check(fields, item, ("components", index), allowed, names)
     if fields.errors:
         return []
-    if sum(1 for _ in _walk(items)) > _MOST:
-        message = f"Total number of components cannot exceed {_MOST}"
+    if sum(1 for _ in _walk(items)) > _MAX_COMPONENTS:
+        message = f"Total number of components cannot exceed {_MAX_COMPONENTS}"
         fields.error(("components",), "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", message)
     if sum(map(len, text_of(items))) > _CHARACTERS:
         message = f"The displayable text exceeds the maximum size of {_CHARACTERS}"
@@ -70,7 +70,7 @@ def _check(fields: Fields, value: Any, path: Path, allowed: Collection[int], nam
         fields.error((*path, "type"), "UNION_TYPE_CHOICES", message)
         return
     if kind in _CHILDREN:
-        children = fields.items(item.get("components"), (*path, "components"), _MOST_CHILDREN[kind])
+        children = fields.items(item.get("components"), (*path, "components"), _MAX_CHILDREN[kind])
         if not children:
             fields.error((*path, "components"), "BASE_TYPE_REQUIRED", "This field is required")
         for index, child in enumerate(children):

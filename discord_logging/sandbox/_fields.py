@@ -20,7 +20,7 @@ Path = tuple[str | int, ...]
 _STRIPPED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\u202a-\u202e\u2066-\u2069]")
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?")
 _MEDIA_SCHEMES = ("http", "https", "attachment")
-_MOST_SHOWN = 200
+_MAX_SHOWN = 200
 _TRUE, _FALSE = (True, "true", "True", "1"), (False, "false", "False", "0")
 
 
@@ -155,4 +155,4 @@ class Fields:
 def _shown(value: Any) -> str:
     """Return a value for an error, which must not be as long as what was sent."""
     text = str(value)
-    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."

@@ -34,10 +34,10 @@ _FILES = (
     "panel.js",
     "page.js",
 )
-_MOST_SHOWN = 5000
-_MOST_AT_ONCE = 250
-_MOST_REFUSED = 100
-_MOST_TIMES = 1000
+_MAX_SHOWN = 5000
+_MAX_AT_ONCE = 250
+_MAX_REFUSED = 100
+_MAX_TIMES = 1000
 _PREVIEW_BYTES = 1500
 _PAYLOAD_CHARACTERS = 20_000
 _TEXT_NAME = re.compile(r".+\.(?:txt|log|md|json|csv|py|js|yaml|yml|toml|ini|xml|html|sql|diff)", re.IGNORECASE)
@@ -91,10 +91,10 @@ class Page:
 
     async def _messages(self, request: web.Request) -> web.Response:
         after, now = int(_number(request, "after")), time.monotonic()
-        revision, ids, changed = self._state.since(after, _MOST_SHOWN, _MOST_AT_ONCE)
-        more = len(changed) == _MOST_AT_ONCE
+        revision, ids, changed = self._state.since(after, _MAX_SHOWN, _MAX_AT_ONCE)
+        more = len(changed) == _MAX_AT_ONCE
         seen = _number(request, "seen")
-        refused = [] if more else self._state.refused(seen, _MOST_REFUSED)
+        refused = [] if more else self._state.refused(seen, _MAX_REFUSED)
         answer = {
             "epoch": self._epoch,
             "revision": revision,
@@ -126,11 +126,11 @@ class Page:
             self._state.clear_faults()
             while self._deleted:
                 self._state.put_webhook(self._deleted.pop(0))
-        elif kind in TROUBLES and 1 <= times <= _MOST_TIMES:
+        elif kind in TROUBLES and 1 <= times <= _MAX_TIMES:
             self._state.add_fault(TROUBLES[kind](), times)
         else:
             known = ", ".join(["delete_webhook", "restore", *TROUBLES])
-            text = f'expected {{"kind": one of {known}, "times": 1 to {_MOST_TIMES}}}\n'
+            text = f'expected {{"kind": one of {known}, "times": 1 to {_MAX_TIMES}}}\n'
             return web.Response(status=400, headers=_HEADERS, text=text)
         return web.Response(status=204, headers=_HEADERS)
 

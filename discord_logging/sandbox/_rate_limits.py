@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Limit = tuple[int, float]
 
 _BAN_SECONDS = 3600.0
-_MOST_BUCKETS = 10_000
-_MOST_LEVELS = 8
+_MAX_BUCKETS = 10_000
+_MAX_LEVELS = 8
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class RateLimits:
         take = None
         if self._webhook:
             bucket = self._buckets.setdefault((route, webhook_id), self._kind(*self._webhook))
-            if len(self._buckets) > _MOST_BUCKETS:  # ids that somebody guesses must not fill the memory
+            if len(self._buckets) > _MAX_BUCKETS:  # ids that somebody guesses must not fill the memory
                 del self._buckets[next(iter(self._buckets))]
             take = bucket.take(now)
             if not take.allowed:
@@ -176,7 +176,7 @@ class RateLimits:
         """Say how much of every limit is used up at the time `now`, buckets of the webhooks first."""
         buckets: dict[str, Bucket] = {}
         for kind, standing in (("", self._buckets), ("channel", self._channels)):
-            for key, bucket in list(standing.items())[-_MOST_LEVELS:]:
+            for key, bucket in list(standing.items())[-_MAX_LEVELS:]:
                 words = key if isinstance(key, tuple) else (kind, key)
                 buckets[f"{words[0]} …{words[1][-4:]}"] = bucket
         named = {**buckets, "global": self._everybody, "invalid requests": self._invalid}

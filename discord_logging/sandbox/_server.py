@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _LAST_PORT = 65_535
 _REQUEST_BYTES = 25 * 1024 * 1024
-_MOST_TOLD = 5
-_LONGEST_TOLD = 300
+_MAX_TOLD = 5
+_MAX_TOLD = 300
 
 
 class LocalDiscord:
@@ -252,9 +252,9 @@ class LocalDiscord:
         """Tell for an error what is there: the newest messages and the newest refusals."""
         forgotten = self.forgotten
         lines = [f"{len(messages)} stand there{f', {forgotten} older ones had to leave' if forgotten else ''}"]
-        lines += [f"  {message.username}: {_cut(message.text)}" for message in messages[-_MOST_TOLD:]]
+        lines += [f"  {message.username}: {_cut(message.text)}" for message in messages[-_MAX_TOLD:]]
         refused = [request for request in self.requests if request.status is None or request.status >= 400]  # noqa: PLR2004 - HTTP's own line between good and bad
-        for request in refused[-_MOST_TOLD:]:
+        for request in refused[-_MAX_TOLD:]:
             answer = request.answer.decode("utf-8", "replace")
             lines.append(f"  {request.method} {request.path} was answered {request.status}: {_cut(answer)}")
         return "\n".join(lines)
@@ -319,4 +319,4 @@ class LocalDiscord:
 
 
 def _cut(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST_TOLD else text[:_LONGEST_TOLD] + "...")
+    return repr(text if len(text) <= _MAX_TOLD else text[:_MAX_TOLD] + "...")

@@ -24,7 +24,7 @@ SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, IS_COMPONENTS_V2 = 1 << 2, 1 << 12, 1 <
 
 _FLAGS = (SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, IS_COMPONENTS_V2)
 _FILE_BYTES = 10 * 1024 * 1024
-MOST_FILES = 10
+MAX_FILES = 10
 _EMBED_CHARACTERS = 6000
 
 
@@ -170,12 +170,12 @@ def _attachments(
     """Return the new files with the names and descriptions given to them, and the ids of standing ones to keep."""
     if any(len(file.data) > _FILE_BYTES for file in files):
         raise Refusal(413, 40005, "Request entity too large")
-    if len(files) > MOST_FILES:
+    if len(files) > MAX_FILES:
         raise Refusal(400, 30015, "Maximum number of attachments in a message reached (10)")
     described = {file.id: file for file in files}
     standing_ids = {file.id for file in standing}
     kept = []
-    for index, item in enumerate(fields.items(source.get("attachments"), ("attachments",), MOST_FILES)):
+    for index, item in enumerate(fields.items(source.get("attachments"), ("attachments",), MAX_FILES)):
         path = ("attachments", index)
         entry = fields.model(item, path)
         number = fields.snowflake(entry.get("id"), (*path, "id")) or ""

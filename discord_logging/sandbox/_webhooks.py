@@ -16,7 +16,7 @@ from ._fields import Fields
 from ._mentions import pings
 from ._models import Message, snowflake
 from ._serializers import message_json, webhook_json
-from ._validation import MOST_FILES, SUPPRESS_EMBEDS, Form, validate, webhook_name
+from ._validation import MAX_FILES, SUPPRESS_EMBEDS, Form, validate, webhook_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -186,8 +186,8 @@ class Webhooks:
         query = _Query(call.query)
         payload, form = _form(call, query, message)
         files = [file for file in message.files if form.keeps(file)] + _stored(form.files)
-        if len(files) > MOST_FILES:
-            raise Refusal(400, 30015, f"Maximum number of attachments in a message reached ({MOST_FILES})")
+        if len(files) > MAX_FILES:
+            raise Refusal(400, 30015, f"Maximum number of attachments in a message reached ({MAX_FILES})")
         edited = replace(
             message,
             content=form.content if "content" in payload else message.content,

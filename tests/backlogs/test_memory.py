@@ -296,7 +296,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(memory, "time", clock)
+    monkeypatch.setattr(memory, "clock", clock)
     return clock
 
 
@@ -505,7 +505,7 @@ def test_it_behaves_like_a_sorted_list(
     """A list that is sorted by number, and cut by level and number, is the whole of what it does, repeats included."""
     both = Both(max_records, max_bytes, window)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(memory, "time", both.clock)
+        monkeypatch.setattr(memory, "clock", both.clock)
         for step in [*steps, ("take", 10_000)]:
             both.do(*step)
 
@@ -1061,7 +1061,7 @@ def test_an_exception_of_a_signal_handler_leaves_no_lock_held(monkeypatch: pytes
     with pytest.raises(KeyboardInterrupt):
         backlog.put_nowait(item(200))
     monkeypatch.undo()
-    assert not backlog.lock.is_held_here()
+    assert not backlog.lock.is_held_by_this_thread()
     check_books(backlog)
 
 

@@ -569,7 +569,7 @@ class TestSource:
         """Carets, chains, texts of several lines."""
         monkeypatch.setattr(sys, "path", [])
         monkeypatch.chdir("/")
-        monkeypatch.setattr(traceback_card, "_LEAST_REPEATS", 1000)
+        monkeypatch.setattr(traceback_card, "_MIN_REPEATS", 1000)
         monkeypatch.setattr(traceback_text, "_SHOWN_REPEATS", 1000)
         error = catch(shape)
         assert format_card(freeze(error), 100_000) == format_exception(freeze(error))

@@ -115,7 +115,7 @@ def test_long_lines_are_several_records(
     discord: LocalDiscord, pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line without end does not fill the memory, and nothing of it is lost."""
-    monkeypatch.setattr("discord_logging._cli.pipe._LONGEST_LINE", 1000)
+    monkeypatch.setattr("discord_logging._cli.pipe._MAX_LINE", 1000)
     monkeypatch.setattr("discord_logging._cli.pipe._CHUNK", 700)
     assert pipe(b"a" * 1000 + b"b" * 1000 + b"c" * 500 + b"\nnext\n") == 0
     embeds = [embed["description"] for message in discord.messages for embed in message.embeds]
@@ -126,8 +126,8 @@ def test_a_full_queue_is_waited_for(
     discord: LocalDiscord, pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More records than fit in the queue are all delivered."""
-    monkeypatch.setattr("discord_logging._cli.pipe._MOST_RECORDS", 100)
-    monkeypatch.setattr("discord_logging._cli.pipe._MOST_HELD", 70)
+    monkeypatch.setattr("discord_logging._cli.pipe._MAX_RECORDS", 100)
+    monkeypatch.setattr("discord_logging._cli.pipe._MAX_HELD", 70)
     assert pipe(b"".join(b"line %d.\n" % number for number in range(1000))) == 0
     text = texts(discord)
     assert all(f"line {number}." in text for number in range(1000))
@@ -151,7 +151,7 @@ def test_unreachable_discord_is_exit_code_1(
 ) -> None:
     """It is given up on when nothing can be delivered, once, and the loss is told."""
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", REFUSED)
-    monkeypatch.setattr("discord_logging._cli.pipe._MOST_RECORDS", 2)
+    monkeypatch.setattr("discord_logging._cli.pipe._MAX_RECORDS", 2)
     began = time.monotonic()
     assert pipe(b"one\ntwo\nthree\nfour\nfive\nsix\n", "--wait", "0.3") == 1
     assert time.monotonic() - began < 10

@@ -127,13 +127,13 @@ def test_too_large_files_and_texts_are_exit_code_2(
     """The limits are said before anything is sent."""
     path = tmp_path / "x.bin"
     path.write_bytes(b"x" * 20)
-    monkeypatch.setattr(send, "_MOST_BYTES_IN_ALL", 30)
+    monkeypatch.setattr(send, "_MAX_BYTES_IN_ALL", 30)
     assert main(["send", "--file", str(path), "--file", str(path)]) == 2
     assert "30 bytes in all" in capsys.readouterr().err
-    monkeypatch.setattr(send, "_MOST_BYTES", 10)
+    monkeypatch.setattr(send, "_MAX_BYTES", 10)
     assert main(["send", "--file", str(path)]) == 2
     assert "more than the 10 bytes" in capsys.readouterr().err
-    monkeypatch.setattr(send, "_MOST_TEXT", 10)
+    monkeypatch.setattr(send, "_MAX_TEXT_BYTES", 10)
     give_input(monkeypatch, b"x" * 11)
     assert main(["send"]) == 2
     assert "attach it with --file" in capsys.readouterr().err

@@ -474,7 +474,7 @@ class TestThread:
 
         monkeypatch.setattr(listener._delivery, "step", step)
         monkeypatch.setattr(listener.backlog, "wait", waits.append)
-        listener._deliver_here(time.monotonic() + 60)
+        listener._deliver_in_this_thread(time.monotonic() + 60)
         assert waits == [0.0, 0.1, 0.07]
 
     def test_a_flush_leaves_no_deadline_behind(self) -> None:

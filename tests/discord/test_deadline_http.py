@@ -233,7 +233,7 @@ def test_after_a_fork_the_connection_is_left_to_the_parent() -> None:
         sender.post(HELLO)
         session = sender._session
         assert session is not None
-        sender.forget_connection()
+        sender.after_fork_in_child()
         assert sender._session is None
         session.close()
         assert sender.post(HELLO).status == 204

@@ -846,7 +846,7 @@ class TestState:
         """The lock that some other thread held is not the one that is asked for from then on."""
         with rate_limiter.lock:
             held = rate_limiter.lock
-            rate_limiter._renew_lock()
+            rate_limiter._after_fork_in_child()
         assert rate_limiter.lock is not held
         assert limiter.acquire("a", START) == 0.0
 

@@ -11,7 +11,7 @@ import pytest
 
 from discord_logging._cards import traceback_text
 from discord_logging._process import gil
-from discord_logging._process.gil import pause, politely
+from discord_logging._process.gil import yield_gil, yield_gil_between
 from discord_logging._records import masking
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def work(until: threading.Event) -> Iterator[float]:
 
 def test_all_items_come_in_order() -> None:
     """Whatever they are."""
-    assert list(politely(range(1_000))) == list(range(1_000))
+    assert list(yield_gil_between(range(1_000))) == list(range(1_000))
 
 
 def test_a_thread_that_comes_back_from_io_gets_its_turn() -> None:
@@ -64,7 +64,7 @@ def test_a_thread_that_comes_back_from_io_gets_its_turn() -> None:
     With pauses of zero seconds it takes as long on Python 3.10, where the working thread takes the lock back at once.
     """
     is_over = threading.Event()
-    worker = threading.Thread(target=lambda: all(politely(work(is_over))))
+    worker = threading.Thread(target=lambda: all(yield_gil_between(work(is_over))))
     interval = sys.getswitchinterval()
     sys.setswitchinterval(2.0)
     worker.start()
@@ -83,17 +83,17 @@ def test_a_thread_that_comes_back_from_io_gets_its_turn() -> None:
 
 def test_what_is_called_in_a_loop_pauses_as_the_loop_itself(clock: _Clock) -> None:
     """One long record among short ones holds nobody up, and many short pieces of work are one long one."""
-    pause()
-    for _ in politely(range(3)):
-        for _ in politely(range(2)):
+    yield_gil()
+    for _ in yield_gil_between(range(3)):
+        for _ in yield_gil_between(range(2)):
             clock.now += 0.0001
     assert clock.slept_at == pytest.approx([100.0002, 100.0004, 100.0006], abs=2e-5)
 
 
 def test_short_work_is_not_interrupted(clock: _Clock) -> None:
     """A pause is a system call, and another thread may take the lock for long."""
-    pause()
-    for _ in politely(range(100)):
+    yield_gil()
+    for _ in yield_gil_between(range(100)):
         clock.now += 0.000001
     assert clock.slept_at == []
 
@@ -111,7 +111,7 @@ def test_one_record_may_take_long(
 ) -> None:
     """Then a pause may come between any two of its parts."""
     pauses: list[None] = []
-    monkeypatch.setattr(module, "pause", lambda: pauses.append(None))
+    monkeypatch.setattr(module, "yield_gil", lambda: pauses.append(None))
     work()
     assert len(pauses) >= times
 
@@ -124,17 +124,17 @@ def test_where_others_hold_the_lock_for_long_pauses_are_rarer(clock: _Clock, mon
         clock.now += 1
 
     monkeypatch.setattr(clock, "sleep", sleep)
-    pause()
-    for _ in politely(range(60)):
+    yield_gil()
+    for _ in yield_gil_between(range(60)):
         clock.now += 0.0001
     assert clock.slept_at == pytest.approx([100.0002, 101.0053], abs=2e-4)
 
 
 def test_a_thread_does_not_pause_because_another_worked(clock: _Clock) -> None:
     """Each has its own time."""
-    pause()
+    yield_gil()
     clock.now += 0.001
-    other = threading.Thread(target=pause)
+    other = threading.Thread(target=yield_gil)
     other.start()
     other.join(10)
     assert clock.slept_at == []
@@ -142,7 +142,7 @@ def test_a_thread_does_not_pause_because_another_worked(clock: _Clock) -> None:
 
 def test_what_begins_after_a_rest_begins_its_time_anew(clock: _Clock) -> None:
     """A short text that a program has masked now and then costs it no pause."""
-    pause()
+    yield_gil()
     clock.now += 10
-    pause()
+    yield_gil()
     assert clock.slept_at == []

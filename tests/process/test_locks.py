@@ -33,9 +33,9 @@ def test_a_lock_is_held_and_given_back() -> None:
     lock = Lock()
     with lock.hold() as is_held:
         assert is_held
-        assert lock.is_held_here()
+        assert lock.is_held_by_this_thread()
         assert not _elsewhere(lock)
-    assert not lock.is_held_here()
+    assert not lock.is_held_by_this_thread()
     assert _elsewhere(lock)
 
 
@@ -69,7 +69,7 @@ def test_a_thread_that_has_it_neither_gets_it_again_nor_waits() -> None:
             assert not is_held
         assert not lock.acquire(60)
         assert time.monotonic() < began + 30
-        assert lock.is_held_here()
+        assert lock.is_held_by_this_thread()
 
 
 @pytest.fixture

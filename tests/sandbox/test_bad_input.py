@@ -182,7 +182,7 @@ def test_memory_has_a_bound_in_bytes(http: requests.Session) -> None:
 
 def test_threads_and_buckets_have_a_bound(http: requests.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Posts of a forum and ids that somebody guesses cannot fill the memory."""
-    monkeypatch.setattr("discord_logging.sandbox._rate_limits._MOST_BUCKETS", 3)
+    monkeypatch.setattr("discord_logging.sandbox._rate_limits._MAX_BUCKETS", 3)
     with LocalDiscord(max_messages=2) as local:
         threads = [local.add_thread() for _ in range(3)]
         assert [local._state.thread(thread) is not None for thread in threads] == [False, True, True]

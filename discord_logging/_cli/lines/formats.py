@@ -27,7 +27,7 @@ LEVELS = MappingProxyType(
 _SYSLOG = (50, 50, 50, 40, 30, 20, 20, 10)
 """The levels that syslog's severities mean (https://www.rfc-editor.org/rfc/rfc5424#section-6.2.1)."""
 _GLOG = MappingProxyType({"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "FATAL"})
-_MOST_PRIORITY = 191
+_MAX_PRIORITY = 191
 
 _LEVEL_KEYS = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "levelno")
 _MESSAGE_KEYS = ("message", "msg", "event", "short_message")
@@ -112,7 +112,7 @@ def _read_line(text: str) -> Line:
         return line
     if match := _PRIORITY.match(text):
         priority = int(match[1])
-        if priority <= _MOST_PRIORITY:
+        if priority <= _MAX_PRIORITY:
             return _read_syslog(match, text[match.end() :], _SYSLOG[priority % 8])
     if match := _GLOG_LINE.match(text):
         word = _GLOG[match["level"]]

@@ -13,9 +13,9 @@ from discord_logging._text.sanitize import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MOST = 1_000_000
+_MAX_CHARACTERS = 1_000_000
 """The longest record, in characters. What is longer goes on in another one."""
-_MOST_BLANK = 20
+_MAX_BLANK = 20
 _TRACEBACK = re.compile(r"(?:\s*\+ Exception Group )?Traceback \(most recent call last\):")
 _LINK = re.compile(r"(?:During handling of the above exception|The above exception was the direct cause|Caused by: )")
 _FRAME = re.compile(r"\s+at ")
@@ -47,7 +47,7 @@ class LineRecords:
             yield from self.finish()
             self._begin(read_line(text), text)
             return
-        if self._size + len(text) > _MOST:
+        if self._size + len(text) > _MAX_CHARACTERS:
             head, is_error_due = self._line, self._is_error_due
             yield from self.finish()
             self._begin(head._replace(message=text, traceback="", attributes={}), text)
@@ -89,7 +89,7 @@ class LineRecords:
         is_start = bool(_TRACEBACK.match(text))
         is_trace = is_start or _FRAME.match(text) or _LINK.match(text)
         target = self._traceback if self._traceback or is_trace else self._more
-        target += [""] * min(self._blank, _MOST_BLANK)
+        target += [""] * min(self._blank, _MAX_BLANK)
         target.append(text)
         self._blank = 0
         self._size += len(text) + 1

@@ -94,7 +94,7 @@ def test_ready_made_traceback_of_json_is_kept() -> None:
 
 def test_a_long_record_goes_on_in_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is left out, and the level stays."""
-    monkeypatch.setattr("discord_logging._cli.lines.records._MOST", 50)
+    monkeypatch.setattr("discord_logging._cli.lines.records._MAX_CHARACTERS", 50)
     records = read("ERROR x\n" + "\n".join(f"  line {number}" for number in range(20)))
     assert len(records) > 1
     assert {record.levelno for record in records} == {logging.ERROR}
