@@ -18,6 +18,7 @@ from discord_logging._handler import DiscordHandler
 from discord_logging._notifier import DiscordNotifier, discord_notifier
 from discord_logging._records.freeze import FrozenException, FrozenRecord
 from discord_logging._records.masking import DEFAULT_REDACT, SecretMasker
+from discord_logging._version import __version__ as __version__
 
 __all__ = [
     "DEFAULT_REDACT",
@@ -41,11 +42,3 @@ __all__ = [
     "flush_on_signals",
     "log_exceptions",
 ]
-
-
-def __getattr__(name: str) -> str:
-    if name == "__version__":
-        from importlib import metadata  # noqa: PLC0415 - looked up on demand
-
-        return metadata.version("discord-log-handler")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

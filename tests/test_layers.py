@@ -11,6 +11,7 @@ import discord_logging
 
 TOP = Path(discord_logging.__file__).parent
 LAYERS = [
+    ["_version"],
     ["_process"],
     ["_text"],
     ["_exceptions", "_health"],

@@ -34,12 +34,6 @@ def test_the_version_is_that_of_the_package() -> None:
     assert discord_logging.__version__ == metadata.version("discord-log-handler")
 
 
-def test_other_names_are_unknown() -> None:
-    """As in every module."""
-    with pytest.raises(AttributeError, match="module 'discord_logging' has no attribute 'DiscordHandlr'"):
-        _ = discord_logging.DiscordHandlr
-
-
 @pytest.mark.parametrize("module", ["requests", "urllib3", "asyncio", "aiohttp", "flask", "discord_logging.sandbox"])
 def test_importing_it_does_not_import(module: str) -> None:
     """A program that logs nothing pays for nothing."""

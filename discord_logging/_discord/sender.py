@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import mimetypes
@@ -12,6 +11,7 @@ from discord_logging._discord.rate_limit_headers import read_retry_after
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import TransportError
 from discord_logging._text.sanitize import mask_token
+from discord_logging._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,8 @@ _BYTES_PER_SECOND = 500_000
 """How slow a connection may be for a file to go through."""
 _MIN_TOKEN = 20
 """A shorter one, of a server that is not Discord's, may be a word of the message."""
+_USER_AGENT = f"DiscordBot (https://discord-log-handler.readthedocs.io, {__version__})"
+"""In the form that https://docs.discord.com/developers/reference#user-agent asks for."""
 _TALKERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 """The loggers that are told the path of a request."""
 
@@ -186,7 +188,7 @@ class WebhookSender:
             self._session.mount("http://", self._adapter)
             self._session.headers.update(
                 # Without compression the size of an answer is bounded by what is read of it.
-                {"User-Agent": _user_agent(), "Accept-Encoding": "identity"}
+                {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
             )
         return self._session
 
@@ -224,18 +226,6 @@ def _hide_tokens(record: logging.LogRecord) -> bool:
 
 def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
-
-
-@functools.lru_cache(maxsize=1)
-def _user_agent() -> str:
-    """Return the agent in the form that https://docs.discord.com/developers/reference#user-agent asks for."""
-    from importlib import metadata  # noqa: PLC0415 - 12 ms that making a handler need not cost
-
-    try:
-        version = metadata.version("discord-log-handler")
-    except metadata.PackageNotFoundError:  # a copy that was not installed
-        version = "0"
-    return f"DiscordBot (https://discord-log-handler.readthedocs.io, {version})"
 
 
 def _read_json(response: requests.Response) -> Any:

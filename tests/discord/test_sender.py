@@ -13,7 +13,6 @@ import requests
 import responses
 import urllib3
 
-from discord_logging._discord import sender as sender_module
 from discord_logging._discord.sender import Answer, WebhookSender
 from discord_logging._discord.types import File, Message
 from discord_logging._discord.webhook_url import WebhookURL
@@ -96,23 +95,6 @@ def test_a_redirect_is_an_answer(http: responses.RequestsMock, sender: WebhookSe
     http.post(URL.execute_url, status=301, headers={"Location": "https://elsewhere.example/"})
     assert sender.post(HELLO).status == 301
     assert len(http.calls) == 1
-
-
-def test_a_copy_that_was_not_installed_has_a_version_too(
-    http: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without metadata it is 0."""
-
-    def find_none(name: str) -> str:
-        raise metadata.PackageNotFoundError(name)
-
-    from importlib import metadata  # noqa: PLC0415 - beside its only use
-
-    monkeypatch.setattr(metadata, "version", find_none)
-    monkeypatch.setattr(sender_module, "_user_agent", sender_module._user_agent.__wrapped__)
-    http.post(URL.execute_url)
-    WebhookSender(URL).post(HELLO)
-    assert str(http.calls[0].request.headers["User-Agent"]).endswith(", 0)")
 
 
 @pytest.mark.parametrize("payload", [{"content": object()}, {"embeds": [{(1,): 2}]}, {"content": {1}}])
