@@ -192,7 +192,7 @@ class DiscordHandler(logging.Handler):
         super().setFormatter(fmt or EmbedFormatter())
         if self._queue_handler is not None:
             self._settings = replace(self._settings, formatter=self.formatter)
-            self._queue_handler.configure(self._settings)
+            self._queue_handler = WebhookQueueHandler(self._queue_handler.listener, self._settings)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter `record` and emit it. Never waits, and raises nothing but what an override of `emit` raises.
@@ -222,7 +222,8 @@ class DiscordHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Freeze `record` and queue it, whatever the filters say. Never raises an `Exception`; never waits."""
         queue_handler = self._queue_handler
-        if queue_handler is None:
+        # A handler of the user's may call this without `handle`.
+        if queue_handler is None or _is_delivering():
             return
         try:
             frozen = queue_handler.prepare(record)

@@ -474,6 +474,35 @@ class TestRecords:
         assert "yes" in one_card(discord, handler)["description"]
         handler.close()
 
+    def test_emit_takes_nothing_on_the_listeners_thread(self, discord: LocalDiscord) -> None:
+        """A handler that calls the other's `emit`, and not its `handle`, does not make a POST log the next one."""
+
+        class Front(logging.Handler):
+            def __init__(self, inner: logging.Handler) -> None:
+                super().__init__()
+                self.inner = inner
+
+            def emit(self, record: logging.LogRecord) -> None:
+                self.inner.emit(record)
+
+        handler = DiscordHandler(discord.webhook_url)
+        root = logging.getLogger()
+        root.addHandler(Front(handler))
+        root.setLevel("DEBUG")
+        root.error("once")
+        assert handler.flush()
+        assert handler.flush()
+        assert (handler.health()["accepted"], len(discord.requests)) == (1, 1)
+        handler.close()
+
+    def test_another_formatter_for_a_copy_leaves_the_original_alone(
+        self, discord: LocalDiscord, handler: DiscordHandler
+    ) -> None:
+        """The two share the webhook, and not the looks."""
+        copy.copy(handler).setFormatter(logging.Formatter("copy: %(message)s"))
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        assert one_card(discord, handler)["description"].startswith("hello")
+
     def test_what_an_override_of_emit_raises_is_the_callers(self, discord: LocalDiscord) -> None:
         """Nothing is swallowed that the standard library's handlers would not swallow."""
 

@@ -27,11 +27,7 @@ class WebhookQueueHandler(logging.handlers.QueueHandler):
 
     def __init__(self, listener: WebhookListener, settings: CardSettings) -> None:
         super().__init__(listener.backlog)  # type: ignore[arg-type]  # a queue that records are only put into
-        self.listener = listener
-        self.configure(settings)
-
-    def configure(self, settings: CardSettings) -> None:
-        """Show the records that come from now on with other settings."""
+        self.listener: WebhookListener = listener
         self.settings = settings
         self._lays_out_later = isinstance(settings.formatter, EmbedFormatter)
 

@@ -59,8 +59,8 @@ def test_another_formatter_formats_at_once(queue_handler: WebhookQueueHandler) -
             formatted.append(record.getMessage())
             return "formatted"
 
-    queue_handler.configure(CardSettings(Formatter()))
-    assert FrozenRecord(queue_handler.prepare(logging.makeLogRecord({"msg": "hello"}))).message == "formatted"
+    another = WebhookQueueHandler(queue_handler.listener, CardSettings(Formatter()))
+    assert FrozenRecord(another.prepare(logging.makeLogRecord({"msg": "hello"}))).message == "formatted"
     assert formatted == ["hello"]
 
 
