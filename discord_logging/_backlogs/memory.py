@@ -239,8 +239,13 @@ class Backlog:
     def drop_all(self, reason: DropReason) -> None:
         """Drop all that waits or is in flight, and count it under `reason`."""
         with self.lock:
-            self.settle(self._in_flight, reason)
+            self.drop_in_flight(reason)
             self.drop_waiting(reason)
+
+    def drop_in_flight(self, reason: DropReason) -> None:
+        """Drop all that is in flight, and count it under `reason`."""
+        with self.lock:
+            self.settle(self._in_flight, reason)
 
     def drop_waiting(self, reason: DropReason) -> None:
         """Drop all that waits, and count it under `reason`."""

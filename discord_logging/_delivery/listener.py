@@ -114,18 +114,19 @@ class WebhookListener(logging.handlers.QueueListener):
         if self.is_running():
             self.backlog.wake()
             return True
-        # Somebody else, or this very thread below us, may be starting it.
+        # After a fork in a signal handler it is not `self._starting` any more.
         starting = self._starting
-        if not starting.acquire(0):
+        if starting.is_held_by_this_thread():  # which starts it, below us
             return True
         try:
-            if not self.is_running():
+            if starting.acquire(0) and not self.is_running():
                 self.start()
         except RuntimeError:  # "can't start new thread", at interpreter exit or for want of memory
             return False
         finally:
-            # After a fork in a signal handler it is not `self._starting` any more.
-            starting.release()
+            # Ctrl-C may have come as soon as it was had.
+            if starting.is_held_by_this_thread():
+                starting.release()
         return True
 
     def _say_late(self) -> None:
@@ -142,10 +143,13 @@ class WebhookListener(logging.handlers.QueueListener):
         """Start the thread.
 
         Raises:
-            RuntimeError: The thread runs already, as Python 3.14 has it, or no thread can be started.
+            RuntimeError: The thread runs already, as Python 3.14 has it; the listener was stopped before; or no thread
+                can be started.
         """
         if self.is_running():
             raise RuntimeError("Listener already started")
+        if self._is_stopping:
+            raise RuntimeError("Listener was stopped")
         self._on_start()
         self.backlog.renew_locks()
         # Python 3.14 takes a thread that could not be started for one that runs.
@@ -210,11 +214,14 @@ class WebhookListener(logging.handlers.QueueListener):
         """
         if self._is_stopping:
             return
-        if timeout > 0:
-            self.flush(timeout, is_last=True)
-        self.backlog.close()
-        self.enqueue_sentinel()
-        self.say_losses()
+        try:
+            if timeout > 0:
+                self.flush(timeout, is_last=True)
+        finally:
+            # Ctrl-C ends the wait, and the losses are said all the same.
+            self.backlog.close()
+            self.enqueue_sentinel()
+            self.say_losses()
 
     def say_losses(self) -> None:
         """Say on stderr how many records were not delivered, if any."""
@@ -280,6 +287,7 @@ class WebhookListener(logging.handlers.QueueListener):
             return step()
         except BaseException as error:  # whatever it is
             if ends_program(error):
+                self.backlog.drop_in_flight("interrupted")
                 raise
             # A fault of ours must not end the thread, nor repeat itself without end.
             warn("The listener failed", exc_info=True)

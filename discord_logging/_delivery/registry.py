@@ -118,9 +118,9 @@ def _after_fork_in_child() -> None:
     _ends_as_child = False
     exit_time.after_fork_in_child()
     is_delivering.set(False)
-    _stopping.clear()
-    for listener in _listeners.values():
+    for listener in (*_listeners.values(), *_stopping):
         listener.after_fork_in_child()
+    _stopping.clear()
 
 
 # This hook runs before that of `logging`, which was registered earlier and closes the handlers that are left.

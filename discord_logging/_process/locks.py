@@ -56,11 +56,12 @@ class Lock:
         Who has it may never give it up: the garbage collector may run on that thread and forget a handler, for which
         `logging` takes its own lock, and `dictConfig` has that one while it makes, flushes and closes handlers.
         """
-        is_held = self.acquire(max(deadline - clock.monotonic(), PATIENCE))
+        was_held = self.is_held_by_this_thread()
         try:
-            yield is_held
+            yield self.acquire(max(deadline - clock.monotonic(), PATIENCE))
         finally:
-            if is_held:
+            # Ctrl-C may have come as soon as it was had.
+            if not was_held and self.is_held_by_this_thread():
                 self.release()
 
 

@@ -692,11 +692,67 @@ class TestQueueListener:
         thread.join(10)
         assert not listener.is_running()
 
-    def test_a_child_has_none_of_the_listeners_that_its_parent_was_stopping(self) -> None:
-        """What they have left is the parent's."""
-        registry._stopping.add(make())
+    def test_a_child_delivers_nothing_that_its_parent_was_about_to(self) -> None:
+        """The listener that another thread was stopping at the fork is empty, and stops no more."""
+        listener = make()
+        listener.backlog.refuse("INFO", "unreadable")
+        registry._stopping.add(listener)
         registry._after_fork_in_child()
-        assert registry._stopping == set()
+        assert (registry._stopping, listener.backlog.pending, listener.backlog.lost) == (set(), 0, 0)
+
+    def test_a_start_after_the_stop_is_an_error(self) -> None:
+        """A thread that came too late would wait for ever."""
+        listener = make()
+        listener.stop()
+        with pytest.raises(RuntimeError, match="stopped"):
+            listener.start()
+        assert not listener.is_running()
+
+    def test_ctrl_c_in_a_stop_says_the_losses_all_the_same(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Nothing is left pending for ever."""
+        listener = make()
+        monkeypatch.setattr(listener, "start", lambda: None)
+        listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
+
+        def interrupt(*_: object, **__: object) -> bool:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(listener, "flush", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            listener.stop(5.0)
+        assert "1 of 1 records were not delivered" in capsys.readouterr().err
+        assert listener.backlog.count()["pending"] == 0
+
+    def test_ctrl_c_in_a_delivery_leaves_nothing_in_flight(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The records of the message that was under way are counted as interrupted; a flush waits for none of them."""
+        listener = make()
+        monkeypatch.setattr(listener, "start", lambda: None)
+        listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
+
+        def interrupt() -> None:
+            listener.backlog.take(1)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            listener._attempt(interrupt)
+        assert (listener.backlog.pending, sum(listener.backlog.dropped.values())) == (0, 1)
+        assert {reason for reason, _ in listener.backlog.dropped} == {"interrupted"}
+
+    def test_ctrl_c_as_soon_as_the_start_may_begin_leaves_no_lock_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The next record starts the thread."""
+        listener = make()
+        acquire = listener._starting.acquire
+
+        def interrupt(timeout: float) -> bool:
+            acquire(timeout)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(listener._starting, "acquire", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            listener._wake()
+        assert not listener._starting.is_held_by_this_thread()
 
     def test_an_override_of_prepare_that_raises_costs_the_records_alone(
         self, discord: LocalDiscord, caplog: pytest.LogCaptureFixture

@@ -252,9 +252,7 @@ class TestForkWhileALockIsHeld:
         assert (done.code, done.out, done.err) == (0, "0\n", "")
         assert texts() == ["child"]
 
-    def test_nothing_logs_or_starts_in_the_hook_after_a_fork(
-        self, discord: LocalDiscord, run: Run, texts: Any
-    ) -> None:
+    def test_nothing_logs_or_starts_in_the_hook_after_a_fork(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
         """Other handlers may not be ready then, and what they do there happens in every child.
 
         With a warning about what the child forgets, in that hook, the two records of the parent's outage are three.

@@ -154,9 +154,7 @@ class TestStoppingWithAFullQueue:
     @pytest.mark.parametrize(
         ("fault", "fewest_lost"), [(Fault.stall(30), 100), (Fault.stall(0.3), 50)], ids=["stuck", "slow"]
     )
-    def test_stopping_with_a_full_queue(
-        self, discord: LocalDiscord, run: Any, fault: Fault, fewest_lost: int
-    ) -> None:
+    def test_stopping_with_a_full_queue(self, discord: LocalDiscord, run: Any, fault: Fault, fewest_lost: int) -> None:
         """`close` returns in time, the thread ends, every record is counted, and stderr tells of the lost.
 
         The standard `QueueListener` on a `queue.Queue(5)` raises `queue.Full` in `stop`, and its thread never ends.

@@ -60,6 +60,21 @@ def test_who_cannot_have_it_goes_on_without_it() -> None:
     assert waits[1][1] >= PATIENCE * 1.9
 
 
+def test_ctrl_c_as_soon_as_it_was_had_leaves_it_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every later flush would wait in vain."""
+    lock = Lock()
+    acquire = lock.acquire
+
+    def interrupt(timeout: float) -> bool:
+        acquire(timeout)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lock, "acquire", interrupt)
+    with pytest.raises(KeyboardInterrupt), lock.hold():
+        pass
+    assert not lock.is_held_by_this_thread()
+
+
 def test_a_thread_that_has_it_neither_gets_it_again_nor_waits() -> None:
     """A signal handler would wait for the very frame that it interrupts, or see it in the midst of a change."""
     lock = Lock()
