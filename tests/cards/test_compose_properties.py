@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from discord_logging._discord.types import Embed, EmbedField
 
+pytestmark = pytest.mark.once
+
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"
 FENCE = "```"

@@ -11,7 +11,7 @@ from discord_logging.sandbox import Fault, LocalDiscord
 if TYPE_CHECKING:
     from tests.failures.conftest import Run
 
-_STALL = 4.0
+_STALL = 3.0
 """Seconds that the server is silent. Whoever waits for it stops the ticker for as long."""
 
 _GEVENT = """

@@ -16,6 +16,8 @@ from discord_logging.sandbox import Fault, LocalDiscord
 if TYPE_CHECKING:
     from tests.failures.conftest import Run
 
+pytestmark = pytest.mark.once
+
 TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     RefuseWhen = Callable[[int, Callable[[str], bool]], None]
 
+pytestmark = pytest.mark.once
+
 _PRELUDE = """
 import gc, json, logging, os, sys, threading, time
 import discord_logging

@@ -283,6 +283,7 @@ def test_any_text_is_shown_in_time(text: str) -> None:
     assert len(code_block(text, 4000, keep_end=True)) <= 4000
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("function", [clean, escape_markdown, mask_token])
 @pytest.mark.parametrize("text", WORST, ids=[f"{text[:4]!a}-{number}" for number, text in enumerate(WORST)])
 def test_four_times_the_text_takes_about_four_times_as_long(
