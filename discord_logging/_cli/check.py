@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from discord_logging._cli.send import deliver
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
-from discord_logging._discord.sender import Answer, WebhookSender
+from discord_logging._discord.sender import Response, WebhookSender
 from discord_logging._exceptions import TransportError
 from discord_logging._process import clock
 from discord_logging._records.settings import check_enabled
@@ -49,7 +49,7 @@ def run_check(options: argparse.Namespace, url: WebhookURL) -> int:
     if trouble:
         _say("WRONG", trouble)
         return 1
-    assert isinstance(answer, Answer)  # noqa: S101 - text is trouble
+    assert isinstance(answer, Response)  # noqa: S101 - text is trouble
     _say("ok", _describe(answer.body))
     if options.post and (trouble := deliver(url, "It works.", title="Test of the webhook", patience=options.timeout)):
         _say("WRONG", f"a test card could not be posted: {trouble}.")
@@ -63,9 +63,9 @@ def _say(what: str, text: str) -> None:
     sys.stdout.write(f"{what}: {text}\n")
 
 
-def _ask(url: WebhookURL, timeout: float) -> Answer | str:
+def _ask(url: WebhookURL, timeout: float) -> Response | str:
     """Return what Discord answers, or why it does not, within `timeout` seconds and a little."""
-    found: list[Answer | str] = []
+    found: list[Response | str] = []
 
     def ask() -> None:
         sender = WebhookSender(url, timeout=timeout)
@@ -83,7 +83,7 @@ def _ask(url: WebhookURL, timeout: float) -> Answer | str:
     return found[0] if found else f"no answer within {timeout:g} s, most likely from the name server (DNS)."
 
 
-def explain(answer: Answer, url: WebhookURL) -> str:
+def explain(answer: Response, url: WebhookURL) -> str:
     """Return what is wrong if Discord answers this when asked for the webhook, or nothing."""
     limiter = DiscordRateLimiter()
     hit = limiter.update(url.key, answer.status, answer.headers, answer.body, clock.monotonic(), host=url.host)
@@ -108,13 +108,13 @@ _WORDS = {
 }
 
 
-def _explain_status(answer: Answer) -> str:
+def _explain_status(answer: Response) -> str:
     if answer.status >= 500:  # noqa: PLR2004 - HTTP's trouble of the server
         return "Discord is in trouble. Try again later; https://discordstatus.com tells more."
     return "the answer is not Discord's: a proxy, a firewall or a login page of the network is in between."
 
 
-def _is_webhook(answer: Answer) -> bool:
+def _is_webhook(answer: Response) -> bool:
     body = answer.body
     return answer.status == 200 and isinstance(body, dict) and "id" in body and "channel_id" in body  # noqa: PLR2004 - HTTP's OK
 
@@ -172,7 +172,7 @@ def _explain_certificate(error: Any) -> str:
     return f"{text} A proxy that reads along needs its own certificate in REQUESTS_CA_BUNDLE."
 
 
-def _clock_skew(answer: Answer) -> str:
+def _clock_skew(answer: Response) -> str:
     """Return words about this machine's clock if it differs from that of the answer, or nothing."""
     try:
         skew = time.time() - parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()

@@ -14,7 +14,7 @@ from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery.delivery import Delivery
 from discord_logging._discord import lengths
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
-from discord_logging._discord.sender import Answer, WebhookSender
+from discord_logging._discord.sender import Response, WebhookSender
 from discord_logging._discord.types import File
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._process import clock
@@ -135,7 +135,7 @@ class _FileSender(WebhookSender):
         super().__init__(url)
         self._files = tuple(files)
 
-    def post(self, message: Message) -> Answer:
+    def post(self, message: Message) -> Response:
         return super().post(message._replace(files=message.files + self._files))
 
 

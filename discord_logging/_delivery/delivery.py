@@ -30,7 +30,7 @@ from discord_logging._cards.compose import Composed, compose, compose_plain, mos
 from discord_logging._cards.plain_text import clock_time
 from discord_logging._delivery.backoff import Backoff
 from discord_logging._discord import lengths
-from discord_logging._discord.outcome import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Verdict, judge
+from discord_logging._discord.outcome import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Outcome, classify
 from discord_logging._discord.pace import Waiting, plan
 from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say, warn
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from discord_logging._backlogs.memory import Backlog
     from discord_logging._discord.rate_limiter import DiscordRateLimiter
-    from discord_logging._discord.sender import Answer, WebhookSender
+    from discord_logging._discord.sender import Response, WebhookSender
     from discord_logging._discord.types import Message, Payload
     from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._health import DropReason, Status
@@ -64,10 +64,10 @@ _WORTH_TELLING = 2.0
 """Seconds of delay from which on the next card tells of it."""
 
 
-class _Outcome(NamedTuple):
+class _Result(NamedTuple):
     """The fate of a message, in words too, and the seconds that the server asks to wait, or `None`."""
 
-    verdict: Verdict
+    outcome: Outcome
     reason: str
     retry_after: float | None = None
 
@@ -202,17 +202,17 @@ class Delivery:
 
     def deliver(self, records: Sequence[FrozenRecord]) -> None:
         """Post a message of records that were taken, and do what the answer asks for. Blocks as the sender does."""
-        (verdict, reason, retry_after), records = self._try(records)
-        if verdict is Verdict.DELIVERED:
+        (outcome, reason, retry_after), records = self._try(records)
+        if outcome is Outcome.DELIVERED:
             self._delivered(records)
             return
         if self._held_up_since is None:
             self._held_up_since = self._clock()
         self._last_error = {"time": _now(), "reason": reason}
-        is_refused = verdict is Verdict.REJECTED or (verdict is Verdict.MAYBE_SAVED and self._is_poison)
-        if verdict in (Verdict.NOT_SAVED, Verdict.MAYBE_SAVED):
-            self._fail(records, reason, retry_after, maybe_saved=verdict is Verdict.MAYBE_SAVED)
-        if verdict is Verdict.GONE:
+        is_refused = outcome is Outcome.REJECTED or (outcome is Outcome.MAYBE_SAVED and self._is_poison)
+        if outcome in (Outcome.NOT_SAVED, Outcome.MAYBE_SAVED):
+            self._fail(records, reason, retry_after, maybe_saved=outcome is Outcome.MAYBE_SAVED)
+        if outcome is Outcome.GONE:
             self._stop(records, reason)
         elif is_refused:
             self._narrow_down(records, reason)
@@ -224,13 +224,13 @@ class Delivery:
     def _is_in_trouble(self) -> bool:
         return bool(self._head or self._suspects)
 
-    def _try(self, records: Sequence[FrozenRecord]) -> tuple[_Outcome, Sequence[FrozenRecord]]:
+    def _try(self, records: Sequence[FrozenRecord]) -> tuple[_Result, Sequence[FrozenRecord]]:
         """Post the message for the first of `records`; return what came of it, and which it carried."""
         try:
             message, carried = self._compose(records)
         except Exception as error:  # noqa: BLE001 - an override of the user's may lay out what is no card
             self._note_unanswered()
-            return _Outcome(Verdict.REJECTED, f"no message can be made of it: {type(error).__name__}"), records
+            return _Result(Outcome.REJECTED, f"no message can be made of it: {type(error).__name__}"), records
         if rest := _others(records, carried):
             self._backlog.put_back(rest)
         self._requests += 1
@@ -295,16 +295,16 @@ class Delivery:
         # A level that is called @everyone is to notify nobody, not even beside a mention of @here.
         put_above(payload, plain(words, lengths.CONTENT // 3).replace("@", "@\u200b"))
 
-    def _send(self, message: Message) -> _Outcome:
+    def _send(self, message: Message) -> _Result:
         began = self._clock()
         try:
             answer = self._sender.post(message)
         except TransportError as error:
             self._note_unanswered()
-            return _Outcome(Verdict.MAYBE_SAVED if error.maybe_saved else Verdict.NOT_SAVED, str(error))
+            return _Result(Outcome.MAYBE_SAVED if error.maybe_saved else Outcome.NOT_SAVED, str(error))
         except (TypeError, ValueError, RecursionError) as error:
             self._note_unanswered()
-            return _Outcome(Verdict.REJECTED, f"no JSON can be made of it: {type(error).__name__}")
+            return _Result(Outcome.REJECTED, f"no JSON can be made of it: {type(error).__name__}")
         now = self._clock()
         self._took += (now - began - self._took) * _SMOOTHING
         hit = self._limiter.update(self._url.key, answer.status, answer.headers, answer.body, now, host=self._url.host)
@@ -312,20 +312,20 @@ class Delivery:
             self._rate_limited[hit.scope] += 1
             reason = f"{answer.reason}, scope {hit.scope}, for {hit.retry_after:.1f} s"
             self._set_status("blocked" if hit.scope == "edge" else "limited", reason)
-            return _Outcome(Verdict.LIMITED, reason)
+            return _Result(Outcome.LIMITED, reason)
         if refused := self._find_refused_setting(answer, message):
             self._given_up.add(refused)
             warn("Discord refuses a setting, which is left out from now on: %s", answer.reason)
-            return _Outcome(Verdict.RETRY_NOW, answer.reason)
-        verdict = judge(answer)
-        if verdict is Verdict.DELIVERED and (name := message.payload.get("thread_name")) and answer.channel_id:
+            return _Result(Outcome.RETRY_NOW, answer.reason)
+        outcome = classify(answer)
+        if outcome is Outcome.DELIVERED and (name := message.payload.get("thread_name")) and answer.channel_id:
             self._posts[name] = answer.channel_id
-        return _Outcome(verdict, answer.reason, answer.retry_after if verdict is Verdict.NOT_SAVED else None)
+        return _Result(outcome, answer.reason, answer.retry_after if outcome is Outcome.NOT_SAVED else None)
 
     def _note_unanswered(self) -> None:
         self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
 
-    def _find_refused_setting(self, answer: Answer, message: Message) -> str | None:
+    def _find_refused_setting(self, answer: Response, message: Message) -> str | None:
         if not 400 <= answer.status < 500:  # noqa: PLR2004 - only these say what is wrong with a message
             return None
         if answer.code == UNKNOWN_CHANNEL and message.thread_id:

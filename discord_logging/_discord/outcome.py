@@ -6,10 +6,10 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from discord_logging._discord.sender import Answer
+    from discord_logging._discord.sender import Response
 
 
-class Verdict(Enum):
+class Outcome(Enum):
     """What came of a message.
 
     Discord's status and error codes are described at
@@ -43,14 +43,14 @@ _WRONG_DESTINATION = frozenset({40067, 50083, 160005, 220001, 220002, 220003})
 """Codes about the channel, thread or forum that is posted to, which another message would meet as well."""
 
 
-def judge(answer: Answer) -> Verdict:
+def classify(answer: Response) -> Outcome:
     """Return what `answer` means when it is no rate limit."""
     if 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's success
-        return Verdict.DELIVERED
+        return Outcome.DELIVERED
     if answer.status in _MAYBE_SAVED:
-        return Verdict.MAYBE_SAVED
+        return Outcome.MAYBE_SAVED
     if answer.status in _GONE or answer.code in _WRONG_DESTINATION:
-        return Verdict.GONE
+        return Outcome.GONE
     if 400 <= answer.status < 500 and answer.status not in (407, 408, 425):  # noqa: PLR2004 - these three pass
-        return Verdict.REJECTED
-    return Verdict.NOT_SAVED
+        return Outcome.REJECTED
+    return Outcome.NOT_SAVED

@@ -23,7 +23,7 @@ _BLOCKED_BY_EDGE = 40333
 _API_HEADERS = ("x-ratelimit-scope", "x-ratelimit-global", "x-ratelimit-bucket", "x-ratelimit-remaining")
 
 
-class RateLimitAnswer(NamedTuple):
+class RateLimitInfo(NamedTuple):
     """One answer's word on rate limits; None is "not said, or not believable".
 
     Attributes:
@@ -46,7 +46,7 @@ class RateLimitAnswer(NamedTuple):
     channel_id: str | None = None
 
 
-def read_answer(status: int, headers: Mapping[str, str], body: object) -> RateLimitAnswer:
+def read_rate_limit_info(status: int, headers: Mapping[str, str], body: object) -> RateLimitInfo:
     """Read an answer.
 
     Args:
@@ -65,7 +65,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: object) -> RateLi
     retry_after = _retry_after(head, data) if scope else None
     if retry_after is None and scope not in {None, "edge"} and not remaining:
         retry_after = reset_after
-    return RateLimitAnswer(
+    return RateLimitInfo(
         bucket=_text(head.get("x-ratelimit-bucket")),
         limit=_count(head.get("x-ratelimit-limit"), least=1),
         remaining=remaining,

@@ -45,7 +45,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._discord.invalid_requests import STOP_AT, WINDOW, InvalidRequestGuard
 from discord_logging._discord.pace import Budget, Pace, Urgency
-from discord_logging._discord.rate_limit_headers import RateLimitAnswer, read_answer
+from discord_logging._discord.rate_limit_headers import RateLimitInfo, read_rate_limit_info
 from discord_logging._process.locks import Lock
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class RateLimitBucket:
         if self._full(now):
             self.reset_at = now + self.window
 
-    def update(self, answer: RateLimitAnswer, now: float) -> None:
+    def update(self, answer: RateLimitInfo, now: float) -> None:
         """Learn from an answer that arrived at `now`; one that is older than the newest is ignored."""
         if now < self.updated_at:
             return
@@ -419,7 +419,7 @@ class DiscordRateLimiter:
         Returns:
             What the answer meant if it refused the request for its rate or blocked this address, else None.
         """
-        answer = read_answer(status, headers, body)
+        answer = read_rate_limit_info(status, headers, body)
         with lock:
             hook = self._hook(webhook, now)
             request = hook.settle(now)
@@ -555,7 +555,7 @@ class DiscordRateLimiter:
 
     def _unanswered(self, hook: _Webhook, host: str, now: float) -> None:
         request = hook.settle(now)
-        hook.bucket.update(RateLimitAnswer(), now)
+        hook.bucket.update(RateLimitInfo(), now)
         self._place(host).edge.answered(request, now, passed=False)
 
     def _join(self, hook: _Webhook, channel_id: str) -> None:
@@ -567,7 +567,7 @@ class DiscordRateLimiter:
             hook.channel = channel
 
     def _refused(
-        self, hook: _Webhook, place: _Host, answer: RateLimitAnswer, request: _Request | None, now: float
+        self, hook: _Webhook, place: _Host, answer: RateLimitInfo, request: _Request | None, now: float
     ) -> RateLimitHit:
         scope, channel = answer.scope or "user", hook.channel
         if scope == "edge":

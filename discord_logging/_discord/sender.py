@@ -33,7 +33,7 @@ _TALKERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"
 """The loggers that are told the path of a request."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What Discord answered.
 
     Attributes:
@@ -121,7 +121,7 @@ class WebhookSender:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._url}>"
 
-    def post(self, message: Message) -> Answer:
+    def post(self, message: Message) -> Response:
         """Post `message` and return the answer, whatever its status. Blocks.
 
         Raises:
@@ -138,7 +138,7 @@ class WebhookSender:
         headers = {"Content-Type": content_type}
         return self._exchange("POST", params=params, data=body, headers=headers)
 
-    def get(self) -> Answer:
+    def get(self) -> Response:
         """Ask for the webhook itself and return the answer, whatever its status. Blocks.
 
         https://docs.discord.com/developers/resources/webhook#get-webhook-with-token tells what is in it.
@@ -148,7 +148,7 @@ class WebhookSender:
         """
         return self._exchange("GET")
 
-    def _exchange(self, method: str, *, data: bytes = b"", **parts: Any) -> Answer:
+    def _exchange(self, method: str, *, data: bytes = b"", **parts: Any) -> Response:
         session = self._open_session()
         self._adapter.begin(self.timeout + len(data) / _BYTES_PER_SECOND)
         try:
@@ -161,11 +161,11 @@ class WebhookSender:
                 stream=True,
                 **parts,
             ) as response:
-                return Answer(response.status_code, response.headers, _read_json(response))
+                return Response(response.status_code, response.headers, _read_json(response))
         except Exception as error:  # noqa: BLE001 - requests lets through what sockets, proxies and resolvers raise
             if self._adapter.status is not None:
                 # The headers are malformed, or never end. The status says all, and must not cause a repeat.
-                return Answer(self._adapter.status, {}, None)
+                return Response(self._adapter.status, {}, None)
             raise TransportError(_describe(error), maybe_saved=self._adapter.has_sent) from None
 
     def close(self) -> None:

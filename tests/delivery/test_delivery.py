@@ -20,7 +20,7 @@ from discord_logging._delivery import delivery
 from discord_logging._delivery.backoff import Backoff
 from discord_logging._delivery.delivery import Delivery
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
-from discord_logging._discord.sender import Answer, WebhookSender
+from discord_logging._discord.sender import Response, WebhookSender
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say
@@ -39,25 +39,25 @@ URL = WebhookURL.parse(f"https://discord.com/api/webhooks/123456789012345678/{TO
 START = 1_000.0
 PLAIN = CardSettings(EmbedFormatter())
 
-OK = Answer(200, {}, {"id": "1"})
+OK = Response(200, {}, {"id": "1"})
 REFUSED = TransportError("ConnectionError: Connection refused", maybe_saved=False)
 TIMED_OUT = TransportError("ReadTimeout", maybe_saved=True)
-REJECTED = Answer(400, {}, {"message": "Invalid Form Body", "code": 50035, "errors": {"embeds": {}}})
-TOO_LARGE = Answer(413, {}, None)
-BROKEN = Answer(500, {}, {"message": "500: Internal Server Error", "code": 0})
-GONE = Answer(404, {}, {"message": "Unknown Webhook", "code": 10015})
-Reaction = Answer | TransportError
+REJECTED = Response(400, {}, {"message": "Invalid Form Body", "code": 50035, "errors": {"embeds": {}}})
+TOO_LARGE = Response(413, {}, None)
+BROKEN = Response(500, {}, {"message": "500: Internal Server Error", "code": 0})
+GONE = Response(404, {}, {"message": "Unknown Webhook", "code": 10015})
+Reaction = Response | TransportError
 
 
-def limited(retry_after: float, scope: str = "user", **headers: str) -> Answer:
+def limited(retry_after: float, scope: str = "user", **headers: str) -> Response:
     """Return a 429 as Discord sends it."""
     body = {"message": "You are being rate limited.", "retry_after": retry_after, "global": scope == "global"}
-    return Answer(429, {"X-RateLimit-Scope": scope, "Retry-After": f"{retry_after:.0f}", **headers}, body)
+    return Response(429, {"X-RateLimit-Scope": scope, "Retry-After": f"{retry_after:.0f}", **headers}, body)
 
 
-def status(code: int) -> Answer:
+def status(code: int) -> Response:
     """Return an answer of a gateway, which is no JSON."""
-    return Answer(code, {}, None)
+    return Response(code, {}, None)
 
 
 def record(number: int, settings: CardSettings = PLAIN, levelno: int = logging.ERROR) -> Snapshot:
@@ -125,7 +125,7 @@ class World:
         self.limiter = limiter or Limiter(channel_limit=None, global_limit=1_000_000)
         self.delivery = Delivery(URL, self.backlog, cast("WebhookSender", self), self.limiter, clock=lambda: self.now)
 
-    def post(self, message: Message) -> Answer:
+    def post(self, message: Message) -> Response:
         """Stand in for `WebhookSender.post`."""
         json.dumps(message.payload)
         self.sent.append(message)
@@ -223,7 +223,7 @@ def test_success_is_delivered(code: int) -> None:
 def test_nothing_in_a_body_makes_a_success_repeat(body: object) -> None:
     """A 2xx is final, whatever its body says."""
     settings = CardSettings(EmbedFormatter(), username="Bot", thread_id="5")
-    world = World(Answer(200, {}, body)).put([1], settings).run()
+    world = World(Response(200, {}, body)).put([1], settings).run()
     assert len(world.sent) == 1
     world.check_books()
 
@@ -279,14 +279,14 @@ def test_messages_for_different_threads_are_different_messages() -> None:
         (limited(7.5, **{"X-RateLimit-Remaining": "4", "X-RateLimit-Reset-After": "1"}), 7.5, "user"),
         (limited(7.5, **{"Via": "1.1 google", "Content-Type": "application/json; charset=utf-8"}), 7.5, "user"),
         (limited(math.nan, "shared", **{"Retry-After": "9"}), 9, "shared"),
-        (Answer(429, {"Retry-After": "30"}, None), 30, "edge"),
-        (Answer(429, {}, None), 60, "edge"),
-        (Answer(429, {}, {"code": 0, "message": "You are being blocked from accessing our API"}), 60, "edge"),
-        (Answer(403, {}, None), 60, "edge"),
-        (Answer(403, {}, {"message": "internal network error", "code": 40333}), 60, "edge"),
+        (Response(429, {"Retry-After": "30"}, None), 30, "edge"),
+        (Response(429, {}, None), 60, "edge"),
+        (Response(429, {}, {"code": 0, "message": "You are being blocked from accessing our API"}), 60, "edge"),
+        (Response(403, {}, None), 60, "edge"),
+        (Response(403, {}, {"message": "internal network error", "code": 40333}), 60, "edge"),
     ],
 )
-def test_a_refusal_is_waited_out_and_costs_nothing(answer: Answer, wait: float, scope: str) -> None:
+def test_a_refusal_is_waited_out_and_costs_nothing(answer: Response, wait: float, scope: str) -> None:
     """Not one request leaves inside the window, the message keeps its place, and no try is counted."""
     world = World(answer).put(range(3))
     world.step()
@@ -324,7 +324,7 @@ def test_edge_blocks_are_probed_by_one_request_at_growing_intervals() -> None:
 def test_a_proactive_wait_is_limited_in_health() -> None:
     """Waiting for a limit that was not hit is no error."""
     head = {"X-RateLimit-Limit": "1", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "5"}
-    world = World(Answer(200, head, None)).put([1])
+    world = World(Response(200, head, None)).put([1])
     world.step()
     world.put([2])
     delay = world.delivery.step()
@@ -372,14 +372,14 @@ def test_what_was_surely_not_saved_is_tried_again_with_growing_waits(failure: Re
 @pytest.mark.parametrize("code", [503, 502])
 def test_a_server_that_says_when_to_come_back_is_obeyed(headers: dict[str, str], wait: float, code: int) -> None:
     """Its `Retry-After` stands in place of the back-off, up to a quarter of an hour; what is no time does not."""
-    world = World(Answer(code, headers, None)).put([1]).run()
+    world = World(Response(code, headers, None)).put([1]).run()
     assert world.gaps == pytest.approx([wait])
     assert world.requests == [[1], [1]]
 
 
 def test_a_failure_after_one_that_said_when_to_come_back_is_the_second() -> None:
     """Where nothing is said, the back-off goes on."""
-    world = World(Answer(503, {"Retry-After": "30"}, None), REFUSED).put([1]).run()
+    world = World(Response(503, {"Retry-After": "30"}, None), REFUSED).put([1]).run()
     assert world.gaps == pytest.approx([30, 3])
 
 
@@ -387,13 +387,13 @@ def test_a_failure_after_one_that_said_when_to_come_back_is_the_second() -> None
 def test_processes_do_not_come_back_together(monkeypatch: pytest.MonkeyPatch, jitter: float) -> None:
     """Up to a tenth later than the server asks for, never earlier."""
     monkeypatch.setattr("random.random", lambda: jitter)
-    world = World(Answer(503, {"Retry-After": "30"}, None)).put([1]).run()
+    world = World(Response(503, {"Retry-After": "30"}, None)).put([1]).run()
     assert world.gaps == pytest.approx([30 + 3 * jitter])
 
 
 def test_what_may_have_been_saved_does_not_wait_longer_for_a_header() -> None:
     """A time-out of the gateway has no say in when the next try is."""
-    world = World(Answer(504, {"Retry-After": "30"}, None)).put([1]).run()
+    world = World(Response(504, {"Retry-After": "30"}, None)).put([1]).run()
     assert world.gaps == pytest.approx([2])
 
 
@@ -693,7 +693,7 @@ def test_eviction_while_poison_is_looked_for_blames_nobody_else() -> None:
     """When the poison record itself is dropped because the queue is full, its successor is not blamed."""
     world = World(*[BROKEN] * 3, react=lambda _numbers, is_plain: flood() if is_plain else OK, size=10)
 
-    def flood() -> Answer:
+    def flood() -> Response:
         world.put(range(100, 250))
         return BROKEN
 
@@ -711,7 +711,7 @@ def test_eviction_while_poison_is_looked_for_blames_nobody_else() -> None:
 
 @pytest.mark.parametrize("answer", [REJECTED, TOO_LARGE, status(405), status(422)], ids=str)
 @pytest.mark.parametrize("position", range(10))
-def test_a_refused_message_is_halved_until_the_bad_record_stands_alone(position: int, answer: Answer) -> None:
+def test_a_refused_message_is_halved_until_the_bad_record_stands_alone(position: int, answer: Response) -> None:
     """Nine neighbours arrive as cards and in order, the bad one as plain text, at once and in few requests."""
     world = World(react=lambda numbers, is_plain: answer if position in numbers and not is_plain else OK)
     world.put(range(13)).run()
@@ -747,7 +747,9 @@ def test_after_a_dropped_record_nothing_is_late() -> None:
     is_taken_plain=st.booleans(),
     answer=st.sampled_from([REJECTED, TOO_LARGE]),
 )
-def test_exactly_the_bad_records_are_set_apart(total: int, bad: set[int], is_taken_plain: bool, answer: Answer) -> None:
+def test_exactly_the_bad_records_are_set_apart(
+    total: int, bad: set[int], is_taken_plain: bool, answer: Response
+) -> None:
     """Whichever records Discord refuses, all others arrive in order, no message is repeated, and requests are few."""
     bad &= set(range(total))
 
@@ -772,7 +774,7 @@ def test_exactly_the_bad_records_are_set_apart(total: int, bad: set[int], is_tak
 def test_a_refused_setting_is_left_out_from_now_on(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """The same records go out at once without it, nothing is halved, and it is said."""
     settings = CardSettings(EmbedFormatter(), username="Bot", avatar_url="https://a.example/b.png")
-    refusal = Answer(400, {}, {"message": "Invalid Form Body", "code": 50035, "errors": {name: {"_errors": []}}})
+    refusal = Response(400, {}, {"message": "Invalid Form Body", "code": 50035, "errors": {name: {"_errors": []}}})
     world = World(refusal).put(range(3), settings).run()
     world.put([3], settings).run()
     assert world.requests == [[0, 1, 2], [0, 1, 2], [3]]
@@ -790,8 +792,8 @@ def test_all_settings_may_be_refused_in_turn() -> None:
         message = world.sent[-1]
         wrong = [name for name in ("username", "avatar_url") if name in message.payload]
         if wrong:
-            return Answer(400, {}, {"code": 50035, "errors": {name: {} for name in wrong}})
-        return Answer(404, {}, {"code": 10003}) if message.thread_id else OK
+            return Response(400, {}, {"code": 50035, "errors": {name: {} for name in wrong}})
+        return Response(404, {}, {"code": 10003}) if message.thread_id else OK
 
     world = World()
     world.react = react
@@ -802,7 +804,7 @@ def test_all_settings_may_be_refused_in_turn() -> None:
 
 def test_records_for_a_thread_that_is_gone_go_to_the_channel() -> None:
     """10003 is about that thread alone: other threads of the webhook go on."""
-    world = World(Answer(404, {}, {"message": "Unknown Channel", "code": 10003}))
+    world = World(Response(404, {}, {"message": "Unknown Channel", "code": 10003}))
     world.put([1], CardSettings(EmbedFormatter(), thread_id="77")).run()
     world.put([2], CardSettings(EmbedFormatter(), thread_id="88")).put([3]).run()
     assert [message.thread_id for message in world.sent] == ["77", None, "88", None]
@@ -813,7 +815,7 @@ def test_plain_text_does_not_go_to_a_thread_that_is_gone() -> None:
     """A refused record of a thread that is gone leads to no endless 404."""
 
     def react(_numbers: list[int], is_plain: bool) -> Reaction:
-        return Answer(404, {}, {"code": 10003}) if world.sent[-1].thread_id else OK if is_plain else REJECTED
+        return Response(404, {}, {"code": 10003}) if world.sent[-1].thread_id else OK if is_plain else REJECTED
 
     world = World()
     world.react = react
@@ -824,7 +826,7 @@ def test_plain_text_does_not_go_to_a_thread_that_is_gone() -> None:
 
 def test_an_unknown_channel_without_a_thread_is_final() -> None:
     """There is nothing left that could be left out."""
-    world = World(Answer(404, {}, {"code": 10003})).put([1]).run()
+    world = World(Response(404, {}, {"code": 10003})).put([1]).run()
     assert world.delivery.health()["status"] == "stopped"
 
 
@@ -832,14 +834,14 @@ def test_an_unknown_channel_without_a_thread_is_final() -> None:
 
 
 FORUM = CardSettings(EmbedFormatter(), thread_name="Errors", applied_tags=("5",))
-NO_FORUM = Answer(400, {}, {"message": "Webhooks can only create threads in forum channels", "code": 220003})
-NO_TAG = Answer(404, {}, {"message": "Unknown Tag", "code": 10087})
-NO_POST = Answer(404, {}, {"message": "Unknown Channel", "code": 10003})
+NO_FORUM = Response(400, {}, {"message": "Webhooks can only create threads in forum channels", "code": 220003})
+NO_TAG = Response(404, {}, {"message": "Unknown Tag", "code": 10087})
+NO_POST = Response(404, {}, {"message": "Unknown Channel", "code": 10003})
 
 
-def posted(thread: str) -> Answer:
+def posted(thread: str) -> Response:
     """Return what Discord answers when a message stands in a thread."""
-    return Answer(200, {}, {"id": thread, "channel_id": thread})
+    return Response(200, {}, {"id": thread, "channel_id": thread})
 
 
 def places(world: World) -> list[str | None]:
@@ -900,7 +902,7 @@ def test_a_post_that_is_not_surely_open_is_opened_with_the_next_try(failure: Rea
 @pytest.mark.parametrize("body", [None, [], {}, {"channel_id": None}, {"channel_id": 77}, {"channel_id": "../77"}])
 def test_an_answer_that_names_no_thread_leaves_the_next_message_to_open_one(body: object) -> None:
     """A proxy may keep the answer for itself. Nothing is lost."""
-    world = World(Answer(200, {}, body), posted("77")).put([1], FORUM).run()
+    world = World(Response(200, {}, body), posted("77")).put([1], FORUM).run()
     world.put([2], FORUM).run().put([3], FORUM).run()
     assert places(world) == [NEW, NEW, "77"]
 
@@ -921,8 +923,8 @@ def test_in_a_text_channel_the_title_is_left_out(caplog: pytest.LogCaptureFixtur
     assert world.delivery.health()["status"] == "ok"
 
 
-@pytest.mark.parametrize("answer", [NO_TAG, Answer(400, {}, {"code": 50035, "errors": {"applied_tags": {"0": {}}}})])
-def test_tags_that_are_not_there_any_more_are_left_out(answer: Answer, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("answer", [NO_TAG, Response(400, {}, {"code": 50035, "errors": {"applied_tags": {"0": {}}}})])
+def test_tags_that_are_not_there_any_more_are_left_out(answer: Response, caplog: pytest.LogCaptureFixture) -> None:
     """The post is opened without them, now and later."""
     world = World(answer, posted("77"), NO_POST, posted("88"))
     world.put([1], FORUM).run().put([2], FORUM).run()
@@ -933,12 +935,12 @@ def test_tags_that_are_not_there_any_more_are_left_out(answer: Answer, caplog: p
 
 def test_a_title_that_discord_refuses_is_left_out() -> None:
     """As other settings are."""
-    world = World(Answer(400, {}, {"code": 50035, "errors": {"thread_name": {}}})).put([1], FORUM).run()
+    world = World(Response(400, {}, {"code": 50035, "errors": {"thread_name": {}}})).put([1], FORUM).run()
     assert places(world) == [NEW, None]
 
 
 @pytest.mark.parametrize("answer", [NO_FORUM, NO_TAG])
-def test_a_refusal_that_is_about_no_setting_of_ours_is_final(answer: Answer) -> None:
+def test_a_refusal_that_is_about_no_setting_of_ours_is_final(answer: Response) -> None:
     """There is nothing to leave out, so there is no endless loop."""
     world = World(react=lambda _numbers, _is_plain: answer).put([1])
     world.step(3)
@@ -1176,14 +1178,14 @@ def test_log_text_notifies_nobody_beside_a_mention() -> None:
 
 FINAL = [
     GONE,
-    Answer(401, {}, {"message": "Invalid Webhook Token", "code": 50027}),
-    Answer(403, {}, {"message": "Missing Access", "code": 50001}),
-    *(Answer(400, {}, {"code": code}) for code in (220001, 220002, 220003, 40067, 160005, 50083)),
+    Response(401, {}, {"message": "Invalid Webhook Token", "code": 50027}),
+    Response(403, {}, {"message": "Missing Access", "code": 50001}),
+    *(Response(400, {}, {"code": code}) for code in (220001, 220002, 220003, 40067, 160005, 50083)),
 ]
 
 
 @pytest.mark.parametrize("answer", FINAL, ids=str)
-def test_a_webhook_that_is_gone_is_never_asked_again(answer: Answer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_webhook_that_is_gone_is_never_asked_again(answer: Response, capsys: pytest.CaptureFixture[str]) -> None:
     """All that waits and all that comes is counted, stderr has one line, and health says why."""
     world = World(answer).put(range(25))
     world.step()
@@ -1276,7 +1278,7 @@ def test_what_no_message_can_be_made_of_is_halved_too(monkeypatch: pytest.Monkey
 def test_trouble_is_told_once_and_health_is_plain_data(caplog: pytest.LogCaptureFixture) -> None:
     """One line per change of status on the package's logger; counters add up; nothing shows the token."""
     echo = {"message": f"no\nroute for POST /api/v10/webhooks/{URL.id}/{TOKEN}", "code": 0}
-    answers: list[Reaction] = [Answer(502, {}, echo), REFUSED, limited(2), limited(2, "shared"), status(429)]
+    answers: list[Reaction] = [Response(502, {}, echo), REFUSED, limited(2), limited(2, "shared"), status(429)]
     world = World(*answers).put(range(12)).run()
     lines = [line.getMessage() for line in caplog.records]
     assert [line.split(": ")[0].split()[-1] for line in lines] == ["retrying", "limited", "blocked"]
@@ -1504,7 +1506,7 @@ def test_the_form_gets_denser_when_little_is_left_of_what_the_channel_takes(used
 def test_the_form_gets_denser_when_a_deadline_is_near(max_lag: float, left: float, expected: str) -> None:
     """Whoever flushes gets what can be had until they give up, and nothing is to come later than `max_lag`."""
     head = {"X-RateLimit-Limit": "5", "X-RateLimit-Remaining": "4", "X-RateLimit-Reset-After": "2"}
-    world = World(Answer(200, head, None), limiter=DiscordRateLimiter(channel_limit=None)).put([0]).run()
+    world = World(Response(200, head, None), limiter=DiscordRateLimiter(channel_limit=None)).put([0]).run()
     world.delivery.max_lag = max_lag
     world.delivery.deadlines = [world.now + left]
     world.put(range(1, 71)).step()
@@ -1533,7 +1535,7 @@ def dense(number: int, react: Callable[[list[int], bool], Reaction], *answers: R
 
 @pytest.mark.parametrize("answer", [REJECTED, TOO_LARGE], ids=str)
 @pytest.mark.parametrize(("number", "bad"), [(40, 0), (40, 17), (400, 0), (400, 333)])
-def test_a_refused_dense_message_is_halved_down_to_the_bad_record(number: int, bad: int, answer: Answer) -> None:
+def test_a_refused_dense_message_is_halved_down_to_the_bad_record(number: int, bad: int, answer: Response) -> None:
     """Of hundreds one becomes plain text, in few requests and at once, and all others arrive in order."""
     world = dense(number, lambda numbers, is_plain: answer if bad in numbers and not is_plain else OK).run()
     assert sorted(world.arrived) == list(range(number))
@@ -1589,7 +1591,7 @@ def test_what_a_message_does_not_carry_waits_while_it_is_sent() -> None:
     world = World(react=lambda _numbers, _is_plain: flood(), size=20)
     seen: list[int] = []
 
-    def flood() -> Answer:
+    def flood() -> Response:
         if not seen:
             seen.append(len(world.backlog._in_flight))
             for number in range(100, 120):
@@ -1625,7 +1627,7 @@ ELSEWHERE = CardSettings(EmbedFormatter(), username="Bot")
 
 @pytest.mark.parametrize("bad", [999, 7])
 @pytest.mark.parametrize("answer", [REJECTED, TOO_LARGE, BROKEN], ids=str)
-def test_an_urgent_record_that_is_refused_is_set_apart(answer: Answer, bad: int) -> None:
+def test_an_urgent_record_that_is_refused_is_set_apart(answer: Response, bad: int) -> None:
     """It was not the oldest, and neither is what is tried again: that is its message, and no other record suffers."""
     world = World(react=lambda numbers, is_plain: answer if bad in numbers and not is_plain else OK)
     world.put(range(40), levelno=logging.INFO)
@@ -1722,18 +1724,18 @@ REACTIONS: Mapping[str, Reaction] = {
     "shared": limited(40, "shared"),
     "global": limited(0.3, "global"),
     "edge": status(429),
-    "blocked": Answer(403, {}, "error code: 1010"),
+    "blocked": Response(403, {}, "error code: 1010"),
     "refused": REFUSED,
     "gateway": status(502),
     "timed out": TIMED_OUT,
     "broken": BROKEN,
     "rejected": REJECTED,
     "too large": TOO_LARGE,
-    "username": Answer(400, {}, {"code": 50035, "errors": {"username": {}}}),
-    "thread": Answer(404, {}, {"code": 10003}),
-    "post": Answer(200, {}, {"channel_id": "9"}),
-    "title": Answer(400, {}, {"code": 50035, "errors": {"thread_name": {}}}),
-    "tag": Answer(400, {}, {"code": 50035, "errors": {"applied_tags": {}}}),
+    "username": Response(400, {}, {"code": 50035, "errors": {"username": {}}}),
+    "thread": Response(404, {}, {"code": 10003}),
+    "post": Response(200, {}, {"channel_id": "9"}),
+    "title": Response(400, {}, {"code": 50035, "errors": {"thread_name": {}}}),
+    "tag": Response(400, {}, {"code": 50035, "errors": {"applied_tags": {}}}),
 }
 
 

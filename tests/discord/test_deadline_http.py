@@ -19,7 +19,7 @@ import urllib3
 from urllib3.connectionpool import HTTPConnectionPool
 
 from discord_logging._discord.deadline_http import BoundedSession, DeadlineAdapter, _ConnectionStack
-from discord_logging._discord.sender import Answer, WebhookSender
+from discord_logging._discord.sender import Response, WebhookSender
 from discord_logging._discord.types import Message
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import TransportError
@@ -152,7 +152,7 @@ def sender_to(
         sender.close()
 
 
-def post(server: Server, timeout: float = 5.0) -> Answer:
+def post(server: Server, timeout: float = 5.0) -> Response:
     """Post one message to `server`."""
     with server, sender_to(server.port, timeout=timeout) as sender:
         return sender.post(HELLO)

@@ -6,29 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discord_logging._discord.outcome import Verdict, judge
-from discord_logging._discord.sender import Answer
+from discord_logging._discord.outcome import Outcome, classify
+from discord_logging._discord.sender import Response
 
 
 @pytest.mark.parametrize(
-    ("verdict", "statuses"),
+    ("outcome", "statuses"),
     [
-        (Verdict.DELIVERED, [200, 201, 204, 299]),
-        (Verdict.REJECTED, [400, 405, 413, 422, 499]),
-        (Verdict.GONE, [401, 403, 404]),
-        (Verdict.MAYBE_SAVED, [500, 504, 524]),
-        (Verdict.NOT_SAVED, [301, 302, 307, 407, 408, 425, 501, 502, 503, 520, 521, 522, 523, 525, 530]),
+        (Outcome.DELIVERED, [200, 201, 204, 299]),
+        (Outcome.REJECTED, [400, 405, 413, 422, 499]),
+        (Outcome.GONE, [401, 403, 404]),
+        (Outcome.MAYBE_SAVED, [500, 504, 524]),
+        (Outcome.NOT_SAVED, [301, 302, 307, 407, 408, 425, 501, 502, 503, 520, 521, 522, 523, 525, 530]),
     ],
 )
-def test_the_status_says_what_came_of_the_message(verdict: Verdict, statuses: list[int]) -> None:
+def test_the_status_says_what_came_of_the_message(outcome: Outcome, statuses: list[int]) -> None:
     """A gateway that turned it away is not Discord that may have saved it."""
-    assert [judge(Answer(status, {}, None)) for status in statuses] == [verdict] * len(statuses)
+    assert [classify(Response(status, {}, None)) for status in statuses] == [outcome] * len(statuses)
 
 
 @pytest.mark.parametrize("code", [40067, 50083, 160005, 220001, 220002, 220003])
 def test_a_wrong_destination_is_final(code: int) -> None:
     """A forum without a thread, or a thread that is locked, refuses every message."""
-    assert judge(Answer(400, {}, {"code": code, "message": "no"})) is Verdict.GONE
+    assert classify(Response(400, {}, {"code": code, "message": "no"})) is Outcome.GONE
 
 
 @pytest.mark.parametrize(
@@ -36,10 +36,10 @@ def test_a_wrong_destination_is_final(code: int) -> None:
 )
 def test_other_bodies_of_a_400_blame_the_message(body: object) -> None:
     """Whatever shape they have."""
-    assert judge(Answer(400, {}, body)) is Verdict.REJECTED
+    assert classify(Response(400, {}, body)) is Outcome.REJECTED
 
 
 @given(st.integers(100, 599), st.none() | st.dictionaries(st.just("code"), st.integers()))
 def test_every_answer_has_one_meaning(status: int, body: object) -> None:
     """And only a 2xx is a delivery."""
-    assert (judge(Answer(status, {}, body)) is Verdict.DELIVERED) == (200 <= status < 300)
+    assert (classify(Response(status, {}, body)) is Outcome.DELIVERED) == (200 <= status < 300)

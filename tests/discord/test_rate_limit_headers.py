@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discord_logging._discord.rate_limit_headers import RateLimitAnswer, parse_number, read_answer
+from discord_logging._discord.rate_limit_headers import RateLimitInfo, parse_number, read_rate_limit_info
 
 DATE = "Thu, 06 Aug 2026 11:31:01 GMT"
 EPOCH = 1786015861
@@ -28,21 +28,21 @@ def test_reads_discords_own_example() -> None:
         "X-RateLimit-Bucket": "abcd1234",
         "X-RateLimit-Scope": "user",
     }
-    assert read_answer(429, headers, API) == RateLimitAnswer(
+    assert read_rate_limit_info(429, headers, API) == RateLimitInfo(
         bucket="abcd1234", limit=10, remaining=0, reset_after=64.57, scope="user", retry_after=64.57
     )
 
 
 def test_an_answer_without_any_word_says_nothing() -> None:
     """Neither headers nor a body."""
-    assert read_answer(204, {}, None) == RateLimitAnswer()
+    assert read_rate_limit_info(204, {}, None) == RateLimitInfo()
 
 
 @pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
 def test_names_of_headers_come_in_any_case(spell: Any) -> None:
     """HTTP/2 has them in lower case, others as they like."""
     headers = {spell(name): value for name, value in {"X-RateLimit-Remaining": "3", "X-RateLimit-Limit": "5"}.items()}
-    answer = read_answer(200, headers, None)
+    answer = read_rate_limit_info(200, headers, None)
     assert (answer.limit, answer.remaining) == (5, 3)
 
 
@@ -95,7 +95,7 @@ def test_a_number_is_a_finite_decimal_number(value: Any, number: Any) -> None:
 )
 def test_counts_are_whole_and_sane(limit: Any, remaining: Any, expected: Any) -> None:
     """A bucket that allows nothing, or a million, is none; one that has less than nothing left is empty."""
-    answer = read_answer(200, {"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining}, None)
+    answer = read_rate_limit_info(200, {"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining}, None)
     assert (answer.limit, answer.remaining) == expected
 
 
@@ -121,7 +121,7 @@ def test_the_reset_is_relative_and_else_read_off_the_answers_date(
 ) -> None:
     """No clock of ours; and no instant or millisecond passes for a time to wait."""
     headers = {"X-RateLimit-Reset-After": reset_after, "X-RateLimit-Reset": reset, "Date": date}
-    answer = read_answer(200, {name: value for name, value in headers.items() if value is not None}, None)
+    answer = read_rate_limit_info(200, {name: value for name, value in headers.items() if value is not None}, None)
     assert answer.reset_after == (None if expected is None else pytest.approx(expected))
 
 
@@ -133,7 +133,7 @@ def test_dates_do_not_depend_on_where_we_are(monkeypatch: pytest.MonkeyPatch) ->
             patch.setenv("TZ", "Asia/Tokyo")
             time.tzset()
             headers = {"Date": "Thu, 06 Aug 2026 11:31:01 -0000", "X-RateLimit-Reset": f"{EPOCH + 2}"}
-            assert read_answer(200, headers, None).reset_after == 2.0
+            assert read_rate_limit_info(200, headers, None).reset_after == 2.0
     finally:
         time.tzset()
 
@@ -161,7 +161,7 @@ def test_dates_do_not_depend_on_where_we_are(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_scope_of_a_429(headers: Any, body: Any, scope: Any) -> None:
     """The API's is a JSON object with a numeric retry_after or carries its headers; `Via` proves nothing."""
-    assert read_answer(429, headers, body).scope == scope
+    assert read_rate_limit_info(429, headers, body).scope == scope
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_scope_of_a_429(headers: Any, body: Any, scope: Any) -> None:
 )
 def test_scope_of_other_answers(status: Any, body: Any, scope: Any) -> None:
     """A 403 that is not the API's, and code 40333, come from the edge."""
-    assert read_answer(status, {}, body).scope == scope
+    assert read_rate_limit_info(status, {}, body).scope == scope
 
 
 @pytest.mark.parametrize(
@@ -203,20 +203,20 @@ def test_scope_of_other_answers(status: Any, body: Any, scope: Any) -> None:
 )
 def test_retry_after_is_the_larger_of_what_can_be_believed(headers: Any, body: Any, expected: Any) -> None:
     """Without the header's rounding; the reset stands in only for a bucket that is empty."""
-    assert read_answer(429, headers, {**API, "retry_after": body}).retry_after == expected
+    assert read_rate_limit_info(429, headers, {**API, "retry_after": body}).retry_after == expected
 
 
 def test_the_channel_is_read_off_a_saved_message_only() -> None:
     """Not off an error, and only if it is a text."""
-    assert read_answer(200, {}, {"channel_id": "7"}).channel_id == "7"
-    assert read_answer(400, {}, {"channel_id": "7"}).channel_id is None
-    assert read_answer(200, {}, {"channel_id": 7}).channel_id is None
-    assert read_answer(200, {}, {"channel_id": " "}).channel_id is None
+    assert read_rate_limit_info(200, {}, {"channel_id": "7"}).channel_id == "7"
+    assert read_rate_limit_info(400, {}, {"channel_id": "7"}).channel_id is None
+    assert read_rate_limit_info(200, {}, {"channel_id": 7}).channel_id is None
+    assert read_rate_limit_info(200, {}, {"channel_id": " "}).channel_id is None
 
 
 @given(value=st.text(), status=st.integers(0, 999))
 def test_no_text_in_any_header_is_an_error(value: str, status: int) -> None:
     """Every header holds the same arbitrary text."""
     names = ["Date", "Retry-After", *(f"X-RateLimit-{end}" for end in ("Limit", "Remaining", "Reset", "Reset-After"))]
-    answer = read_answer(status, dict.fromkeys(names, value), {"retry_after": value, "code": value})
+    answer = read_rate_limit_info(status, dict.fromkeys(names, value), {"retry_after": value, "code": value})
     assert answer.retry_after is None or 0 < answer.retry_after <= 30 * 86_400

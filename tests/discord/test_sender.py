@@ -13,7 +13,7 @@ import requests
 import responses
 import urllib3
 
-from discord_logging._discord.sender import Answer, WebhookSender
+from discord_logging._discord.sender import Response, WebhookSender
 from discord_logging._discord.types import File, Message
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import InvalidWebhookURLError, TransportError
@@ -127,7 +127,7 @@ def test_what_is_no_json_is_no_failure_of_the_network(sender: WebhookSender, pay
 )
 def test_an_answer_in_words(body: Any, code: int | None, errors: dict[str, object], reason: str) -> None:
     """One line, whatever the body is, and without the token."""
-    answer = Answer(400, {}, body)
+    answer = Response(400, {}, body)
     assert (answer.code, answer.errors, answer.reason) == (code, errors, reason)
 
 
@@ -142,16 +142,16 @@ def test_an_answer_in_words(body: Any, code: int | None, errors: dict[str, objec
 )
 def test_an_answer_says_where_the_message_stands(body: Any, channel_id: str | None) -> None:
     """Anything but an id would be a part of the next request's address."""
-    assert Answer(200, {}, body).channel_id == channel_id
+    assert Response(200, {}, body).channel_id == channel_id
 
 
 def test_long_words_are_cut() -> None:
     """Nobody wants a page of HTML in a log line; deep nonsense is none of our words."""
-    assert len(Answer(400, {}, {"message": "x" * 10_000}).reason) == 300
+    assert len(Response(400, {}, {"message": "x" * 10_000}).reason) == 300
     deep: Any = []
     for _ in range(100_000):
         deep = [deep]
-    assert Answer(400, {}, {"message": deep}).reason == "HTTP 400"
+    assert Response(400, {}, {"message": deep}).reason == "HTTP 400"
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", '{"retry_after": NaN}', "[1]", '"x"', "{}"])
@@ -368,4 +368,4 @@ def test_the_type_of_a_file_is_that_of_its_name(
 )
 def test_an_answer_tells_when_to_come_back(headers: dict[str, str], expected: float | None) -> None:
     """As RFC 9110 has it; whatever is no time to wait is not believed."""
-    assert Answer(503, headers, None).retry_after == expected
+    assert Response(503, headers, None).retry_after == expected
