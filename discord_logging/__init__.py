@@ -16,8 +16,9 @@ from discord_logging._exceptions import (
 )
 from discord_logging._handler import DiscordHandler
 from discord_logging._notifier import DiscordNotifier, discord_notifier
-from discord_logging._records.freeze import FrozenException, FrozenRecord
+from discord_logging._records.exceptions import FrozenException
 from discord_logging._records.masking import DEFAULT_REDACT, SecretMasker
+from discord_logging._records.record import FrozenRecord
 from discord_logging._version import __version__ as __version__
 
 __all__ = [

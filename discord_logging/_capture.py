@@ -16,8 +16,8 @@ from discord_logging._delivery.listener import is_delivering
 from discord_logging._delivery.registry import flush_all
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._handler import discord_handlers
-from discord_logging._records.freeze import origin
-from discord_logging._records.settings import check_level
+from discord_logging._records.exceptions import origin
+from discord_logging._records.settings import parse_level
 from discord_logging._records.values import to_text
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ def log_exceptions(
     function = logger if callable(logger) else None
     log = ExceptionLog(
         logger=_check_logger(None if function else logger) or caller.f_globals.get("__name__"),
-        level=check_level("level", level, "be a level such as 'ERROR' or 40"),
+        level=parse_level("level", level, "be a level such as 'ERROR' or 40"),
         message=message,
         reraise=reraise,
         where=caller.f_code.co_name,

@@ -16,7 +16,8 @@ from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.freeze import freeze
-from discord_logging._records.settings import CardSettings, DeliverySettings, check_enabled, check_level
+from discord_logging._records.record import Details, Snapshot
+from discord_logging._records.settings import CardSettings, DeliverySettings, parse_enabled, parse_level
 from discord_logging._records.values import freeze_value, to_text
 from discord_logging._text.sanitize import clean
 
@@ -140,7 +141,7 @@ class DiscordHandler(logging.Handler):
         # super().__init__() comes after the checks: it makes a handler known to logging.shutdown(), even half built.
         if unknown:
             raise InvalidSettingError(_describe_unknown(unknown))
-        delivery = DeliverySettings.check(
+        delivery = DeliverySettings.from_options(
             queue_size=queue_size,
             queue_bytes=queue_bytes,
             max_lag=max_lag,
@@ -152,7 +153,7 @@ class DiscordHandler(logging.Handler):
             channel_limit=channel_limit,
             mention_interval=mention_interval,
         )
-        card = CardSettings.check(
+        card = CardSettings.from_options(
             EmbedFormatter(),
             username=username,
             avatar_url=avatar_url,
@@ -174,7 +175,7 @@ class DiscordHandler(logging.Handler):
         self._flush_timeout = delivery.flush_timeout
         self._gave_up_on: int | None = None
         self._left = False
-        super().__init__(check_level("level", level, "be a level such as 'ERROR' or 40"))
+        super().__init__(parse_level("level", level, "be a level such as 'ERROR' or 40"))
         self.formatter: logging.Formatter | None = card.formatter
         self._settings = card
         if url is not None:
@@ -258,13 +259,14 @@ class DiscordHandler(logging.Handler):
         try:
             # Settings of its own, for they tell records apart.
             settings = replace(self._settings, formatter=formatter or self._settings.formatter, fields=None)
-            *parts, (_, *beside) = freeze(record, settings)
-            frozen = {to_text(name): freeze_value(value) for name, value in (fields or {}).items()}
+            snapshot = Snapshot._make(freeze(record, settings))
+            shown = {to_text(name): freeze_value(value) for name, value in (fields or {}).items()}
+            details = Details._make(snapshot.details)._replace(extra=shown or None)
         except Exception:  # noqa: BLE001 - as in `emit`
             self._refuse(record)
             return False
         with contextlib.suppress(Exception):  # it has been accepted; what is left to do somebody else will
-            self._queue_handler.enqueue((*parts, (frozen or None, *beside)))
+            self._queue_handler.enqueue(snapshot._replace(details=details))
         return True
 
     @property
@@ -392,14 +394,14 @@ def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tu
     """Return the webhook to post to, or `None` and why there is none, which is said once."""
     if enabled is None:
         name = "DISCORD_NOTIFICATIONS_ENABLED"
-        enabled = check_enabled(os.environ.get(name) or True, name=name)
+        enabled = parse_enabled(os.environ.get(name) or True, name=name)
     url = os.environ.get("DISCORD_WEBHOOK_URL") if webhook_url is None else webhook_url
-    if not check_enabled(enabled):
+    if not parse_enabled(enabled):
         reason = "switched off by enabled or DISCORD_NOTIFICATIONS_ENABLED"
     elif url is None or url == "":
         reason = "no webhook URL: give webhook_url or set DISCORD_WEBHOOK_URL"
     else:
-        return WebhookURL.parse(url, allow_http=check_enabled(allow_http, name="allow_http")), ""
+        return WebhookURL.parse(url, allow_http=parse_enabled(allow_http, name="allow_http")), ""
     if reason not in _said:
         _said.add(reason)
         warn("DiscordHandler is disabled: %s", reason)

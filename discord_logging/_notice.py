@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from discord_logging._cards.embeds import INLINE_VALUE, EmbedFormatter
 from discord_logging._discord import lengths
 from discord_logging._exceptions import InvalidSettingError
-from discord_logging._records.settings import check_color, check_url
+from discord_logging._records.settings import parse_color, parse_url
 from discord_logging._records.values import freeze_value, show_value, to_text
 from discord_logging._text.markdown import ELLIPSIS, note_cut, plain, shorten
 from discord_logging._text.sanitize import clean
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from discord_logging._discord.types import Embed, EmbedField
-    from discord_logging._records.freeze import FrozenRecord
+    from discord_logging._records.record import FrozenRecord
 
 _PARTS = {
     "author": ("name", "url", "icon_url"),
@@ -125,7 +125,7 @@ def check_part(name: str, value: object) -> dict[str, str]:
 
 def _check_part_text(name: str, value: object) -> str:
     # Discord refuses one that it shows nothing of.
-    return check_url(name, value) if name.endswith("url") else clean(check_text(name, value)).strip()
+    return parse_url(name, value) if name.endswith("url") else clean(check_text(name, value)).strip()
 
 
 def describe_limits(info: Mapping[str, Any]) -> dict[str, str]:
@@ -190,10 +190,10 @@ class RichCard(TitledCard):
         super().__init__(
             check_text("title", title),
             check_text("description", description),
-            None if color is None else check_color("color", color),
+            None if color is None else parse_color("color", color),
         )
         self._fields = check_fields("fields", fields)
-        self._url = None if url is None else check_url("url", url)
+        self._url = None if url is None else parse_url("url", url)
         self.timestamp = check_timestamp(parts.pop("timestamp"))
         self._parts = {name: part for name in _PARTS if (part := check_part(name, parts[name]))}
         if not (self.text.strip() or self._fields or self._parts):

@@ -25,8 +25,8 @@ from discord_logging._notice import (
     describe_limits,
 )
 from discord_logging._process.diagnostics import warn
-from discord_logging._records.freeze import origin
-from discord_logging._records.settings import check_level, check_number
+from discord_logging._records.exceptions import origin
+from discord_logging._records.settings import parse_level, parse_number
 from discord_logging._records.values import to_text
 from discord_logging._text.sanitize import clean
 from discord_logging._text.split import split_text
@@ -189,7 +189,7 @@ class DiscordNotifier:
             timestamp: When it was; `None` is now.
         """
         name = level.upper() if isinstance(level, str) else level
-        levelno = check_level("level", name, "be a level such as 'ERROR' or 40")
+        levelno = parse_level("level", name, "be a level such as 'ERROR' or 40")
         values = as_values(check_fields("fields", fields))
         record = self._record(levelno, to_text(message), check_text("service", service), check_timestamp(timestamp))
         return self._post(record, _CARD, values)
@@ -258,7 +258,7 @@ class DiscordNotifier:
         """
         amount = "" if limit is None else to_text(limit)
         if window is not None:
-            amount = f"{amount or '?'} in {check_number('window', window, minimum=0):g} s"
+            amount = f"{amount or '?'} in {parse_number('window', window, minimum=0):g} s"
         handler = self._find_handler()
         values = {
             **({"limit": amount} if amount else {}),

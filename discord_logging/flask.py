@@ -25,7 +25,7 @@ from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
 from discord_logging._integrations.workers import flush_at_sigterm, worker_number
 from discord_logging._process.diagnostics import warn
-from discord_logging._records.settings import check_enabled
+from discord_logging._records.settings import parse_enabled
 
 try:
     import click
@@ -118,7 +118,7 @@ class DiscordLogging:
         path = settings.pop("health_path")
         _check_path(app, path)
         notice, address = (
-            check_enabled(settings.pop(name), name=f"{_PREFIX}{name.upper()}") for name in _OWN_SETTINGS[1:]
+            parse_enabled(settings.pop(name), name=f"{_PREFIX}{name.upper()}") for name in _OWN_SETTINGS[1:]
         )
         handler = self._find_handler(app, config) or _share_or_make(app, settings, config)
         handler.addFilter(_is_new)

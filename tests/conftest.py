@@ -65,8 +65,8 @@ def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     loggers = {name: getattr(logger, "disabled", False) for name, logger in root.manager.loggerDict.items()}
     yield
     for listener in list(registry._listeners.values()):
-        for user in list(listener.users):
-            user.close(timeout=0)  # type: ignore[call-arg]  # users are DiscordHandlers
+        for handler in list(listener.attached):
+            handler.close(timeout=0)  # type: ignore[call-arg]  # they are DiscordHandlers
         # Its handlers may have been collected.
         listener.stop()
     registry._listeners.clear()

@@ -13,7 +13,7 @@ import os
 import sys
 import textwrap
 import threading
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import pytest
 
@@ -31,7 +31,7 @@ from discord_logging.sandbox import Fault, LocalDiscord
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from discord_logging._records.freeze import Snapshot
+    from discord_logging._records.record import Snapshot
 
 TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}"
@@ -620,7 +620,7 @@ class TestForum:
         """Log a hostile record of each level, all for one message, and wait until they are delivered."""
         assert handler._listener
         # However slow this thread is, nothing is taken in between.
-        with handler._listener.backlog.lock:
+        with cast("MemoryBacklog", handler._listener.backlog).lock:
             for levelno in levels:
                 record = logging.LogRecord(
                     "shop", levelno, "/srv/app/shop/orders.py", 42, "@everyone <@5>", (), None, "buy"
@@ -828,7 +828,7 @@ class TestLifecycle:
         """A second handler for the webhook reconfigures its delivery."""
         DiscordHandler(discord.webhook_url, queue_size=7)
         assert handler._listener
-        assert handler._listener.backlog.max_records == 7
+        assert cast("MemoryBacklog", handler._listener.backlog).max_records == 7
 
     def test_flush_on_the_listeners_thread_returns_at_once(
         self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger

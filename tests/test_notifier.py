@@ -464,7 +464,7 @@ class TestHandler:
         assert len(found) == 8
         assert set(found) == {notifier.handler}
         gc.collect()
-        assert list(notifier.handler._listener.users) == [notifier.handler]  # type: ignore[union-attr]  # it has one
+        assert list(notifier.handler._listener.attached) == [notifier.handler]  # type: ignore[union-attr]  # it has one
 
     def test_dict_config_does_not_end_it(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
         """It closes every handler that there is; the notifier makes itself another one."""

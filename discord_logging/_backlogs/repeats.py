@@ -1,8 +1,8 @@
-"""Records that say the same, folded into one.
+"""Records that say the same, folded into one entry.
 
-The first of its kind goes out at once. What repeats it while it still waits is counted on it. What repeats it later is
-held back, as one record that counts, and told when `window` seconds have passed since the first went out. However many
-there are, one record of a kind is kept.
+The first of its kind goes out at once. A repeat that comes while it still waits is counted on it. A repeat that comes
+later is held back, as one entry that counts, and released when `window` seconds have passed since the first went out.
+However many there are, one entry of a kind is kept.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from discord_logging._records.freeze import FrozenRecord
+    from discord_logging._backlogs.entry import Entry
 
-_KINDS = 500
-"""How many kinds are remembered; that which was not seen the longest is forgotten first."""
+_MAX_KINDS = 500
+"""The number of kinds that are remembered; the one that was not seen for the longest time is forgotten first."""
 _LARGE = 16_384
-"""From how many bytes on a record is not worth remembering."""
+"""The size from which on a record is not worth remembering, in bytes."""
 
 
 class Repeats:
-    """Remembers which record stands for its kind. Not thread-safe.
+    """Remembers which entry stands for its kind. Not thread-safe.
 
     Args:
         window: Seconds for which repeats are held back; 0 folds nothing.
@@ -29,50 +29,49 @@ class Repeats:
 
     def __init__(self, window: float) -> None:
         self.window = window
-        self._standing: dict[Hashable, FrozenRecord] = {}
-        self._held: dict[int, tuple[float, FrozenRecord]] = {}  # by the record's id
+        self._standing: dict[Hashable, Entry] = {}
+        self._held: dict[Entry, float] = {}  # with the time at which it is due
 
-    def fold(self, record: FrozenRecord, now: float) -> bool:
-        """Return whether `record` was counted on another or is held back; else it is to go its way."""
-        if not self.window or record.size > _LARGE:
+    def fold(self, entry: Entry, now: float) -> bool:
+        """Return whether `entry` was counted on another or is held back; else it is to go its way."""
+        if not self.window or entry.record.size > _LARGE:
             return False
-        kind = record.fingerprint()
+        kind = entry.record.fingerprint()
         standing = self._standing.pop(kind, None)
         is_repeat = False
         if standing is not None:
-            taken_at = standing.taken_at
-            is_repeat = taken_at is None or now < taken_at + self.window
-            if taken_at is None:
-                standing.count += record.count
-                standing.last_created = record.last_created
-                record = standing
+            leased_at = standing.leased_at
+            is_repeat = leased_at is None or now < leased_at + self.window
+            if leased_at is None:
+                standing.fold(entry)
+                entry = standing
             elif is_repeat:
-                self._held[id(record)] = taken_at + self.window, record
+                self._held[entry] = leased_at + self.window
         self._forget_oldest()
-        self._standing[kind] = record
+        self._standing[kind] = entry
         return is_repeat
 
     def _forget_oldest(self) -> None:
-        while len(self._standing) >= _KINDS:
+        while len(self._standing) >= _MAX_KINDS:
             forgotten = self._standing.pop(next(iter(self._standing)))
-            if id(forgotten) in self._held:
+            if forgotten in self._held:
                 # Held back any longer, there would be more of them than kinds.
-                self._held[id(forgotten)] = float("-inf"), forgotten
+                self._held[forgotten] = float("-inf")
 
     @property
-    def held(self) -> list[FrozenRecord]:
-        """Those that are held back."""
-        return [record for _, record in self._held.values()]
+    def held(self) -> list[Entry]:
+        """The entries that are held back."""
+        return list(self._held)
 
     @property
     def due_at(self) -> float:
-        """When the next of those held back is due, on the monotonic clock."""
+        """When the next entry that is held back is due, on the monotonic clock; infinity if there is none."""
         # Read by the listener without a lock, and others may fold meanwhile.
-        return min((due_at for due_at, _ in list(self._held.values())), default=float("inf"))
+        return min(list(self._held.values()), default=float("inf"))
 
-    def release(self, now: float) -> Iterator[FrozenRecord]:
-        """Yield those that are due; they are not held back any more."""
-        for due_at, record in list(self._held.values()):
+    def release(self, now: float) -> Iterator[Entry]:
+        """Yield the entries that are due; they are not held back any more."""
+        for entry, due_at in list(self._held.items()):
             # A signal handler may have flushed between two of them.
-            if due_at <= now and self._held.pop(id(record), None) is not None:
-                yield record
+            if due_at <= now and self._held.pop(entry, None) is not None:
+                yield entry

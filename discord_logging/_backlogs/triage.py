@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from discord_logging._discord.pace import Urgency
 
 if TYPE_CHECKING:
-    from discord_logging._records.freeze import FrozenRecord
+    from discord_logging._records.record import FrozenRecord
 
 _MAX_KINDS = 500
 """How many kinds are remembered; that which was not seen the longest is forgotten first."""

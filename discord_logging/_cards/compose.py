@@ -18,8 +18,10 @@ from discord_logging._cards.plain_text import (
     ansi_line,
     clock_time,
     describe_repeats,
+    first_time,
     full_text,
     has_traceback,
+    last_time,
 )
 from discord_logging._discord import lengths
 from discord_logging._discord.types import File, Message
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from discord_logging._discord.types import Embed, EmbedFooter, Payload
-    from discord_logging._records.freeze import FrozenRecord
+    from discord_logging._records.record import FrozenRecord
     from discord_logging._records.settings import CardSettings
 
 _BETWEEN = " · "
@@ -60,11 +62,6 @@ class Composed(NamedTuple):
 
     message: Message
     records: Sequence[FrozenRecord]
-
-
-def most_urgent(records: Sequence[FrozenRecord]) -> FrozenRecord:
-    """Return the first of the most urgent records, of which there is at least one."""
-    return max(records, key=attrgetter("urgency"))
 
 
 def compose(
@@ -267,8 +264,8 @@ def _digest(records: Sequence[FrozenRecord], note: str) -> _Draft:
         draft.records.append(record)
     summary = Summary(yield_gil_between(draft.records))
     draft.room -= _FOOTER_ROOM
-    first = min(draft.records, key=lambda record: record.created)
-    embed = summary.embed(first, max(draft.records, key=lambda record: record.last_created))
+    first = min(draft.records, key=attrgetter("created"))
+    embed = summary.embed(first, max(draft.records, key=attrgetter("last_created")))
     stamp(embed, first.created)
     _add_to_footer(embed, _REPEAT if any(record.is_repeat for record in draft.records) else "")
     draft.add(embed)
@@ -280,16 +277,16 @@ def _digest(records: Sequence[FrozenRecord], note: str) -> _Draft:
 
 def _lines_embed(lines: Sequence[str], records: Sequence[FrozenRecord]) -> Embed:
     settings: CardSettings = records[0].settings
-    created = min(record.created for record in records)
-    first = clock_time(created)
-    last = clock_time(max(record.last_created for record in records))
+    first = min(records, key=attrgetter("created"))
+    last = max(records, key=attrgetter("last_created"))
     embed: Embed = {
         "description": "```ansi\n" + "\n".join(lines) + "\n```",
         "color": int(nearest_level(settings.colors, max(record.levelno for record in records))),
     }
-    stamp(embed, created)
+    stamp(embed, first.created)
     repeats = _REPEAT if any(record.is_repeat for record in records) else ""
-    _add_to_footer(embed, f"{sum(record.count for record in records):,} records, {first} to {last}", repeats)
+    count = sum(record.count for record in records)
+    _add_to_footer(embed, f"{count:,} records, {first_time(first)} to {last_time(last)}", repeats)
     return embed
 
 
@@ -352,4 +349,4 @@ def _file(content: bytes, first: FrozenRecord) -> File:
     if len(content) > lengths.FILE_BYTES:
         cut = f"\n{ELLIPSIS} cut: the record has {len(content):,} bytes\n".encode()
         content = content[: lengths.FILE_BYTES - len(cut)].decode(errors="ignore").encode() + cut
-    return File(f"records-{clock_time(first.created, '%Y%m%d-%H%M%S').replace(':', '')}.txt", content)
+    return File(f"records-{clock_time(first.created, first.utc_offset, '%Y%m%d-%H%M%S').replace(':', '')}.txt", content)

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from discord_logging._cards.plain_text import clock_time, one_line
+from discord_logging._cards.plain_text import first_time, last_time, one_line
 from discord_logging._discord import lengths
 from discord_logging._records.settings import nearest_level
 from discord_logging._records.values import to_text
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from discord_logging._discord.types import Embed
-    from discord_logging._records.freeze import FrozenRecord
+    from discord_logging._records.record import FrozenRecord
 
 _MAX_NAMED = 5
 """How many kinds and loggers the summary names."""
@@ -41,12 +41,13 @@ class _Tally:
 
     def __init__(self, first: FrozenRecord) -> None:
         self.first = first
-        self.last = first.created
+        self.last = first
         self.count = 0
 
     def add(self, record: FrozenRecord) -> None:
         self.count += record.count
-        self.last = max(self.last, record.last_created)
+        if record.last_created >= self.last.last_created:
+            self.last = record
 
 
 class Summary:
@@ -95,8 +96,8 @@ class Summary:
             "description": shorten(clean("\n".join(lines)), lengths.DESCRIPTION // 2),
             "color": int(nearest_level(settings.colors, top)),
             "fields": [
-                {"name": "From", "value": clock_time(first.created), "inline": True},
-                {"name": "To", "value": clock_time(last.last_created), "inline": True},
+                {"name": "From", "value": first_time(first), "inline": True},
+                {"name": "To", "value": last_time(last), "inline": True},
                 {"name": "Loggers", "value": shorten("\n".join(loggers), 400), "inline": True},
             ],
         }
@@ -106,7 +107,7 @@ class Summary:
         text = plain(one_line(tally.first.mask(kind.template), 120), 160)
         if kind.exception:
             text += f" — {_name(kind.exception)}"
-        first, last = clock_time(tally.first.created), clock_time(tally.last)
+        first, last = first_time(tally.first), last_time(tally.last)
         times = first if first == last else f"{first}–{last}"  # noqa: RUF001 - a range
         return f"{emoji} **×{tally.count:,}** {_name(kind.name)}: {text} ({times})".strip()  # noqa: RUF001 - the sign for times
 

@@ -6,15 +6,15 @@ import contextlib
 import logging
 import os
 import re
-import socket
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from discord_logging._cards.plain_text import traceback_text
-from discord_logging._cards.traceback_card import format_card, library_of, short_path
+from discord_logging._cards.traceback_card import format_card
 from discord_logging._discord import lengths
-from discord_logging._records.freeze import FrozenRecord, freeze
+from discord_logging._records.freeze import freeze
+from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import CardSettings, fill_source_url, nearest_level
 from discord_logging._records.values import show_value, to_text
 from discord_logging._text.markdown import ELLIPSIS, code_block, note_cut, plain, shorten
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from discord_logging._discord.types import Embed, EmbedField
+    from discord_logging._records.record import Origin
 
 _BLOCK_MINIMUM = 750
 """What the message leaves to each block, in characters."""
@@ -101,7 +102,7 @@ class EmbedFormatter(logging.Formatter):
             return ""
         pathname, line = to_text(record.pathname), to_text(record.lineno)
         place = plain(f"{os.path.basename(pathname)}:{line}", 150)  # noqa: PTH119 - it is text
-        url = _source_url(record.settings.source_url, pathname, line)
+        url = _source_url(record.settings.source_url, record.origin, line)
         # The text of a link can hold no brackets, not even escaped ones.
         if url and not {"[", "]"} & set(place):
             place = f"[{place}]({url})"
@@ -120,7 +121,7 @@ class EmbedFormatter(logging.Formatter):
         process = f"pid {record.process}" if record.process else ""
         if record.processName not in (None, "MainProcess"):
             process = f"{record.processName} ({process})" if process else record.processName
-        parts = (socket.gethostname(), process, record.threadName, record.taskName)
+        parts = (record.origin.host, process, record.threadName, record.taskName)
         return " · ".join(to_text(part) for part in parts if part)
 
     def color(self, record: FrozenRecord) -> int:
@@ -152,11 +153,11 @@ def embed_length(embed: Embed) -> int:
     return len(embed.get("title", "")) + len(embed.get("description", "")) + len(footer) + len(author) + fields
 
 
-def _source_url(template: str | None, pathname: str, line: str) -> str | None:
+def _source_url(template: str | None, origin: Origin, line: str) -> str | None:
     """Return the address of a line of source, or `None` if it has none that is known."""
-    path = clean(short_path(pathname)).replace("\\", "/")
+    path = clean(origin.path).replace("\\", "/")
     # Library code, paths outside the project and pseudo-files such as <stdin> have no page in the repository.
-    if not template or library_of(pathname) or path.startswith(("/", "<")) or _DRIVE.match(path):
+    if not template or origin.library or path.startswith(("/", "<")) or _DRIVE.match(path):
         return None
     url = fill_source_url(template, quote(path), quote(clean(line)))
     return url if len(url) <= _MAX_LINK else None

@@ -14,7 +14,7 @@ from discord_logging._text.sanitize import clean
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from discord_logging._records.freeze import FrozenRecord
+    from discord_logging._records.record import FrozenRecord
 
 _RESET = "\x1b[0m"
 _ANSI_COLORS = ((50, "\x1b[1;31m"), (40, "\x1b[31m"), (30, "\x1b[33m"), (20, "\x1b[34m"))
@@ -22,19 +22,30 @@ _LINE_BREAK = "\n         "
 _NO_TIME = "--:--:--"
 
 
-def clock_time(created: float, form: str = "%H:%M:%S") -> str:
-    """Return a record's time in this machine's zone."""
+def clock_time(created: float, utc_offset: int | None = None, form: str = "%H:%M:%S") -> str:
+    """Return a record's time in the zone that is `utc_offset` seconds ahead of UTC; `None` is this machine's."""
     try:
-        return time.strftime(form, time.localtime(created))
+        local = time.localtime(created) if utc_offset is None else time.gmtime(created + utc_offset)
+        return time.strftime(form, local)
     except (OverflowError, OSError, TypeError, ValueError):
         return _NO_TIME
+
+
+def first_time(record: FrozenRecord) -> str:
+    """Return when the record was logged, in the zone of the process that logged it."""
+    return clock_time(record.created, record.utc_offset)
+
+
+def last_time(record: FrozenRecord) -> str:
+    """Return when the last record was logged that it stands for."""
+    return clock_time(record.last_created, record.utc_offset)
 
 
 def describe_repeats(record: FrozenRecord) -> str:
     """Return how often the record came and when, or nothing if it came once."""
     if record.count == 1:
         return ""
-    return f"×{record.count:,}, first {clock_time(record.created)}, last {clock_time(record.last_created)}"  # noqa: RUF001 - the sign for times
+    return f"×{record.count:,}, first {first_time(record)}, last {last_time(record)}"  # noqa: RUF001 - the sign for times
 
 
 def has_traceback(record: FrozenRecord) -> bool:
@@ -54,7 +65,7 @@ def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
         record: The record.
         with_context: Whether the handler's context, which is the same for all its records, is told as well.
     """
-    head = [_exact_time(record.created), _one_word(record.levelname), _one_word(record.name)]
+    head = [_exact_time(record), _one_word(record.levelname), _one_word(record.name)]
     # A line that another program wrote has neither.
     if record.threadName:
         head.append(f"[{_one_word(record.threadName)}]")
@@ -81,7 +92,7 @@ def ansi_line(record: FrozenRecord) -> str:
     color = next((code for level, code in _ANSI_COLORS if record.levelno >= level), "")
     level = f"{color}{_one_word(record.levelname)}{_RESET if color else ''}"
     parts = (f"{_one_word(record.name)}:", record.message.strip(), extra_text(record), describe_repeats(record))
-    text = f"{clock_time(record.created)} {level} {clean(' '.join(part for part in parts if part))}"
+    text = f"{first_time(record)} {level} {clean(' '.join(part for part in parts if part))}"
     return break_fences(text).replace("\n", _LINE_BREAK)
 
 
@@ -89,9 +100,9 @@ def _pairs(values: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={value_line(value)}" for name, value in values.items())
 
 
-def _exact_time(created: float) -> str:
-    seconds = clock_time(created, "%Y-%m-%d %H:%M:%S")
-    return f"{seconds}.{int(created % 1 * 1000):03}" if seconds != _NO_TIME else seconds
+def _exact_time(record: FrozenRecord) -> str:
+    seconds = clock_time(record.created, record.utc_offset, "%Y-%m-%d %H:%M:%S")
+    return f"{seconds}.{int(record.created % 1 * 1000):03}" if seconds != _NO_TIME else seconds
 
 
 def _one_word(value: object) -> str:

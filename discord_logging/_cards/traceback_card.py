@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
-import sys
-import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
-from discord_logging._cards.traceback_text import HEAD, chain_links, frame_lines
+from discord_logging._cards.traceback_text import HEAD, chain_links
+from discord_logging._records.frames import short_path
 from discord_logging._text.markdown import ELLIPSIS, note_cut, shorten
 from discord_logging._text.sanitize import mask_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
-    from types import CodeType
 
-    from discord_logging._records.freeze import FrameLocation, FrozenException
+    from discord_logging._records.exceptions import FrozenException
+    from discord_logging._records.frames import Frame
 
-_LIBRARY_MARKS = (".egg/", ".whl/", ".zip/", "/site-packages/", "/dist-packages/")
-_STANDARD_LIBRARY = os.path.dirname(traceback.__file__).replace("\\", "/") + "/"  # noqa: PTH120 - it is text
-_FROZEN = "<frozen "
 _SYNTAX_PLACE = '  File "'
 _NAMES_SHOWN = 3
 """So many libraries are named in place of their frames."""
@@ -119,9 +114,10 @@ class _Section:
     def __init__(self, exception: FrozenException, introduction: str | None, room: int, depth: int) -> None:
         self._depth = depth
         self._members = exception.members
-        self._head = [*(("", introduction, "") if introduction else ()), *([HEAD] if exception.places else ())]
+        stack = exception.stack
+        self._head = [*(("", introduction, "") if introduction else ()), *([HEAD] if stack else ())]
         place, text = _split_syntax_error(exception)
-        self._blocks = [*_blocks(exception.stack), *([_Block(None, 1, False, lambda: place)] if place else ())]
+        self._blocks = [*_blocks(stack), *([_Block(None, 1, False, lambda: place)] if place else ())]
         room -= _cost(self._head, depth)
         if self._members:
             room = room * 2 // 3
@@ -234,35 +230,26 @@ def _split_syntax_error(exception: FrozenException) -> tuple[list[str], str]:
     return [_clip_place(head), *_clip_source(source)], exception.type_name + text
 
 
-def _blocks(stack: Sequence[FrameLocation]) -> list[_Block]:
+def _blocks(stack: Sequence[Frame]) -> list[_Block]:
     """Return the frames of a traceback as blocks: those of libraries folded, but for the last; cycles shown once."""
-    places = [(library_of(place[0].co_filename), place) for place in stack]
-    shown = 1 if any(library is None for library, _ in places) else _LIBRARY_FRAMES_SHOWN
-    known: dict[Hashable, _Block] = {}
+    shown = 1 if any(frame.library is None for frame in stack) else _LIBRARY_FRAMES_SHOWN
     blocks: list[_Block] = []
-    for is_library, group in itertools.groupby(places[:-shown], key=lambda each: each[0] is not None):
+    for is_library, group in itertools.groupby(stack[:-shown], key=lambda frame: frame.library is not None):
         run = list(group)
-        blocks += [_run_block(run)] if is_library else [_frame_block(*each, known) for each in run]
-    return [*_fold_cycles(blocks), *(_frame_block(*each, known) for each in places[-shown:])]
+        blocks += [_run_block(run)] if is_library else map(_frame_block, run)
+    return [*_fold_cycles(blocks), *map(_frame_block, stack[-shown:])]
 
 
-def _frame_block(library: str | None, place: FrameLocation, known: dict[Hashable, _Block]) -> _Block:
-    """Return the block of a frame, the same for the same place: a recursion has ten thousand frames, but few places."""
-    code, lineno, lasti = place
-    # Code itself is compared by all that it holds, which takes its time.
-    exact = id(code), lineno, lasti
-    if exact not in known:
-        known[exact] = _Block(exact[:2], 1, library is None, functools.partial(_card_lines, *place))
-    return known[exact]
+def _frame_block(frame: Frame) -> _Block:
+    return _Block(frame[:3], 1, frame.library is None, functools.partial(_card_lines, frame))
 
 
-def _run_block(run: Sequence[tuple[str | None, FrameLocation]]) -> _Block:
-    key = tuple((id(place[0]), place[1]) for _, place in run)
-    return _Block(key, len(run), False, functools.partial(_run_lines, run))
+def _run_block(run: Sequence[Frame]) -> _Block:
+    return _Block(tuple(frame[:3] for frame in run), len(run), False, functools.partial(_run_lines, run))
 
 
-def _run_lines(run: Sequence[tuple[str | None, FrameLocation]]) -> list[str]:
-    names = list(dict.fromkeys(str(library) for library, _ in run))
+def _run_lines(run: Sequence[Frame]) -> list[str]:
+    names = list(dict.fromkeys(str(frame.library) for frame in run))
     libraries = ", ".join(names[:_NAMES_SHOWN]) + (" and others" if len(names) > _NAMES_SHOWN else "")
     return [_Cut(f"  {ELLIPSIS} {_count(len(run), 'frame')} in {libraries} {ELLIPSIS}")]
 
@@ -307,11 +294,10 @@ def _cycle_block(cycle: Sequence[_Block], times: int) -> _Block:
     return _Block(None, frames * times, any(block.is_program for block in cycle), lines)
 
 
-def _card_lines(code: CodeType, lineno: int | None, lasti: int) -> list[str]:
+def _card_lines(frame: Frame) -> list[str]:
     """Return the lines of a frame, with a short path, and none too long."""
-    head = f'  File "{short_path(code.co_filename)}", line {lineno}, in {code.co_name}'
-    source = frame_lines(code, lineno, lasti)[1 + (code.co_filename + code.co_name).count("\n") :]
-    return [_clip_place(head), *_clip_source(source)]
+    head = f'  File "{frame.path}", line {frame.lineno}, in {frame.name}'
+    return [_clip_place(head), *_clip_source(frame.source)]
 
 
 def _clip_place(line: str) -> str:
@@ -325,31 +311,3 @@ def _clip_source(lines: Sequence[str]) -> list[str]:
     """Return lines of source, and of carets where they are still in sight, cut to their width."""
     clipped = (line if len(line) <= _SOURCE_WIDTH else _Cut(line[: _SOURCE_WIDTH - 1] + ELLIPSIS) for line in lines)
     return [line for line in clipped if line.strip(f" {ELLIPSIS}")]
-
-
-@functools.lru_cache(maxsize=2048)
-def library_of(filename: str) -> str | None:
-    """Return the name of the library that a file is of, or `None` if it is the program's own."""
-    if filename.startswith(_FROZEN):
-        return filename[len(_FROZEN) :].rstrip(">").partition(".")[0]
-    path = filename.replace("\\", "/")
-    for mark in (*_LIBRARY_MARKS, _STANDARD_LIBRARY):
-        _, found, inside = path.rpartition(mark)
-        if found:
-            return inside.partition("/")[0].removesuffix(".py")
-    return None
-
-
-def short_path(filename: str) -> str:
-    """Return a file's path from where a developer looks: the current directory, or where it was imported from."""
-    try:
-        directory = os.getcwd()  # noqa: PTH109 - it is text
-    except OSError:
-        directory = ""
-    return _relative_path(filename, (directory, *map(str, sys.path)))
-
-
-@functools.lru_cache(maxsize=2048)
-def _relative_path(filename: str, roots: Sequence[str]) -> str:
-    prefixes = [root.rstrip(os.sep) + os.sep for root in roots]
-    return filename[max((len(each) for each in prefixes if len(each) > 1 and filename.startswith(each)), default=0) :]

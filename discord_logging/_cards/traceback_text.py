@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-import sys
-import traceback
 from typing import TYPE_CHECKING
-
-from discord_logging._process.gil import yield_gil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import CodeType
 
-    from discord_logging._records.freeze import FrameLocation, FrozenException
+    from discord_logging._records.exceptions import FrozenException
+    from discord_logging._records.frames import Frame
 
 _SHOWN_REPEATS = 3
-"""How often the same line is shown before it is said how often it is repeated, as the standard library does."""
+"""The number of times that the same line is shown before it is said how often it is repeated, as `traceback` does."""
 HEAD = "Traceback (most recent call last):"
 CAUSE = "The above exception was the direct cause of the following exception:"
 _CONTEXT = "During handling of the above exception, another exception occurred:"
@@ -51,9 +46,9 @@ def _chain_lines(exception: FrozenException) -> Iterator[str]:
 
 
 def _own_lines(exception: FrozenException) -> Iterator[str]:
-    if exception.places:
+    if stack := exception.stack:
         yield HEAD
-        yield from _stack_lines(exception.stack)
+        yield from _stack_lines(stack)
     yield from exception.text.split("\n")
     for note in exception.notes:
         yield from note.split("\n")
@@ -63,44 +58,11 @@ def _own_lines(exception: FrozenException) -> Iterator[str]:
             yield f"| {line}"
 
 
-def _stack_lines(stack: Sequence[FrameLocation]) -> Iterator[str]:
-    for _, same in itertools.groupby(stack, key=lambda place: (place[0].co_filename, place[1], place[0].co_name)):
-        places = list(same)
-        for place in places[:_SHOWN_REPEATS]:
-            yield from frame_lines(*place)
-        hidden = len(places) - _SHOWN_REPEATS
+def _stack_lines(stack: Sequence[Frame]) -> Iterator[str]:
+    for _, same in itertools.groupby(stack, key=lambda frame: (frame.filename, frame.lineno, frame.name)):
+        frames = list(same)
+        for frame in frames[:_SHOWN_REPEATS]:
+            yield from frame.lines
+        hidden = len(frames) - _SHOWN_REPEATS
         if hidden > 0:
             yield f"  [Previous line repeated {hidden} more time{'s' if hidden > 1 else ''}]"
-
-
-def frame_lines(code: CodeType, lineno: int | None, lasti: int) -> list[str]:
-    """Return the lines of one frame: the place, the source, the carets."""
-    # Code of two files may be equal.
-    return _frame_lines(code.co_filename, code, lineno, lasti)
-
-
-# Most tracebacks of a program share most of their frames, and the carets of one frame take longer than all else.
-@functools.lru_cache(maxsize=2048)
-def _frame_lines(_: str, code: CodeType, lineno: int | None, lasti: int) -> list[str]:
-    # The standard library may take a millisecond for the carets, or read a file.
-    yield_gil()
-    text = "".join(traceback.StackSummary.from_list([_summarize(code, lineno, lasti)]).format())
-    # Not splitlines(): a form feed or U+2028 in a line of source ends no line.
-    return text.rstrip("\n").split("\n")
-
-
-def _summarize(code: CodeType, lineno: int | None, lasti: int) -> traceback.FrameSummary:
-    if sys.version_info < (3, 11):
-        return traceback.FrameSummary(code.co_filename, lineno or 0, code.co_name, lookup_line=False)
-    # A traceback that was made by hand may have -1, which is nowhere.
-    positions = itertools.islice(code.co_positions(), lasti // 2, None) if lasti >= 0 else iter(())
-    _, end_lineno, colno, end_colno = next(positions, (None, None, None, None))
-    return traceback.FrameSummary(
-        code.co_filename,
-        lineno,
-        code.co_name,
-        lookup_line=False,
-        end_lineno=end_lineno,
-        colno=colno,
-        end_colno=end_colno,
-    )

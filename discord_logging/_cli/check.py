@@ -17,7 +17,7 @@ from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Response, WebhookSender
 from discord_logging._exceptions import TransportError
 from discord_logging._process import clock
-from discord_logging._records.settings import check_enabled
+from discord_logging._records.settings import parse_enabled
 from discord_logging._text.markdown import shorten
 from discord_logging._text.sanitize import clean
 
@@ -38,7 +38,7 @@ _MAX_CAUSES = 50
 
 def run_check(options: argparse.Namespace, url: WebhookURL) -> int:
     """Print what is to be said about the webhook and return the exit code: 0 it can be posted to, 1 it cannot."""
-    if not check_enabled(os.environ.get("DISCORD_NOTIFICATIONS_ENABLED") or True, name="DISCORD_NOTIFICATIONS_ENABLED"):
+    if not parse_enabled(os.environ.get("DISCORD_NOTIFICATIONS_ENABLED") or True, name="DISCORD_NOTIFICATIONS_ENABLED"):
         _say("note", "DISCORD_NOTIFICATIONS_ENABLED switches handlers off here: they post nothing.")
     if proxy := _find_proxy(url):
         _say("note", f"the connection goes through the proxy {proxy}.")

@@ -14,7 +14,7 @@ from discord_logging._cli.demo import run_demo
 from discord_logging._cli.lines.formats import LEVELS
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import DiscordLoggingError, InvalidSettingError, InvalidWebhookURLError
-from discord_logging._records.settings import check_enabled, check_level
+from discord_logging._records.settings import parse_enabled, parse_level
 from discord_logging._text.sanitize import mask_token
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _add_command(
 def _level(word: str) -> int:
     name = word.strip().upper()
     try:
-        return LEVELS.get(name) or check_level("the level", name, "be one such as warning or 30")
+        return LEVELS.get(name) or parse_level("the level", name, "be one such as warning or 30")
     except InvalidSettingError:
         raise argparse.ArgumentTypeError(f"{word!r} is no level such as debug, info, warning or error") from None
 
@@ -243,7 +243,7 @@ def _read_url(path: str) -> str:
 
 def _is_enabled() -> bool:
     name = "DISCORD_NOTIFICATIONS_ENABLED"
-    if check_enabled(os.environ.get(name) or True, name=name):
+    if parse_enabled(os.environ.get(name) or True, name=name):
         return True
     sys.stderr.write(f"discord-logging: nothing sent: {name} is false\n")
     return False

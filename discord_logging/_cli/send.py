@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from discord_logging._backlogs.memory import Backlog
+from discord_logging._backlogs.memory import MemoryBacklog
 from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery.delivery import Delivery
 from discord_logging._discord import lengths
@@ -22,9 +22,8 @@ from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import (
     DEFAULT_MASKER,
     CardSettings,
-    DeliverySettings,
-    check_username,
     nearest_level,
+    parse_username,
 )
 from discord_logging._text.markdown import plain
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     from discord_logging._discord.types import Message
     from discord_logging._discord.webhook_url import WebhookURL
-    from discord_logging._records.freeze import FrozenRecord
+    from discord_logging._records.record import FrozenRecord
 
 _MAX_FILES = 9
 """Discord takes ten; one place is for a text that no card can hold."""
@@ -58,7 +57,7 @@ def run_send(options: argparse.Namespace, url: WebhookURL) -> int:
         level=options.level,
         title=options.title,
         fields=read_fields(options.field),
-        username=check_username(options.username),
+        username=parse_username(options.username),
         files=files,
         patience=options.wait,
     )
@@ -94,10 +93,10 @@ def deliver(
     """
     context = {name: str(DEFAULT_MASKER.mask_value(name, value)) for name, value in (fields or {}).items()}
     settings = CardSettings(_Card(title), username=username, thread_id=url.thread_id, context=context)
-    backlog = Backlog(1, DeliverySettings.queue_bytes, lambda: True)
+    backlog = MemoryBacklog(max_records=1)
     record = logging.LogRecord("send", level, "", 0, text, (), None)
     record.threadName = None
-    backlog.put_nowait(freeze(record, settings))
+    backlog.put(freeze(record, settings))
     sender = _FileSender(url, files)
     sender.timeout = min(sender.timeout, patience)
     delivery = Delivery(url, backlog, sender, DiscordRateLimiter())

@@ -1,37 +1,28 @@
 """What happens to waiting records: the reaction to every answer, one step at a time.
 
-`Delivery.take` says which records may leave now, or how long to wait; `deliver` posts them. Neither sleeps or starts
+`Delivery.take` says which entries may leave now, or how long to wait; `deliver` posts them. Neither sleeps or starts
 anything, so that every reaction can be stepped through with a fake sender and a fake clock.
 
 A message that fails goes back to where its records waited, and the next step composes anew, so that a backlog folds
-while Discord is away. Beside what Discord refused, opened and was told, six things are remembered between steps:
-
-- how many failures there were in a row, for the back-off;
-- after an answer that leaves open whether the message was saved: how often its records were tried. They are tried twice
-  more; then the message behind them has its turn. If that passes, they are poison. If not, Discord is down:
-  everything is kept, and one message every `max_retry_delay` probes;
-- while a refused message is halved: how many records the bad one is among;
-- since when messages are held up, for the footer of the next card;
-- how long a request takes, for the plan of the next one;
-- whether the last message left older records behind, which then have the next one.
+while Discord is away. Which entries the next message is made of while one is in trouble, `quarantine` knows.
 """
 
 from __future__ import annotations
 
 import math
 import random
-import sys
 import time
 from collections import Counter
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from discord_logging._cards.compose import Composed, compose, compose_plain, most_urgent, put_above
+from discord_logging._cards.compose import compose, compose_plain, put_above
 from discord_logging._cards.plain_text import clock_time
 from discord_logging._delivery.backoff import Backoff
+from discord_logging._delivery.quarantine import Quarantine
 from discord_logging._discord import lengths
 from discord_logging._discord.outcome import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Outcome, classify
-from discord_logging._discord.pace import Waiting, plan
+from discord_logging._discord.pace import plan
 from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say, warn
 from discord_logging._records.settings import MENTION
@@ -40,18 +31,17 @@ from discord_logging._text.markdown import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from discord_logging._backlogs.memory import Backlog
+    from discord_logging._backlogs.base import Backlog
+    from discord_logging._backlogs.entry import Entry
+    from discord_logging._discord.pace import Waiting
     from discord_logging._discord.rate_limiter import DiscordRateLimiter
     from discord_logging._discord.sender import Response, WebhookSender
     from discord_logging._discord.types import Message, Payload
     from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._health import DropReason, Status
-    from discord_logging._records.freeze import FrozenRecord
 
-_TRIES = 3
-"""How often a message that may have been saved is sent before the next one has its turn."""
 _MAX_FAILURES = 1000
-"""Failures after which the back-off has reached its maximum."""
+"""The number of failures after which the back-off has certainly reached its maximum."""
 _POLL = 0.1
 """Seconds between looks for something more urgent, while a message waits for its turn."""
 _SMOOTHING = 0.25
@@ -60,16 +50,24 @@ _MIN_RETRY = 1.0
 """The shortest `Retry-After` that is believed, in seconds: a server that is down is not to be hammered."""
 _MAX_RETRY = 900.0
 """The longest `Retry-After` that is obeyed, in seconds."""
-_WORTH_TELLING = 2.0
-"""Seconds of delay from which on the next card tells of it."""
+_MIN_DELAY = 2.0
+"""The shortest delay that the next card reports, in seconds."""
 
 
 class _Result(NamedTuple):
-    """The fate of a message, in words too, and the seconds that the server asks to wait, or `None`."""
+    """What became of a message.
+
+    Attributes:
+        outcome: What the response means.
+        reason: The response in words.
+        retry_after: The seconds that the server asks to wait, or `None`.
+        message_id: The id of the message in the channel, or `None`.
+    """
 
     outcome: Outcome
     reason: str
     retry_after: float | None = None
+    message_id: str | None = None
 
 
 class Delivery:
@@ -118,27 +116,15 @@ class Delivery:
         self._last_success: str | None = None
         self._last_error: dict[str, str] | None = None
         self._held_up_since: float | None = None
-        self._told: Counter[tuple[DropReason, str]] = Counter()
-        self._telling: Counter[tuple[DropReason, str]] = Counter()  # what the message that is under way tells
-        self._told_at = clock_time(time.time())
+        self._reported: Counter[tuple[DropReason, str]] = Counter()  # the losses that the channel knows of
+        self._reporting: Counter[tuple[DropReason, str]] = Counter()  # and those that the message in flight reports
+        self._reported_at = clock_time(time.time())
         self._given_up: set[str] = set()  # names of settings, or ids of threads, that Discord refuses
         self._posts: dict[str, str] = {}  # the thread that was opened in a forum, by its name
         self._mentioning: Sequence[str] = ()  # whom the message that is under way notifies
         self._mentioned: dict[str, float] = {}
-        self._forget_trouble()
-
-    def _forget_trouble(self) -> None:
-        self._failures = self._tries = 0
-        self._is_down = False
-        self._head: Sequence[FrozenRecord] = ()  # the message that may have been saved
-        self._skip = 0  # records passed over
-        self._size = sys.maxsize  # of the messages behind them
-        self._forget_suspects()
-
-    def _forget_suspects(self) -> None:
-        self._suspects = 0  # records among which the refused one is
-        self._is_poison = False  # whether it was an answer like 500 that refused it
-        self._plain: FrozenRecord | None = None  # whose card was refused
+        self._failures = 0  # in a row
+        self._quarantine = Quarantine()
 
     def step(self) -> float:
         """Send at most one message. Blocks for as long as the sender does.
@@ -146,109 +132,99 @@ class Delivery:
         Returns:
             The seconds until the next step is worth taking; 0 is at once.
         """
-        records, delay = self.take()
-        if not records:
+        entries, delay = self.take()
+        if not entries:
             return delay
-        self.deliver(records)
+        self.deliver(entries)
         return max(self.not_before - self._clock(), 0.0)
 
-    def take(self) -> tuple[Sequence[FrozenRecord], float]:
-        """Take the records for the next message, if it may leave now: they are in flight from here on.
+    def take(self) -> tuple[Sequence[Entry], float]:
+        """Lease the entries for the next message, if it may leave now.
 
         Returns:
-            The records, and the seconds until it is worth asking again if there are none.
+            The entries, and the seconds until it is worth asking again if there are none.
         """
         now = self._clock()
         if self._status == "stopped":
-            self._backlog.drop_waiting("webhook_gone")
+            self._backlog.drop("webhook_gone")
             return (), 0.0
+        waiting = self._backlog.peek()
         # A record that is held back is no reason to ask the limiter, which would count a request that is never sent.
-        if not self._backlog.take_in():
+        if not waiting.records:
             return (), 0.0
         if now < self.not_before:
             return (), self.not_before - now
-        if delay := self._wait_for_turn(now):
+        if delay := self._wait_for_turn(waiting, now):
             return (), delay
         if delay := self._limiter.acquire(self._url.key, now, host=self._url.host):
             self.not_before = now + delay
             return (), delay
-        records = self._choose()
-        if not records:
+        entries = self._quarantine.lease(self._backlog, waiting)
+        if not entries:
             self._limiter.failed(self._url.key, now, host=self._url.host)
-        return records, 0.0
+        return entries, 0.0
 
-    def _wait_for_turn(self, now: float) -> float:
+    def _wait_for_turn(self, waiting: Waiting, now: float) -> float:
         """Return the seconds until it is worth asking again for a turn, 0 if the next message has it."""
-        backlog, budget = self._backlog, self._limiter.budget(self._url.key, now)
         # Ctrl-C may have left one behind.
         deadline = min((deadline for deadline in list(self.deadlines) if deadline > now), default=math.inf)
-        waiting = Waiting(backlog.waiting, backlog.urgency, backlog.oldest_age(), deadline, self.is_last)
+        waiting = waiting._replace(deadline=deadline, is_last=self.is_last)
+        budget = self._limiter.budget(self._url.key, now)
         wait, self._messages = plan(waiting, budget, now=now, took=self._took, max_lag=self.max_lag)
         return min(wait, _POLL)
 
-    def _choose(self) -> Sequence[FrozenRecord]:
-        """Take the records for the next message: the oldest, or those behind the ones that are passed over."""
-        size = (not self._skip and len(self._head)) or self._size
-        if self._suspects:
-            size = max(self._suspects // 2, 1)
-        records = self._backlog.take(self._skip + size)
-        if self._skip and self._skip >= len(records):
-            # Each message had its turn. Where all hold a bad record, smaller ones find some that pass.
-            self._skip, self._size = 0, max(min(self._size, len(records)) // 2, 1)
-            self._backlog.put_back(records[self._size :])
-            return records[: self._size]
-        self._backlog.put_back(records[: self._skip])
-        return records[self._skip :]
-
-    def deliver(self, records: Sequence[FrozenRecord]) -> None:
-        """Post a message of records that were taken, and do what the answer asks for. Blocks as the sender does."""
-        (outcome, reason, retry_after), records = self._try(records)
+    def deliver(self, leased: Sequence[Entry]) -> None:
+        """Post a message of leased entries, and do what the response asks for. Blocks as the sender does."""
+        result, entries = self._try(leased)
+        outcome, quarantine = result.outcome, self._quarantine
         if outcome is Outcome.DELIVERED:
-            self._delivered(records)
+            self._delivered(entries, result.message_id)
             return
         if self._held_up_since is None:
             self._held_up_since = self._clock()
-        self._last_error = {"time": _now(), "reason": reason}
-        is_refused = outcome is Outcome.REJECTED or (outcome is Outcome.MAYBE_SAVED and self._is_poison)
-        if outcome in (Outcome.NOT_SAVED, Outcome.MAYBE_SAVED):
-            self._fail(records, reason, retry_after, maybe_saved=outcome is Outcome.MAYBE_SAVED)
+        self._last_error = {"time": _now(), "reason": result.reason}
+        maybe_saved = outcome is Outcome.MAYBE_SAVED
+        is_refused = outcome is Outcome.REJECTED or quarantine.is_refusal(entries, maybe_saved=maybe_saved)
         if outcome is Outcome.GONE:
-            self._stop(records, reason)
-        elif is_refused:
-            self._narrow_down(records, reason)
+            self._stop(result.reason)
+        elif is_refused and entries[0] is quarantine.plain:
+            self._drop(entries, result.reason)
         else:
-            # The records that are tried again unchanged need not have been the oldest.
-            self._backlog.put_back(records, first=records is self._head)
+            self._backlog.requeue(entries, maybe_saved=maybe_saved)
+            if is_refused:
+                quarantine.refused(entries)
+            elif outcome in (Outcome.NOT_SAVED, Outcome.MAYBE_SAVED):
+                quarantine.failed(entries, maybe_saved=maybe_saved)
+        if outcome in (Outcome.NOT_SAVED, Outcome.MAYBE_SAVED):
+            self._back_off(result, is_refused=is_refused)
 
-    @property
-    def _is_in_trouble(self) -> bool:
-        return bool(self._head or self._suspects)
-
-    def _try(self, records: Sequence[FrozenRecord]) -> tuple[_Result, Sequence[FrozenRecord]]:
-        """Post the message for the first of `records`; return what came of it, and which it carried."""
+    def _try(self, leased: Sequence[Entry]) -> tuple[_Result, Sequence[Entry]]:
+        """Post a message for the first of the entries; return what became of it, and the entries that it carried."""
         try:
-            message, carried = self._compose(records)
+            message, entries = self._compose(leased)
         except Exception as error:  # noqa: BLE001 - an override of the user's may lay out what is no card
             self._note_unanswered()
-            return _Result(Outcome.REJECTED, f"no message can be made of it: {type(error).__name__}"), records
-        if rest := _others(records, carried):
-            self._backlog.put_back(rest)
+            return _Result(Outcome.REJECTED, f"no message can be made of it: {type(error).__name__}"), leased
+        carried = set(entries)
+        self._backlog.requeue([entry for entry in leased if entry not in carried])
         self._requests += 1
         self._retries += self._failures > 0
-        return self._send(message), carried
+        return self._send(message), entries
 
-    def _compose(self, records: Sequence[FrozenRecord]) -> Composed:
+    def _compose(self, leased: Sequence[Entry]) -> tuple[Message, Sequence[Entry]]:
         self._mentioning = ()
-        if records[0] is self._plain:
-            composed = Composed(compose_plain(records[0]), records[:1])
-        else:
-            # A message in trouble is tried again, however urgent the rest is, and nobody is overtaken twice in a row.
-            head = records[0] if self._is_in_trouble or self._has_overtaken else most_urgent(records)
-            composed = compose(records, head=head, allowance=self._messages, note=self._note())
-            self._has_overtaken = composed.records[0] is not records[0]
-            self._tell_losses(composed.message.payload)
-            self._mention(composed.message.payload, composed.message.mentions)
-        return composed._replace(message=self._redirect(composed.message))
+        if leased[0] is self._quarantine.plain:
+            return self._redirect(compose_plain(leased[0].record)), leased[:1]
+        entry_of = {entry.record: entry for entry in leased}
+        records = list(entry_of)
+        # A message in trouble is tried again, however urgent the rest is, and nobody is overtaken twice in a row.
+        keeps_order = self._has_overtaken or self._quarantine.holds(leased[0])
+        head = records[0] if keeps_order else max(entry_of, key=lambda record: entry_of[record].urgency)
+        composed = compose(records, head=head, allowance=self._messages, note=self._note())
+        self._has_overtaken = composed.records[0] is not records[0]
+        self._report_losses(composed.message.payload)
+        self._mention(composed.message.payload, composed.message.mentions)
+        return self._redirect(composed.message), [entry_of[record] for record in composed.records]
 
     def _redirect(self, message: Message) -> Message:
         """Leave out what Discord refused before, and go to the post that is open already."""
@@ -280,20 +256,20 @@ class Delivery:
 
     def _note(self) -> str:
         held_up = 0.0 if self._held_up_since is None else self._clock() - self._held_up_since
-        return f"delayed {held_up:.0f} s" if held_up >= _WORTH_TELLING else ""
+        return f"delayed {held_up:.0f} s" if held_up >= _MIN_DELAY else ""
 
-    def _tell_losses(self, payload: Payload) -> None:
-        """Put what was dropped since the channel was last told into the message's text."""
-        self._telling = Counter(self._backlog.dropped)
-        untold = self._telling - self._told
-        if not untold:
+    def _report_losses(self, payload: Payload) -> None:
+        """Put the losses that the channel does not know of into the message's text."""
+        self._reporting = Counter(self._backlog.dropped)
+        losses = self._reporting - self._reported
+        if not losses:
             return
         parts = [
-            f"{number:,} {level} ({reason.replace('_', ' ')})" for (reason, level), number in untold.most_common(10)
+            f"{number:,} {level} ({reason.replace('_', ' ')})" for (reason, level), number in losses.most_common(10)
         ]
-        words = f"⚠️ {sum(untold.values()):,} records were dropped since {self._told_at}: {', '.join(parts)}"
+        text = f"⚠️ {sum(losses.values()):,} records were dropped since {self._reported_at}: {', '.join(parts)}"
         # A level that is called @everyone is to notify nobody, not even beside a mention of @here.
-        put_above(payload, plain(words, lengths.CONTENT // 3).replace("@", "@\u200b"))
+        put_above(payload, plain(text, lengths.CONTENT // 3).replace("@", "@\u200b"))
 
     def _send(self, message: Message) -> _Result:
         began = self._clock()
@@ -320,7 +296,8 @@ class Delivery:
         outcome = classify(answer)
         if outcome is Outcome.DELIVERED and (name := message.payload.get("thread_name")) and answer.channel_id:
             self._posts[name] = answer.channel_id
-        return _Result(outcome, answer.reason, answer.retry_after if outcome is Outcome.NOT_SAVED else None)
+        retry_after = answer.retry_after if outcome is Outcome.NOT_SAVED else None
+        return _Result(outcome, answer.reason, retry_after, answer.message_id)
 
     def _note_unanswered(self) -> None:
         self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
@@ -339,74 +316,43 @@ class Delivery:
         names = ("username", "avatar_url", "thread_name", "applied_tags")
         return next((name for name in names if name in answer.errors and name in message.payload), None)
 
-    def _delivered(self, records: Sequence[FrozenRecord]) -> None:
-        if records[0] is not self._plain:  # plain text tells of no losses
-            self._told, self._told_at = self._telling, clock_time(time.time())
+    def _delivered(self, entries: Sequence[Entry], message_id: str | None) -> None:
+        if entries[0] is not self._quarantine.plain:  # plain text reports no losses
+            self._reported, self._reported_at = self._reporting, clock_time(time.time())
         self._mentioned.update(dict.fromkeys(self._mentioning, self._clock()))
         self._last_success = _now()
+        self._recover()
+        self._quarantine.passed(entries)
+        # Last, since whoever flushes finds the state after it.
+        self._backlog.ack(entries, message_id)
+
+    def _recover(self) -> None:
+        self._failures = 0
         self._held_up_since = None
         self._set_status("ok", "")
-        if self._skip:
-            # Discord is there, so it is the first message that it cannot take. Unless it was away for long.
-            poison = self._head
-            is_certain = not self._is_down or poison[0] is self._plain
-            self._forget_trouble()
-            self._suspects, self._is_poison = len(poison), True
-            self._plain = poison[0] if is_certain and len(poison) == 1 else None
-        elif self._suspects > len(records):
-            self._suspects -= len(records)
-            self._failures = 0
-        else:
-            self._forget_trouble()
-        # Last, for whoever flushes finds the state after it.
-        self._backlog.settle(records)
 
-    def _fail(
-        self, records: Sequence[FrozenRecord], reason: str, retry_after: float | None, *, maybe_saved: bool
-    ) -> None:
-        """React to a failure after which the records stay in their places."""
-        self._failures += 1
-        self._set_status("retrying", reason)
-        if maybe_saved:
-            for record in records:
-                record.is_repeat = True
-        if maybe_saved and self._is_poison:
-            pass  # it is set apart already
-        elif self._skip or self._is_down or self._tries >= _TRIES:  # the last when there is no next message
-            # Each probe is another message, for the first may be poison after all, and none is larger than those were.
-            self._size = min(self._size, max(len(self._head), len(records)))
-            self._skip = self._skip + len(records) if self._is_down and maybe_saved else 0
-            self._is_down = True
-        elif maybe_saved:
-            self._head = records
-            self._tries += 1
-            self._skip = len(records) if self._tries >= _TRIES else 0
+    def _back_off(self, result: _Result, *, is_refused: bool) -> None:
+        """Wait after a failure, the longer the more there were in a row."""
+        # A refusal that the quarantine knows to be one tells nothing new about Discord.
+        self._failures = 1 if is_refused else self._failures + 1
+        self._set_status("retrying", result.reason)
         jitter = random.random()  # noqa: S311 - no secret
-        delay = self.backoff.delay(_MAX_FAILURES if self._is_down else self._failures, jitter)
-        if retry_after is not None:
-            delay = min(max(retry_after, _MIN_RETRY), _MAX_RETRY) * (1 + jitter / 10)
+        delay = self.backoff.delay(_MAX_FAILURES if self._quarantine.is_down else self._failures, jitter)
+        if result.retry_after is not None:
+            delay = min(max(result.retry_after, _MIN_RETRY), _MAX_RETRY) * (1 + jitter / 10)
         self.not_before = self._clock() + delay
 
-    def _narrow_down(self, records: Sequence[FrozenRecord], reason: str) -> None:
-        """Halve what was refused until the bad record stands alone, then send that as plain text, then drop it."""
-        if records[0] is not self._plain:
-            # The next messages are made of these, which need not have been the oldest.
-            self._backlog.put_back(records, first=not self._skip)
-            self._suspects = len(records)
-            self._plain = records[0] if len(records) == 1 else None
-            return
-        self._forget_suspects()
-        if self._backlog.pending == records[0].count:
-            self._forget_trouble()
-            self._held_up_since = None
-            self._set_status("ok", "")
-        self._backlog.settle(records, "rejected")
+    def _drop(self, entries: Sequence[Entry], reason: str) -> None:
+        """Drop a record whose card and plain text Discord refused."""
+        self._quarantine.clear()
+        if self._backlog.pending == entries[0].count:
+            self._recover()
+        self._backlog.drop("rejected", entries)
         warn("Discord refused a record, which is dropped: %s", reason)
 
-    def _stop(self, records: Sequence[FrozenRecord], reason: str) -> None:
+    def _stop(self, reason: str) -> None:
         self._status, self._reason = "stopped", reason
-        self._backlog.settle(records, "webhook_gone")
-        self._backlog.drop_waiting("webhook_gone")
+        self._backlog.drop("webhook_gone")
         say(f"webhook {self._url.id} cannot be posted to any more: {reason}")
 
     def _set_status(self, status: Status, reason: str) -> None:
@@ -431,14 +377,6 @@ class Delivery:
     def last_trouble(self) -> str:
         """The last error in words, or nothing."""
         return self._last_error["reason"] if self._last_error else ""
-
-
-def _others(records: Sequence[FrozenRecord], carried: Sequence[FrozenRecord]) -> Sequence[FrozenRecord]:
-    """Return those of `records` that were not carried."""
-    if records[len(carried) - 1] is carried[-1]:
-        return records[len(carried) :]
-    ids = set(map(id, carried))
-    return [record for record in records if id(record) not in ids]
 
 
 def _now() -> str:

@@ -10,12 +10,10 @@ import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from discord_logging._backlogs.memory import Backlog
 from discord_logging._delivery import exit_time
 from discord_logging._delivery.backoff import Backoff
 from discord_logging._delivery.delivery import Delivery
 from discord_logging._discord import rate_limiter as rate_limits
-from discord_logging._discord.sender import WebhookSender
 from discord_logging._exceptions import ends_program
 from discord_logging._process import clock
 from discord_logging._process.diagnostics import say, warn
@@ -24,6 +22,8 @@ from discord_logging._process.locks import Lock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from discord_logging._backlogs.base import Backlog
+    from discord_logging._discord.sender import WebhookSender
     from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._health import DropReason
     from discord_logging._records.settings import DeliverySettings
@@ -54,7 +54,9 @@ class WebhookListener(logging.handlers.QueueListener):
 
     Args:
         url: The webhook.
-        settings: Those of the handlers that share the listener.
+        settings: The settings of the handlers that share the listener.
+        backlog: The place where its records wait.
+        sender: Posts to the webhook.
         limiter: Shared by all listeners of the process.
         on_start: Called before the thread is started.
     """
@@ -63,17 +65,21 @@ class WebhookListener(logging.handlers.QueueListener):
         self,
         url: WebhookURL,
         settings: DeliverySettings,
+        *,
+        backlog: Backlog,
+        sender: WebhookSender,
         limiter: rate_limits.DiscordRateLimiter,
         on_start: Callable[[], None],
     ) -> None:
         super().__init__(queue.SimpleQueue())
         self.url = url
-        self.backlog = Backlog(settings.queue_size, settings.queue_bytes, self._wake)
-        self.users: weakref.WeakSet[logging.Handler] = weakref.WeakSet()
-        self._sender = WebhookSender(url)
+        self.backlog = backlog
+        self.attached: weakref.WeakSet[logging.Handler] = weakref.WeakSet()
+        self._sender = sender
         self._limiter = limiter
         self._on_start = on_start
         self._settings = settings
+        backlog.wake_listener = self._wake
         self._reset(settings)
 
     def configure(self, settings: DeliverySettings) -> None:
@@ -101,7 +107,7 @@ class WebhookListener(logging.handlers.QueueListener):
         """Begin anew: no thread, no connection, nothing queued."""
         super().__init__(queue.SimpleQueue())
         self._reset(self._settings)
-        self.backlog.clear()
+        self.backlog.after_fork_in_child()
         self._sender.after_fork_in_child()
 
     # On the caller's thread
@@ -192,7 +198,8 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def is_busy_in_this_thread(self) -> bool:
         """Tell whether this very thread, below a signal handler, is in the midst of what a flush needs."""
-        return any(lock.is_held_by_this_thread() for lock in (self.backlog.lock, self._starting, rate_limits.lock))
+        is_held = any(lock.is_held_by_this_thread() for lock in (self._starting, rate_limits.lock))
+        return is_held or self.backlog.is_busy_in_this_thread()
 
     def _deliver_in_this_thread(self, deadline: float) -> None:
         """Deliver on the caller's thread, when no other can be started any more."""
@@ -264,7 +271,7 @@ class WebhookListener(logging.handlers.QueueListener):
                 raise queue.Empty
             self._has_more = self.backlog.is_ready
             if delay and self._has_more:
-                self.backlog.announce()
+                self.backlog.notify_waiters()
                 self.backlog.wait(delay)
         self._sender.close()
         return super().dequeue(block)
@@ -287,11 +294,11 @@ class WebhookListener(logging.handlers.QueueListener):
             return step()
         except BaseException as error:  # whatever it is
             if ends_program(error):
-                self.backlog.drop_in_flight("interrupted")
+                self.backlog.drop("interrupted", self.backlog.leased)
                 raise
             # A fault of ours must not end the thread, nor repeat itself without end.
             warn("The listener failed", exc_info=True)
-            self.backlog.drop_all("internal_error")
+            self.backlog.drop("internal_error")
             return None
 
     # Everybody's

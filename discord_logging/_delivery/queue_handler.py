@@ -13,7 +13,6 @@ from discord_logging._records.values import to_text
 
 if TYPE_CHECKING:
     from discord_logging._delivery.listener import WebhookListener
-    from discord_logging._records.freeze import Snapshot
     from discord_logging._records.settings import CardSettings
 
 
@@ -31,7 +30,7 @@ class WebhookQueueHandler(logging.handlers.QueueHandler):
         self.settings = settings
         self._lays_out_later = isinstance(settings.formatter, EmbedFormatter)
 
-    def prepare(self, record: logging.LogRecord) -> Snapshot:
+    def prepare(self, record: logging.LogRecord) -> tuple[Any, ...]:
         """Return `record`, frozen. A formatter that is no `EmbedFormatter` runs here, for it may read the context."""
         settings = self.settings
         if self._lays_out_later:
@@ -40,7 +39,7 @@ class WebhookQueueHandler(logging.handlers.QueueHandler):
 
     def enqueue(self, record: Any) -> None:
         """Put a frozen record into the backlog. Waits for nobody."""
-        self.queue.put_nowait(record)
+        self.queue.put(record)  # type: ignore[attr-defined]  # as above
 
 
 def _format_body(record: logging.LogRecord, settings: CardSettings) -> str:

@@ -9,9 +9,11 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from discord_logging._backlogs.memory import MemoryBacklog
 from discord_logging._delivery import exit_time
 from discord_logging._delivery.listener import WebhookListener, is_delivering
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
+from discord_logging._discord.sender import WebhookSender
 from discord_logging._process import clock
 from discord_logging._process.diagnostics import warn
 
@@ -27,8 +29,8 @@ _stopping: set[WebhookListener] = set()
 _ends_as_child = False
 
 
-def attach(user: logging.Handler, url: WebhookURL, settings: DeliverySettings) -> WebhookListener:
-    """Return the listener of `url`, which `user` shares from now on with all others that post there."""
+def attach(handler: logging.Handler, url: WebhookURL, settings: DeliverySettings) -> WebhookListener:
+    """Return the listener of `url`, which `handler` shares from now on with all others that post there."""
     _warn_of_uwsgi()
     key = url.key, url.token
     new: WebhookListener | None = None
@@ -36,17 +38,24 @@ def attach(user: logging.Handler, url: WebhookURL, settings: DeliverySettings) -
         with _registry_lock():
             if listener := _listeners.get(key) or new:
                 _listeners[key] = listener
-                listener.users.add(user)
+                listener.attached.add(handler)
                 listener.configure(settings)
                 return listener
-        new = WebhookListener(url, settings, _rate_limiter, _finish_with_child)
+        new = WebhookListener(
+            url,
+            settings,
+            backlog=MemoryBacklog(),
+            sender=WebhookSender(url),
+            limiter=_rate_limiter,
+            on_start=_finish_with_child,
+        )
 
 
-def detach(user: logging.Handler, listener: WebhookListener, timeout: float) -> None:
-    """Flush for `user`, which leaves; the last one stops the listener. Blocks for `timeout` seconds at the most."""
+def detach(handler: logging.Handler, listener: WebhookListener, timeout: float) -> None:
+    """Flush for `handler`, which leaves; the last one stops the listener. Blocks for `timeout` seconds at the most."""
     with _registry_lock():
-        listener.users.discard(user)
-        is_last = not listener.users
+        listener.attached.discard(handler)
+        is_last = not listener.attached
         if is_last:
             _listeners.pop((listener.url.key, listener.url.token), None)
             _stopping.add(listener)
@@ -98,7 +107,7 @@ def finish(*, only_orphans: bool = False) -> None:
     """End all listeners, or those whose handlers are gone, within one deadline."""
     exit_time.begin()
     for listener in list(_listeners.values()):
-        if not (only_orphans and listener.users):
+        if not (only_orphans and listener.attached):
             listener.stop(listener.flush_timeout)
 
 

@@ -6,6 +6,9 @@ webhook, which all its handlers share.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import itertools
 import logging
 import re
 from collections.abc import Mapping
@@ -54,9 +57,11 @@ class CardSettings:
     silent_below: int = 0
     source_url: str | None = None
     masker: SecretMasker = DEFAULT_MASKER
+    number: int = field(default_factory=itertools.count(1).__next__, init=False)
+    """Names the settings within this process."""
 
     @classmethod
-    def check(
+    def from_options(
         cls,
         formatter: Any,
         *,
@@ -79,25 +84,25 @@ class CardSettings:
         Raises:
             InvalidSettingError: One is not right.
         """
-        thread_id = check_snowflake("thread_id", thread_id)
-        tags = check_tags(applied_tags)
-        masker = check_redact(redact)
+        thread_id = parse_snowflake("thread_id", thread_id)
+        tags = parse_tags(applied_tags)
+        masker = parse_redact(redact)
         if tags and thread_name is None:
             raise InvalidSettingError("applied_tags are the tags of a new post: give thread_name, its title, as well.")
         return cls(
             formatter,
-            username=check_by_level("username", username, check_username),
-            avatar_url=check_by_level("avatar_url", avatar_url, check_avatar_url),
+            username=parse_by_level("username", username, parse_username),
+            avatar_url=parse_by_level("avatar_url", avatar_url, parse_avatar_url),
             thread_id=thread_id,
-            thread_name=check_thread_name(thread_name, thread_id),
+            thread_name=parse_thread_name(thread_name, thread_id),
             applied_tags=tags,
-            context={name: str(masker.mask_value(name, value)) for name, value in check_context(context).items()},
-            fields=check_names("fields", fields),
-            colors=check_colors(colors),
-            emojis=check_emojis(emojis),
-            mentions=check_mentions(mentions),
-            silent_below=check_level("silent_below", silent_below, "be a level such as 'ERROR' or 40"),
-            source_url=check_source_url(source_url),
+            context={name: str(masker.mask_value(name, value)) for name, value in parse_context(context).items()},
+            fields=parse_names("fields", fields),
+            colors=parse_colors(colors),
+            emojis=parse_emojis(emojis),
+            mentions=parse_mentions(mentions),
+            silent_below=parse_level("silent_below", silent_below, "be a level such as 'ERROR' or 40"),
+            source_url=parse_source_url(source_url),
             masker=masker,
         )
 
@@ -108,6 +113,18 @@ class CardSettings:
             tuple(each.items()) if isinstance(each, Mapping) else each for each in (self.username, self.avatar_url)
         )
         return *looks, self.thread_id, self.thread_name, self.applied_tags
+
+    @cached_property
+    def digest(self) -> str:
+        """A text that is the same for settings which show records alike and in the same place, in any process."""
+        shown = [
+            (each.name, _plain(getattr(self, each.name)))
+            for each in dataclasses.fields(self)
+            if each.name not in ("number", "formatter")
+        ]
+        formatter = type(self.formatter)
+        text = repr((formatter.__module__, formatter.__qualname__, shown))
+        return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -126,22 +143,26 @@ class DeliverySettings:
     mention_interval: float = 300.0
 
     @classmethod
-    def check(cls, *, retry_delays: object, channel_limit: object, **numbers: object) -> DeliverySettings:
+    def from_options(cls, *, retry_delays: object, channel_limit: object, **numbers: object) -> DeliverySettings:
         """Return the settings.
 
         Raises:
             InvalidSettingError: One is not right.
         """
         return cls(
-            retry_delays=check_delays("retry_delays", retry_delays),
+            retry_delays=parse_delays("retry_delays", retry_delays),
             channel_limit=None
             if channel_limit is None
-            else check_number("channel_limit", channel_limit, minimum=1, whole=True),
+            else parse_number("channel_limit", channel_limit, minimum=1, whole=True),
             **{
-                name: check_number(name, value, minimum=_MINIMA.get(name, 0.0), whole=name in _WHOLE)
+                name: parse_number(name, value, minimum=_MINIMA.get(name, 0.0), whole=name in _WHOLE)
                 for name, value in numbers.items()
             },
         )
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value.items()) if isinstance(value, Mapping) else value
 
 
 def at_level(value: Any, levelno: int) -> Any:
@@ -154,7 +175,7 @@ def nearest_level(mapping: Mapping[int, Any], levelno: int) -> Any:
     return mapping[max((level for level in mapping if level <= levelno), default=min(mapping))]
 
 
-def check_number(name: str, value: object, *, minimum: float, whole: bool = False) -> Any:
+def parse_number(name: str, value: object, *, minimum: float, whole: bool = False) -> Any:
     """Return `value`, a number of at least `minimum`.
 
     Raises:
@@ -169,29 +190,29 @@ def check_number(name: str, value: object, *, minimum: float, whole: bool = Fals
     raise InvalidSettingError(f"{name} must be {kind}, {bound}, not {value!r}.")
 
 
-def check_delays(name: str, value: object) -> tuple[float, ...]:
+def parse_delays(name: str, value: object) -> tuple[float, ...]:
     """Return `value`, a list of seconds, as a tuple.
 
     Raises:
         InvalidSettingError: `value` is not a list of seconds, or is empty.
     """
     if isinstance(value, (list, tuple)) and value:
-        return tuple(float(check_number(f"{name}[{index}]", each, minimum=0)) for index, each in enumerate(value))
+        return tuple(float(parse_number(f"{name}[{index}]", each, minimum=0)) for index, each in enumerate(value))
     raise InvalidSettingError(f"{name} must be a list of seconds such as [2, 3, 5], not {value!r}.")
 
 
-def check_by_level(name: str, value: object, check: Callable[[object], Any]) -> Any:
+def parse_by_level(name: str, value: object, parse: Callable[[object], Any]) -> Any:
     """Return `value`, or a mapping of levels to values, each checked; below the lowest there is `None`.
 
     Raises:
         InvalidSettingError: One is not right.
     """
     if not isinstance(value, Mapping):
-        return check(value)
-    return {logging.NOTSET: None, **{check_level(name, level): check(each) for level, each in value.items()}}
+        return parse(value)
+    return {logging.NOTSET: None, **{parse_level(name, level): parse(each) for level, each in value.items()}}
 
 
-def check_username(value: object) -> str | None:
+def parse_username(value: object) -> str | None:
     """Return `value`, a user name that Discord accepts, or `None`.
 
     The rules are at https://docs.discord.com/developers/resources/webhook#create-webhook.
@@ -212,7 +233,7 @@ def check_username(value: object) -> str | None:
     )
 
 
-def check_avatar_url(value: object) -> str | None:
+def parse_avatar_url(value: object) -> str | None:
     """Return `value`, an address that Discord accepts for a picture, or `None`.
 
     Raises:
@@ -220,10 +241,10 @@ def check_avatar_url(value: object) -> str | None:
     """
     if value is None:
         return None
-    return check_url("avatar_url", value)
+    return parse_url("avatar_url", value)
 
 
-def check_url(name: str, value: object) -> str:
+def parse_url(name: str, value: object) -> str:
     """Return `value`, an address that Discord accepts.
 
     Raises:
@@ -239,7 +260,7 @@ def _is_url(text: str) -> bool:
     return len(text) <= lengths.URL and _HTTP_URL.fullmatch(text) is not None and clean(text) == text
 
 
-def check_snowflake(name: str, value: object) -> str | None:
+def parse_snowflake(name: str, value: object) -> str | None:
     """Return `value`, one of Discord's ids, as a string, or `None`.
 
     Raises:
@@ -252,7 +273,7 @@ def check_snowflake(name: str, value: object) -> str | None:
     raise InvalidSettingError(f"{name} must be an id such as '123456789012345678', not {value!r}.")
 
 
-def check_thread_name(value: object, thread_id: str | None) -> str | None:
+def parse_thread_name(value: object, thread_id: str | None) -> str | None:
     """Return `value`, the title of a forum post, or `None`.
 
     Raises:
@@ -268,7 +289,7 @@ def check_thread_name(value: object, thread_id: str | None) -> str | None:
     return name
 
 
-def check_tags(value: object) -> tuple[str, ...]:
+def parse_tags(value: object) -> tuple[str, ...]:
     """Return `value`, a list of ids of a forum's tags, as strings.
 
     Raises:
@@ -277,11 +298,11 @@ def check_tags(value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, (list, tuple)) and len(value) <= lengths.TAGS and None not in value:
-        return tuple(str(check_snowflake("applied_tags", each)) for each in value)
+        return tuple(str(parse_snowflake("applied_tags", each)) for each in value)
     raise InvalidSettingError(f"applied_tags must be a list of at most {lengths.TAGS} ids, not {value!r}.")
 
 
-def check_names(name: str, value: object, example: str = "order_id") -> tuple[str, ...] | None:
+def parse_names(name: str, value: object, example: str = "order_id") -> tuple[str, ...] | None:
     """Return `value`, a list of names, as a tuple, or `None`.
 
     Raises:
@@ -294,7 +315,7 @@ def check_names(name: str, value: object, example: str = "order_id") -> tuple[st
     raise InvalidSettingError(f"{name} must be a list of names such as [{example!r}], not {value!r}.")
 
 
-def check_mentions(value: object) -> Mapping[int, str]:
+def parse_mentions(value: object) -> Mapping[int, str]:
     """Return `value`, a mapping of levels to mentions; `''` notifies nobody.
 
     Raises:
@@ -302,11 +323,11 @@ def check_mentions(value: object) -> Mapping[int, str]:
     """
     if value is None:
         return {}
-    pairs = _check_mapping("mentions", value, "{'CRITICAL': '<@&123456789012345678>'}")
-    return {logging.NOTSET: "", **{check_level("mentions", level): _check_mention(each) for level, each in pairs}}
+    pairs = _parse_mapping("mentions", value, "{'CRITICAL': '<@&123456789012345678>'}")
+    return {logging.NOTSET: "", **{parse_level("mentions", level): _parse_mention(each) for level, each in pairs}}
 
 
-def _check_mention(value: object) -> str:
+def _parse_mention(value: object) -> str:
     if value == "" or (isinstance(value, str) and MENTION.fullmatch(value)):
         return value
     raise InvalidSettingError(
@@ -314,17 +335,17 @@ def _check_mention(value: object) -> str:
     )
 
 
-def check_redact(value: object) -> SecretMasker:
+def parse_redact(value: object) -> SecretMasker:
     """Return what masks the values of names with the words in `value`, a list; `None` is the standard list.
 
     Raises:
         InvalidSettingError: `value` is not a list of words.
     """
-    words = check_names("redact", value, "password")
+    words = parse_names("redact", value, "password")
     return DEFAULT_MASKER if words is None else SecretMasker(words)
 
 
-def check_source_url(value: object) -> str | None:
+def parse_source_url(value: object) -> str | None:
     """Return `value`, a template of the address of a line of source, or `None`.
 
     Raises:
@@ -346,7 +367,7 @@ def fill_source_url(template: str, path: str, line: str) -> str:
     return template.replace("{path}", path).replace("{line}", line)
 
 
-def check_enabled(value: object, *, name: str = "enabled") -> bool:
+def parse_enabled(value: object, *, name: str = "enabled") -> bool:
     """Return `value`, a bool or a word for one.
 
     Raises:
@@ -361,7 +382,7 @@ def check_enabled(value: object, *, name: str = "enabled") -> bool:
         raise InvalidSettingError(f"{name} must be true or false, not {value!r}.") from None
 
 
-def check_context(value: object) -> dict[str, str]:
+def parse_context(value: object) -> dict[str, str]:
     """Return `value`, a mapping of names to what is shown with every record, as text.
 
     Raises:
@@ -369,10 +390,10 @@ def check_context(value: object) -> dict[str, str]:
     """
     if value is None:
         return {}
-    return {str(name): str(each) for name, each in _check_mapping("context", value, "{'service': 'shop'}")}
+    return {str(name): str(each) for name, each in _parse_mapping("context", value, "{'service': 'shop'}")}
 
 
-def check_colors(value: object) -> Mapping[int, int]:
+def parse_colors(value: object) -> Mapping[int, int]:
     """Return the standard colours with `value`, a mapping of levels to `0xRRGGBB` or `'#rrggbb'`, laid over them.
 
     Raises:
@@ -380,13 +401,13 @@ def check_colors(value: object) -> Mapping[int, int]:
     """
     if value is None:
         return COLORS
-    pairs = _check_mapping("colors", value, "{'ERROR': '#ff0000'}")
+    pairs = _parse_mapping("colors", value, "{'ERROR': '#ff0000'}")
     return MappingProxyType(
-        {**COLORS, **{check_level("colors", level): check_color("colors", each) for level, each in pairs}}
+        {**COLORS, **{parse_level("colors", level): parse_color("colors", each) for level, each in pairs}}
     )
 
 
-def check_emojis(value: object) -> Mapping[int, str]:
+def parse_emojis(value: object) -> Mapping[int, str]:
     """Return the standard emojis with `value`, a mapping of levels to text, laid over them. `''` is no emoji.
 
     Raises:
@@ -394,17 +415,17 @@ def check_emojis(value: object) -> Mapping[int, str]:
     """
     if value is None:
         return EMOJIS
-    pairs = _check_mapping("emojis", value, "{'ERROR': '🔥'}")
-    return MappingProxyType({**EMOJIS, **{check_level("emojis", level): str(each) for level, each in pairs}})
+    pairs = _parse_mapping("emojis", value, "{'ERROR': '🔥'}")
+    return MappingProxyType({**EMOJIS, **{parse_level("emojis", level): str(each) for level, each in pairs}})
 
 
-def _check_mapping(name: str, value: object, example: str) -> Iterable[tuple[Any, Any]]:
+def _parse_mapping(name: str, value: object, example: str) -> Iterable[tuple[Any, Any]]:
     if isinstance(value, Mapping):
         return value.items()
     raise InvalidSettingError(f"{name} must be a mapping such as {example}, not {value!r}.")
 
 
-def check_level(name: str, level: object, rule: str = "have levels such as 'ERROR' or 40 for keys") -> int:
+def parse_level(name: str, level: object, rule: str = "have levels such as 'ERROR' or 40 for keys") -> int:
     """Return the number of `level`, a level's number or name.
 
     Raises:
@@ -417,7 +438,7 @@ def check_level(name: str, level: object, rule: str = "have levels such as 'ERRO
         raise InvalidSettingError(f"{name} must {rule}, not {level!r}.") from None
 
 
-def check_color(name: str, color: object) -> int:
+def parse_color(name: str, color: object) -> int:
     """Return the number of `color`, `0xRRGGBB` or `'#rrggbb'`.
 
     Raises:

@@ -16,24 +16,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discord_logging._backlogs import memory
-from discord_logging._backlogs.memory import _INTAKE, Backlog
+from discord_logging._backlogs.intake import PORTION
+from discord_logging._backlogs.memory import MemoryBacklog
 from discord_logging._discord.pace import Urgency
-from discord_logging._records.freeze import FrozenRecord, freeze
+from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import CardSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from discord_logging._health import DropReason
+    from discord_logging._backlogs.entry import Entry
+    from discord_logging._records.record import FrozenRecord
 
-    Closed = tuple[Backlog, list[FrozenRecord]]
+    Closed = tuple[MemoryBacklog, list[Entry]]
 
 LEVELS = (logging.DEBUG, logging.INFO, logging.ERROR)
 SIZE = 512 + len("x")
 
 
 class Item:
-    """All that a backlog asks of a record."""
+    """All that a backlog asks of a record, and where it is in a model."""
 
     def __init__(self, number: int, levelno: int = logging.INFO, size: int = 1, text: str | None = None) -> None:
         self.number = number
@@ -42,11 +44,7 @@ class Item:
         self.message = text or f"number {number}"
         self.created = self.last_created = float(number)
         self.count = 1
-        self.sequence = 0
-        self.taken_at: float | None = None
-        self.in_flight = self.is_first = False
-        self.urgency = 0
-        self.waiting_since = 0.0
+        self.is_repeat = False
         self.own_size = size
         self.on_size: Callable[[], object] = lambda: None
 
@@ -55,6 +53,10 @@ class Item:
         """Return the size that the test wants, after what else it wants."""
         self.on_size()
         return self.own_size
+
+    def counted(self, *_: object, **__: object) -> Item:
+        """Return itself, which no test looks at for its counts."""
+        return self
 
     def fingerprint(self) -> str:
         """Return what its repeats have too."""
@@ -70,24 +72,32 @@ def item(number: int, levelno: int = logging.INFO, size: int = 1, text: str | No
     return cast("FrozenRecord", Item(number, levelno, size, text))
 
 
-def make(max_records: int = 10_000, max_bytes: int = 64_000_000, rouse: Callable[[], bool] = lambda: True) -> Backlog:
+def make(
+    max_records: int = 10_000, max_bytes: int = 64_000_000, wake_listener: Callable[[], bool] = lambda: True
+) -> MemoryBacklog:
     """Return a backlog of such records, whose listener is always awake."""
-    backlog = Backlog(max_records, max_bytes, rouse)
-    backlog._thaw = lambda item: cast("FrozenRecord", item)  # type: ignore[assignment]
+    backlog = MemoryBacklog(max_records, max_bytes)
+    backlog.wake_listener = wake_listener
+    backlog._make_record = lambda item: cast("FrozenRecord", item)  # type: ignore[assignment,misc]
     return backlog
 
 
-def filled(numbers: Iterable[int], **bounds: Any) -> Backlog:
+def filled(numbers: Iterable[int], **bounds: Any) -> MemoryBacklog:
     """Return a backlog that holds records with these numbers."""
     backlog = make(**bounds)
     for number in numbers:
-        backlog.put_nowait(item(number))
+        backlog.put(item(number))
     return backlog
 
 
-def take(backlog: Backlog, limit: int = 10_000) -> list[int]:
-    """Take records and return their numbers."""
-    return [record.number for record in cast("list[Item]", backlog.take(limit))]
+def lease(backlog: MemoryBacklog, limit: int = 10_000) -> list[int]:
+    """Lease records and return their numbers."""
+    return numbers(backlog.lease(limit))
+
+
+def numbers(entries: Iterable[Entry]) -> list[int]:
+    """Return the numbers of entries."""
+    return [cast("Any", entry.record).number for entry in entries]
 
 
 def in_turn(*actions: Callable[[], object]) -> Callable[[], bool]:
@@ -101,7 +111,7 @@ def in_turn(*actions: Callable[[], object]) -> Callable[[], bool]:
     return act
 
 
-def check_books(backlog: Backlog) -> dict[str, int]:
+def check_books(backlog: MemoryBacklog) -> dict[str, int]:
     """Assert that every record is accounted for."""
     count = backlog.count()
     assert count["accepted"] == count["delivered"] + count["pending"] + count["dropped"], count
@@ -115,42 +125,42 @@ def test_records_leave_in_the_order_in_which_they_came() -> None:
     """Whatever their levels, and a few at a time."""
     backlog = make()
     for number, levelno in enumerate([20, 40, 10, 40, 20, 10]):
-        backlog.put_nowait(item(number, levelno))
-    assert [take(backlog, 2), take(backlog, 3), take(backlog), take(backlog)] == [[0, 1], [2, 3, 4], [5], []]
+        backlog.put(item(number, levelno))
+    assert [lease(backlog, 2), lease(backlog, 3), lease(backlog), lease(backlog)] == [[0, 1], [2, 3, 4], [5], []]
     assert check_books(backlog)["pending"] == 6
 
 
 def test_records_return_to_their_places() -> None:
     """A message that failed goes out before what came meanwhile."""
     backlog = filled(range(5))
-    records = backlog.take(3)
-    backlog.put_nowait(item(5))
-    backlog.put_back(records)
-    assert take(backlog) == list(range(6))
+    records = backlog.lease(3)
+    backlog.put(item(5))
+    backlog.requeue(records)
+    assert lease(backlog) == list(range(6))
 
 
 def test_knows_how_much_waits_and_how_urgent_it_is() -> None:
     """What was taken waits no more, and what was put back does again."""
-    backlog = Backlog(10, 64_000_000, lambda: True)
+    backlog = MemoryBacklog(10, 64_000_000)
 
     def state() -> tuple[int, Urgency]:
-        return backlog.waiting, backlog.urgency
+        waiting = backlog.peek()
+        return waiting.records, waiting.urgency
 
+    assert state() == (0, Urgency.ROUTINE)
     for levelno in (logging.INFO, logging.ERROR, logging.CRITICAL):
         made = logging.makeLogRecord({"name": "shop", "msg": "text", "levelno": levelno})
-        backlog.put_nowait(freeze(made, CardSettings(None)))
-    assert state() == (0, Urgency.ROUTINE)
-    backlog.take_in()
+        backlog.put(freeze(made, CardSettings(None)))
     assert state() == (3, Urgency.ALARM)
-    records = backlog.take(10)
+    records = backlog.lease(10)
     assert [record.urgency for record in records] == [Urgency.ROUTINE, Urgency.NEWS, Urgency.ALARM]
     assert state() == (0, Urgency.ROUTINE)
-    backlog.put_back(records[:2])
+    backlog.requeue(records[:2])
     assert state() == (2, Urgency.NEWS)
-    backlog.put_back(records[2:])
-    backlog.take(1)
+    backlog.requeue(records[2:])
+    backlog.lease(1)
     assert state() == (2, Urgency.ALARM)
-    backlog.drop_waiting("closed")
+    backlog.drop("closed")
     assert state() == (0, Urgency.ROUTINE)
 
 
@@ -161,64 +171,67 @@ def test_knows_for_how_long_the_oldest_record_waits(monkeypatch: pytest.MonkeyPa
     backlog = make()
     assert backlog.oldest_age() == 0.0
     for number in range(3):
-        backlog.put_nowait(item(number, levelno=LEVELS[number]))
-        backlog.take_in()
+        backlog.put(item(number, levelno=LEVELS[number]))
+        backlog.peek()
         now += 1
     assert backlog.oldest_age() == 3.0
-    records = backlog.take(1)
+    records = backlog.lease(1)
     assert backlog.oldest_age() == 3.0
-    backlog.put_back(records)
-    backlog.settle(backlog.take(2))
+    backlog.requeue(records)
+    backlog.ack(backlog.lease(2))
     assert backlog.oldest_age() == 1.0
 
 
 def test_an_alarm_is_taken_however_much_text_is_before_it() -> None:
     """No message carries all of that, and it is not to wait for the next."""
-    backlog = Backlog(100, 64_000_000, lambda: True)
+    backlog = MemoryBacklog(100, 64_000_000)
     for levelno, text in ((20, "x" * 5_000_000), (50, "alarm"), (50, "another"), (20, "routine")):
         for _ in range(4 if levelno == 20 else 1):
             made = logging.makeLogRecord({"name": "shop", "msg": text, "levelno": levelno})
-            backlog.put_nowait(freeze(made, CardSettings(None)))
-    records = backlog.take(100)
-    assert [len(record.message) for record in records] == [5_000_000] * 3 + [5]
-    assert [len(record.message) for record in backlog.take(100)] == [5_000_000, 7, 7, 7, 7, 7]
-    backlog.put_back(records)
-    assert [len(record.message) for record in backlog.take(2)] == [5_000_000, 5_000_000]
+            backlog.put(freeze(made, CardSettings(None)))
+    records = backlog.lease(100)
+    assert [len(entry.record.message) for entry in records] == [5_000_000] * 3 + [5]
+    assert [len(entry.record.message) for entry in backlog.lease(100)] == [5_000_000, 7, 7, 7, 7, 7]
+    backlog.requeue(records)
+    assert [len(entry.record.message) for entry in backlog.lease(2)] == [5_000_000, 5_000_000]
     assert backlog.count()["pending"] == 10
 
 
-def test_records_may_return_before_all_others() -> None:
-    """A message that is tried again is made of the oldest from then on, whatever it was made of."""
-    backlog = filled(range(5))
-    records = backlog.take(5)
-    backlog.put_back(records[:3])
-    backlog.put_back(records[3:], first=True)
-    assert take(backlog, 2) == [3, 4]
-    assert take(backlog) == [0, 1, 2]
-    assert check_books(backlog)["pending"] == 5
+def test_some_entries_may_be_leased_alone_or_left_alone() -> None:
+    """A message is tried again with its own records, and meanwhile others have their turn; dropped ones stay away."""
+    backlog = filled(range(6), max_records=6)
+    entries = backlog.lease()
+    backlog.requeue(entries)
+    assert numbers(backlog.lease(without=entries[:4])) == [4, 5]
+    assert numbers(backlog.lease(2, only=[entries[3], entries[1], entries[0]])) == [0, 1]
+    backlog.requeue(entries[:2])
+    for number in (6, 7, 8, 9):
+        backlog.put(item(number, logging.ERROR))
+    backlog.requeue(entries[4:])
+    assert numbers(backlog.lease(only=entries)) == [4, 5]
+    assert backlog.lease(only=entries) == []
+    assert check_books(backlog) == {"accepted": 10, "delivered": 0, "pending": 6, "dropped": 4}
 
 
-def test_a_flush_does_not_wait_for_what_came_later_and_is_tried_again() -> None:
-    """Its records go before all others, but they came after the flush began."""
-    backlog = filled(range(2))
-    older = backlog.take(2)
-
-    def go_on() -> bool:
-        backlog.put_nowait(item(2))
-        backlog.put_back(backlog.take(1), first=True)
-        backlog.settle(older)
-        return False
-
-    assert backlog.wait_until_settled(time.monotonic() + 5, go_on)
-    assert take(backlog) == [2]
+def test_an_entry_knows_how_it_fared() -> None:
+    """Its tries, whether it may stand in the channel already, and the message that it stands in at last."""
+    backlog = filled([1, 2])
+    entries = backlog.lease()
+    assert all(entry.in_flight and entry in backlog.leased for entry in entries)
+    backlog.requeue(entries)
+    assert [(entry.tries, entry.is_repeat, entry.in_flight) for entry in entries] == [(0, False, False)] * 2
+    backlog.requeue(backlog.lease(1), maybe_saved=True)
+    assert [(entry.tries, entry.is_repeat) for entry in entries] == [(1, True), (0, False)]
+    backlog.ack(backlog.lease(), "123")
+    assert [entry.message_id for entry in entries] == ["123", "123"]
+    assert backlog.leased == ()
 
 
 def test_a_record_whose_kind_cannot_be_told_is_routine() -> None:
     """Its attributes may be anything; it is kept all the same."""
     backlog = make()
-    backlog.put_nowait(item(1, logging.ERROR))  # without a name
-    backlog.take_in()
-    assert (backlog.waiting, backlog.urgency) == (1, Urgency.ROUTINE)
+    backlog.put(item(1, logging.ERROR))  # without a name
+    assert backlog.peek()[:2] == (1, Urgency.ROUTINE)
 
 
 @settings(deadline=None)
@@ -227,13 +240,13 @@ def test_parts_may_return_in_any_order(cuts: list[int], levels: list[int]) -> No
     """What was passed over and what was tried behind it find their places, whichever comes back first."""
     backlog = make()
     for number, levelno in enumerate(levels):
-        backlog.put_nowait(item(number, levelno))
-    records = backlog.take(12)
+        backlog.put(item(number, levelno))
+    records = backlog.lease(12)
     edges = [0, *sorted(cuts), 12]
     parts = [records[start:end] for start, end in itertools.pairwise(edges)]
     for part in [*parts[1::2], *parts[::2]]:
-        backlog.put_back(part)
-    assert take(backlog) == list(range(len(levels)))
+        backlog.requeue(part)
+    assert lease(backlog) == list(range(len(levels)))
     check_books(backlog)
 
 
@@ -241,10 +254,10 @@ def test_the_least_severe_and_oldest_leave_first() -> None:
     """An error survives a flood of debug records, and the losses are counted by level."""
     backlog = make(max_records=10)
     for number in range(5):
-        backlog.put_nowait(item(number, logging.ERROR))
+        backlog.put(item(number, logging.ERROR))
     for number in range(5, 1005):
-        backlog.put_nowait(item(number, logging.DEBUG))
-    assert take(backlog) == [0, 1, 2, 3, 4, 1000, 1001, 1002, 1003, 1004]
+        backlog.put(item(number, logging.DEBUG))
+    assert lease(backlog) == [0, 1, 2, 3, 4, 1000, 1001, 1002, 1003, 1004]
     assert backlog.dropped == {("queue_full", "DEBUG"): 995}
     assert check_books(backlog) == {"accepted": 1005, "delivered": 0, "pending": 10, "dropped": 995}
 
@@ -252,30 +265,30 @@ def test_the_least_severe_and_oldest_leave_first() -> None:
 def test_bytes_are_bounded_too() -> None:
     """One huge record pushes out many, and one that is larger than the bound does not stay."""
     backlog = filled(range(10), max_bytes=100)
-    backlog.put_nowait(item(10, logging.ERROR, size=95))
-    assert take(backlog) == [5, 6, 7, 8, 9, 10]
-    backlog.put_nowait(item(11, logging.ERROR, size=101))
-    assert take(backlog) == []
+    backlog.put(item(10, logging.ERROR, size=95))
+    assert lease(backlog) == [5, 6, 7, 8, 9, 10]
+    backlog.put(item(11, logging.ERROR, size=101))
+    assert lease(backlog) == []
     assert check_books(backlog)["dropped"] == 6
 
 
 def test_a_real_record_counts_with_its_text() -> None:
     """The size of a record is what it holds on to."""
-    backlog = Backlog(10_000, 10 * SIZE, lambda: True)
+    backlog = MemoryBacklog(10_000, 10 * SIZE)
     for _ in range(12):
-        backlog.put_nowait(freeze(logging.makeLogRecord({"msg": "x", "levelname": "INFO"}), None))
-    assert len(backlog.take(100)) == 10
+        backlog.put(freeze(logging.makeLogRecord({"msg": "x", "levelname": "INFO"}), None))
+    assert len(backlog.lease(100)) == 10
 
 
 def test_what_is_in_flight_counts_against_the_bound() -> None:
     """A failed message and what came meanwhile do not exceed it together; the oldest leave."""
     backlog = filled(range(10), max_records=10)
-    records = backlog.take(10)
+    records = backlog.lease(10)
     for number in range(10, 30):
-        backlog.put_nowait(item(number))
-    backlog.put_back(records[5:])
-    backlog.settle(records[:5])
-    assert take(backlog) == list(range(20, 30))
+        backlog.put(item(number))
+    backlog.requeue(records[5:])
+    backlog.ack(records[:5])
+    assert lease(backlog) == list(range(20, 30))
     assert check_books(backlog) == {"accepted": 30, "delivered": 5, "pending": 10, "dropped": 15}
 
 
@@ -374,7 +387,7 @@ class Model:
             self.waiting.remove(first)
             self.lose([first])
 
-    def take(self, limit: int) -> list[Item]:
+    def lease(self, limit: int) -> list[Item]:
         """Return the first records."""
         self.take_in()
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
@@ -382,15 +395,15 @@ class Model:
         self.flying += taken
         return taken
 
-    def put_back(self) -> None:
-        """Return all that was taken."""
+    def requeue(self) -> None:
+        """Return all that was leased."""
         self.waiting += self.flying
         self.taken.update((each.number, None) for each in self.flying)
         self.flying = []
         self.evict()
 
     def settle(self, *, is_delivered: bool) -> None:
-        """Settle all that was taken."""
+        """Settle all that was leased."""
         if is_delivered:
             self.delivered += sum(self.counts[each.number] for each in self.flying)
         else:
@@ -425,7 +438,7 @@ class Both:
         self.backlog.configure(max_records, max_bytes, window)
         self.model = Model(max_records, max_bytes, window)
         self.numbers = itertools.count()
-        self.flying: list[FrozenRecord] = []
+        self.flying: list[Entry] = []
 
     def do(self, what: str, *details: Any) -> None:
         """Do what is named, and check the books."""
@@ -435,34 +448,36 @@ class Both:
 
     def _put(self, levelno: int, size: int, text: str | None) -> None:
         new = item(next(self.numbers), levelno, size, text and f"{levelno} {text}")
-        self.backlog.put_nowait(new)
+        self.backlog.put(new)
         self.model.put(new)
 
-    def _take(self, limit: int) -> None:
-        taken = self.backlog.take(limit)
-        assert taken == cast("list[Any]", self.model.take(limit))
-        assert [each.count for each in taken] == [self.model.counts[each.number] for each in cast("list[Any]", taken)]
-        self.flying += taken
+    def _lease(self, limit: int) -> None:
+        leased = self.backlog.lease(limit)
+        expected = [each.number for each in self.model.lease(limit)]
+        assert numbers(leased) == expected
+        assert [entry.count for entry in leased] == [self.model.counts[number] for number in expected]
+        self.flying += leased
 
-    def _put_back(self) -> None:
-        self.backlog.put_back(self.flying)
-        self.model.put_back()
+    def _requeue(self) -> None:
+        self.backlog.requeue(self.flying)
+        self.model.requeue()
         self.flying.clear()
 
-    def _settle(self, dropped: DropReason | None) -> None:
-        self.backlog.settle(self.flying, dropped)
-        self.model.settle(is_delivered=not dropped)
+    def _ack(self) -> None:
+        self.backlog.ack(self.flying)
+        self.model.settle(is_delivered=True)
+        self.flying.clear()
+
+    def _drop(self) -> None:
+        self.backlog.drop("rejected", self.flying)
+        self.model.settle(is_delivered=False)
         self.flying.clear()
 
     def _drop_all(self) -> None:
-        self.backlog.drop_all("internal_error")
+        self.backlog.drop("internal_error")
         self.model.settle(is_delivered=False)
         self.model.drop_waiting()
         self.flying.clear()
-
-    def _drop_waiting(self) -> None:
-        self.backlog.drop_waiting("webhook_gone")
-        self.model.drop_waiting()
 
     def _refuse(self) -> None:
         self.backlog.refuse("INFO", "unreadable")
@@ -485,10 +500,9 @@ class Both:
 
 operations = st.one_of(
     st.tuples(st.just("put"), st.sampled_from(LEVELS), st.integers(1, 40), st.sampled_from([None, *"abc"])),
-    st.tuples(st.just("take"), st.integers(1, 12)),
-    st.tuples(st.just("settle"), st.sampled_from([None, "rejected"])),
+    st.tuples(st.just("lease"), st.integers(1, 12)),
     st.tuples(st.just("let_pass"), st.sampled_from([1.0, 59.0, 60.0, 200.0])),
-    st.tuples(st.sampled_from(["put_back", "drop_waiting", "drop_all", "refuse", "flush", "close"])),
+    st.tuples(st.sampled_from(["requeue", "ack", "drop", "drop_all", "refuse", "flush", "close"])),
 )
 
 
@@ -506,7 +520,7 @@ def test_it_behaves_like_a_sorted_list(
     both = Both(max_records, max_bytes, window)
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(memory, "clock", both.clock)
-        for step in [*steps, ("take", 10_000)]:
+        for step in [*steps, ("lease", 10_000)]:
             both.do(*step)
 
 
@@ -517,21 +531,21 @@ def repeat(number: int, levelno: int = logging.INFO, text: str = "same") -> Any:
     return item(number, levelno, text=text)
 
 
-def folding(*numbers: int, **bounds: Any) -> Backlog:
+def folding(*numbers: int, **bounds: Any) -> MemoryBacklog:
     """Return a backlog that folds and holds records with these numbers, which all say the same."""
     backlog = make(**bounds)
     backlog.configure(backlog.max_records, backlog.max_bytes, WINDOW)
     for number in numbers:
-        backlog.put_nowait(repeat(number))
+        backlog.put(repeat(number))
     return backlog
 
 
-def deliver(backlog: Backlog) -> list[tuple[int, int]]:
+def deliver(backlog: MemoryBacklog) -> list[tuple[int, int]]:
     """Deliver what can be taken; return numbers and counts."""
-    records = cast("list[Item]", backlog.take(10_000))
-    backlog.settle(cast("list[FrozenRecord]", records))
+    entries = backlog.lease()
+    backlog.ack(entries)
     check_books(backlog)
-    return [(record.number, record.count) for record in records]
+    return [(number, entry.count) for number, entry in zip(numbers(entries), entries, strict=True)]
 
 
 def test_repeats_that_wait_are_counted_on_the_first(clock: Clock) -> None:
@@ -547,16 +561,16 @@ def test_later_repeats_are_pending_until_their_window_ends(clock: Clock) -> None
     backlog = folding(0)
     assert deliver(backlog) == [(0, 1)]
     for number in range(1, 4):
-        backlog.put_nowait(repeat(number))
+        backlog.put(repeat(number))
     assert deliver(backlog) == []
     assert not backlog.is_ready
     assert backlog.count() == {"accepted": 4, "delivered": 1, "pending": 3, "dropped": 0}
     clock.now += WINDOW
     assert backlog.is_ready
-    backlog.put_nowait(repeat(4))
+    backlog.put(repeat(4))
     assert deliver(backlog) == [(1, 4)]
     clock.now += WINDOW - 1
-    backlog.put_nowait(repeat(5))
+    backlog.put(repeat(5))
     assert deliver(backlog) == []
     clock.now += 1
     assert deliver(backlog) == [(5, 1)]
@@ -565,12 +579,12 @@ def test_later_repeats_are_pending_until_their_window_ends(clock: Clock) -> None
 def test_nothing_is_counted_on_what_was_delivered_or_dropped(clock: Clock) -> None:
     """A repeat of what was lost goes out at once, for its kind stands nowhere in the channel."""
     backlog = folding(0)
-    backlog.settle(backlog.take(1), "rejected")
-    backlog.put_nowait(repeat(1))
-    backlog.drop_waiting("webhook_gone")
-    backlog.put_nowait(repeat(2))
+    backlog.drop("rejected", backlog.lease(1))
+    backlog.put(repeat(1))
+    backlog.drop("webhook_gone")
+    backlog.put(repeat(2))
     assert deliver(backlog) == [(2, 1)]
-    backlog.put_nowait(repeat(3))
+    backlog.put(repeat(3))
     assert deliver(backlog) == []
     assert backlog.dropped == {("rejected", "INFO"): 1, ("webhook_gone", "INFO"): 1}
     clock.now += WINDOW
@@ -580,11 +594,11 @@ def test_nothing_is_counted_on_what_was_delivered_or_dropped(clock: Clock) -> No
 def test_what_failed_and_waits_again_is_counted_on(clock: Clock) -> None:
     """While it is in flight its repeats are held back; once it waits again, no more than that one is told apart."""
     backlog = folding(0)
-    records = backlog.take(1)
-    backlog.put_nowait(repeat(1))
-    assert backlog.take(1) == []
-    backlog.put_back(records)
-    backlog.put_nowait(repeat(2))
+    records = backlog.lease(1)
+    backlog.put(repeat(1))
+    assert backlog.lease(1) == []
+    backlog.requeue(records)
+    backlog.put(repeat(2))
     assert deliver(backlog) == [(0, 1)]
     clock.now += WINDOW
     assert deliver(backlog) == [(1, 2)]
@@ -594,8 +608,8 @@ def test_a_record_that_stands_for_many_is_dropped_with_all_of_them() -> None:
     """Evicted, it counts as often as it came."""
     backlog = folding(*range(7), max_records=2)
     for number, levelno in enumerate((logging.ERROR, logging.ERROR, logging.DEBUG), 7):
-        backlog.put_nowait(item(number, levelno))
-    assert take(backlog) == [7, 8]
+        backlog.put(item(number, levelno))
+    assert lease(backlog) == [7, 8]
     assert backlog.dropped == {("queue_full", "INFO"): 7, ("queue_full", "DEBUG"): 1}
     check_books(backlog)
 
@@ -606,13 +620,13 @@ def test_what_is_held_back_comes_under_the_bound_when_it_is_released() -> None:
     backlog = folding(max_records=3)
     for round_ in range(2):
         for number in range(3):
-            backlog.put_nowait(repeat(number + 3 * round_, text=str(number)))
+            backlog.put(repeat(number + 3 * round_, text=str(number)))
         if not round_:
-            backlog.settle(backlog.take(3))
+            backlog.ack(backlog.lease(3))
     for number in (7, 8):
-        backlog.put_nowait(item(number, logging.ERROR))
+        backlog.put(item(number, logging.ERROR))
     assert not backlog.wait_until_settled(0.0, lambda: True)
-    assert take(backlog) == [7, 8, 5]
+    assert lease(backlog) == [7, 8, 5]
     assert backlog.dropped == {("queue_full", "INFO"): 2}
 
 
@@ -621,8 +635,8 @@ def test_a_flush_holds_nothing_back() -> None:
     """Whoever waits until all is settled waits for repeats too, and they come at once."""
     backlog = folding(0)
     deliver(backlog)
-    backlog.put_nowait(repeat(1))
-    backlog.put_nowait(repeat(2))
+    backlog.put(repeat(1))
+    backlog.put(repeat(2))
     assert deliver(backlog) == []
     assert not backlog.wait_until_settled(0.0, lambda: False)
     assert deliver(backlog) == [(1, 2)]
@@ -634,24 +648,24 @@ def test_closing_drops_what_is_held_back() -> None:
     """It is counted, and so is what repeats it afterwards."""
     backlog = folding(0)
     deliver(backlog)
-    backlog.put_nowait(repeat(1))
+    backlog.put(repeat(1))
     assert deliver(backlog) == []
     backlog.close()
     assert backlog.dropped == {("closed", "INFO"): 1}
     for number in range(2, 5):
-        backlog.put_nowait(repeat(number))
+        backlog.put(repeat(number))
     assert backlog.count() == {"accepted": 5, "delivered": 1, "pending": 0, "dropped": 4}
 
 
-@pytest.mark.parametrize(("window", "wait"), [(WINDOW, WINDOW), (1e12, None)])
+@pytest.mark.parametrize(("window", "wait"), [(WINDOW, WINDOW), (1e12, 1e12)])
 def test_the_listener_sleeps_until_the_next_is_due(
-    window: float, wait: float | None, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    window: float, wait: float, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    """And without end where no clock counts so far."""
+    """However far that is; what a lock cannot count is cut where it is waited for."""
     backlog = folding(0)
     backlog.configure(10, 10_000, window)
     deliver(backlog)
-    backlog.put_nowait(repeat(1))
+    backlog.put(repeat(1))
     deliver(backlog)
     waits: list[float | None] = []
     monkeypatch.setattr(backlog, "wait", waits.append)
@@ -668,8 +682,8 @@ def test_the_listener_wakes_when_a_repeat_is_due() -> None:
     backlog = folding(0)
     backlog.configure(10, 10_000, 0.05)
     deliver(backlog)
-    backlog.put_nowait(repeat(1))
-    backlog.take_in()
+    backlog.put(repeat(1))
+    backlog.peek()
     while not backlog.is_ready:
         backlog.wait_for_record()
     assert deliver(backlog) == [(1, 1)]
@@ -679,8 +693,8 @@ def test_a_flush_wakes_a_listener_that_sleeps_on_repeats() -> None:
     """It may have looked before they were released."""
     backlog = folding(0)
     deliver(backlog)
-    backlog.put_nowait(repeat(1))
-    backlog.take_in()
+    backlog.put(repeat(1))
+    backlog.peek()
     is_asleep = threading.Event()
 
     def listen() -> None:
@@ -702,7 +716,7 @@ def test_a_signal_handler_may_flush_while_repeats_are_released(clock: Clock) -> 
     backlog = folding()
     for number in range(6):
         record = repeat(number, text=str(number % 3))
-        backlog.put_nowait(record)
+        backlog.put(record)
         if number == 2:
             deliver(backlog)
         if number == 3:
@@ -738,7 +752,7 @@ def test_the_listener_may_look_while_others_fold() -> None:
     try:
         for turn in range(30):
             for number in range(40):
-                backlog.put_nowait(repeat(number, text=str(number)))
+                backlog.put(repeat(number, text=str(number)))
             deliver(backlog)
             if turn % 2:
                 backlog.wait_until_settled(0.0, lambda: True)
@@ -751,11 +765,11 @@ def test_the_listener_may_look_while_others_fold() -> None:
 
 def test_a_record_without_a_fingerprint_goes_its_own_way() -> None:
     """An attribute that cannot be hashed costs the folding, not the record."""
-    backlog = Backlog(10, 10_000, lambda: True, repeat_window=WINDOW)
+    backlog = MemoryBacklog(10, 10_000, repeat_window=WINDOW)
     for _ in range(2):
         odd = logging.makeLogRecord({"msg": "x", "pathname": ["no", "path"], "levelname": "INFO"})
-        backlog.put_nowait(freeze(odd, None))
-    assert [record.count for record in backlog.take(10)] == [1, 1]
+        backlog.put(freeze(odd, None))
+    assert [record.count for record in backlog.lease(10)] == [1, 1]
     assert check_books(backlog)["pending"] == 2
 
 
@@ -766,35 +780,35 @@ def test_put_never_waits_while_another_thread_holds_the_lock() -> None:
     """Thousands of records are accepted meanwhile, and taken in by the next who can."""
     backlog = make()
     with backlog.lock:
-        calls = [partial(backlog.put_nowait, item(number)) for number in range(5_000)]
+        calls = [partial(backlog.put, item(number)) for number in range(5_000)]
         caller = threading.Thread(target=in_turn(*calls))
         caller.start()
         caller.join(10)
         assert not caller.is_alive()
         assert backlog.pending == 5_000
-    assert take(backlog) == list(range(5_000))
+    assert lease(backlog) == list(range(5_000))
 
 
 def test_a_flood_is_bounded_without_a_listener() -> None:
     """Callers take records in themselves, so that memory is bounded however busy the listener is."""
     backlog = filled(range(20_000), max_records=100)
-    assert backlog.pending < 100 + _INTAKE
+    assert backlog.pending < 100 + PORTION
 
 
 def test_the_listener_is_roused_once_per_sleep() -> None:
     """A record that comes while it is awake costs nothing; a rouse that failed is tried again with the next record."""
     roused: list[bool] = []
     answers = [False, False, True, True]
-    backlog = make(rouse=lambda: in_turn(lambda: roused.append(True))() and answers[len(roused) - 1])
+    backlog = make(wake_listener=lambda: in_turn(lambda: roused.append(True))() and answers[len(roused) - 1])
     for number in range(5):
-        backlog.put_nowait(item(number))
+        backlog.put(item(number))
     assert len(roused) == 3
     backlog.wake()
-    records = backlog.take(5)
+    records = backlog.lease(5)
     assert len(records) == 5
-    backlog.settle(records)
+    backlog.ack(records)
     backlog.wait_for_record()
-    backlog.put_nowait(item(5))
+    backlog.put(item(5))
     assert len(roused) == 3
 
 
@@ -809,7 +823,7 @@ def test_a_record_that_comes_before_the_wait_is_seen() -> None:
 def test_no_wake_up_is_lost() -> None:
     """A listener that sleeps between two records wakes for each, whenever it comes."""
     backlog = make()
-    backlog._rouse = in_turn(backlog.wake)
+    backlog.wake_listener = in_turn(backlog.wake)
     rounds = 3_000
     seen = 0
 
@@ -818,14 +832,14 @@ def test_no_wake_up_is_lost() -> None:
         while seen < rounds:
             while not backlog.pending:
                 backlog.wait_for_record()
-            records = backlog.take(10)
+            records = backlog.lease(10)
             seen += len(records)
-            backlog.settle(records)
+            backlog.ack(records)
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     for number in range(rounds):
-        backlog.put_nowait(item(number))
+        backlog.put(item(number))
         if number % 3 == 0:
             backlog.wait_until_settled(time.monotonic() + 10, lambda: False)
     listener.join(10)
@@ -839,7 +853,7 @@ def test_a_record_that_is_just_taken_in_does_not_let_the_listener_sleep() -> Non
     is_inside, may_go_on = threading.Event(), threading.Event()
     record = item(1)
     record.on_size = in_turn(is_inside.set, lambda: may_go_on.wait(10))
-    backlog.put_nowait(record)
+    backlog.put(record)
     flusher = threading.Thread(target=lambda: backlog.wait_until_settled(time.monotonic(), lambda: True))
     flusher.start()
     assert is_inside.wait(10)
@@ -851,7 +865,7 @@ def test_a_record_that_is_just_taken_in_does_not_let_the_listener_sleep() -> Non
     listener.join(10)
     flusher.join(10)
     assert not listener.is_alive()
-    assert take(backlog) == [1]
+    assert lease(backlog) == [1]
 
 
 # Threads and signals
@@ -868,19 +882,19 @@ def test_the_books_balance_under_threads(max_records: int) -> None:
 
     def listen() -> None:
         for turn in itertools.count():
-            records: list[Any] = backlog.take(10)
-            numbers = [record.number for record in records]
+            entries = backlog.lease(10)
             if turn % 3 == 0:
-                backlog.put_back(records)
-            else:
-                backlog.settle(records, "rejected" if turn % 7 == 0 else None)
-                seen.extend(numbers)
-            if not records and is_over.is_set() and not backlog.pending:
+                backlog.requeue(entries)
+                continue
+            settle = partial(backlog.drop, "rejected") if turn % 7 == 0 else backlog.ack
+            settle(entries)
+            seen.extend(numbers(entries))
+            if not entries and is_over.is_set() and not backlog.pending:
                 return
 
     def call(start: int) -> None:
         for number in range(start, start + each):
-            backlog.put_nowait(item(number, LEVELS[number % 3]))
+            backlog.put(item(number, LEVELS[number % 3]))
 
     listener = threading.Thread(target=listen)
     threads = [threading.Thread(target=call, args=(index * each,)) for index in range(callers)]
@@ -907,31 +921,31 @@ def test_a_record_that_logs_while_it_is_taken_in_is_no_endless_loop() -> None:
     numbers = itertools.count(1_000)
 
     def log() -> None:
-        for _ in range(2 * _INTAKE):
-            backlog.put_nowait(item(next(numbers)))
+        for _ in range(2 * PORTION):
+            backlog.put(item(next(numbers)))
 
-    for number in range(_INTAKE - 1):
-        backlog.put_nowait(item(number))
-    chatty = item(_INTAKE - 1)
+    for number in range(PORTION - 1):
+        backlog.put(item(number))
+    chatty = item(PORTION - 1)
     chatty.on_size = log
-    backlog.put_nowait(chatty)
-    assert sorted(take(backlog) + take(backlog)) == [*range(_INTAKE), *range(1_000, 1_000 + 6 * _INTAKE)]
-    assert check_books(backlog)["accepted"] == 7 * _INTAKE
+    backlog.put(chatty)
+    assert sorted(lease(backlog) + lease(backlog)) == [*range(PORTION), *range(1_000, 1_000 + 6 * PORTION)]
+    assert check_books(backlog)["accepted"] == 7 * PORTION
 
 
 def test_a_flush_in_the_middle_of_taking_in_loses_nothing() -> None:
     """A signal handler may flush while its own thread is taking records in."""
     backlog = make()
-    for number in range(_INTAKE - 1):
-        backlog.put_nowait(item(number))
+    for number in range(PORTION - 1):
+        backlog.put(item(number))
     last: Any = backlog._incoming[0]
     last.on_size = in_turn(
         partial(setattr, last, "on_size", lambda: None),
         partial(backlog.wait_until_settled, time.monotonic(), lambda: True),
     )
-    backlog.put_nowait(item(_INTAKE - 1))
-    assert sorted(take(backlog)) == list(range(_INTAKE))
-    assert check_books(backlog)["accepted"] == _INTAKE
+    backlog.put(item(PORTION - 1))
+    assert sorted(lease(backlog)) == list(range(PORTION))
+    assert check_books(backlog)["accepted"] == PORTION
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such timer")
@@ -944,14 +958,14 @@ def test_a_signal_handler_may_log_and_count_at_any_moment() -> None:
         nonlocal signals
         signals += 1
         for number in range(3):
-            backlog.put_nowait(item(number, logging.ERROR))
+            backlog.put(item(number, logging.ERROR))
         backlog.count()
 
     previous = signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
     try:
         while signals < 100:
-            backlog.put_nowait(item(puts, LEVELS[puts % 3]))
+            backlog.put(item(puts, LEVELS[puts % 3]))
             puts += 1
             if puts % 50 == 0:
                 backlog.refuse("INFO", "unreadable")
@@ -959,7 +973,7 @@ def test_a_signal_handler_may_log_and_count_at_any_moment() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     assert check_books(backlog)["accepted"] == puts + puts // 50 + 3 * signals
-    assert len(take(backlog)) == 300
+    assert len(lease(backlog)) == 300
     check_books(backlog)
 
 
@@ -969,7 +983,7 @@ def test_a_signal_handler_may_log_and_count_at_any_moment() -> None:
 def test_waiting_ends_when_all_is_settled() -> None:
     """Delivered or dropped, it does not matter; what comes later is not waited for."""
     backlog = filled(range(4))
-    records = backlog.take(4)
+    records = backlog.lease(4)
     is_waiting = threading.Event()
 
     def look() -> bool:
@@ -979,10 +993,10 @@ def test_waiting_ends_when_all_is_settled() -> None:
     waiter = threading.Thread(target=lambda: backlog.wait_until_settled(time.monotonic() + 10, look))
     waiter.start()
     assert is_waiting.wait(10)
-    backlog.put_nowait(item(4))
-    backlog.settle(records[:2])
+    backlog.put(item(4))
+    backlog.ack(records[:2])
     assert waiter.is_alive()
-    backlog.settle(records[2:], "rejected")
+    backlog.drop("rejected", records[2:])
     waiter.join(10)
     assert not waiter.is_alive()
 
@@ -999,7 +1013,7 @@ def test_waiting_ends_when_it_is_of_no_use(deadline: float) -> None:
     """Whoever waits asks again whenever something is announced, however long they may wait."""
     backlog = filled([1])
     answers = iter([False, True])
-    announcer = threading.Timer(0.05, backlog.announce)
+    announcer = threading.Timer(0.05, backlog.notify_waiters)
     announcer.start()
     backlog.wait_until_settled(deadline, lambda: next(answers))
     announcer.join()
@@ -1023,7 +1037,7 @@ def test_wait_ends_by_time_or_by_a_call() -> None:
 def is_closed() -> Iterator[Closed]:
     """Yield a backlog that was closed with three records waiting, and the two that are in flight."""
     backlog = filled(range(5))
-    records = backlog.take(2)
+    records = backlog.lease(2)
     backlog.close()
     yield backlog, records
     check_books(backlog)
@@ -1033,16 +1047,16 @@ def test_closing_drops_what_waits_and_whatever_comes(is_closed: Closed) -> None:
     """All of it is counted."""
     closed, _ = is_closed
     assert closed.count() == {"accepted": 5, "delivered": 0, "pending": 2, "dropped": 3}
-    closed.put_nowait(item(5))
+    closed.put(item(5))
     assert closed.dropped == {("closed", "INFO"): 4}
-    assert take(closed) == []
+    assert lease(closed) == []
 
 
 def test_what_comes_after_the_end_while_others_have_the_lock_is_counted_later(is_closed: Closed) -> None:
     """Its caller does not wait, and there may be no further one. It stayed pending for ever."""
     closed, _ = is_closed
     with closed.lock:
-        other = threading.Thread(target=closed.put_nowait, args=(item(5),))
+        other = threading.Thread(target=closed.put, args=(item(5),))
         other.start()
         other.join(10)
     assert closed.count() == {"accepted": 6, "delivered": 0, "pending": 2, "dropped": 4}
@@ -1059,7 +1073,7 @@ def test_an_exception_of_a_signal_handler_leaves_no_lock_held(monkeypatch: pytes
 
     monkeypatch.setattr(backlog.lock, "acquire", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        backlog.put_nowait(item(200))
+        backlog.put(item(200))
     monkeypatch.undo()
     assert not backlog.lock.is_held_by_this_thread()
     check_books(backlog)
@@ -1068,24 +1082,24 @@ def test_an_exception_of_a_signal_handler_leaves_no_lock_held(monkeypatch: pytes
 def test_what_is_in_flight_at_the_end_may_arrive_or_not(is_closed: Closed) -> None:
     """A message that fails after the end is not kept for ever."""
     closed, records = is_closed
-    closed.settle(records[:1])
-    closed.put_back(records[1:])
+    closed.ack(records[:1])
+    closed.requeue(records[1:])
     assert closed.count() == {"accepted": 5, "delivered": 1, "pending": 0, "dropped": 4}
 
 
 def test_clearing_begins_anew() -> None:
     """In a forked child nothing of the parent's is left: no record, no count, no lock that is held, no wake-up."""
     backlog = filled(range(300), max_records=200)
-    backlog.settle(backlog.take(2))
+    backlog.ack(backlog.lease(2))
     backlog.wake()
     backlog.close()
     lock = backlog.lock
-    backlog.clear()
+    backlog.after_fork_in_child()
     assert backlog.lock is not lock
     assert backlog.count() == {"accepted": 0, "delivered": 0, "pending": 0, "dropped": 0}
     backlog.wait(0)
-    backlog.put_nowait(item(1))
-    assert take(backlog) == [1]
+    backlog.put(item(1))
+    assert lease(backlog) == [1]
 
 
 def test_a_refused_record_is_accepted_and_dropped_at_once() -> None:
@@ -1101,10 +1115,10 @@ def test_a_flush_waits_for_its_own_records() -> None:
     backlog = filled([0, 1])
 
     def deliver_others() -> None:
-        backlog.put_nowait(item(2))
-        first, second, third = backlog.take(3)
-        backlog.settle([first, third])
-        backlog.put_back([second])
+        backlog.put(item(2))
+        first, second, third = backlog.lease(3)
+        backlog.ack([first, third])
+        backlog.requeue([second])
 
     look = in_turn(deliver_others, lambda: None)
     assert not backlog.wait_until_settled(time.monotonic() + 0.1, look)
@@ -1129,7 +1143,7 @@ def test_nobody_waits_without_end_for_a_lock_that_is_never_given_up() -> None:
     backlog.close()
     may_end.set()
     collector.join(10)
-    backlog.put_nowait(item(2))
+    backlog.put(item(2))
     assert check_books(backlog) == {"accepted": 4, "delivered": 0, "pending": 0, "dropped": 4}
 
 
@@ -1142,20 +1156,20 @@ def test_a_listener_that_is_asleep_again_is_roused_again() -> None:
         backlog._idle = True
         return True
 
-    backlog = make(rouse=rouse)
+    backlog = make(wake_listener=rouse)
     for number in range(2):
-        backlog.put_nowait(item(number))
+        backlog.put(item(number))
     assert len(roused) == 2
 
 
 def test_mending_books_that_are_in_order_changes_nothing() -> None:
     """Ctrl-C may come when no record is in anybody's hand."""
     backlog = filled([0, 1])
-    backlog.take_in()
+    backlog.peek()
     with backlog.lock:
-        backlog._mend()
+        backlog._restore_books()
     assert backlog.dropped == {}
-    assert take(backlog) == [0, 1]
+    assert lease(backlog) == [0, 1]
 
 
 def test_a_wait_that_is_over_at_once_ends() -> None:

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discord_logging._backlogs.memory import Backlog
-from discord_logging._backlogs.repeats import _KINDS, _LARGE, Repeats
-from discord_logging._records.freeze import FrozenRecord, freeze
+from discord_logging._backlogs.entry import Entry
+from discord_logging._backlogs.memory import MemoryBacklog
+from discord_logging._backlogs.repeats import _LARGE, _MAX_KINDS, Repeats
+from discord_logging._records.freeze import freeze
+from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import CardSettings
 
 if TYPE_CHECKING:
@@ -29,15 +31,15 @@ def snapshot(text: str = "same", created: float = 0.0, settings: object = SETTIN
     return freeze(logging.makeLogRecord({**base, "threadName": "Main", **attributes}), settings)
 
 
-def record(text: str = "same", created: float = 0.0, settings: object = SETTINGS, **attributes: Any) -> FrozenRecord:
-    """Return such a record."""
-    return FrozenRecord(snapshot(text, created, settings, **attributes))
+def record(text: str = "same", created: float = 0.0, settings: object = SETTINGS, **attributes: Any) -> Entry:
+    """Return an entry for such a record."""
+    return Entry(FrozenRecord(snapshot(text, created, settings, **attributes)))
 
 
-def deliver(*records: FrozenRecord, at: float = 0.0) -> None:
-    """Let records leave the backlog."""
-    for each in records:
-        each.taken_at = at
+def deliver(*entries: Entry, at: float = 0.0) -> None:
+    """Let entries leave the backlog."""
+    for each in entries:
+        each.leased_at = at
 
 
 def stumble(text: str) -> None:
@@ -76,7 +78,7 @@ def test_a_repeat_of_what_waits_is_counted_on_it() -> None:
     repeats.fold(first, 0.0)
     for number in range(1, 100):
         assert repeats.fold(record(created=1.0 + number), number * WINDOW)
-    assert (first.count, first.created, first.last_created) == (100, 1.0, 100.0)
+    assert (first.count, first.record.created, first.last_created) == (100, 1.0, 100.0)
     assert repeats.due_at == NEVER
 
 
@@ -87,11 +89,11 @@ def test_later_repeats_are_held_back_and_told_once() -> None:
     repeats.fold(first, 0.0)
     deliver(first, at=5.0)
     later = [record(created=float(number)) for number in range(10, 14)]
-    assert all(repeats.fold(each, each.created) for each in later)
+    assert all(repeats.fold(each, each.record.created) for each in later)
     assert repeats.due_at == 5.0 + WINDOW
     assert list(repeats.release(4.0 + WINDOW)) == []
     assert list(repeats.release(5.0 + WINDOW)) == later[:1]
-    assert (later[0].count, later[0].created, later[0].last_created) == (4, 10.0, 13.0)
+    assert (later[0].count, later[0].record.created, later[0].last_created) == (4, 10.0, 13.0)
     assert list(repeats.release(NEVER)) == []
     assert (first.count, repeats.due_at) == (1, NEVER)
 
@@ -121,14 +123,14 @@ def test_after_its_window_a_record_is_news_again() -> None:
         deliver(each, at=turn * WINDOW)
 
 
-@pytest.mark.parametrize("taken_at", [0.0, float("-inf")], ids=["delivered", "dropped"])
-def test_nothing_is_counted_on_a_record_that_has_left(taken_at: float) -> None:
+@pytest.mark.parametrize("leased_at", [0.0, float("-inf")], ids=["delivered", "dropped"])
+def test_nothing_is_counted_on_a_record_that_has_left(leased_at: float) -> None:
     """What was dropped stands nowhere, so its repeat goes at once; what was delivered holds it back."""
     repeats = Repeats(WINDOW)
     first = record()
     repeats.fold(first, 0.0)
-    deliver(first, at=taken_at)
-    assert repeats.fold(record(), 1.0) == (taken_at == 0.0)
+    deliver(first, at=leased_at)
+    assert repeats.fold(record(), 1.0) == (leased_at == 0.0)
     assert first.count == 1
 
 
@@ -149,12 +151,12 @@ def test_large_records_are_not_remembered() -> None:
 def test_the_number_of_kinds_is_bounded() -> None:
     """The kind that was not seen for longest is forgotten, and told as new when it comes again."""
     repeats = Repeats(WINDOW)
-    for number in range(_KINDS):
+    for number in range(_MAX_KINDS):
         repeats.fold(record(str(number)), 0.0)
     assert repeats.fold(record("0"), 0.0)
-    for number in range(_KINDS, 2 * _KINDS - 1):
+    for number in range(_MAX_KINDS, 2 * _MAX_KINDS - 1):
         repeats.fold(record(str(number)), 0.0)
-    assert len(repeats._standing) == _KINDS
+    assert len(repeats._standing) == _MAX_KINDS
     assert repeats.fold(record("0"), 0.0)
     assert not repeats.fold(record("1"), 0.0)
 
@@ -162,8 +164,8 @@ def test_the_number_of_kinds_is_bounded() -> None:
 def test_what_is_held_back_of_a_forgotten_kind_is_due_at_once() -> None:
     """No more are held back than kinds are remembered, and a newer one of that kind does not take its place."""
     repeats = Repeats(WINDOW)
-    held: list[FrozenRecord] = []
-    for number in range(_KINDS + 1):
+    held: list[Entry] = []
+    for number in range(_MAX_KINDS + 1):
         first, second = record(str(number)), record(str(number))
         repeats.fold(first, 0.0)
         deliver(first)
@@ -175,7 +177,7 @@ def test_what_is_held_back_of_a_forgotten_kind_is_due_at_once() -> None:
     deliver(again, at=2.0)
     assert repeats.fold(record("0"), 3.0)
     assert list(repeats.release(4.0)) == held[:2]
-    assert len(list(repeats.release(NEVER))) == _KINDS
+    assert len(list(repeats.release(NEVER))) == _MAX_KINDS
 
 
 @pytest.mark.parametrize(
@@ -245,10 +247,10 @@ steps = st.lists(
 def test_every_record_is_counted_exactly_once(steps: Sequence[tuple[str, int]], kinds: int) -> None:
     """On the records that went their way or are held back, and never on one that has left."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("discord_logging._backlogs.repeats._KINDS", kinds)
+        monkeypatch.setattr("discord_logging._backlogs.repeats._MAX_KINDS", kinds)
         repeats = Repeats(3.0)
-        waiting: list[FrozenRecord] = []
-        gone: dict[int, tuple[FrozenRecord, int]] = {}
+        waiting: list[Entry] = []
+        gone: dict[int, tuple[Entry, int]] = {}
         now = logged = 0
         for what, number in steps:
             if what == "fold":
@@ -272,22 +274,22 @@ def test_every_record_is_counted_exactly_once(steps: Sequence[tuple[str, int]], 
 @pytest.mark.parametrize("is_delivered", [False, True], ids=["waits", "was delivered"])
 def test_memory_does_not_grow_with_repeats(is_delivered: bool) -> None:
     """Ten thousand that say the same are one record, whether the first waits or is in the channel already."""
-    backlog = Backlog(100_000, 64_000_000, lambda: True, repeat_window=WINDOW)
-    backlog.put_nowait(snapshot())
+    backlog = MemoryBacklog(100_000, 64_000_000, repeat_window=WINDOW)
+    backlog.put(snapshot())
     if is_delivered:
-        backlog.settle(backlog.take(1))
+        backlog.ack(backlog.lease(1))
     tracemalloc.start()
     try:
         for number in range(10_000):
-            backlog.put_nowait(snapshot(created=float(number)))
+            backlog.put(snapshot(created=float(number)))
             if number % 100 == 0:
-                backlog.take_in()
-        backlog.take_in()
+                backlog.peek()
+        backlog.peek()
         kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert kept < 100_000
     assert peak < 2_000_000
     backlog.wait_until_settled(0.0, lambda: True)
-    assert [each.count for each in backlog.take(10)] == [10_000 if is_delivered else 10_001]
+    assert [each.count for each in backlog.lease(10)] == [10_000 if is_delivered else 10_001]
     assert backlog.count()["accepted"] == 10_001

@@ -10,7 +10,8 @@ import pytest
 
 from discord_logging._backlogs.triage import Triage
 from discord_logging._discord.pace import Urgency
-from discord_logging._records.freeze import FrozenRecord, freeze
+from discord_logging._records.freeze import freeze
+from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import CardSettings
 
 ROUTINE, NEWS, ALARM = Urgency

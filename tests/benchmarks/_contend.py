@@ -305,14 +305,15 @@ def _make_deep_exception(frames: int) -> Exception:
 def render(logger: Logger, *, repeat: int, size: int = 100_000, frames: int = 200) -> None:
     """Time what the listener makes of a record with a long text and a long traceback: the first and the later ones."""
     compose = importlib.import_module("discord_logging._cards.compose").compose
-    snapshot = importlib.import_module("discord_logging._records.freeze")
+    freeze = importlib.import_module("discord_logging._records.freeze").freeze
+    frozen_record = importlib.import_module("discord_logging._records.record").FrozenRecord
     lines = [template % number for number in range(size // 40) for _, template in _MIXED]
     error = _make_deep_exception(frames)
     times = []
     for _ in range(repeat):
         record = logging.LogRecord("shop", logging.ERROR, __file__, 1, "\n".join(lines)[:size], (), None)
         record.exc_info = type(error), error, error.__traceback__
-        frozen = snapshot.FrozenRecord(snapshot.freeze(record, logger.handler._settings))
+        frozen = frozen_record(freeze(record, logger.handler._settings))
         began = time.perf_counter()
         message = compose([frozen]).message
         times.append(time.perf_counter() - began)

@@ -14,9 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
-from discord_logging._cards.compose import Composed, compose, compose_plain, lay_out, most_urgent, put_above
+from discord_logging._cards.compose import Composed, compose, compose_plain, lay_out, put_above
 from discord_logging._cards.plain_text import clock_time
-from discord_logging._discord.pace import Urgency
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import CardSettings
 
@@ -33,10 +32,7 @@ def make(msg: object = "hello", settings: CardSettings = SETTINGS, **attributes:
     """Return a frozen record."""
     record = logging.LogRecord("shop", logging.ERROR, "orders.py", 42, msg, (), None, "place")
     record.__dict__.update(attributes)
-    frozen = FrozenRecord(freeze(record, settings))
-    # Its marks are there from the first time on that it is asked for anything.
-    assert frozen.count == 1
-    return frozen
+    return FrozenRecord(freeze(record, settings))
 
 
 def carry(records: list[FrozenRecord], note: str = "", *, allowance: int = 1) -> list[Composed]:
@@ -125,13 +121,6 @@ class TestCompose:
         records = [*(make("x" * 1_000_000) for _ in range(9)), make("alarm")]
         assert list(compose(records, head=records[-1]).records) == records[-1:]
 
-    def test_the_first_of_the_most_urgent_is_found(self) -> None:
-        """Of equals the oldest."""
-        records = [make(str(number)) for number in range(4)]
-        assert most_urgent(records) is records[0]
-        records[1].urgency = records[2].urgency = Urgency.NEWS
-        assert most_urgent(records) is records[1]
-
     @pytest.mark.parametrize(("number", "expected"), [(3, "cards"), (30, "lines"), (300, "digest")])
     def test_every_form_shows_when_its_first_record_came(self, number: int, expected: str) -> None:
         """Discord shows that in the reader's zone, which may not be that of the program."""
@@ -190,7 +179,7 @@ class TestCompose:
             extra = {f"key{each}": "y" * 900 for each in range(fields)}
             settings = CardSettings(EmbedFormatter(), thread_id=thread_id)
             records.append(make(f"#{number:02}" + "x" * size, settings, threadName=thread_name, **extra))
-            records[-1].is_repeat = is_repeat
+            records[-1] = records[-1].counted(1, 0.0, is_repeat=is_repeat)
         messages = carry_cards(records, note)
         assert [problem for message, _ in messages for problem in problems(message.payload)] == []
         cards = [(embed, message.thread_id) for message, _ in messages for embed in message.payload["embeds"]]
@@ -226,8 +215,8 @@ class TestCompose:
 
     def test_the_first_card_tells_of_a_delay_and_each_of_its_own_repeat(self) -> None:
         """In its footer."""
-        records = [make(), make(), make()]
-        records[0].is_repeat = records[2].is_repeat = True
+        repeated = make().counted(1, 0.0, is_repeat=True)
+        records = [repeated, make(), repeated.counted(1, 0.0, is_repeat=True)]
         embeds = compose(records, note="delayed 5 s").message.payload["embeds"]
         footer = EmbedFormatter().footer(records[0])
         assert [embed["footer"]["text"].removeprefix(footer) for embed in embeds] == [
@@ -281,8 +270,8 @@ class TestForms:
             make(f"no {number}", levelno=30, levelname="WARNING", created=1e9 + number, order=number)
             for number in range(20)
         ]
-        records[3].count, records[3].last_created = 5, 1e9 + 100
-        records[4].is_repeat = True
+        records[3] = records[3].counted(5, 1e9 + 100, is_repeat=False)
+        records[4] = records[4].counted(1, 1e9 + 4, is_repeat=True)
         [embed] = compose(records, note="delayed 5 s").message.payload["embeds"]
         lines = embed["description"].split("\n")
         first, last = clock_time(1e9), clock_time(1e9 + 100)
@@ -343,7 +332,7 @@ class TestForms:
         """Below the summary; the file has every record."""
         records = [make(f"job {number}", levelno=20, levelname="INFO") for number in range(200)]
         records += [make("failed", levelno=40 + kind % 2 * 10, lineno=kind) for kind in range(2)] * 9
-        records[7].is_repeat = True
+        records[7] = records[7].counted(1, records[7].created, is_repeat=True)
         composed = compose(records, note="delayed 5 s")
         summary, *cards = composed.message.payload["embeds"]
         assert summary["title"] == "🚨 218 records in 0 s"
@@ -494,8 +483,7 @@ class TestComposePlain:
 
     def test_plain_text_says_how_many_it_stands_for(self) -> None:
         """Repeats that were counted on a record are told with it."""
-        record = make("hello")
-        record.count = record.count + 2
+        record = make("hello").counted(3, 1e9, is_repeat=False)
         assert (compose_plain(record).payload["content"]).startswith("\u00d73, first ")
 
     def test_it_shows_no_token(self) -> None:

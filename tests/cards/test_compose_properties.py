@@ -202,10 +202,7 @@ def freeze(number: int, spec: Spec, **more: Any) -> FrozenRecord:
     frozen = FrozenRecord(
         freezing.freeze(record, CardSettings(FORMATTERS[spec.formatter], **place, context={"service": "shop"}))
     )
-    # Its marks are there from the first time on that it is asked for anything.
-    assert frozen.count == 1
-    frozen.count, frozen.is_repeat = spec.times, spec.is_repeat
-    return frozen
+    return frozen.counted(spec.times, frozen.created, is_repeat=spec.is_repeat)
 
 
 def freeze_all(specs: Sequence[Spec]) -> list[FrozenRecord]:
@@ -619,7 +616,7 @@ class TestLarge:
             record.exc_info = (type(error), error, error.__traceback__)
         frozen = FrozenRecord(freezing.freeze(record, CardSettings(STANDARD)))
         assert frozen.exception is not None
-        frozen.exception.places *= 5000
+        frozen.exception._locations = list(frozen.exception._locations) * 5000
         began = time.thread_time()
         [card] = compose([frozen]).message.payload["embeds"]
         assert "[Previous 3 frames repeated 4" in card["description"]

@@ -59,10 +59,7 @@ def make(
     """Return a frozen record, logged `at` seconds after the first."""
     record = logging.LogRecord("shop", level, "orders.py", 42, template, args, None, "place")
     record.__dict__.update({"levelname": logging.getLevelName(level), "created": 1e9 + at, **more})
-    frozen = FrozenRecord(freeze(record, card))
-    # Its marks are there from the first time on that it is asked for anything.
-    assert frozen.count == 1
-    return frozen
+    return FrozenRecord(freeze(record, card))
 
 
 def summarize(records: Sequence[FrozenRecord]) -> Embed:
@@ -103,7 +100,7 @@ class TestSummary:
         records = [make("user %s logged in", name, level=20, at=at) for at, name in enumerate(["ann", "bob", "cy"])]
         records += [make("no disk", level=50, name="shop.db", at=10)]
         records += [make("order %d failed", number, at=20 + number, exc_info=OSError("no")) for number in range(70)]
-        records[3].count, records[3].last_created = 1000, 1e9 + 60
+        records[3] = records[3].counted(1000, 1e9 + 60, is_repeat=False)
         assert summarize(records) == {
             "title": "🚨 1,073 records in 89 s",
             "description": (
@@ -161,7 +158,7 @@ class TestSummary:
     def test_times_are_those_of_the_first_and_the_last_whatever_their_order(self) -> None:
         """A record that repeats may have come last though it was the first."""
         records = [make(level=20, at=50), make(level=20, at=10), *(make(level=20, at=20) for _ in range(200))]
-        records[1].count, records[1].last_created = 2, 1e9 + 90
+        records[1] = records[1].counted(2, 1e9 + 90, is_repeat=False)
         card = compose(records).message.payload["embeds"][0]
         assert [field["value"] for field in card["fields"][:2]] == [clock(10), clock(90)]
         assert card["title"].endswith("203 records in 80 s")
@@ -203,7 +200,7 @@ class TestKinds:
     def test_the_worst_are_the_severe_ones(self) -> None:
         """The worst first, then the most frequent; the first record of each."""
         records = [make("a"), make("b"), make("b", at=1), make("c", level=50), make("d", level=30), make("a", at=2)]
-        records[1].count = 5
+        records[1] = records[1].counted(5, 1e9, is_repeat=False)
         assert Summary(records).worst() == [records[3], records[1], records[0]]
 
     def test_without_severe_ones_those_of_the_highest_level(self) -> None:
@@ -223,9 +220,10 @@ class TestAnyBacklog:
     @given(st.lists(SPECS, min_size=1, max_size=40))
     def test_counts_are_right(self, specs: list[tuple[int, int, int, int]]) -> None:
         """By level, by logger and by kind."""
-        records = [make(f"no {template}", level=level, name=f"shop{name}") for level, name, template, _ in specs]
-        for record, spec in zip(records, specs, strict=True):
-            record.count = spec[3]
+        records = [
+            make(f"no {template}", level=level, name=f"shop{name}").counted(count, 1e9, is_repeat=False)
+            for level, name, template, count in specs
+        ]
         summary = Summary(iter(records))
         assert summary.count == sum(spec[3] for spec in specs)
         assert sum(summary.levels.values()) == sum(summary.loggers.values()) == summary.count

@@ -37,10 +37,7 @@ def make(msg: object = "hello", **attributes: object) -> FrozenRecord:
     """Return a frozen record."""
     record = logging.LogRecord("shop", logging.ERROR, "/srv/orders.py", 42, msg, (), None, "place")
     record.__dict__.update({"created": 1e9 + 0.25, **attributes})
-    frozen = FrozenRecord(freeze(record, CardSettings(EmbedFormatter(), context={"service": "shop", "env": "test"})))
-    # Its marks are there from the first time on that it is asked for anything.
-    assert frozen.count == 1
-    return frozen
+    return FrozenRecord(freeze(record, CardSettings(EmbedFormatter(), context={"service": "shop", "env": "test"})))
 
 
 def at(seconds: float, form: str = "%H:%M:%S") -> str:
@@ -54,7 +51,7 @@ class TestClockTime:
     def test_it_has_a_form(self) -> None:
         """Hours, minutes and seconds without a word about it."""
         assert clock_time(1e9) == at(1e9)
-        assert clock_time(1e9, "%Y") == "2001"
+        assert clock_time(1e9, form="%Y") == "2001"
 
     @pytest.mark.parametrize("created", NO_TIMES)
     def test_what_is_no_time_is_shown_as_none(self, created: float) -> None:
@@ -71,8 +68,7 @@ class TestRepeats:
 
     def test_more_often(self) -> None:
         """And from when to when."""
-        record = make()
-        record.count, record.last_created = 1280, 1e9 + 60
+        record = make().counted(1280, 1e9 + 60, is_repeat=False)
         assert describe_repeats(record) == f"×1,280, first {at(1e9)}, last {at(1e9 + 60)}"  # noqa: RUF001 - the sign
 
 
@@ -98,7 +94,7 @@ class TestFullText:
     def test_all_of_it(self) -> None:
         """In the order in which one reads."""
         record = make("one\ntwo", order=17, user="ann", exc_text="Traceback:\nno", stack_info="Stack:\nhere")
-        record.count, record.last_created = 3, 1e9 + 60
+        record = record.counted(3, 1e9 + 60, is_repeat=False)
         assert full_text(record) == (
             f"{at(1e9, '%Y-%m-%d %H:%M:%S')}.250 ERROR shop [MainThread] orders.py:42: one\ntwo "
             f"(×3, first {at(1e9)}, last {at(1e9 + 60)})\n"  # noqa: RUF001 - the sign
@@ -145,8 +141,7 @@ class TestAnsiLine:
 
     def test_what_else_it_says(self) -> None:
         """Values and repeats on the same line, more lines of the message below it."""
-        record = make(" one\r\ntwo \n", order=17)
-        record.count = 2
+        record = make(" one\r\ntwo \n", order=17).counted(2, 1e9, is_repeat=False)
         assert ansi_line(record) == (
             f"{at(1e9)} \x1b[31mERROR\x1b[0m shop: one\n         two order=17 ×2, first {at(1e9)}, last {at(1e9)}"  # noqa: RUF001 - the sign
         )

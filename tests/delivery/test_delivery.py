@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from discord_logging._backlogs.memory import Backlog
+from discord_logging._backlogs.memory import MemoryBacklog
 from discord_logging._cards.compose import Composed, compose
 from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery import delivery
 from discord_logging._delivery.backoff import Backoff
 from discord_logging._delivery.delivery import Delivery
+from discord_logging._delivery.quarantine import Phase
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Response, WebhookSender
 from discord_logging._discord.webhook_url import WebhookURL
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from discord_logging._discord.pace import Budget
     from discord_logging._discord.types import Embed, Message
-    from discord_logging._records.freeze import FrozenRecord, Snapshot
+    from discord_logging._records.record import FrozenRecord
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = WebhookURL.parse(f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}")
@@ -60,7 +61,7 @@ def status(code: int) -> Response:
     return Response(code, {}, None)
 
 
-def record(number: int, settings: CardSettings = PLAIN, levelno: int = logging.ERROR) -> Snapshot:
+def record(number: int, settings: CardSettings = PLAIN, levelno: int = logging.ERROR) -> tuple[Any, ...]:
     """Return what is put into the backlog for a record that can be told from others wherever it is shown."""
     level = {"levelno": levelno, "levelname": logging.getLevelName(levelno)}
     return freeze(logging.makeLogRecord({"name": "shop", "msg": f"rec{number}e", **level}), settings)
@@ -121,7 +122,7 @@ class World:
         self.sent: list[Message] = []
         self.times: list[float] = []
         self.passed: list[Message] = []
-        self.backlog = Backlog(size, max_bytes, lambda: True)
+        self.backlog = MemoryBacklog(size, max_bytes)
         self.limiter = limiter or Limiter(channel_limit=None, global_limit=1_000_000)
         self.delivery = Delivery(URL, self.backlog, cast("WebhookSender", self), self.limiter, clock=lambda: self.now)
 
@@ -141,7 +142,7 @@ class World:
     def put(self, numbers: Iterable[int], settings: CardSettings = PLAIN, levelno: int = logging.ERROR) -> World:
         """Log records with these numbers."""
         for number in numbers:
-            self.backlog.put_nowait(record(number, settings, levelno))
+            self.backlog.put(record(number, settings, levelno))
         return self
 
     def step(self, times: int = 1) -> None:
@@ -490,14 +491,14 @@ def test_who_flushes_finds_the_state_behind_it(answers: list[Reaction], then: st
     """The thread that waits may run as soon as the last record is settled, and ask for the health."""
     world = World(*answers).put([1])
     seen: list[str] = []
-    announce = world.backlog.announce
+    announce = world.backlog.notify_waiters
 
     def look() -> None:
         announce()
         if not world.backlog.pending:
             seen.append(world.delivery.health()["status"])
 
-    world.backlog.announce = look  # type: ignore[method-assign]
+    world.backlog.notify_waiters = look  # type: ignore[method-assign]
     world.run()
     assert set(seen) == {then}
 
@@ -506,10 +507,10 @@ def test_who_flushes_finds_the_state_behind_it(answers: list[Reaction], then: st
 def test_poison_among_ten_is_halved_until_it_stands_alone(position: int) -> None:
     """The nine neighbours arrive as cards; only the bad one becomes plain text, and is dropped when that fails too."""
     world = World(react=lambda numbers, _is_plain: BROKEN if position in numbers else OK).put(range(12)).run()
-    assert world.requests[:4] == [list(range(10))] * 3 + [[10, 11]]
+    assert world.requests[:4] == [list(range(10))] * 3 + [[10]]
     assert sorted(world.arrived) == [number for number in range(12) if number != position]
-    assert world.arrived[:2] == [10, 11]
-    assert world.arrived[2:] == sorted(world.arrived[2:])
+    assert world.arrived[0] == 10
+    assert world.arrived[1:] == sorted(world.arrived[1:])
     assert [shown(message) for message in world.sent if "embeds" not in message.payload] == [[position]]
     assert world.dropped == {"rejected": 1}
     assert len(world.sent) <= 4 + 9
@@ -517,16 +518,17 @@ def test_poison_among_ten_is_halved_until_it_stands_alone(position: int) -> None
 
 
 def test_when_the_next_message_fails_too_discord_is_down() -> None:
-    """Everything is kept, one message a minute probes, each time the next one, and nothing is set apart."""
-    world = World(*[BROKEN] * 9).put(range(25))
-    world.post_next(9)
-    first, second, third = list(range(10)), list(range(10, 20)), list(range(20, 25))
-    assert world.requests == [first, first, first, second, first, second, third, first[:5], first[5:]]
-    assert world.gaps == pytest.approx([2, 3, 5, 60, 60, 60, 60, 60])
-    assert world.backlog.count()["pending"] == 25
+    """Everything is kept, one record a minute probes, each time the next one, and nothing is set apart."""
+    world = World(*[BROKEN] * 18).put(range(12))
+    world.post_next(18)
+    first = list(range(10))
+    probes = [10, 11, *range(10), 0, 10, 11]
+    assert world.requests == [first, first, first, *([number] for number in probes)]
+    assert world.gaps == pytest.approx([2, 3, 5, *[60] * 14])
+    assert world.backlog.count()["pending"] == 12
     world.run()
-    assert sorted(world.arrived) == list(range(25))
-    assert len(set(world.arrived)) == 25
+    assert sorted(world.arrived) == list(range(12))
+    assert len(set(world.arrived)) == 12
     assert not world.plain
     assert world.dropped == {}
     world.check_books()
@@ -548,8 +550,8 @@ def test_a_refused_connection_when_the_next_message_has_its_turn_means_down() ->
     world = World(*[BROKEN] * 3, REFUSED, REFUSED).put([1])
     world.post_next()
     world.put(range(2, 5)).run()
-    assert world.requests == [[1], [1], [1], [2, 3, 4], [1], [1], [2, 3, 4]]
-    assert world.gaps == pytest.approx([2, 3, 5, 60, 60, 0])
+    assert world.requests == [[1], [1], [1], [2], [2], [2], [1], [3, 4]]
+    assert world.gaps == pytest.approx([2, 3, 5, 60, 60, 0, 0])
     assert not world.plain
 
 
@@ -608,7 +610,7 @@ def test_two_poison_records_in_one_message_are_both_set_apart() -> None:
 def test_an_outage_does_not_make_a_good_record_plain_text() -> None:
     """After an outage the first message is taken for poison only when it fails once more."""
     world = World(*[BROKEN] * 5).put([0], CardSettings(EmbedFormatter(), thread_id="1")).put(range(1, 4)).run()
-    assert world.requests[:5] == [[0], [0], [0], [1, 2, 3], [0]]
+    assert world.requests[:7] == [[0], [0], [0], [1], [2], [3], [0]]
     assert sorted(world.arrived) == [0, 1, 2, 3]
     assert world.plain == []
 
@@ -624,12 +626,12 @@ def test_when_discord_vanishes_while_poison_is_looked_for_nothing_is_dropped() -
 
 
 def test_records_keep_their_order_when_the_message_behind_fails() -> None:
-    """What was passed over stands before what was tried behind it, whatever becomes of that."""
+    """The suspect keeps its position before the records behind it, whatever becomes of the one that probes."""
     world = World(*[BROKEN] * 3, limited(1), REFUSED, OK).put([1])
     world.post_next()
     world.put(range(2, 15)).run()
-    assert world.requests[3:] == [list(range(2, 12)), list(range(2, 12)), [1], list(range(2, 12)), [12, 13, 14]]
-    assert world.arrived == list(range(1, 15))
+    assert world.requests[3:] == [[2], [2], [2], [1], list(range(3, 13)), [13, 14]]
+    assert world.arrived == [2, 1, *range(3, 15)]
 
 
 def test_the_right_record_is_poison_when_others_were_taken_and_put_back() -> None:
@@ -677,14 +679,13 @@ def test_a_refused_message_behind_a_failing_one_is_halved_there() -> None:
     world = World(
         *[BROKEN] * 3,
         REJECTED,
-        REJECTED,
         REFUSED,
         react=lambda numbers, is_plain: REJECTED if 2 in numbers and not is_plain else OK,
     )
     world.put([1])
     world.post_next()
     world.put([2, 3]).run()
-    assert world.requests[3:6] == [[2, 3], [2], [2]]
+    assert world.requests[3:6] == [[2], [2], [2]]
     assert sorted(world.arrived) == [1, 2, 3]
     assert world.plain == [2]
 
@@ -966,7 +967,7 @@ ON_CALL = CardSettings(EmbedFormatter(), mentions={0: "", logging.ERROR: "<@&5>"
 def call(world: World, *levels: int, settings: CardSettings = ON_CALL) -> Message:
     """Log a record of each level, deliver them, and return the last message."""
     for levelno in levels:
-        world.backlog.put_nowait(record(len(world.arrived) + 100 * levelno, settings, levelno))
+        world.backlog.put(record(len(world.arrived) + 100 * levelno, settings, levelno))
     return world.run().sent[-1]
 
 
@@ -1062,7 +1063,7 @@ def test_plain_text_notifies_nobody_and_counts_nothing() -> None:
     settings = CardSettings(EmbedFormatter(), mentions={0: "@everyone"})
     level = {"levelno": logging.ERROR, "levelname": "@everyone"}
     text = freeze(logging.makeLogRecord({"name": "@here", "msg": "rec1e @everyone <@5>", **level}), settings)
-    world.backlog.put_nowait(text)
+    world.backlog.put(text)
     world.run()
     assert world.plain == [1]
     assert world.sent[-1].payload["allowed_mentions"] == {"parse": []}
@@ -1088,7 +1089,7 @@ def test_a_text_keeps_its_place_below_a_mention_and_the_losses() -> None:
     world = World()
     world.backlog.refuse("ERROR", "unreadable")
     world.put([1], CardSettings(Text(), mentions={0: "@here"})).run()
-    world.backlog.put_nowait(
+    world.backlog.put(
         freeze(
             logging.makeLogRecord({"msg": "rec2e @everyone", "levelno": logging.ERROR}),
             CardSettings(Text(), mentions={0: "@here"}),
@@ -1167,7 +1168,7 @@ def test_log_text_notifies_nobody_beside_a_mention() -> None:
     settings = CardSettings(EmbedFormatter(), mentions={0: "@here", 1: "<@&5>"}, context={hostile: hostile})
     world = World()
     for levelno in (0, 40):
-        world.backlog.put_nowait(freeze(logging.makeLogRecord({**names, "levelno": levelno}), settings))
+        world.backlog.put(freeze(logging.makeLogRecord({**names, "levelno": levelno}), settings))
     world.run()
     assert world.sent[0].payload["content"] == "<@&5> @here"
     assert world.sent[0].payload["allowed_mentions"] == {"parse": ["everyone"], "roles": ["5"], "users": []}
@@ -1315,7 +1316,7 @@ def test_losses_are_told_with_the_next_message_and_once() -> None:
     world = World(size=10)
     for levelno, number in ((logging.INFO, 25), (logging.ERROR, 5)):
         for each in range(number):
-            world.backlog.put_nowait(record(each, levelno=levelno))
+            world.backlog.put(record(each, levelno=levelno))
     world.backlog.refuse("ERROR", "unreadable")
     world.run().put([100]).run()
     first, second = world.sent
@@ -1344,7 +1345,7 @@ def test_losses_are_told_until_a_message_that_tells_of_them_is_delivered(answer:
 def test_plain_text_tells_of_no_losses_and_hides_none() -> None:
     """A record whose card was refused goes out as it is; the losses wait for the next message, with their time."""
     world = World(react=lambda numbers, is_plain: REJECTED if 1 in numbers and not is_plain else OK).put([1])
-    world.delivery._told_at = "12:03:11"
+    world.delivery._reported_at = "12:03:11"
     world.backlog.refuse("ERROR", "unreadable")
     world.run().put([2]).run()
     assert world.plain == [1]
@@ -1428,6 +1429,42 @@ def test_an_alarm_does_not_wait_for_its_turn() -> None:
     world.put([701], levelno=logging.CRITICAL)
     assert world.delivery.step() == 0.0
     assert world.requests[-1][-2:] == [700, 701]
+
+
+@pytest.mark.parametrize("answer", [REJECTED, BROKEN], ids=str)
+def test_an_alarm_does_not_wait_until_the_bad_record_is_found(answer: Response) -> None:
+    """The halves of a refused message take a turn each: it waited for all of them, 13 s and more."""
+    world = paced()
+    world.react = lambda numbers, is_plain: answer if 7 in numbers and not is_plain else OK
+    world.put(range(40), levelno=logging.INFO)
+    while world.delivery._quarantine.phase is not Phase.HALVING:
+        world.step()
+    world.put([99], levelno=logging.CRITICAL)
+    began = world.now
+    while 99 not in world.arrived:
+        world.now += min(world.delivery.step(), 0.1)
+    assert world.now - began <= 3
+    world.run()
+    assert sorted(world.arrived) == [*range(40), 99]
+    assert world.plain == [7]
+
+
+def test_bad_records_now_and_then_are_not_taken_for_an_outage() -> None:
+    """The message behind the first bad one was large enough to have another in it, and all waited for a minute."""
+    bad = {200, 1_000, 1_800}
+    world = paced(0.2)
+    world.react = lambda numbers, is_plain: BROKEN if bad & set(numbers) and not is_plain else OK
+    logged = lasting(world, 120, 0.05)
+    world.run()
+    arrived = [
+        (number, at)
+        for at, message in zip(world.times, world.sent, strict=True)
+        if message in world.passed
+        for number in shown(message)
+    ]
+    assert max(at - logged[number] for number, at in arrived if number not in bad) < 40
+    assert sorted(number for number, _ in arrived) == list(logged)
+    assert set(world.plain) == bad
 
 
 def test_a_wait_for_a_turn_is_no_limit() -> None:
@@ -1571,15 +1608,15 @@ def test_poison_in_a_dense_message_is_set_apart_when_another_passes(
     world.check_books()
 
 
-def test_probes_during_an_outage_are_no_larger_than_what_failed_first() -> None:
-    """What piles up behind waits for the first probe that passes, and goes out densely then."""
+def test_probes_during_an_outage_are_single_records() -> None:
+    """All others wait for the first probe that passes, and go out densely then."""
     world = dense(10, lambda _numbers, _is_plain: BROKEN)
     world.post_next(3)
     world.put(range(10, 20))
     world.post_next()
     world.put(range(20, 600))
     world.post_next(5)
-    assert [len(numbers) for numbers in world.requests] == [10] * 9
+    assert [len(numbers) for numbers in world.requests] == [10] * 3 + [1] * 6
     world.react = lambda _numbers, _is_plain: OK
     world.run()
     assert sorted(world.arrived) == list(range(600))
@@ -1593,9 +1630,9 @@ def test_what_a_message_does_not_carry_waits_while_it_is_sent() -> None:
 
     def flood() -> Response:
         if not seen:
-            seen.append(len(world.backlog._in_flight))
+            seen.append(len(world.backlog.leased))
             for number in range(100, 120):
-                world.backlog.put_nowait(record(number, levelno=logging.CRITICAL))
+                world.backlog.put(record(number, levelno=logging.CRITICAL))
         return OK
 
     world.put(range(20)).run()
@@ -1765,7 +1802,7 @@ class AnyAnswers(RuleBasedStateMachine):
         place: dict[str, Any] = {"thread_name": title, "applied_tags": ("5",)} if title else {"thread_id": thread}
         settings = CardSettings(EmbedFormatter(), username=username, mentions={0: "", logging.ERROR: "<@&5>"}, **place)
         for _ in range(count):
-            self.world.backlog.put_nowait(record(next(self.numbers), settings, levelno))
+            self.world.backlog.put(record(next(self.numbers), settings, levelno))
         self.accepted += count
 
     @rule(reactions=st.lists(st.sampled_from(sorted(REACTIONS)), max_size=6), poison=st.integers(0, 40))

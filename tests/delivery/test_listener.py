@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from discord_logging import DiscordHandler, EmbedFormatter
+from discord_logging._backlogs.memory import MemoryBacklog
 from discord_logging._delivery import exit_time, registry
 from discord_logging._delivery.listener import WebhookListener, is_delivering
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
+from discord_logging._discord.sender import WebhookSender
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import CardSettings, DeliverySettings
@@ -57,8 +59,20 @@ def run(script: str, url: str, *, timeout: float = 20.0) -> subprocess.Completed
 
 
 def make(url: WebhookURL | None = None, settings: DeliverySettings | None = None) -> WebhookListener:
-    return WebhookListener(
-        url or WebhookURL.parse(REFUSED), settings or DeliverySettings(), DiscordRateLimiter(), lambda: None
+    return connect(WebhookListener, url or WebhookURL.parse(REFUSED), settings)
+
+
+def connect(
+    listener_class: type[WebhookListener], url: WebhookURL, settings: DeliverySettings | None = None
+) -> WebhookListener:
+    """Return a listener that delivers from memory to a webhook."""
+    return listener_class(
+        url,
+        settings or DeliverySettings(),
+        backlog=MemoryBacklog(),
+        sender=WebhookSender(url),
+        limiter=DiscordRateLimiter(),
+        on_start=lambda: None,
     )
 
 
@@ -464,12 +478,12 @@ class TestThread:
     def test_who_delivers_without_a_thread_sleeps_until_the_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The wait for it is no busy one."""
         listener = make()
-        listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
+        listener.backlog.put(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
         delays, waits = [0.1, 0.07, 0.0], list[float | None]()
 
         def step() -> float:
             if len(delays) == 1:
-                listener.backlog.settle(listener.backlog.take(1))
+                listener.backlog.ack(listener.backlog.lease(1))
             return delays.pop(0)
 
         monkeypatch.setattr(listener._delivery, "step", step)
@@ -540,7 +554,7 @@ class TestThread:
         url, settings = WebhookURL.parse(REFUSED), DeliverySettings()
         made = make(url, settings)
 
-        def make_another(*_: object) -> object:
+        def make_another(*_: object, **__: object) -> object:
             registry._listeners[url.key, url.token] = made
             return object()
 
@@ -672,10 +686,10 @@ class TestQueueListener:
         listener = make()
         monkeypatch.setattr(listener, "start", lambda: None)
         for number in range(3):
-            listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": str(number)}), CardSettings(None)))
-        assert [record.message for record in listener.dequeue(block=True)] == ["0", "1", "2"]
+            listener.backlog.put(freeze(logging.makeLogRecord({"msg": str(number)}), CardSettings(None)))
+        assert [entry.record.message for entry in listener.dequeue(block=True)] == ["0", "1", "2"]
         assert not is_delivering.get()
-        assert (listener.backlog.waiting, listener.backlog.pending) == (0, 3)
+        assert (listener.backlog.peek().records, listener.backlog.pending) == (0, 3)
 
     def test_dequeue_without_blocking_finds_nothing(self) -> None:
         """The error is that of the standard library's queues."""
@@ -714,7 +728,7 @@ class TestQueueListener:
         """Nothing is left pending for ever."""
         listener = make()
         monkeypatch.setattr(listener, "start", lambda: None)
-        listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
+        listener.backlog.put(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
 
         def interrupt(*_: object, **__: object) -> bool:
             raise KeyboardInterrupt
@@ -729,10 +743,10 @@ class TestQueueListener:
         """The records of the message that was under way are counted as interrupted; a flush waits for none of them."""
         listener = make()
         monkeypatch.setattr(listener, "start", lambda: None)
-        listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
+        listener.backlog.put(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
 
         def interrupt() -> None:
-            listener.backlog.take(1)
+            listener.backlog.lease(1)
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -761,15 +775,14 @@ class TestQueueListener:
 
         class Listener(WebhookListener):
             def prepare(self, record: Any) -> Any:
-                if record[0].message == "bad":
+                if record[0].record.message == "bad":
                     raise LookupError
                 return record
 
-        url = WebhookURL.parse(discord.webhook_url)
-        listener = Listener(url, DeliverySettings(), DiscordRateLimiter(), lambda: None)
+        listener = connect(Listener, WebhookURL.parse(discord.webhook_url))
         for message in ("bad", "good"):
             settings = CardSettings(EmbedFormatter())
-            listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": message}), settings))
+            listener.backlog.put(freeze(logging.makeLogRecord({"msg": message}), settings))
             listener.flush(10)
         assert texts(discord) == ["good"]
         assert "The listener failed" in caplog.text
@@ -781,12 +794,11 @@ class TestQueueListener:
 
         class Listener(WebhookListener):
             def prepare(self, record: Any) -> Any:
-                prepared.extend(each.message for each in record)
+                prepared.extend(entry.record.message for entry in record)
                 return record
 
-        url = WebhookURL.parse(discord.webhook_url)
-        listener = Listener(url, DeliverySettings(), DiscordRateLimiter(), lambda: None)
-        listener.backlog.put_nowait(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(EmbedFormatter())))
+        listener = connect(Listener, WebhookURL.parse(discord.webhook_url))
+        listener.backlog.put(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(EmbedFormatter())))
         assert listener.flush(10)
         assert prepared == ["hello"]
         listener.stop()

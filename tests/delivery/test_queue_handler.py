@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from discord_logging import DiscordHandler, FrozenRecord
+from discord_logging._backlogs.memory import MemoryBacklog
 from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery.listener import WebhookListener
 from discord_logging._delivery.queue_handler import WebhookQueueHandler
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
+from discord_logging._discord.sender import WebhookSender
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._records.settings import CardSettings, DeliverySettings
 
@@ -25,7 +27,15 @@ URL = "http://127.0.0.1:9/api/webhooks/123456789012345678/token"
 @pytest.fixture
 def queue_handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookQueueHandler]:
     """Yield one whose listener has no thread."""
-    listener = WebhookListener(WebhookURL.parse(URL), DeliverySettings(), DiscordRateLimiter(), lambda: None)
+    url = WebhookURL.parse(URL)
+    listener = WebhookListener(
+        url,
+        DeliverySettings(),
+        backlog=MemoryBacklog(),
+        sender=WebhookSender(url),
+        limiter=DiscordRateLimiter(),
+        on_start=lambda: None,
+    )
     monkeypatch.setattr(listener, "start", lambda: None)
     queue_handler = WebhookQueueHandler(listener, CardSettings(EmbedFormatter()))
     yield queue_handler
@@ -36,8 +46,8 @@ def test_a_record_is_prepared_and_enqueued(queue_handler: WebhookQueueHandler) -
     """As with the standard library's QueueHandler, `handle` does both."""
     queue_handler.handle(logging.makeLogRecord({"msg": "hello %s", "args": ("you",), "levelno": 40}))
     listener: Any = queue_handler.listener
-    (waiting,) = listener.backlog.take(10)
-    assert (waiting.message, waiting.levelno) == ("hello you", 40)
+    (waiting,) = listener.backlog.lease(10)
+    assert (waiting.record.message, waiting.record.levelno) == ("hello you", 40)
 
 
 def test_the_frozen_record_outlives_its_arguments(queue_handler: WebhookQueueHandler) -> None:

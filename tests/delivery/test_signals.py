@@ -356,11 +356,11 @@ class TestReentry:
         """The signal has its turn when the record that the interrupted call has in its hand is in its place."""
         handler = DiscordHandler(discord.webhook_url, queue_size=3, flush_timeout=30)
         assert handler._listener
-        backlog = handler._listener.backlog
+        backlog: Any = handler._listener.backlog
         fold = backlog._repeats.fold
         seen: list[list[str]] = []
 
-        def interrupted(*args: Any) -> bool:
+        def interrupted(*args: Any) -> Any:
             monkeypatch.setattr(backlog._repeats, "fold", fold)
             signal.raise_signal(signal.SIGUSR1)
             return fold(*args)
@@ -368,7 +368,7 @@ class TestReentry:
         signal.signal(signal.SIGUSR1, lambda *_: seen.append(texts(discord)))
         flush_on_signals(signal.SIGUSR1)
         monkeypatch.setattr(backlog._repeats, "fold", interrupted)
-        backlog._rouse = lambda: True  # so that the third call, at the bound, takes in what the thread would
+        backlog.wake_listener = lambda: True  # so that the third call, at the bound, takes in what the thread would
         began = time.monotonic()
         for number in range(3):
             log(handler, str(number))
@@ -383,17 +383,17 @@ class TestReentry:
         """It can neither wait for the call that it interrupts nor go on without it: it says so at once."""
         handler = DiscordHandler(discord.webhook_url, queue_size=3, flush_timeout=30)
         assert handler._listener
-        backlog = handler._listener.backlog
+        backlog: Any = handler._listener.backlog
         fold = backlog._repeats.fold
         seen: list[bool] = []
 
-        def interrupted(*args: Any) -> bool:
+        def interrupted(*args: Any) -> Any:
             monkeypatch.setattr(backlog._repeats, "fold", fold)
             seen.append(handler.flush())
             return fold(*args)
 
         monkeypatch.setattr(backlog._repeats, "fold", interrupted)
-        backlog._rouse = lambda: True
+        backlog.wake_listener = lambda: True
         began = time.monotonic()
         for number in range(3):
             log(handler, str(number))
@@ -446,7 +446,7 @@ class TestReentry:
         """Ctrl-C costs the record that is in the hand, which is counted, and no flush waits for it."""
         handler = DiscordHandler(discord.webhook_url, queue_size=3, flush_timeout=30)
         assert handler._listener
-        backlog = handler._listener.backlog
+        backlog: Any = handler._listener.backlog
         fold = backlog._repeats.fold
 
         def interrupt(*_: Any) -> bool:
@@ -454,7 +454,7 @@ class TestReentry:
             raise KeyboardInterrupt
 
         monkeypatch.setattr(backlog._repeats, "fold", interrupt)
-        backlog._rouse = lambda: True
+        backlog.wake_listener = lambda: True
         log(handler, "0")
         log(handler, "1")
         with pytest.raises(KeyboardInterrupt):

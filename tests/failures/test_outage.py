@@ -46,10 +46,10 @@ def peak():
 _OUT_OF_TIME = """
 import functools
 from discord_logging._delivery import listener as listener_module
-from discord_logging._backlogs.memory import Backlog
+from discord_logging._backlogs.memory import MemoryBacklog
 listener_module.Delivery = functools.partial(listener_module.Delivery, clock=lambda: time.monotonic() * 200)
-_wait = Backlog.wait
-Backlog.wait = lambda self, timeout: _wait(self, timeout and timeout / 200)
+_wait = MemoryBacklog.wait
+MemoryBacklog.wait = lambda self, timeout: _wait(self, timeout and timeout / 200)
 """
 """Makes ten minutes of retries pass in three seconds."""
 

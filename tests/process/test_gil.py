@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from discord_logging._cards import traceback_text
 from discord_logging._process import gil
 from discord_logging._process.gil import yield_gil, yield_gil_between
-from discord_logging._records import masking
+from discord_logging._records import frames, masking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,7 +101,7 @@ def test_short_work_is_not_interrupted(clock: _Clock) -> None:
     ("module", "work", "times"),
     [
         (masking, lambda: masking.SecretMasker().mask("pass_on(depth)\n" * 50), 50),
-        (traceback_text, lambda: [traceback_text.frame_lines(work.__code__, line, -1) for line in range(1, 51)], 50),
+        (frames, lambda: frames.read_frames([part for line in range(1, 51) for part in (work.__code__, line, -1)]), 50),
     ],
     ids=["words that may tell of a secret", "frames"],
 )

@@ -19,24 +19,24 @@ from discord_logging._records.settings import (
     CardSettings,
     DeliverySettings,
     at_level,
-    check_avatar_url,
-    check_by_level,
-    check_colors,
-    check_context,
-    check_delays,
-    check_emojis,
-    check_enabled,
-    check_level,
-    check_mentions,
-    check_names,
-    check_number,
-    check_snowflake,
-    check_source_url,
-    check_tags,
-    check_thread_name,
-    check_username,
     fill_source_url,
     nearest_level,
+    parse_avatar_url,
+    parse_by_level,
+    parse_colors,
+    parse_context,
+    parse_delays,
+    parse_emojis,
+    parse_enabled,
+    parse_level,
+    parse_mentions,
+    parse_names,
+    parse_number,
+    parse_snowflake,
+    parse_source_url,
+    parse_tags,
+    parse_thread_name,
+    parse_username,
 )
 
 if TYPE_CHECKING:
@@ -72,21 +72,21 @@ class TestCheckNumber:
     @pytest.mark.parametrize("value", [0, 1, 0.5, 10**9])
     def test_numbers_pass_as_they_are(self, value: float) -> None:
         """From the minimum on."""
-        assert check_number("timeout", value, minimum=0) is value
+        assert parse_number("timeout", value, minimum=0) is value
 
     @pytest.mark.parametrize("value", [None, "10", True, -1, -0.1, NAN, INFINITY, -INFINITY, [1], 1j])
     def test_others_are_refused_by_name(self, value: object) -> None:
         """The text says what is right, and what was given."""
         with pytest.raises(InvalidSettingError, match="timeout must be a number of seconds, at least 0, not") as caught:
-            check_number("timeout", value, minimum=0)
+            parse_number("timeout", value, minimum=0)
         assert repr(value) in str(caught.value)
 
     @pytest.mark.parametrize("value", [0, 1.0, 2.5, "1", False, NAN])
     def test_a_size_is_whole(self, value: object) -> None:
         """Half a record cannot wait."""
         with pytest.raises(InvalidSettingError, match="queue_size must be a whole number, at least 1, not"):
-            check_number("queue_size", value, minimum=1, whole=True)
-        assert check_number("queue_size", 1, minimum=1, whole=True) == 1
+            parse_number("queue_size", value, minimum=1, whole=True)
+        assert parse_number("queue_size", 1, minimum=1, whole=True) == 1
 
 
 class TestCheckDelays:
@@ -95,18 +95,18 @@ class TestCheckDelays:
     @pytest.mark.parametrize(("value", "delays"), [([2, 3.5], (2.0, 3.5)), ((0,), (0.0,))])
     def test_a_list_becomes_a_tuple_of_floats(self, value: Any, delays: tuple[float, ...]) -> None:
         """`dictConfig` hands over lists."""
-        assert check_delays("retry_delays", value) == delays
+        assert parse_delays("retry_delays", value) == delays
 
     @pytest.mark.parametrize("value", [None, [], (), 5, "2, 3", {2: 3}])
     def test_no_list_is_refused(self, value: object) -> None:
         """Nor an empty one: there would be nothing to double."""
         with pytest.raises(InvalidSettingError, match=r"retry_delays must be a list of seconds such as \[2, 3, 5\]"):
-            check_delays("retry_delays", value)
+            parse_delays("retry_delays", value)
 
     def test_a_wrong_one_is_named_by_its_place(self) -> None:
         """Counted as Python counts."""
         with pytest.raises(InvalidSettingError, match=r"retry_delays\[1\] must be a number of seconds, at least 0"):
-            check_delays("retry_delays", [2, -3])
+            parse_delays("retry_delays", [2, -3])
 
 
 class TestCheckUsername:
@@ -127,7 +127,7 @@ class TestCheckUsername:
     )
     def test_names_that_discord_takes(self, value: object, name: str | None) -> None:
         """White space is collapsed, as Discord does it."""
-        assert check_username(value) == name
+        assert parse_username(value) == name
 
     @pytest.mark.parametrize(
         "value", ["", " \n", "x" * 81, "My Discord", "cLYDe 2", "Everyone", " here ", 5, b"shop", URL]
@@ -135,7 +135,7 @@ class TestCheckUsername:
     def test_names_that_discord_refuses(self, value: object) -> None:
         """Better at start than with every message; a webhook URL in the wrong place stays secret."""
         with pytest.raises(InvalidSettingError, match="username must be 1 to 80 characters without") as caught:
-            check_username(value)
+            parse_username(value)
         assert TOKEN[:8] not in str(caught.value)
 
 
@@ -147,7 +147,7 @@ class TestCheckAvatarUrl:
     )
     def test_addresses_that_discord_takes(self, value: object) -> None:
         """They pass as they are."""
-        assert check_avatar_url(value) is value
+        assert parse_avatar_url(value) is value
 
     @pytest.mark.parametrize(
         "value",
@@ -166,7 +166,7 @@ class TestCheckAvatarUrl:
     def test_addresses_that_discord_refuses(self, value: object) -> None:
         """Hosts without a dot among them."""
         with pytest.raises(InvalidSettingError, match=r"avatar_url must be a http\(s\) URL on a public host"):
-            check_avatar_url(value)
+            parse_avatar_url(value)
 
 
 class TestCheckSnowflake:
@@ -175,13 +175,13 @@ class TestCheckSnowflake:
     @pytest.mark.parametrize(("value", "snowflake"), [(None, None), ("123", "123"), (2**64 - 1, str(2**64 - 1))])
     def test_text_and_numbers_pass_as_text(self, value: object, snowflake: str | None) -> None:
         """YAML and TOML make numbers of them."""
-        assert check_snowflake("thread_id", value) == snowflake
+        assert parse_snowflake("thread_id", value) == snowflake
 
     @pytest.mark.parametrize("value", ["", "0", "01", "-1", "1 ", "1\n", "1.0", "٣", "1٣", "1" * 21, 0, True, 1.0, []])
     def test_others_are_refused(self, value: object) -> None:
         """Discord would refuse every message."""
         with pytest.raises(InvalidSettingError, match="thread_id must be an id such as '123456789012345678', not"):
-            check_snowflake("thread_id", value)
+            parse_snowflake("thread_id", value)
 
 
 class TestCheckEnabled:
@@ -192,14 +192,14 @@ class TestCheckEnabled:
     )
     def test_words_for_yes_and_no(self, yes: object, no: object) -> None:
         """In any case."""
-        assert check_enabled(yes) is True
-        assert check_enabled(no) is False
+        assert parse_enabled(yes) is True
+        assert parse_enabled(no) is False
 
     @pytest.mark.parametrize("value", ["", "maybe", 1, 0, None, [], b"true"])
     def test_others_are_refused_by_the_name_that_was_used(self, value: object) -> None:
         """A misspelt `false` must not mean `true`."""
         with pytest.raises(InvalidSettingError, match=r"^DISCORD_NOTIFICATIONS_ENABLED must be true or false, not"):
-            check_enabled(value, name="DISCORD_NOTIFICATIONS_ENABLED")
+            parse_enabled(value, name="DISCORD_NOTIFICATIONS_ENABLED")
 
 
 class TestCheckContext:
@@ -207,14 +207,14 @@ class TestCheckContext:
 
     def test_names_and_values_become_text(self) -> None:
         """Whatever they were."""
-        assert check_context({"service": "shop", 1: None}) == {"service": "shop", "1": "None"}
-        assert check_context(None) == {}
+        assert parse_context({"service": "shop", 1: None}) == {"service": "shop", "1": "None"}
+        assert parse_context(None) == {}
 
     @pytest.mark.parametrize("value", ["service", ["service"], 5])
     def test_others_are_refused(self, value: object) -> None:
         """The text shows one that is right."""
         with pytest.raises(InvalidSettingError, match=r"context must be a mapping such as {'service': 'shop'}, not"):
-            check_context(value)
+            parse_context(value)
 
 
 class TestCheckColorsAndEmojis:
@@ -224,26 +224,26 @@ class TestCheckColorsAndEmojis:
     @pytest.mark.parametrize("level", ["ERROR", 40, "40"])
     def test_colours_are_laid_over_the_standard_ones(self, level: object, color: object) -> None:
         """By the level's name or number, as `dictConfig` has it."""
-        assert check_colors({level: color}) == {**COLORS, 40: 0xFF0000}
+        assert parse_colors({level: color}) == {**COLORS, 40: 0xFF0000}
 
     @pytest.mark.parametrize("color", [0, 0xFFFFFF, "#000000"])
     def test_black_and_white_are_colours(self, color: object) -> None:
         """Limits are inclusive."""
-        assert check_colors({"ERROR": color})[40] in (0, 0xFFFFFF)
+        assert parse_colors({"ERROR": color})[40] in (0, 0xFFFFFF)
 
     def test_emojis_are_laid_over_the_standard_ones(self) -> None:
         """An empty one is none."""
-        assert check_emojis({"ERROR": "🔥", 25: ""}) == {**EMOJIS, 40: "🔥", 25: ""}
+        assert parse_emojis({"ERROR": "🔥", 25: ""}) == {**EMOJIS, 40: "🔥", 25: ""}
 
     def test_own_levels_have_their_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As they were added to `logging`."""
         monkeypatch.setattr(logging, "_nameToLevel", {**logging._nameToLevel, "NOTICE": 25})
-        assert check_colors({"NOTICE": 1})[25] == 1
+        assert parse_colors({"NOTICE": 1})[25] == 1
 
     def test_none_is_the_standard(self) -> None:
         """Which nobody can change by accident."""
-        assert check_colors(None) is COLORS
-        assert check_emojis(None) is EMOJIS
+        assert parse_colors(None) is COLORS
+        assert parse_emojis(None) is EMOJIS
         assert not hasattr(COLORS, "__setitem__")
 
     @pytest.mark.parametrize(
@@ -252,17 +252,17 @@ class TestCheckColorsAndEmojis:
     def test_other_colours_are_refused(self, color: object) -> None:
         """Discord takes numbers alone."""
         with pytest.raises(InvalidSettingError, match="colors must be 0xRRGGBB or '#rrggbb', not"):
-            check_colors({"ERROR": color})
+            parse_colors({"ERROR": color})
 
     @pytest.mark.parametrize("level", ["error", "FATALITY", "", None, (), NAN, INFINITY])
-    @pytest.mark.parametrize(("name", "check"), [("colors", check_colors), ("emojis", check_emojis)])
+    @pytest.mark.parametrize(("name", "check"), [("colors", parse_colors), ("emojis", parse_emojis)])
     def test_other_levels_are_refused(self, level: object, name: str, check: Callable[[object], object]) -> None:
         """A misspelt level would never be seen."""
         with pytest.raises(InvalidSettingError, match=f"{name} must have levels such as 'ERROR' or 40 for keys, not"):
             check({level: 1})
 
     @pytest.mark.parametrize("value", ["#ff0000", 5, [("ERROR", 1)]])
-    @pytest.mark.parametrize(("name", "check"), [("colors", check_colors), ("emojis", check_emojis)])
+    @pytest.mark.parametrize(("name", "check"), [("colors", parse_colors), ("emojis", parse_emojis)])
     def test_others_are_refused(self, value: object, name: str, check: Callable[[object], object]) -> None:
         """The text shows one that is right."""
         with pytest.raises(InvalidSettingError, match=f"{name} must be a mapping such as {{'ERROR': "):
@@ -317,14 +317,14 @@ def test_standard_delivery() -> None:
 @pytest.mark.parametrize("level", [0, 35, "ERROR", logging.DEBUG])
 def test_levels(level: int | str) -> None:
     """Numbers and names are levels."""
-    assert check_level("level", level, "be") == logging._checkLevel(level)  # type: ignore[attr-defined]
+    assert parse_level("level", level, "be") == logging._checkLevel(level)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("level", ["error!", None, 1.5, URL])
 def test_what_is_no_level_is_named(level: object) -> None:
     """A webhook URL, given as the level by mistake, is not shown."""
     with pytest.raises(InvalidSettingError, match="level must be a level such as") as caught:
-        check_level("level", level, "be a level such as 'ERROR' or 40")
+        parse_level("level", level, "be a level such as 'ERROR' or 40")
     assert TOKEN not in str(caught.value)
 
 
@@ -335,7 +335,7 @@ class TestCheckByLevel:
     @pytest.mark.parametrize("kind", [dict, OrderedDict, MappingProxyType])
     def test_each_value_holds_from_its_level_on(self, kind: Callable[[object], object], level: object) -> None:
         """Below the lowest there is none; each is checked as if it stood alone."""
-        names = check_by_level("username", kind({level: "  Alarm ", "CRITICAL": None}), check_username)
+        names = parse_by_level("username", kind({level: "  Alarm ", "CRITICAL": None}), parse_username)
         assert [at_level(names, levelno) for levelno in (0, 30, 40, 45, 50, 99)] == [
             None,
             None,
@@ -347,26 +347,26 @@ class TestCheckByLevel:
 
     def test_one_value_holds_for_all_levels(self) -> None:
         """None among them."""
-        assert at_level(check_by_level("username", "shop", check_username), 40) == "shop"
-        assert at_level(check_by_level("username", None, check_username), 40) is None
-        assert at_level(check_by_level("username", {}, check_username), 40) is None
+        assert at_level(parse_by_level("username", "shop", parse_username), 40) == "shop"
+        assert at_level(parse_by_level("username", None, parse_username), 40) is None
+        assert at_level(parse_by_level("username", {}, parse_username), 40) is None
 
     def test_not_set_is_the_lowest_level(self) -> None:
         """It says what holds for all the others."""
-        names = check_by_level("username", {"NOTSET": "shop", "ERROR": "Alarm"}, check_username)
+        names = parse_by_level("username", {"NOTSET": "shop", "ERROR": "Alarm"}, parse_username)
         assert [at_level(names, levelno) for levelno in (0, 10, 40)] == ["shop", "shop", "Alarm"]
 
     @pytest.mark.parametrize("value", [{"ERROR": "Discord"}, {40: 5}, {"ERROR": {"ERROR": "shop"}}])
     def test_a_wrong_value_is_named(self, value: object) -> None:
         """By the rule of the setting."""
         with pytest.raises(InvalidSettingError, match="username must be 1 to 80 characters"):
-            check_by_level("username", value, check_username)
+            parse_by_level("username", value, parse_username)
 
     @pytest.mark.parametrize("level", ["error", "FATALITY", None, NAN])
     def test_a_wrong_level_is_named(self, level: object) -> None:
         """A misspelt level would never be seen."""
         with pytest.raises(InvalidSettingError, match="username must have levels such as 'ERROR' or 40 for keys, not"):
-            check_by_level("username", {level: "shop"}, check_username)
+            parse_by_level("username", {level: "shop"}, parse_username)
 
 
 class TestCheckThreadName:
@@ -378,27 +378,27 @@ class TestCheckThreadName:
     )
     def test_titles_that_discord_takes(self, value: object, name: str | None) -> None:
         """White space is collapsed."""
-        assert check_thread_name(value, None) == name
+        assert parse_thread_name(value, None) == name
 
     @pytest.mark.parametrize("value", ["", " \n", "\x00", "x" * 101, 5, b"Errors", ["Errors"]])
     def test_titles_that_discord_refuses(self, value: object) -> None:
         """Better at start than with every message."""
         with pytest.raises(InvalidSettingError, match="thread_name must be 1 to 100 characters, not") as caught:
-            check_thread_name(value, None)
+            parse_thread_name(value, None)
         assert repr(value) in str(caught.value)
 
     def test_a_webhook_url_in_the_wrong_place_stays_secret(self) -> None:
         """It would be the title of a post."""
-        assert check_thread_name(URL, None) == URL.replace(TOKEN, "***")
+        assert parse_thread_name(URL, None) == URL.replace(TOKEN, "***")
         with pytest.raises(InvalidSettingError) as caught:
-            check_thread_name(f"{URL} {URL} {URL}", None)
+            parse_thread_name(f"{URL} {URL} {URL}", None)
         assert TOKEN not in str(caught.value)
 
     def test_a_post_is_new_or_there_already(self) -> None:
         """Discord refuses both (220002)."""
-        assert check_thread_name(None, "5") is None
+        assert parse_thread_name(None, "5") is None
         with pytest.raises(InvalidSettingError, match=r"thread_name opens a new post and thread_id is one that exists"):
-            check_thread_name("Errors", "5")
+            parse_thread_name("Errors", "5")
 
 
 class TestCheckTags:
@@ -410,20 +410,20 @@ class TestCheckTags:
     )
     def test_ids_become_text(self, value: object, tags: tuple[str, ...]) -> None:
         """YAML and TOML make numbers of them."""
-        assert check_tags(value) == tags
+        assert parse_tags(value) == tags
 
     @pytest.mark.parametrize("value", ["1", 1, {"1": 2}, ["1"] * 6, [None], ["1", None]])
     def test_others_are_refused(self, value: object) -> None:
         """Nor does an id that was not set pass for one."""
         with pytest.raises(InvalidSettingError, match="applied_tags must be a list of at most 5 ids, not"):
-            check_tags(value)
+            parse_tags(value)
 
     def test_a_wrong_id_is_named(self) -> None:
         """The name of a tag is none."""
         with pytest.raises(
             InvalidSettingError, match="applied_tags must be an id such as '123456789012345678', not 'bug'"
         ):
-            check_tags(["1", "bug"])
+            parse_tags(["1", "bug"])
 
 
 class TestCheckNames:
@@ -434,13 +434,13 @@ class TestCheckNames:
     )
     def test_a_list_becomes_a_tuple(self, value: object, names: tuple[str, ...] | None) -> None:
         """None is all of them, an empty list is none."""
-        assert check_names("fields", value) == names
+        assert parse_names("fields", value) == names
 
     @pytest.mark.parametrize("value", ["order_id", {"order_id": 1}, ["a", 1], [None], 5, {"a"}])
     def test_others_are_refused(self, value: object) -> None:
         """A text alone would be taken for its letters."""
         with pytest.raises(InvalidSettingError, match=r"fields must be a list of names such as \['order_id'\], not"):
-            check_names("fields", value)
+            parse_names("fields", value)
 
 
 class TestCheckMentions:
@@ -450,13 +450,13 @@ class TestCheckMentions:
     @pytest.mark.parametrize("level", ["ERROR", 40, "40"])
     def test_each_holds_from_its_level_on(self, level: object, mention: str) -> None:
         """Below the lowest nobody is notified."""
-        mentions = check_mentions({level: mention})
+        mentions = parse_mentions({level: mention})
         assert [nearest_level(mentions, levelno) for levelno in (0, 39, 40, 50)] == ["", "", mention, mention]
 
     @pytest.mark.parametrize("value", [None, {}])
     def test_nobody_is_notified_unless_it_is_said(self, value: object) -> None:
         """As it was for all who did not set it."""
-        assert not any(check_mentions(value).values())
+        assert not any(parse_mentions(value).values())
 
     @pytest.mark.parametrize(
         "mention",
@@ -485,20 +485,20 @@ class TestCheckMentions:
         with pytest.raises(
             InvalidSettingError, match="mentions must be '<@&ID>' for a role, '<@ID>' for a user"
         ) as caught:
-            check_mentions({"ERROR": mention})
+            parse_mentions({"ERROR": mention})
         assert f"'@everyone' or '@here', not {mention!r}." in str(caught.value)
 
     @pytest.mark.parametrize("value", ["<@5>", [("ERROR", "<@5>")], 5])
     def test_no_mapping_is_refused(self, value: object) -> None:
         """The text shows one that is right."""
         with pytest.raises(InvalidSettingError, match=r"mentions must be a mapping such as {'CRITICAL': '<@&1234"):
-            check_mentions(value)
+            parse_mentions(value)
 
     @pytest.mark.parametrize("level", ["error", "", None, ()])
     def test_a_wrong_level_is_named(self, level: object) -> None:
         """A misspelt level would wake nobody."""
         with pytest.raises(InvalidSettingError, match="mentions must have levels such as 'ERROR' or 40 for keys, not"):
-            check_mentions({level: "<@5>"})
+            parse_mentions({level: "<@5>"})
 
 
 class TestCheckSourceUrl:
@@ -515,7 +515,7 @@ class TestCheckSourceUrl:
     )
     def test_templates_pass_as_they_are(self, value: object) -> None:
         """The line may be missing, the path may not."""
-        assert check_source_url(value) is value
+        assert parse_source_url(value) is value
 
     @pytest.mark.parametrize(
         "value",
@@ -547,7 +547,7 @@ class TestCheckSourceUrl:
         """The text shows one that is right."""
         right = "source_url must be a template such as 'https://github.com/acme/shop/blob/main/{path}#L{line}', not"
         with pytest.raises(InvalidSettingError, match=right) as caught:
-            check_source_url(value)
+            parse_source_url(value)
         assert TOKEN not in str(caught.value)
 
     @given(st.text(), st.text())
@@ -570,9 +570,11 @@ class TestCheckCard:
     def test_nothing_said_is_the_standard(self) -> None:
         """For each setting."""
         formatter = logging.Formatter()
-        settings, standard = CardSettings.check(formatter, **CARD), CardSettings(formatter)
-        for name in vars(standard):
+        settings, standard = CardSettings.from_options(formatter, **CARD), CardSettings(formatter)
+        for name in vars(standard).keys() - {"number"}:
             assert getattr(settings, name) == getattr(standard, name), name
+        assert settings.number < standard.number
+        assert settings.digest == standard.digest
 
     def test_each_setting_is_checked_and_kept(self) -> None:
         """What they become is what cards are made with."""
@@ -590,7 +592,7 @@ class TestCheckCard:
             "silent_below": "WARNING",
             "source_url": "https://git.example/{path}",
         }
-        settings = CardSettings.check(None, **{**CARD, **given})
+        settings = CardSettings.from_options(None, **{**CARD, **given})
         assert settings.username == {0: None, 40: "Alarm"}
         assert settings.avatar_url == {0: None, 40: "https://x.example/a.png"}
         assert (settings.thread_id, settings.thread_name, settings.applied_tags) == (None, "Errors", ("5",))
@@ -599,12 +601,12 @@ class TestCheckCard:
         assert settings.mentions == {0: "", 50: "<@&5>"}
         assert settings.masker.mask("order=5") == "order=***"
         assert (settings.silent_below, settings.source_url) == (30, "https://git.example/{path}")
-        assert CardSettings.check(None, **{**CARD, "thread_id": 7}).thread_id == "7"
+        assert CardSettings.from_options(None, **{**CARD, "thread_id": 7}).thread_id == "7"
 
     @pytest.mark.parametrize(("value", "levelno"), [(0, 0), (35, 35), ("WARNING", 30), ("30", 30), ("NOTSET", 0)])
     def test_silence_ends_at_a_level(self, value: object, levelno: int) -> None:
         """By its name or number."""
-        assert CardSettings.check(None, **{**CARD, "silent_below": value}).silent_below == levelno
+        assert CardSettings.from_options(None, **{**CARD, "silent_below": value}).silent_below == levelno
 
     @pytest.mark.parametrize(
         ("setting", "words"),
@@ -635,7 +637,7 @@ class TestCheckCard:
     def test_a_wrong_one_is_named(self, setting: dict[str, Any], words: str) -> None:
         """The text shows what is right."""
         with pytest.raises(InvalidSettingError, match=words):
-            CardSettings.check(None, **{**CARD, **setting})
+            CardSettings.from_options(None, **{**CARD, **setting})
 
 
 class TestCheckDelivery:
@@ -644,8 +646,8 @@ class TestCheckDelivery:
     def test_nothing_said_is_the_standard(self) -> None:
         """What is left out too."""
         standard = DeliverySettings()
-        assert DeliverySettings.check(**vars(standard)) == standard
-        assert DeliverySettings.check(retry_delays=[2, 3, 5], channel_limit=30) == standard
+        assert DeliverySettings.from_options(**vars(standard)) == standard
+        assert DeliverySettings.from_options(retry_delays=[2, 3, 5], channel_limit=30) == standard
 
     @pytest.mark.parametrize(
         "setting",
@@ -658,7 +660,7 @@ class TestCheckDelivery:
     def test_the_least_of_each_is_taken(self, setting: dict[str, Any]) -> None:
         """Limits are inclusive."""
         [(name, value)] = setting.items()
-        assert getattr(DeliverySettings.check(**{**vars(DeliverySettings()), **setting}), name) == value
+        assert getattr(DeliverySettings.from_options(**{**vars(DeliverySettings()), **setting}), name) == value
 
     @pytest.mark.parametrize(
         ("setting", "words"),
@@ -679,4 +681,4 @@ class TestCheckDelivery:
     def test_a_wrong_one_is_named(self, setting: dict[str, Any], words: str) -> None:
         """The text shows what is right."""
         with pytest.raises(InvalidSettingError, match=words):
-            DeliverySettings.check(**{**vars(DeliverySettings()), **setting})
+            DeliverySettings.from_options(**{**vars(DeliverySettings()), **setting})

@@ -1,0 +1,109 @@
+"""The front of a backlog: callers append records to a deque without a lock, and wake the listener.
+
+`queue.Queue` would not do: a signal handler or `__del__` that logs while the same thread is inside `put` waits for
+its lock for ever. Nor would `SimpleQueue`: up to Python 3.10, `get` with a short timeout may wait for ever.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from discord_logging._process import clock
+from discord_logging._process.locks import Lock
+from discord_logging._process.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from discord_logging._health import DropReason
+
+PORTION = 20
+"""The number of records that are taken in at a time."""
+
+
+class Intake(ABC):
+    """The deque that callers append to, the lock of what lies behind it, and the listener's sleep."""
+
+    def __init__(self) -> None:
+        self.wake_listener: Callable[[], bool] = lambda: True
+        """Returns whether the listener is awake now. The listener sets it."""
+        self.after_fork_in_child()
+
+    def after_fork_in_child(self) -> None:
+        """Become empty and new: what the parent queued stays the parent's."""
+        self.lock = Lock()
+        self._incoming: deque[tuple[Any, ...]] = deque()
+        self._refused: deque[tuple[DropReason, str]] = deque()
+        self._wakeup = Wakeup()
+        self._idle = True
+        self._closed = False
+        self._overflow = PORTION
+        """From how many records on callers take them in themselves."""
+        self._large = 0
+        """From how many characters on a caller takes its record in at once: in the deque records count by number."""
+
+    def put(self, frozen: tuple[Any, ...]) -> None:
+        """Accept a record. Waits for nobody; gives others a turn when more come than are taken in."""
+        incoming = self._incoming
+        incoming.append(frozen)
+        if self._idle:
+            self._wake_listener()
+        if len(incoming) >= self._overflow or len(frozen[0]) > self._large:
+            self._relieve()
+
+    def _wake_listener(self) -> None:
+        self._idle = False
+        is_awake = False
+        try:
+            is_awake = self.wake_listener()
+        finally:
+            # Ctrl-C may have interrupted it. A listener that is awake may be asleep again already, and has said so.
+            if not is_awake:
+                self._idle = True
+
+    def _relieve(self) -> None:
+        if self._closed:
+            self.wake_listener()
+        lock = self.lock
+        if lock.is_held_by_this_thread():
+            # We interrupted our own bookkeeping (signal handler or `__del__`). Do not sleep: other threads would keep
+            # making garbage, and on Python 3.12 the collection would not end.
+            return
+        try:
+            if lock.acquire(0):
+                self._take_in()
+            else:
+                # Somebody takes records in. Without the interpreter's lock they could not keep up with many threads.
+                clock.sleep(1e-6)
+        finally:
+            # A signal handler may have raised as soon as it was had. Or forked: then it is not `self.lock` any more.
+            if lock.is_held_by_this_thread():
+                lock.release()
+
+    @abstractmethod
+    def _take_in(self) -> None:
+        """Take in a portion of the records that came. Called under the lock."""
+
+    def refuse(self, levelname: str, reason: DropReason) -> None:
+        """Count a record that could not be accepted. Waits for nobody."""
+        self._refused.append((reason, levelname))
+
+    def wait(self, timeout: float | None) -> None:
+        """Block until `wake` is called, or for `timeout` seconds; `None` is without end."""
+        self._wakeup.wait(timeout)
+
+    def wake(self) -> None:
+        """End the listener's wait."""
+        self._wakeup.set()
+
+    def renew_locks(self) -> None:
+        """Make new locks if gevent has replaced their classes: a wait for the old ones would stop every greenlet."""
+        if self._wakeup.is_outdated():
+            self._wakeup = Wakeup()
+            self.lock = Lock()
+
+    def is_busy_in_this_thread(self) -> bool:
+        """Tell whether this very thread, below a signal handler, is in the midst of a change of the books."""
+        return self.lock.is_held_by_this_thread()

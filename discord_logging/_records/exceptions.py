@@ -1,0 +1,187 @@
+"""An exception with all that is linked to it, frozen on the caller's thread.
+
+A traceback is kept as code, line and offset of the last instruction: no frames, no locals, and no source, which is read
+on the listener's thread.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import itertools
+import linecache
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from discord_logging._records.frames import read_frames
+from discord_logging._records.values import to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+    from types import TracebackType
+
+    from discord_logging._records.frames import Frame
+
+_MAX_EXCEPTIONS = 500
+"""The number of exceptions of one chain or group that are frozen."""
+
+
+class FrozenException:
+    """An exception as text. Not to be changed.
+
+    Attributes:
+        type_name: The qualified name of its class.
+        text: The last line (for a `SyntaxError` lines) of its traceback, such as `ValueError: no`.
+        notes: Its notes (https://docs.python.org/3/library/exceptions.html#BaseException.add_note).
+        stack: The frames of its traceback, outermost first; empty if it has none. Reads source files.
+        cause: The exception that it was raised from, or `None`.
+        context: The exception that was being handled when it was raised, or `None`.
+        members: The exceptions of a group.
+    """
+
+    __slots__ = ("_frames", "_locations", "cause", "context", "members", "notes", "text", "type_name")
+
+    def __init__(
+        self,
+        type_name: str,
+        text: str,
+        notes: tuple[str, ...] = (),
+        *,
+        locations: Sequence[Any] = (),
+        frames: Sequence[Frame] | None = None,
+    ) -> None:
+        self.type_name = type_name
+        self.text = text
+        self.notes = notes
+        # Flat, for a tuple for each frame would be twice the memory, and work for the garbage collector.
+        self._locations = locations
+        self._frames = frames
+        self.cause: FrozenException | None = None
+        self.context: FrozenException | None = None
+        self.members: tuple[FrozenException, ...] = ()
+
+    @property
+    def stack(self) -> Sequence[Frame]:
+        return read_frames(self._locations) if self._frames is None else self._frames
+
+    def fingerprint(self) -> Hashable:
+        """Return a value that is the same for exceptions that came the same way. Reads no source."""
+        return tuple((each.text, each.notes, *each.way()) for each in self.linked())
+
+    def way(self) -> Sequence[Hashable]:
+        """Return the lines and files that it came through, without those that are linked to it."""
+        if self._frames is not None:
+            return [*(frame.lineno for frame in self._frames), *(frame.filename for frame in self._frames)]
+        return [*self._locations[1::3], *(code.co_filename for code in self._locations[::3])]
+
+    def linked(self) -> list[FrozenException]:
+        """Return it and all exceptions that are linked to it, each once."""
+        found = [self]
+        for each in found:
+            found += [linked for linked in (each.cause, each.context, *each.members) if linked]
+        return found
+
+    @property
+    def size(self) -> int:
+        """The bytes that it holds on to, estimated."""
+        return sum(each.own_size() for each in self.linked())
+
+    def own_size(self) -> int:
+        """Return its size without those that are linked to it."""
+        frames = 20 * len(self._locations) + sum(len(line) for frame in self._frames or () for line in frame.lines)
+        return 256 + len(self.text) + sum(map(len, self.notes)) + frames
+
+
+def freeze_exc_info(exc_info: Any) -> FrozenException | None:
+    """Return the exception of `exc_info`, in any form that a record may have it, or `None` if there is none."""
+    exception = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) == 3 else exc_info  # noqa: PLR2004
+    if not isinstance(exception, BaseException):
+        return None
+    return _freeze_chain(exception, exc_info[2] if exception is not exc_info else exception.__traceback__)
+
+
+def _freeze_chain(exception: BaseException, tb: TracebackType | None) -> FrozenException:
+    """Freeze `exception` and all that is linked to it. Not recursive: a chain may be longer than the stack is deep."""
+    first = _freeze(exception, tb)
+    found = [(first, exception)]
+    seen = {id(exception)}
+    for frozen, original in found:
+        cause, context, members = original.__cause__, original.__context__, _members(original)
+        if cause is None and context is None and not members:
+            continue
+        frozen.cause = _freeze_linked(cause, found, seen)
+        if frozen.cause is None and not original.__suppress_context__:
+            frozen.context = _freeze_linked(context, found, seen)
+        # A property of the user's may give members without end.
+        first_members = itertools.islice(members, _MAX_EXCEPTIONS)
+        frozen.members = tuple(filter(None, (_freeze_linked(member, found, seen) for member in first_members)))
+    return first
+
+
+def _freeze_linked(
+    linked: Any, found: list[tuple[FrozenException, BaseException]], seen: set[int]
+) -> FrozenException | None:
+    if not isinstance(linked, BaseException) or id(linked) in seen or len(seen) >= _MAX_EXCEPTIONS:
+        return None
+    seen.add(id(linked))
+    frozen = _freeze(linked, linked.__traceback__)
+    found.append((frozen, linked))
+    return frozen
+
+
+def _freeze(exception: BaseException, tb: TracebackType | None) -> FrozenException:
+    type_name, notes = _type_name(type(exception)), _notes(exception)
+    return FrozenException(type_name, _text(exception, type_name, notes), notes, locations=_locations(tb))
+
+
+def _locations(tb: TracebackType | None) -> list[Any]:
+    locations: list[Any] = []
+    known = linecache.cache
+    while tb is not None:
+        code = tb.tb_frame.f_code
+        locations += code, tb.tb_lineno, tb.tb_lasti
+        # Modules in a zip file have their source from their loader, which only the frame's globals know.
+        if code.co_filename not in known:
+            linecache.lazycache(code.co_filename, tb.tb_frame.f_globals)
+        tb = tb.tb_next
+    return locations
+
+
+def _type_name(cls: type) -> str:
+    module = cls.__module__
+    return cls.__qualname__ if module in ("builtins", "__main__") else f"{module}.{cls.__qualname__}"
+
+
+def _text(exception: BaseException, type_name: str, notes: tuple[str, ...]) -> str:
+    if isinstance(exception, SyntaxError):
+        with contextlib.suppress(Exception):
+            text = "".join(traceback.format_exception_only(type(exception), exception))
+            # From Python 3.11 on the notes are in it.
+            return text.removesuffix("".join(f"{note}\n" for note in notes)).rstrip("\n")
+    text = to_text(exception)
+    return f"{type_name}: {text}" if text else type_name
+
+
+def _notes(exception: BaseException) -> tuple[str, ...]:
+    try:
+        notes = getattr(exception, "__notes__", None)
+    except Exception:  # noqa: BLE001 - a __getattr__ of the user's may raise anything
+        return ()
+    return tuple(map(to_text, notes)) if isinstance(notes, (list, tuple)) else ()
+
+
+def _members(exception: BaseException) -> Sequence[BaseException]:
+    if sys.version_info < (3, 11):  # the backport's class has the same name and attribute
+        is_group = any(cls.__name__ == "BaseExceptionGroup" for cls in type(exception).__mro__)
+    else:
+        is_group = isinstance(exception, builtins.BaseExceptionGroup)
+    return getattr(exception, "exceptions", ()) if is_group else ()
+
+
+def origin(tb: TracebackType | None) -> tuple[str, int, str]:
+    """Return where an exception was raised: file, line, function."""
+    found = "", 0, ""
+    for frame, line in traceback.walk_tb(tb):
+        found = frame.f_code.co_filename, line, frame.f_code.co_name
+    return found

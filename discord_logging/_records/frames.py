@@ -1,0 +1,122 @@
+"""The frames of a traceback as text: the file, the line and its source, as the process that logged it sees them."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from discord_logging._process.gil import yield_gil
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import CodeType
+
+_LIBRARY_MARKS = (".egg/", ".whl/", ".zip/", "/site-packages/", "/dist-packages/")
+_STANDARD_LIBRARY = os.path.dirname(traceback.__file__).replace("\\", "/") + "/"  # noqa: PTH120 - it is text
+_FROZEN = "<frozen "
+
+
+class Frame(NamedTuple):
+    """One frame of a traceback.
+
+    Attributes:
+        filename: The path of the file, as the code has it.
+        lineno: The line, from 1, or `None` if it is unknown.
+        name: The name of the function.
+        path: The path as a developer sees it: from the working directory, or from where the module was imported.
+        library: The name of the library that the file belongs to, or `None` if it is the program's own.
+        lines: The frame as `traceback` shows it: the place, the line of source, and the carets below.
+    """
+
+    filename: str
+    lineno: int | None
+    name: str
+    path: str
+    library: str | None
+    lines: tuple[str, ...]
+
+    @property
+    def source(self) -> tuple[str, ...]:
+        """The lines below the place: the source and the carets. Empty if there is no source."""
+        # A file or a function may have a line feed in its name.
+        return self.lines[1 + (self.filename + self.name).count("\n") :]
+
+
+def read_frames(locations: Sequence[Any]) -> list[Frame]:
+    """Return the frames at `locations`, outermost first. Reads source files.
+
+    Args:
+        locations: For each frame its code, its line and the offset of its last instruction, one after the other.
+    """
+    flat = iter(locations)
+    # A recursion has ten thousand frames, but few places. Code itself is compared by all that it holds.
+    known: dict[tuple[int, int | None, int], Frame] = {}
+    frames = []
+    for code, lineno, lasti in zip(flat, flat, flat, strict=True):
+        place = id(code), lineno, lasti
+        if place not in known:
+            filename = code.co_filename
+            lines = _frame_lines(filename, code, lineno, lasti)
+            known[place] = Frame(filename, lineno, code.co_name, short_path(filename), library_of(filename), lines)
+        frames.append(known[place])
+    return frames
+
+
+# Most tracebacks of a program share most of their frames, and the carets of one frame take longer than all else. The
+# file name is a part of the key, since the code of two files may be equal.
+@functools.lru_cache(maxsize=2048)
+def _frame_lines(_: str, code: CodeType, lineno: int | None, lasti: int) -> tuple[str, ...]:
+    # The standard library may take a millisecond for the carets, or read a file.
+    yield_gil()
+    text = "".join(traceback.StackSummary.from_list([_summarize(code, lineno, lasti)]).format())
+    # Not splitlines(): a form feed or U+2028 in a line of source ends no line.
+    return tuple(text.rstrip("\n").split("\n"))
+
+
+def _summarize(code: CodeType, lineno: int | None, lasti: int) -> traceback.FrameSummary:
+    if sys.version_info < (3, 11):
+        return traceback.FrameSummary(code.co_filename, lineno or 0, code.co_name, lookup_line=False)
+    # A traceback that was made by hand may have -1, which is nowhere.
+    positions = itertools.islice(code.co_positions(), lasti // 2, None) if lasti >= 0 else iter(())
+    _, end_lineno, colno, end_colno = next(positions, (None, None, None, None))
+    return traceback.FrameSummary(
+        code.co_filename,
+        lineno,
+        code.co_name,
+        lookup_line=False,
+        end_lineno=end_lineno,
+        colno=colno,
+        end_colno=end_colno,
+    )
+
+
+@functools.lru_cache(maxsize=2048)
+def library_of(filename: str) -> str | None:
+    """Return the name of the library that a file belongs to, or `None` if it is the program's own."""
+    if filename.startswith(_FROZEN):
+        return filename[len(_FROZEN) :].rstrip(">").partition(".")[0]
+    path = filename.replace("\\", "/")
+    for mark in (*_LIBRARY_MARKS, _STANDARD_LIBRARY):
+        _, found, inside = path.rpartition(mark)
+        if found:
+            return inside.partition("/")[0].removesuffix(".py")
+    return None
+
+
+def short_path(filename: str) -> str:
+    """Return a file's path from where a developer looks: the working directory, or where it was imported from."""
+    try:
+        directory = os.getcwd()  # noqa: PTH109 - it is text
+    except OSError:
+        directory = ""
+    return _relative_path(filename, (directory, *map(str, sys.path)))
+
+
+@functools.lru_cache(maxsize=2048)
+def _relative_path(filename: str, roots: Sequence[str]) -> str:
+    prefixes = [root.rstrip(os.sep) + os.sep for root in roots]
+    return filename[max((len(each) for each in prefixes if len(each) > 1 and filename.startswith(each)), default=0) :]

@@ -1,0 +1,244 @@
+"""A log record as it was when it was logged."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from discord_logging._records.frames import library_of, short_path
+from discord_logging._records.values import to_text, value_line, value_size
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from discord_logging._records.exceptions import FrozenException
+    from discord_logging._records.settings import CardSettings
+    from discord_logging._records.values import Frozen
+
+    _Text = TypeVar("_Text", str, "str | None")
+
+
+class Details(NamedTuple):
+    """The parts of a record that most records do not have."""
+
+    extra: Mapping[str, Frozen] | None = None
+    exception: FrozenException | None = None
+    exc_text: str | None = None
+    stack_info: str | None = None
+
+
+class Snapshot(NamedTuple):
+    """The parts of a record that `freeze` keeps, unmasked. A record that was made by hand may hold anything.
+
+    A caller makes a plain tuple of them, which costs it the least and which the garbage collector does not follow. The
+    first seven, and the last, tell records of one kind from those of another.
+    """
+
+    message: str
+    levelno: Any
+    name: Any
+    pathname: Any
+    lineno: Any
+    threadName: Any  # noqa: N815 - logging's name, as those below
+    settings: CardSettings
+    created: Any
+    levelname: Any
+    funcName: Any  # noqa: N815
+    process: Any
+    processName: Any  # noqa: N815
+    taskName: Any  # noqa: N815
+    template: str | None
+    details: Details
+
+
+NO_DETAILS = Details()
+_FOR_KIND = 7
+"""The number of the first parts that tell the kind."""
+
+
+class Origin(NamedTuple):
+    """The facts about a record that only the process which logged it knows.
+
+    Attributes:
+        host: The name of its host.
+        path: The path of the record's file, as a developer sees it.
+        library: The library that the file belongs to, or `None`.
+        utc_offset: The offset of its time zone from UTC when the record was logged, in seconds, or `None`.
+    """
+
+    host: str
+    path: str
+    library: str | None
+    utc_offset: int | None
+
+    @classmethod
+    def here(cls, pathname: str, created: float) -> Origin:
+        """Return the origin of a record that this very process logged."""
+        utc_offset = None
+        with contextlib.suppress(OverflowError, OSError, TypeError, ValueError):
+            utc_offset = time.localtime(created).tm_gmtoff
+        return cls(socket.gethostname(), short_path(pathname), library_of(pathname), utc_offset)
+
+
+def _read_only(path: str) -> Any:
+    return property(attrgetter(path))
+
+
+class FrozenRecord:
+    """A log record as it was when it was logged. Cannot be changed.
+
+    Of the attributes of `logging.LogRecord` it has `name`, `levelno`, `levelname`, `pathname`, `lineno`, `funcName`,
+    `created`, `process`, `processName`, `threadName`, `taskName` and `stack_info`, besides those below.
+
+    Secrets in its texts and values are masked, but for those in `exception`, whose text `mask` is for.
+
+    Attributes:
+        message: The merged message.
+        template: The message before its arguments were merged in, or `None` when it was not a text.
+        extra: The values that `extra=` and filters added: scalars as they are, dicts, lists and tuples as copies of
+            bounded depth and size, all else as text. `None` when there is nothing.
+        exception: The exception, or `None`.
+        exc_text: The text of an exception that came ready-made with the record, or `None`.
+        settings: The settings of the handler that took the record.
+        count: How many records it stands for: itself, and those that said the same.
+        last_created: When the last of them was logged.
+        is_repeat: Whether it may stand in the channel already, for Discord did not say whether it was saved.
+        origin: The host, the paths and the time zone of the process that logged it.
+        size: The bytes that it holds on to, estimated, given that a character is one.
+    """
+
+    __slots__ = ("_count", "_is_repeat", "_last_created", "_message", "_origin", "_snapshot")
+
+    def __init__(
+        self,
+        snapshot: tuple[Any, ...],
+        origin: Origin | None = None,
+        *,
+        count: int = 1,
+        last_created: float | None = None,
+        is_repeat: bool = False,
+    ) -> None:
+        """Make a record of what `freeze` returned; an `origin` of `None` is this very process."""
+        self._snapshot = Snapshot._make(snapshot)
+        self._origin = origin
+        self._message: str | None = None
+        self._count = count
+        self._last_created = self.created if last_created is None else last_created
+        self._is_repeat = is_repeat
+
+    def counted(self, count: int, last_created: float, *, is_repeat: bool) -> FrozenRecord:
+        """Return the same record with these counts."""
+        return FrozenRecord(self._snapshot, self._origin, count=count, last_created=last_created, is_repeat=is_repeat)
+
+    # The types are those of `logging.LogRecord`. A record that was made by hand may hold anything.
+    name: str = _read_only("_snapshot.name")
+    pathname: str = _read_only("_snapshot.pathname")
+    lineno: int = _read_only("_snapshot.lineno")
+    threadName: str | None = _read_only("_snapshot.threadName")  # noqa: N815 - logging's name, as those below
+    settings: CardSettings = _read_only("_snapshot.settings")
+    funcName: str | None = _read_only("_snapshot.funcName")  # noqa: N815
+    process: int | None = _read_only("_snapshot.process")
+    processName: str | None = _read_only("_snapshot.processName")  # noqa: N815
+    taskName: str | None = _read_only("_snapshot.taskName")  # noqa: N815
+    template: str | None = _read_only("_snapshot.template")
+    count: int = _read_only("_count")
+    last_created: float = _read_only("_last_created")
+    is_repeat: bool = _read_only("_is_repeat")
+
+    @property
+    def _details(self) -> Details:
+        details = self._snapshot.details
+        return details if details is NO_DETAILS else Details._make(details)
+
+    @property
+    def message(self) -> str:
+        if self._message is None:
+            self._message = self.mask(self._snapshot.message)
+        return self._message
+
+    @property
+    def extra(self) -> Mapping[str, Frozen] | None:
+        extra = self._details.extra
+        mask = self.settings.masker.mask_value
+        return {name: mask(name, value) for name, value in extra.items()} if extra else None
+
+    @property
+    def exception(self) -> FrozenException | None:
+        return self._details.exception
+
+    @property
+    def exc_text(self) -> str | None:
+        return self.mask(self._details.exc_text)
+
+    @property
+    def stack_info(self) -> str | None:
+        return self.mask(self._details.stack_info)
+
+    def mask(self, text: _Text) -> _Text:
+        """Return `text` without the secrets in it, as the handler's `redact` has them."""
+        return self.settings.masker.mask(text) if text else text
+
+    @property
+    def levelno(self) -> int:
+        levelno = self._snapshot.levelno
+        if type(levelno) is int:
+            return levelno
+        # A record that was made from a dict without a level has None, which has no place in an order.
+        return int.__int__(levelno) if isinstance(levelno, int) else 0
+
+    @property
+    def levelname(self) -> str:
+        return to_text(self._snapshot.levelname)
+
+    @property
+    def created(self) -> float:
+        created = self._snapshot.created
+        return created if type(created) is float else _to_seconds(created)
+
+    @property
+    def origin(self) -> Origin:
+        return self._origin or Origin.here(to_text(self.pathname), self.created)
+
+    @property
+    def utc_offset(self) -> int | None:
+        """The offset of the zone in which its times are shown, in seconds; `None` is the zone of this very process."""
+        return self._origin.utc_offset if self._origin else None
+
+    @property
+    def size(self) -> int:
+        size, details = 512 + len(self._snapshot.message), self._details
+        if details is NO_DETAILS:
+            return size
+        values = sum(map(value_size, details.extra.values())) if details.extra else 0
+        texts = len(details.exc_text or "") + len(details.stack_info or "")
+        return size + values + texts + (details.exception.size if details.exception else 0)
+
+    def fingerprint(self) -> Hashable:
+        """Return a value that is the same for records that say the same, from the same place and thread."""
+        details = self._details
+        if details is NO_DETAILS:
+            return self._snapshot[:_FOR_KIND]
+        extra, exception, *texts = details
+        values = ((name, value if type(value) is str else value_line(value)) for name, value in (extra or {}).items())
+        return self._snapshot[:_FOR_KIND], exception and exception.fingerprint(), tuple(values), *texts
+
+    def kind(self) -> Hashable:
+        """Return a value that is the same for records about the same thing, which may differ in their arguments.
+
+        Cheap however long the text is: nothing is masked, so it is for comparing alone.
+        """
+        name = self._snapshot.name
+        template = self.template or self._snapshot.message[:200]
+        exception = self.exception and self.exception.type_name
+        return self.levelno, name if type(name) is str else None, template, exception
+
+
+def _to_seconds(created: Any) -> float:
+    """Return the time of a record that was made by hand as a number; NaN if it is not one."""
+    try:
+        return float(created)
+    except Exception:  # noqa: BLE001 - it may be an object of the user's
+        return float("nan")

@@ -1,0 +1,300 @@
+"""A frozen record as plain data, and back, also in another process of another machine."""
+
+from __future__ import annotations
+
+import json
+import linecache
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from discord_logging import EmbedFormatter, FrozenRecord
+from discord_logging._cards.compose import compose, lay_out
+from discord_logging._cards.plain_text import full_text
+from discord_logging._cards.traceback_text import format_exception
+from discord_logging._records.freeze import freeze
+from discord_logging._records.portable import from_data, to_data
+from discord_logging._records.settings import CardSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
+
+SETTINGS = CardSettings(EmbedFormatter(), context={"service": "shop"}, source_url="https://x.example/{path}#L{line}")
+
+
+def make(msg: object = "hello", settings: CardSettings = SETTINGS, **attributes: Any) -> FrozenRecord:
+    """Return a frozen record."""
+    record = logging.LogRecord("shop", logging.ERROR, __file__, 42, msg, (), None, "buy")
+    record.__dict__.update(attributes)
+    return FrozenRecord(freeze(record, settings))
+
+
+def catch(function: Callable[..., object], *args: object) -> BaseException:
+    """Return what `function` raises."""
+    try:
+        function(*args)
+    except BaseException as error:  # noqa: BLE001 - whatever it is
+        return error
+    return pytest.fail("nothing was raised")
+
+
+def stumble(depth: int = 0) -> None:
+    if depth:
+        stumble(depth - 1)
+    try:
+        json.loads("{")
+    except ValueError as error:
+        raise LookupError("no order") from error
+
+
+def travel(record: FrozenRecord, settings: CardSettings = SETTINGS) -> FrozenRecord:
+    """Return the record after its way through JSON."""
+    return from_data(json.loads(json.dumps(to_data(record), allow_nan=False)), lambda *_: settings)
+
+
+def attributes(record: FrozenRecord) -> dict[str, Any]:
+    """Return all that a formatter may read, but the exception, which is an object of its own."""
+    names = [name for name in vars(FrozenRecord) if not name.startswith("_")]
+    values = {name: getattr(record, name) for name in names if name not in ("exception", "utc_offset", "size")}
+    return {name: value for name, value in values.items() if not callable(value)}
+
+
+def test_everything_that_a_card_shows_survives() -> None:
+    """The card, the line in a file and every attribute are the same."""
+    error = catch(stumble, 3)
+    error.__dict__["__notes__"] = ["first", "second\nline"]
+    record = make(
+        "order %s",
+        exc_info=(type(error), error, error.__traceback__),
+        order={"id": 17, "items": ("tea", 2.5)},
+        taskName="t",
+    )
+    copy = travel(record)
+    assert attributes(copy) == attributes(record)
+    assert lay_out(copy) == lay_out(record)
+    assert full_text(copy, with_context=True) == full_text(record, with_context=True)
+    assert copy.fingerprint() == record.fingerprint()
+    assert copy.kind() == record.kind()
+    assert travel(copy).fingerprint() == record.fingerprint()
+
+
+def test_data_name_no_class_and_hold_no_code() -> None:
+    """JSON keeps them, and settings are a number and a digest."""
+    data = to_data(make())
+    assert data["settings"] == [SETTINGS.number, SETTINGS.digest]
+    assert "EmbedFormatter" not in json.dumps(data)
+    assert {"exceptions", "extra", "exc_text", "stack_info", "taskName"} & data.keys() == set()
+    assert len(json.dumps(data)) < 600
+
+
+def test_the_settings_are_found_by_their_number_and_their_digest() -> None:
+    """The process that reads has settings of its own."""
+    asked: list[tuple[int, str]] = []
+
+    def find(number: int, digest: str) -> CardSettings:
+        asked.append((number, digest))
+        return SETTINGS
+
+    assert from_data(to_data(make()), find).settings is SETTINGS
+    assert asked == [(SETTINGS.number, SETTINGS.digest)]
+
+
+def test_secrets_stay_in_the_process() -> None:
+    """In the message, in values, in the text and the notes of an exception and in its lines of source."""
+    secret = "hunter" + "2" * 5
+    source = f"def fail():\n    raise ValueError(dict(password='{secret}'))\n"
+    scope: dict[str, Any] = {}
+    linecache.cache["/srv/orders.py"] = (len(source), None, source.splitlines(keepends=True), "/srv/orders.py")
+    exec(compile(source, "/srv/orders.py", "exec"), scope)  # noqa: S102 - source of our own
+    error = catch(scope["fail"])
+    error.__dict__["__notes__"] = [f"password: {secret}"]
+    record = make(
+        f"password={secret}",
+        exc_info=(type(error), error, error.__traceback__),
+        password=secret,
+        headers={"Authorization": f"Bearer {secret}"},
+        stack_info=f"password={secret}",
+    )
+    text = json.dumps(to_data(record))
+    assert secret not in text
+    assert "raise ValueError" in text
+    assert secret not in full_text(travel(record), with_context=True)
+
+
+def test_a_chain_and_a_group_survive() -> None:
+    """With their links, whichever way they are linked."""
+    members = [catch(stumble), catch(stumble, 1), ExceptionGroup("inner", [ValueError("a"), ValueError("a")])]
+    error = catch(lambda: (_ for _ in ()).throw(ExceptionGroup("outer", members)))  # type: ignore[type-var]
+    record = make(exc_info=(type(error), error, error.__traceback__))
+    copy = travel(record)
+    assert record.exception
+    assert copy.exception
+    assert format_exception(copy.exception) == format_exception(record.exception)
+    assert copy.exception.members[0].cause
+    assert copy.exception.type_name == record.exception.type_name
+
+
+def test_a_chain_may_be_longer_than_the_stack_is_deep() -> None:
+    """The links are numbers."""
+    error: BaseException = ValueError("0")
+    for number in range(1, 3_000):
+        later = ValueError(str(number))
+        later.__cause__ = error
+        error = later
+    assert len(to_data(make(exc_info=(type(error), error, None)))["exceptions"]) == 500
+    assert travel(make(exc_info=(type(error), error, None))).exception
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        10**5_000,
+        -(2**60),
+        float("nan"),
+        float("inf"),
+        1e-300,
+        "\ud800\x00",
+        ("one",),
+        (),
+        [],
+        {},
+        {(): 1, None: 2, 1.5: 3},
+    ],
+    ids=lambda value: repr(value)[:12] if not isinstance(value, int) else f"{value:#x}"[:8],
+)
+def test_values_that_json_has_no_form_for_survive(value: object) -> None:
+    """Numbers of any size, tuples, keys that are not texts, and texts that are not UTF-8."""
+    record = make(value=value, nested=[{"in": value}])
+    assert full_text(travel(record)) == full_text(record)
+    assert lay_out(travel(record)) == lay_out(record)
+
+
+JSON_LIKE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.binary(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(st.text(max_size=5) | st.integers() | st.none(), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(message=st.text(st.characters()), value=JSON_LIKE, created=st.floats(), lineno=st.integers() | st.none())
+def test_any_record_survives(message: str, value: object, created: float, lineno: int | None) -> None:
+    """Its card and its line are the same."""
+    record = make(message, value=value, created=created, lineno=lineno)
+    copy = travel(record)
+    assert full_text(copy) == full_text(record)
+    assert lay_out(copy) == lay_out(record)
+
+
+class _Hostile:
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "name",
+        "pathname",
+        "lineno",
+        "funcName",
+        "process",
+        "processName",
+        "threadName",
+        "levelno",
+        "levelname",
+        "created",
+    ],
+)
+@pytest.mark.parametrize("value", [None, b"bytes", ["list"], _Hostile()], ids=lambda value: type(value).__name__)
+def test_a_record_that_was_made_by_hand_survives(name: str, value: object) -> None:
+    """Whatever an attribute is, it becomes a text, a number or nothing."""
+    copy = travel(make(**{name: value}))  # type: ignore[arg-type]  # none of them is `settings`
+    assert (copy.message, type(copy.levelno)) == ("hello", int)
+    assert full_text(copy).rstrip().endswith("hello")
+    assert travel(copy).message == "hello"
+
+
+@pytest.mark.parametrize("data", [{}, {"message": "x"}, {**to_data(make()), "extra": {"unknown": 1}}])
+def test_other_data_are_an_error(data: dict[str, Any]) -> None:
+    """A store may hold what a later version wrote."""
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        from_data(data, lambda *_: SETTINGS)
+
+
+def test_host_zone_and_paths_are_those_of_the_process_that_logged(tmp_path: Path) -> None:
+    """The process that reads is in another directory and another zone, and has another name."""
+    (tmp_path / "orders.py").write_text("def buy():\n    raise ValueError('no tea')\n", encoding="utf-8")
+    script = """
+import json, logging, socket, sys
+socket.gethostname = lambda: "web-1"
+import orders
+from discord_logging import EmbedFormatter, FrozenRecord
+from discord_logging._records.freeze import freeze
+from discord_logging._records.portable import to_data
+from discord_logging._records.settings import CardSettings
+try:
+    orders.buy()
+except ValueError:
+    path = orders.__file__
+    record = logging.LogRecord("shop", 40, path, 2, "failed", (), sys.exc_info(), "buy")
+record.created = 1_000_000_000.0
+print(json.dumps(to_data(FrozenRecord(freeze(record, CardSettings(EmbedFormatter()))))))
+"""
+    env = {**os.environ, "TZ": "Asia/Kolkata", "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    output = subprocess.check_output([sys.executable, "-c", script], env=env, cwd=tmp_path, text=True, timeout=60)
+    (tmp_path / "orders.py").unlink()
+    copy = from_data(json.loads(output), lambda *_: SETTINGS)
+    embed = lay_out(copy)
+    assert "raise ValueError('no tea')" in embed["description"]
+    assert 'File "orders.py", line 2, in buy' in embed["description"]
+    assert "](https://x.example/orders.py#L2)" in embed["description"]
+    assert embed["footer"]["text"].startswith("web-1 · ")
+    assert socket.gethostname() != "web-1"
+    assert full_text(copy).startswith("2001-09-09 07:16:40.000 ")
+    [digest] = compose([copy] * 300).message.payload["embeds"][:1]
+    assert digest["fields"][0]["value"] == "07:16:40"
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows has no tzset")
+def test_the_zone_stays_that_of_the_time_of_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Summer time is over when the record is shown."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        copy = travel(make(created=1_720_000_000.0))
+        assert copy.utc_offset == 7_200
+        monkeypatch.setenv("TZ", "UTC")
+        time.tzset()
+        assert full_text(copy).startswith("2024-07-03 11:46:40.000 ")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_the_digest_tells_settings_apart_that_show_differently() -> None:
+    """It does not depend on the order of a mapping; another formatter is another look."""
+    digests = [
+        CardSettings(EmbedFormatter(), **changes).digest
+        for changes in ({}, {"context": {"a": "1"}}, {"thread_id": "5"}, {"fields": ("a",)}, {"username": "\ud800"})
+    ]
+    digests.append(CardSettings(logging.Formatter()).digest)
+    assert len(set(digests)) == 6
+    first, second = ({"a": "1", "b": "2"}, {"b": "2", "a": "1"})
+    assert CardSettings(None, context=first).digest == CardSettings(None, context=second).digest
+    assert len(digests[0]) == 32
