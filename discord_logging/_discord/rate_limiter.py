@@ -1,4 +1,4 @@
-"""When may the next request leave? Discord's rate limits for webhooks, obeyed before they are hit.
+"""The limiter says when the next request may leave. It obeys Discord's rate limits for webhooks before they are hit.
 
 Theory
 ======
@@ -7,31 +7,34 @@ Several limits stack, and a request may leave when none of them objects
 (https://docs.discord.com/developers/topics/rate-limits).
 
 ========== ========================== ============================= ================================================
-Limit      Reach                      Who tells                     How it is waited out
+Limit      Reach                      Source of our knowledge       How we obey it
 ========== ========================== ============================= ================================================
-bucket     one webhook                `X-RateLimit-*` headers       own requests count down; at 0, `Reset-After`
+bucket     one webhook                `X-RateLimit-*` headers       we count down; at 0 we wait for `Reset-After`
 channel    all webhooks of a channel  a `shared` 429, and only that a sliding window: 30 in 60 s unless set otherwise
 global     this process               a `global` 429                a sliding window: 50 a second
-edge block this process and one host  a 429 or 403 not of the API   minutes, growing; then one request probes
-invalid    this process and one host  nobody, until the ban         see `_invalid_requests`
+edge block this process and one host  a 429 or 403 not of the API   we wait for minutes; then one request probes
+invalid    this process and one host  nothing, until the ban        see `invalid_requests`
 ========== ========================== ============================= ================================================
 
-*Buckets.* Nothing is known of a webhook before its first answer, so its first request is a probe; no second one of that
-webhook is in flight meanwhile. The key is the webhook, never the hash alone, which different webhooks show. The newest
-answer wins. After an answer without headers (a gateway error, a lost connection) our own count goes on. `Reset-After`
-means "full again", with fixed windows and with sliding ones, so waiting it out is always enough.
+*Buckets.* Nothing is known of a webhook before its first response, so its first request is a probe; no second request
+of that webhook is in flight meanwhile. The key is the webhook and never the hash alone, because different webhooks show
+the same hash. The newest response wins. After a response without headers (a gateway error) or a lost connection, our
+own count goes on. `Reset-After` means "full again", with fixed windows and with sliding ones, so waiting for it is
+always enough.
 
-*Windows.* The server counts a request when it arrives: some time between our sending it and our reading the answer. So
-that it never sees one too many, a request counts from its answer on, and until then it counts as of now.
+*Windows.* The server counts a request when it arrives, which is some time between our sending it and our reading the
+response. So that the server never counts one too many, we count a request from its response on, and until then as if it
+arrived now.
 
-*Refusals.* A 429 says when the next request passes, and knows better than all our counting: its time is waited out to
-the letter, and then one request may leave. Its scope says who waits: `user` the webhook, `shared` every webhook known
-to post to the channel, `global` the process. A `shared` one although we had sent less than the limit means that others
-post there too: the limit falls to what we had sent, by half at most; every five windows half of the loss comes back.
+*Refusals.* A 429 says when the next request passes, and knows better than all our counting: we wait for exactly that
+time, and then one request may leave. Its scope says who waits: `user` the webhook, `shared` every webhook known to post
+to the channel, `global` the process. A `shared` refusal although we had sent less than the limit means that others post
+there too: the limit falls to what we had sent, by half at most; every five windows half of the loss comes back.
 
-*Pace.* What a limit allows need not be spent at once: `_pace` decides that, by what `budget` tells.
+*Pace.* A program need not spend at once what a limit allows: `pace` decides that from what `budget` returns.
 
-*Time.* All times are `time.monotonic()` seconds given by the caller; no clock is read. Every wait gets 25 ms on top.
+*Time.* The caller gives all times, in `time.monotonic()` seconds; the limiter reads no clock. Every wait gets 25 ms on
+top.
 """
 
 from __future__ import annotations
@@ -53,26 +56,42 @@ if TYPE_CHECKING:
 
 DEFAULT_HOST = "discord.com"
 _PAST = -math.inf
-_PAD = 0.025  # on every wait: clocks drift and timers fire early
-_INSTANT = 1e-6  # a shorter wait is a rounding error
-_UNTOLD_RESET = 1.0  # an empty bucket that does not say when it fills
-_MAX_RESET = 120.0  # nothing was refused, so more is likely nonsense; if it is not, a single 429 tells
+_PAD = 0.025
+"""The seconds that are added to every wait, because clocks drift and timers fire early."""
+_INSTANT = 1e-6
+"""The longest wait that is a mere rounding error, in seconds."""
+_DEFAULT_RESET = 1.0
+"""The seconds until a bucket is full again of which no response said when it is."""
+_MAX_RESET = 120.0
+"""The longest time to a reset that is believed, in seconds. A longer one is likely nonsense, because no request was
+refused yet; if it is right after all, a single 429 corrects us."""
 _MAX_RETRY = 3_600.0
-_MAX_UNTOLD_RETRY = 300.0
+"""The longest wait after a refusal by the API, or after an edge block that names no time, in seconds."""
+_MAX_DEFAULT_RETRY = 300.0
+"""The longest wait after a refusal by the API that names no time, in seconds."""
 _EDGE_RETRY = 60.0
+"""The first wait after an edge block that names no time, in seconds."""
 _MAX_EDGE_RETRY = 86_400.0
-_PROBE_PATIENCE = 120.0  # a probe that nobody reports on is given up
-_IN_FLIGHT = 10.0  # then an unanswered request counts as answered, lest hung ones hold up all others
+"""The longest wait that an edge block may ask for, in seconds."""
+_PROBE_PATIENCE = 120.0
+"""The seconds after which we give up a probe that nobody reports on."""
+_IN_FLIGHT = 10.0
+"""The seconds after which an unanswered request counts as answered, so that hung requests do not hold up all others."""
 _RECOVERY_WINDOWS = 5
+"""The windows after which a channel gets back half of its lost limit."""
 _UNLIMITED = 1_000_000
-_ASKS = 0.5  # so long after it asked for its budget a webhook is taken to have something to send
-_IDLE = 600.0  # then a webhook is forgotten
+"""The limit that stands for no limit."""
+_ASKING = 0.5
+"""The seconds for which a webhook that asked for its budget counts as one that has something to send."""
+_IDLE = 600.0
+"""The seconds after which an idle webhook is forgotten."""
 
 lock = Lock()
+"""The lock that all limiters of the process share."""
 
 
 def _after_fork_in_child() -> None:
-    global lock  # noqa: PLW0603 (the thread that held the old one does not exist in a forked child)
+    global lock  # noqa: PLW0603 (the thread that held the old lock does not exist in a forked child)
     lock = Lock()
 
 
@@ -81,11 +100,11 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows does not fork)
 
 
 class RateLimitHit(NamedTuple):
-    """What a refusal meant.
+    """The meaning of a refusal.
 
     Attributes:
         scope: "user", "shared", "global", or "edge" when it was not the API that refused.
-        retry_after: Seconds to wait from the answer on, within sane bounds.
+        retry_after: Seconds to wait from the response on, within sane bounds.
     """
 
     scope: str
@@ -94,15 +113,16 @@ class RateLimitHit(NamedTuple):
 
 @dataclass
 class RateLimitBucket:
-    """The bucket of one webhook: what its answers said, and what was sent since.
+    """The bucket of one webhook, as its responses and the requests since then describe it.
 
     Attributes:
         id: The hash that Discord gives the bucket, or None while unknown.
         limit: Requests that a full bucket allows, or None while unknown: then nothing holds a request back.
         remaining: Requests left until `reset_at`.
         reset_at: The monotonic time at which the bucket is full again.
-        window: The longest time to a reset that was told, in seconds, for answers that tell none.
-        updated_at: The monotonic time of the newest answer.
+        window: The longest time to a reset that a response named, in seconds. It stands in where a response names
+            no time.
+        updated_at: The monotonic time of the newest response.
     """
 
     id: str | None = None
@@ -117,7 +137,7 @@ class RateLimitBucket:
         return self.limit if self._full(now) else self.remaining
 
     def wait_time(self, now: float) -> float:
-        """Return the seconds until a request may leave, 0.0 if at once."""
+        """Return the seconds until a request may leave, or 0.0 if it may leave at once."""
         return self.reset_at + _PAD - now if self.left(now) == 0 else 0.0
 
     def use(self, now: float) -> None:
@@ -126,28 +146,28 @@ class RateLimitBucket:
         if self._full(now):
             self.reset_at = now + self.window
 
-    def update(self, answer: RateLimitInfo, now: float) -> None:
-        """Learn from an answer that arrived at `now`; one that is older than the newest is ignored."""
+    def update(self, info: RateLimitInfo, now: float) -> None:
+        """Learn from a response that arrived at `now`, unless a newer one has arrived already."""
         if now < self.updated_at:
             return
         self.updated_at = now
-        if answer.bucket is not None and answer.bucket != self.id:
-            self.id, self.window = answer.bucket, 0.0
-        told, new = answer.remaining, self.limit is None
-        self.limit = answer.limit or self.limit or (None if told is None else told + 1)
+        if info.bucket is not None and info.bucket != self.id:
+            self.id, self.window = info.bucket, 0.0
+        was_unknown = self.limit is None
+        self.limit = info.limit or self.limit or (None if info.remaining is None else info.remaining + 1)
         if self.limit is None:
             return
-        left = self.limit - 1 if new else self.remaining
-        self.remaining = min(self.limit, left if told is None else told)
-        if answer.reset_after is not None:
-            reset_after = min(answer.reset_after, _MAX_RESET)
+        counted = self.limit - 1 if was_unknown else self.remaining
+        self.remaining = min(self.limit, counted if info.remaining is None else info.remaining)
+        if info.reset_after is not None:
+            reset_after = min(info.reset_after, _MAX_RESET)
             self.window = max(self.window, reset_after)
             self.reset_at = now + reset_after
         else:  # even a sliding window is full again when it has passed once more
-            self.reset_at = max(self.reset_at, now + (self.window or _UNTOLD_RESET))
+            self.reset_at = max(self.reset_at, now + (self.window or _DEFAULT_RESET))
 
     def refused(self, until: float) -> None:
-        """Take a refusal's word for when the next request passes."""
+        """Note that a refusal lets the next request pass at `until`."""
         if self.remaining == 0:
             self.reset_at = until - _PAD
 
@@ -161,11 +181,12 @@ class _Request:
     answered_at: float | None = None
 
     def counted_at(self, now: float) -> float:
+        """Return from when on the request counts: from its response, or, until that arrives, from `now`."""
         return min(now, self.sent_at + _IN_FLIGHT) if self.answered_at is None else self.answered_at
 
 
 class _Window:
-    """At most `limit` requests in any `span` seconds, whichever way the server counts."""
+    """Allows at most `limit` requests in any `span` seconds, in whichever way the server counts."""
 
     windows_kept = 1
 
@@ -199,7 +220,7 @@ class _Window:
 class _Channel(_Window):
     """The hidden allowance of a channel, learned and unlearned."""
 
-    windows_kept = 5  # from which `Pace` computes how full its bucket is
+    windows_kept = 5  # `Pace` computes from their requests how full its bucket is
 
     def __init__(self, limit: int, span: float) -> None:
         super().__init__(limit, span)
@@ -224,7 +245,7 @@ class _Channel(_Window):
 
     def lower(self, own: int, sent_at: float, now: float) -> None:
         """Learn that others post here too: after `own` requests, one was refused that left at `sent_at`."""
-        if self.is_limited and sent_at >= self.lowered_at:  # the others in flight then tell nothing new
+        if self.is_limited and sent_at >= self.lowered_at:  # refusals of earlier requests say nothing new
             self.limit = max(1, min(self.limit, max(own, self.limit // 2)))
             self.lowered_at = now
 
@@ -240,7 +261,7 @@ class _Channel(_Window):
 
 @dataclass
 class _EdgeBlock:
-    """A block of this address by the network in front of a host: waited out, then probed by one request at a time."""
+    """A block of our address by the network in front of a host. After a wait, one request at a time probes it."""
 
     strikes: int = 0
     until: float = _PAST
@@ -263,7 +284,7 @@ class _EdgeBlock:
             self.probe = None
         if retry_after is None:
             self.interval = min(_EDGE_RETRY * 2.0 ** min(self.strikes - 1, 20), _MAX_RETRY)
-        else:  # to the letter, unless a short one comes again and again
+        else:  # we obey it to the letter, unless a short time comes again and again
             least = min(2.0 ** min(self.strikes - 4, 20), _MAX_RETRY)
             self.interval = min(max(retry_after, least), _MAX_EDGE_RETRY)
         self.until = max(self.until, now + self.interval + _PAD)
@@ -280,7 +301,7 @@ class _EdgeBlock:
 
 
 @dataclass
-class _Host:
+class _HostState:
     edge: _EdgeBlock = field(default_factory=_EdgeBlock)
     invalid: InvalidRequestGuard = field(default_factory=InvalidRequestGuard)
 
@@ -289,7 +310,7 @@ class _Host:
 
 
 @dataclass
-class _Webhook:
+class _WebhookState:
     channel: _Channel
     bucket: RateLimitBucket = field(default_factory=RateLimitBucket)
     channel_known: bool = False
@@ -310,10 +331,10 @@ class _Webhook:
 
     def refused(self, retry_after: float | None, request: _Request | None) -> float:
         """Return how long to wait after a refusal by the API."""
-        if request is not None or not self.refusals:  # the same answer told twice is one refusal
+        if request is not None or not self.refusals:  # a response that is reported twice is one refusal
             self.refusals += 1
         if retry_after is None:
-            return min(2.0 ** min(self.refusals - 1, 20), _MAX_UNTOLD_RETRY)
+            return min(2.0 ** min(self.refusals - 1, 20), _MAX_DEFAULT_RETRY)
         least = min(0.01 * 2.0 ** min(self.refusals, 20), 0.25)
         return min(max(retry_after, least), _MAX_RETRY)
 
@@ -335,16 +356,16 @@ class _Webhook:
 
 
 class DiscordRateLimiter:
-    """Knows when a request may leave. One serves all webhooks and threads of a process; it never waits itself.
+    """Knows when a request may leave. One limiter serves all webhooks and threads of a process; it never waits itself.
 
     In all methods `webhook` is a string that stands for the webhook (not its token), `now` is `time.monotonic()`, and
     `host` is the host that the request goes to.
 
     Args:
-        channel_limit: Requests that a channel takes within `channel_window` from all its webhooks, told by no header.
-            Default 30, at least 1; None is no such limit.
-        channel_window: Seconds, default 60.
-        global_limit: Requests per second of the whole process, default 50, at least 1.
+        channel_limit: Requests that a channel takes within `channel_window` from all its webhooks, which no header
+            says. The default is 30, the least 1; None means that there is no such limit.
+        channel_window: Seconds. The default is 60.
+        global_limit: Requests per second of the whole process. The default is 50, the least 1.
 
     Raises:
         ValueError: A setting is out of range.
@@ -362,7 +383,7 @@ class DiscordRateLimiter:
         self._forget()
 
     def set_channel_limit(self, webhook: str, limit: int | None) -> None:
-        """Set how many requests the channel of a webhook takes within `channel_window`; None is no such limit.
+        """Set how many requests the channel of a webhook takes within `channel_window`; None means any number.
 
         Raises:
             ValueError: The limit is less than 1.
@@ -376,25 +397,25 @@ class DiscordRateLimiter:
                 channel.limit = channel.ceiling = limit or _UNLIMITED
 
     def acquire(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> float:
-        """Ask for leave to send.
+        """Ask whether a request may leave, and count it if it may.
 
         Returns:
             0.0 if the request may leave now: it has been counted, and `update` or `failed` must follow.
             Else the seconds after which to ask again; nothing has been counted.
         """
         with lock:
-            hook = self._hook(webhook, now)
-            if hook.request is not None:
-                self._unanswered(hook, host, now)
-            wait = self._wait(hook, host, now)
+            state = self._get_state(webhook, now)
+            if state.request is not None:
+                self._unanswered(state, host, now)
+            wait = self._wait(state, host, now)
             if not wait:
-                self._count(hook, host, now)
+                self._count(state, host, now)
             return wait
 
     def wait_time(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> float:
         """Return what `acquire` would, without counting anything."""
         with lock:
-            return self._wait(self._webhooks.get(webhook) or self._new_hook(webhook), host, now)
+            return self._wait(self._webhooks.get(webhook) or self._new_state(webhook), host, now)
 
     def update(
         self,
@@ -406,70 +427,70 @@ class DiscordRateLimiter:
         *,
         host: str = DEFAULT_HOST,
     ) -> RateLimitHit | None:
-        """Learn from an answer, whatever it is.
+        """Learn from a response, whatever it is.
 
         Args:
             webhook: The webhook that was asked.
             status: The HTTP status.
             headers: The headers, their names in any case.
-            body: The parsed JSON; anything else if it was none.
-            now: When the answer arrived.
+            body: The parsed JSON, or anything else if the body was not JSON.
+            now: When the response arrived.
             host: The host that was asked.
 
         Returns:
-            What the answer meant if it refused the request for its rate or blocked this address, else None.
+            The refusal, if the response refused the request for its rate or blocked our address, else None.
         """
-        answer = read_rate_limit_info(status, headers, body)
+        info = read_rate_limit_info(status, headers, body)
         with lock:
-            hook = self._hook(webhook, now)
-            request = hook.settle(now)
-            hook.bucket.update(answer, now)
-            if answer.channel_id is not None and not hook.channel_known:
-                self._join(hook, answer.channel_id)
-            place = self._place(host)
-            if status in {401, 403, 429} and answer.scope != "shared":
-                place.invalid.add(now)
-            if answer.scope != "edge":
-                place.edge.answered(request, now, passed=status < 500)  # noqa: PLR2004 (5xx may be the edge's)
-            if answer.scope is None:
-                hook.refusals = 0
+            state = self._get_state(webhook, now)
+            request = state.settle(now)
+            state.bucket.update(info, now)
+            if info.channel_id is not None and not state.channel_known:
+                self._join(state, info.channel_id)
+            host_state = self._get_host_state(host)
+            if status in {401, 403, 429} and info.scope != "shared":
+                host_state.invalid.add(now)
+            if info.scope != "edge":
+                host_state.edge.answered(request, now, passed=status < 500)  # noqa: PLR2004 (5xx may be the edge's)
+            if info.scope is None:
+                state.refusals = 0
                 return None
-            return self._refused(hook, place, answer, request, now)
+            return self._refused(state, host_state, info, request, now)
 
     def failed(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> None:
-        """Note that the request got no answer; it may have arrived, so it stays counted."""
+        """Note that the request got no response; it may have arrived, so it stays counted."""
         with lock:
-            self._unanswered(self._hook(webhook, now), host, now)
+            self._unanswered(self._get_state(webhook, now), host, now)
 
     def budget(self, webhook: str, now: float) -> Budget:
-        """Return the allowance of a webhook, and the messages that its channel was sent; nothing is counted.
+        """Return the allowance of a webhook and the times of its channel's messages, and count nothing.
 
-        Whoever asks has something to send, and is known to the other webhooks of the channel for half a second.
+        A webhook that asks has something to send, and the other webhooks of the channel know that for half a second.
         """
         with lock:
-            hook = self._hook(webhook, now)
-            hook.asked_at = now
+            state = self._get_state(webhook, now)
+            state.asked_at = now
             others = [
                 other.sent_at
                 for other in self._webhooks.values()
-                if other.channel is hook.channel and other is not hook and other.asked_at > now - _ASKS
+                if other.channel is state.channel and other is not state and other.asked_at > now - _ASKING
             ]
-            return hook.budget(now, sum(sent_at < hook.sent_at for sent_at in others) if others else None)
+            return state.budget(now, sum(sent_at < state.sent_at for sent_at in others) if others else None)
 
     def info(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> dict[str, Any]:
-        """Return what is known of a webhook's limits as plain data, ready for JSON; times are seconds from `now`."""
+        """Return the known limits of a webhook as plain data, ready for JSON; times are seconds from `now`."""
         with lock:
-            hook = self._webhooks.get(webhook) or self._new_hook(webhook)
-            place = self._hosts.get(host) or _Host()
-            bucket, channel = hook.bucket, hook.channel
-            budget = hook.budget(now)
+            state = self._webhooks.get(webhook) or self._new_state(webhook)
+            host_state = self._hosts.get(host) or _HostState()
+            bucket, channel = state.bucket, state.channel
+            budget = state.budget(now)
             buckets = {}
             if bucket.limit is not None:
                 buckets[bucket.id or "unknown"] = {
                     "limit": bucket.limit,
                     "remaining": bucket.left(now),
                     "reset_after": max(0.0, bucket.reset_at - now),
-                    "wait_time": max(bucket.wait_time(now), hook.blocked_until - now),
+                    "wait_time": max(bucket.wait_time(now), state.blocked_until - now),
                 }
             pace = Pace.of(budget)
             return {
@@ -485,17 +506,17 @@ class DiscordRateLimiter:
                     "interval": pace.interval if pace else None,
                     "wait_time": max(0.0, pace.free_at(Urgency.ROUTINE) - now) if pace else 0.0,
                 },
-                "edge_block": {**_until(place.edge.free_at(now), now), "active": place.edge.strikes > 0},
+                "edge_block": {**_until(host_state.edge.free_at(now), now), "active": host_state.edge.strikes > 0},
                 "invalid_requests": {
-                    "count": place.invalid.count(now),
+                    "count": host_state.invalid.count(now),
                     "window": WINDOW,
                     "limit": STOP_AT,
-                    "wait_time": max(0.0, place.invalid.free_at(now) - now),
+                    "wait_time": max(0.0, host_state.invalid.free_at(now) - now),
                 },
             }
 
     def reset(self, webhook: str | None = None) -> None:
-        """Forget what was learned about a webhook; None is everything, blocks of hosts and global ones included."""
+        """Forget all about a webhook, or, if it is None, about all webhooks, the hosts and the global limit."""
         with lock:
             if webhook is None:
                 self._forget()
@@ -503,88 +524,90 @@ class DiscordRateLimiter:
                 self._webhooks.pop(webhook, None)
 
     def _forget(self) -> None:
-        self._webhooks: dict[str, _Webhook] = {}
+        self._webhooks: dict[str, _WebhookState] = {}
         self._channels: weakref.WeakValueDictionary[str, _Channel] = weakref.WeakValueDictionary()
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[str, _HostState] = {}
         self._global = _Window(self._global_limit, 1.0 + 2 * _PAD)
         self._global_until = _PAST
         self._clean_up_at = 64
 
-    def _hook(self, webhook: str, now: float) -> _Webhook:
-        hook = self._webhooks.get(webhook)
-        if hook is None:
+    def _get_state(self, webhook: str, now: float) -> _WebhookState:
+        state = self._webhooks.get(webhook)
+        if state is None:
             if len(self._webhooks) >= self._clean_up_at:
                 self._webhooks = {key: old for key, old in self._webhooks.items() if old.idle_at() > now}
                 self._clean_up_at = 64 + 2 * len(self._webhooks)
-            hook = self._webhooks[webhook] = self._new_hook(webhook)
-            hook.seen_at = now
-        return hook
+            state = self._webhooks[webhook] = self._new_state(webhook)
+            state.seen_at = now
+        return state
 
-    def _place(self, host: str) -> _Host:
+    def _get_host_state(self, host: str) -> _HostState:
         if host not in self._hosts:
-            self._hosts[host] = _Host()
+            self._hosts[host] = _HostState()
         return self._hosts[host]
 
-    def _new_hook(self, webhook: str) -> _Webhook:
+    def _new_state(self, webhook: str) -> _WebhookState:
         limit = self._channel_limits.get(webhook, self._channel_limit)
-        return _Webhook(_Channel(limit or _UNLIMITED, self._channel_window + _PAD))
+        return _WebhookState(_Channel(limit or _UNLIMITED, self._channel_window + _PAD))
 
-    def _wait(self, hook: _Webhook, host: str, now: float) -> float:
-        hook.channel.recover(now)
-        place = self._hosts.get(host)
+    def _wait(self, state: _WebhookState, host: str, now: float) -> float:
+        state.channel.recover(now)
+        host_state = self._hosts.get(host)
         wait = max(
-            hook.blocked_until - now,
-            hook.bucket.wait_time(now),
-            hook.channel.blocked_until - now,
-            hook.channel.free_at(now) - now,
+            state.blocked_until - now,
+            state.bucket.wait_time(now),
+            state.channel.blocked_until - now,
+            state.channel.free_at(now) - now,
             self._global_until - now,
             self._global.free_at(now) - now,
-            place.free_at(now) - now if place else 0.0,
+            host_state.free_at(now) - now if host_state else 0.0,
         )
         return wait if wait > _INSTANT else 0.0
 
-    def _count(self, hook: _Webhook, host: str, now: float) -> None:
-        request = hook.request = _Request(now)
-        hook.seen_at = hook.sent_at = now
-        hook.bucket.use(now)
-        hook.channel.add(request, now)
+    def _count(self, state: _WebhookState, host: str, now: float) -> None:
+        request = state.request = _Request(now)
+        state.seen_at = state.sent_at = now
+        state.bucket.use(now)
+        state.channel.add(request, now)
         self._global.add(request, now)
-        place = self._place(host)
-        place.edge.sent(request)
-        place.invalid.sent(now)
+        host_state = self._get_host_state(host)
+        host_state.edge.sent(request)
+        host_state.invalid.sent(now)
 
-    def _unanswered(self, hook: _Webhook, host: str, now: float) -> None:
-        request = hook.settle(now)
-        hook.bucket.update(RateLimitInfo(), now)
-        self._place(host).edge.answered(request, now, passed=False)
+    def _unanswered(self, state: _WebhookState, host: str, now: float) -> None:
+        request = state.settle(now)
+        state.bucket.update(RateLimitInfo(), now)
+        self._get_host_state(host).edge.answered(request, now, passed=False)
 
-    def _join(self, hook: _Webhook, channel_id: str) -> None:
-        # Learned once: in a forum every message may open a thread of its own, and ever new windows would be none.
-        hook.channel_known = True
-        channel = self._channels.setdefault(channel_id, hook.channel)
-        if channel is not hook.channel:
-            channel.absorb(hook.channel)
-            hook.channel = channel
+    def _join(self, state: _WebhookState, channel_id: str) -> None:
+        # A webhook joins only one channel: in a forum every message may open a thread of its own, and a new window for
+        # each would limit nothing.
+        state.channel_known = True
+        channel = self._channels.setdefault(channel_id, state.channel)
+        if channel is not state.channel:
+            channel.absorb(state.channel)
+            state.channel = channel
 
     def _refused(
-        self, hook: _Webhook, place: _Host, answer: RateLimitInfo, request: _Request | None, now: float
+        self, state: _WebhookState, host_state: _HostState, info: RateLimitInfo, request: _Request | None, now: float
     ) -> RateLimitHit:
-        scope, channel = answer.scope or "user", hook.channel
+        scope, channel = info.scope or "user", state.channel
         if scope == "edge":
-            wait = place.edge.refused(answer.retry_after, request, now)
+            wait = host_state.edge.refused(info.retry_after, request, now)
         else:
-            wait = hook.refused(answer.retry_after, request)
+            wait = state.refused(info.retry_after, request)
         until = now + wait + _PAD
-        channel.requests = [other for other in channel.requests if other is not request]  # it posted nothing
-        if request is not None and (scope == "shared" or (scope == "user" and answer.remaining)):
+        # A refused request posted nothing.
+        channel.requests = [other for other in channel.requests if other is not request]
+        if request is not None and (scope == "shared" or (scope == "user" and info.remaining)):
             channel.lower(channel.count(now), request.sent_at, now)
         if scope == "global":
             self._global_until = max(self._global_until, until)
         elif scope == "shared":
             channel.blocked_until = max(channel.blocked_until, until)
         elif scope == "user":
-            hook.blocked_until = max(hook.blocked_until, until)
-        hook.bucket.refused(until)
+            state.blocked_until = max(state.blocked_until, until)
+        state.bucket.refused(until)
         channel.make_room(until)
         return RateLimitHit(scope, wait)
 
