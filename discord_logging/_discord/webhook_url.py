@@ -1,4 +1,4 @@
-"""The webhook URL: a password that is read once, put into one form and never shown."""
+"""The webhook URL is a password: this module parses it once, puts it into one form and never shows it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _EXPECTED = "expected https://discord.com/api/webhooks/<id>/<token>, as copied f
 
 
 class WebhookURL(NamedTuple):
-    """A webhook URL, taken apart.
+    """A webhook URL in its parts.
 
-    Its `str` and `repr` hide the token; `execute_url` is the only way to the whole.
+    Its `str` and `repr` hide the token; only `execute_url` holds the whole URL.
 
     Attributes:
         base: Everything before the id, such as `https://discord.com/api/v10/webhooks`.
@@ -42,33 +42,38 @@ class WebhookURL(NamedTuple):
 
     @classmethod
     def parse(cls, url: object, *, allow_http: bool = False) -> WebhookURL:
-        """Read a webhook URL in any form that people paste.
+        """Parse a webhook URL in any form that people paste.
 
         At Discord's own hosts (with and without a version, `discordapp.com`, `ptb.`, `canary.`) the URL becomes
         `https://discord.com/api/v10/...`: a path without a version means the long deprecated API v6
         (https://docs.discord.com/developers/reference#api-versioning), and `discordapp.com` has no v10.
-        Other hosts are kept, and get v10 where the path has no version.
+        A URL at another host keeps its host, and gets v10 where its path has no version.
 
         Args:
             url: The URL.
-            allow_http: Whether plain http is accepted for a host that is not loopback.
+            allow_http: Whether plain http is allowed for a host that is not loopback.
 
         Raises:
             InvalidWebhookURLError: The URL is malformed. The text shows no part of it.
         """
         if not isinstance(url, str):
-            raise InvalidWebhookURLError(f"The webhook URL must be a str, not {type(url).__name__}; {_EXPECTED}.")
+            raise _invalid(f"must be a str, not {type(url).__name__}")
         try:
             parts = urlsplit(url.strip())
             host, port = parts.hostname or "", parts.port
         except ValueError:
-            raise InvalidWebhookURLError(f"The webhook URL is no URL; {_EXPECTED}.") from None
+            raise _invalid("is not a URL") from None
+        _check_origin(parts.scheme, host, parts.username, allow_http=allow_http)
         path = _PATH.fullmatch(parts.path)
-        if problem := _find_problem(parts.scheme, host, path, parts.username, allow_http=allow_http):
-            raise InvalidWebhookURLError(f"The webhook URL {problem}; {_EXPECTED}.")
-        assert path  # noqa: S101 - _find_problem has refused a path that does not match
+        if path is None:
+            raise _invalid("has no /api/webhooks/<id>/<token> path")
+        is_discord = _DISCORD_HOST.fullmatch(host)
+        if is_discord and not _DISCORD_ID.fullmatch(path["id"]):
+            raise _invalid("has an id that is not 17 to 20 digits")
+        if is_discord and len(path["token"]) < _DISCORD_TOKEN_LENGTH:
+            raise _invalid("has a token that is too short")
         thread_id = next((value for value in parse_qs(parts.query).get("thread_id", []) if _ID.fullmatch(value)), None)
-        if _DISCORD_HOST.fullmatch(host):
+        if is_discord:
             return cls("https://discord.com/api/v10/webhooks", path["id"], path["token"], "discord.com", thread_id)
         host = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
         base = f"{parts.scheme}://{host}{path['prefix'] or ''}/api/{path['version'] or 'v10/'}webhooks"
@@ -76,33 +81,29 @@ class WebhookURL(NamedTuple):
 
     @property
     def execute_url(self) -> str:
-        """The whole URL, token included, to post to."""
+        """The whole URL to post to, including the token."""
         return f"{self.base}/{self.id}/{self.token}"
 
     @property
     def key(self) -> str:
-        """Names the webhook without its token."""
+        """The name of the webhook without its token."""
         return f"{self.host}/{self.id}"
 
     def __repr__(self) -> str:
         return f"{self.base}/{self.id}/***"
 
 
-def _find_problem(
-    scheme: str, host: str, path: re.Match[str] | None, username: str | None, *, allow_http: bool
-) -> str | None:
-    is_discord = _DISCORD_HOST.fullmatch(host) is not None
-    problems = {
-        "does not begin with https:// and a host": scheme not in ("http", "https") or not _HOST.fullmatch(host),
-        "uses plain http, which is for loopback hosts alone unless allow_http=True": (
-            scheme == "http" and not allow_http and not _is_loopback(host)
-        ),
-        "holds a user name": username is not None,
-        "has no /api/webhooks/<id>/<token> path": path is None,
-        "has an id that is not 17 to 20 digits": is_discord and path and not _DISCORD_ID.fullmatch(path["id"]),
-        "has a token that is too short": is_discord and path and len(path["token"]) < _DISCORD_TOKEN_LENGTH,
-    }
-    return next((words for words, applies in problems.items() if applies), None)
+def _check_origin(scheme: str, host: str, username: str | None, *, allow_http: bool) -> None:
+    if scheme not in ("http", "https") or not _HOST.fullmatch(host):
+        raise _invalid("does not begin with https:// and a host")
+    if scheme == "http" and not allow_http and not _is_loopback(host):
+        raise _invalid("uses plain http, which is for loopback hosts alone unless allow_http=True")
+    if username is not None:
+        raise _invalid("holds a user name")
+
+
+def _invalid(problem: str) -> InvalidWebhookURLError:
+    return InvalidWebhookURLError(f"The webhook URL {problem}; {_EXPECTED}.")
 
 
 def _is_loopback(host: str) -> bool:
