@@ -21,11 +21,11 @@ class DiscordLoggingError(Exception):
 
 
 class InvalidWebhookURLError(DiscordLoggingError, ValueError):
-    """The webhook URL is malformed. The text says what a right one looks like and holds no part of the wrong one."""
+    """The webhook URL is malformed. The text shows the right form and holds no part of the wrong URL."""
 
 
 class InvalidSettingError(DiscordLoggingError, ValueError):
-    """A setting has a wrong type or value. The text names the setting and says what is right."""
+    """A setting has a wrong type or value. The text names the setting and says which values are right."""
 
     def __init__(self, text: str) -> None:
         # The wrong value may be a webhook URL that was given to the wrong setting.
@@ -33,11 +33,11 @@ class InvalidSettingError(DiscordLoggingError, ValueError):
 
 
 class TransportError(DiscordLoggingError):
-    """A request got no answer.
+    """A request got no response.
 
     Attributes:
         maybe_saved: Whether Discord may have saved the message all the same, so that sending it again may
-            duplicate it. False when the connection was never made.
+            duplicate it. False if the connection was never made.
     """
 
     def __init__(self, reason: str, *, maybe_saved: bool) -> None:
@@ -49,5 +49,5 @@ class TransportError(DiscordLoggingError):
 
 
 def ends_program(error: BaseException) -> bool:
-    """Tell whether `error` is Ctrl-C or an exit, which only the main thread passes on: another would just die of it."""
+    """Tell whether `error` is Ctrl-C or an exit on the main thread. Any other thread would merely die of it."""
     return not isinstance(error, Exception) and threading.current_thread() is threading.main_thread()

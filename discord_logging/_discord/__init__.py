@@ -1,4 +1,5 @@
-"""What Discord says, and how it is reached: its types, lengths and rate limits, and the way out of a message.
+"""This package knows Discord: its types, lengths and rate limits, and the way that a message takes to it.
 
-`_records` and every layer above may import it. It imports the errors and what is below, and knows no log record.
+`_records` and every layer above may import this package. It imports the errors and the layers below them, and knows no
+log record.
 """

@@ -1,9 +1,10 @@
 """The guard against the ban for invalid requests.
 
-An address that sends 10,000 invalid requests in ten minutes is banned for up to a day. Invalid are those answered 401,
-403 or 429, `shared` ones excepted (https://docs.discord.com/developers/topics/rate-limits, "Invalid Request Limit").
-Other processes may share the address, so this one stays far below: from 300 on, its requests are spread so that it
-nears 1,500 ever more slowly; at 1,500 it stops until the window holds fewer than 300.
+Discord bans an address that sends 10,000 invalid requests in ten minutes, for up to a day. A request is invalid if its
+response is a 401, 403 or 429, except for a 429 whose scope is `shared`
+(https://docs.discord.com/developers/topics/rate-limits, "Invalid Request Limit"). Other processes may share the
+address, so this process stays far below: from 300 on, it spreads its requests so that it nears 1,500 ever more slowly;
+at 1,500 it stops until the window holds fewer than 300.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import math
 from collections import deque
 
 WINDOW = 600.0
+"""The seconds for which an invalid request counts."""
 SLOW_FROM = 300
+"""The number of invalid requests from which on requests are spread."""
 STOP_AT = 1_500
+"""The number of invalid requests at which no request may leave."""
 
 
 class InvalidRequestGuard:
@@ -31,7 +35,7 @@ class InvalidRequestGuard:
         return len(self._invalid)
 
     def sent(self, now: float) -> None:
-        """Note that a request left, whatever becomes of it."""
+        """Note that a request left, whatever its response will be."""
         self._last_sent = now
 
     def add(self, now: float) -> None:

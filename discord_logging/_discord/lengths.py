@@ -1,6 +1,6 @@
-"""Discord's numbers, each once.
+"""Every number that Discord sets for a message stands here once.
 
-Lengths are in code points, Python's `len()`, and inclusive.
+Lengths are in code points, as Python's `len()` counts them, and inclusive.
 Source: https://docs.discord.com/developers/resources/message#embed-object-embed-limits and
 https://docs.discord.com/developers/resources/webhook#execute-webhook.
 """
@@ -30,5 +30,5 @@ SUPPRESS_NOTIFICATIONS = 1 << 12
 (https://docs.discord.com/developers/resources/message#message-object-message-flags)."""
 
 FILE_BYTES = 8_000_000
-"""The most that we attach to a message. Discord takes 10 MiB a file
-(https://docs.discord.com/developers/reference#uploading-files); less is copied at a time."""
+"""The most bytes that we attach to a message. Discord accepts 10 MiB for each file
+(https://docs.discord.com/developers/reference#uploading-files); we stay below, so that less is copied at a time."""

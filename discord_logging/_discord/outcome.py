@@ -1,4 +1,4 @@
-"""What an answer means for the message that was sent."""
+"""The outcome of a message: the meaning of Discord's response to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(Enum):
-    """What came of a message.
+    """The outcome of a message.
 
     Discord's status and error codes are described at
     https://docs.discord.com/developers/topics/opcodes-and-status-codes.
@@ -18,39 +18,39 @@ class Outcome(Enum):
 
     DELIVERED = "delivered"
     LIMITED = "limited"
-    """A rate limit or a block of this address. The message keeps its place, and no try is counted."""
+    """A rate limit or a block of our address holds the message up. It keeps its place, and no try is counted."""
     RETRY_NOW = "retry now"
-    """Discord refused a setting. Without it the message is another one, which keeps its place and leaves at once."""
+    """Discord refused a setting. The message without that setting keeps its place and leaves at once."""
     NOT_SAVED = "not saved"
-    """It never arrived, or a gateway turned it away: tried again for as long as its records are kept."""
+    """The message never arrived, or a gateway turned it away. It is tried again for as long as its records are kept."""
     MAYBE_SAVED = "maybe saved"
-    """It may stand in the channel. Webhooks know no idempotency key, so it is not repeated often."""
+    """The message may stand in the channel. Webhooks know no idempotency key, so it is not repeated often."""
     REJECTED = "rejected"
-    """It breaks a rule: never sent again unchanged."""
+    """The message breaks a rule. It is never sent again unchanged."""
     GONE = "gone"
-    """No message will ever be taken."""
+    """The webhook will never accept a message again."""
 
 
 _MAYBE_SAVED = frozenset({500, 504, 524})
 _GONE = frozenset({401, 403, 404})
 UNKNOWN_CHANNEL = 10003
-"""The code that a thread which is not there any more is answered with."""
+"""The error code of a message to a thread that does not exist any more."""
 UNKNOWN_TAG = 10087
-"""The code that a tag which the forum has not, or not any more, is answered with."""
+"""The error code of a message with a tag that the forum does not have, or not any more."""
 NO_FORUM = 220003
-"""The code that a `thread_name` is answered with where no post can be opened."""
+"""The error code of a message with a `thread_name` to a channel where it can open no post."""
 _WRONG_DESTINATION = frozenset({40067, 50083, 160005, 220001, 220002, 220003})
-"""Codes about the channel, thread or forum that is posted to, which another message would meet as well."""
+"""The error codes that blame the channel, thread or forum: every other message would get them too."""
 
 
-def classify(answer: Response) -> Outcome:
-    """Return what `answer` means when it is no rate limit."""
-    if 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's success
+def classify(response: Response) -> Outcome:
+    """Return the outcome of a message whose response is not a rate limit."""
+    if 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's success
         return Outcome.DELIVERED
-    if answer.status in _MAYBE_SAVED:
+    if response.status in _MAYBE_SAVED:
         return Outcome.MAYBE_SAVED
-    if answer.status in _GONE or answer.code in _WRONG_DESTINATION:
+    if response.status in _GONE or response.code in _WRONG_DESTINATION:
         return Outcome.GONE
-    if 400 <= answer.status < 500 and answer.status not in (407, 408, 425):  # noqa: PLR2004 - these three pass
+    if 400 <= response.status < 500 and response.status not in (407, 408, 425):  # noqa: PLR2004 - these three may pass later
         return Outcome.REJECTED
     return Outcome.NOT_SAVED

@@ -1,9 +1,10 @@
-"""When the next message leaves, and how many may carry what waits: a channel's allowance, spent evenly.
+"""The pace says when the next message leaves, and in how many messages the waiting records do.
 
-A channel takes 30 messages in any minute. Sent card by card they are gone within seconds, and whatever comes then, an
-alarm too, waits for the minute to end. So four fifths of them are turns that come at an even pace, and the rest lets a
-message leave ahead of its turn. A message carries all that waits, in as dense a form as that takes: no record waits
-much longer than from one turn to the next, for as long as the load lasts.
+A channel accepts 30 messages in any minute. A program that sends one for each record has used them up within seconds,
+and whatever comes then, even an alarm, waits until the minute ends. Therefore four fifths of them are turns that come
+at an even pace, and the rest lets a message leave ahead of its turn. A message carries all waiting records, in a form
+that is as dense as necessary: no record waits much longer than from one turn to the next, for as long as the load
+lasts.
 
 Each message fills a bucket by 1, and every `interval` (the minute by the number of turns, 2.5 s) takes 1 out of it. A
 message may leave when the bucket then holds no more than a mark, which depends on the most urgent record that waits:
@@ -14,26 +15,27 @@ urgency     records                                                             
 `ROUTINE`   all others                                                                      4.6
 `NEWS`      the first `ERROR` of its kind for an hour; from `WARNING` on, a record that is  6
             more severe than all of the last minute
-`ALARM`     from `CRITICAL` on                                                              7, the brim
+`ALARM`     a record from `CRITICAL` on                                                     7, the brim
 =========== =============================================================================== =============
 
-No flood of records takes what an error of a new kind needs, and no flood of those what a `CRITICAL` needs. (Below a
-limit of 6 the rest is a single message, and that is kept for alarms.) Routine comes further apart the fuller the bucket
-is, by a twentieth of an interval for each message in it: a burst that has just begun does not use up what it needs for
-its end. Where more urgent messages have filled the bucket beyond its mark, routine has its turn 2.75 s after the last
-message, a tenth of an interval late, so that the reserve fills again.
+No flood of routine records takes the room that an error of a new kind needs, and no flood of new errors takes the room
+that a `CRITICAL` needs. (Below a limit of 6 the rest is a single message, and that is kept for alarms.) The fuller the
+bucket is, the further apart routine messages leave, by a twentieth of an interval for each message in it: a burst that
+has just begun does not use up the room that it needs at its end. Where more urgent messages have filled the bucket
+beyond its mark, routine has its turn 2.75 s after the last message, a tenth of an interval late, so that the reserve
+fills again.
 
-Where records wait for several webhooks of the channel, the one that sent last lets the others go first, and the one
-whose turn it is has it an interval after the last message.
+Where records wait for several webhooks of the channel, the webhook that sent last lets the others go first, and the
+webhook whose turn it is may send an interval after the last message.
 
-Two bounds follow, whatever comes. A full bucket and all that is taken out of it within a minute are 31, of which the
-last moment of the minute would complete the last: *no minute has more than 30*. (At the end of the program no turn is
-waited for, and the limiter alone sees to that.) And a turn always finds room: *no record waits longer than a turn*, as
-far as limits and the time of a request allow, or for half of `max_lag` where that is longer. Records for several
-threads, names or pictures, which share no message, and several webhooks of the channel have their turns one after the
-other.
+Two bounds follow for every load. A full bucket and all that is taken out of it within a minute are 31 messages, of
+which the last would be complete only at the last moment of the minute: *no minute has more than 30*. (At the end of the
+program nothing waits for its turn, and the limiter alone keeps this bound.) And a turn always finds room: *no record
+waits longer than a turn*, as far as limits and the time of a request allow, or for half of `max_lag` where that is
+longer. Records for several threads, names or pictures, which cannot share a message, and several webhooks of the
+channel have their turns one after the other.
 
-This is the generic cell rate algorithm (ITU-T I.371) with a mark for each class, as trunk reservation has it.
+The algorithm is the generic cell rate algorithm (ITU-T I.371), with a mark for each class as in trunk reservation.
 """
 
 from __future__ import annotations
@@ -51,40 +53,41 @@ if TYPE_CHECKING:
 
 
 class Urgency(IntEnum):
-    """How much it matters that a record is told soon."""
+    """The urgency of a record decides how soon it is posted."""
 
     ROUTINE = 0
     NEWS = 1
-    """The first `ERROR` of its kind for an hour, or, from `WARNING` on, above all levels of the last minute."""
+    """The record is the first `ERROR` of its kind for an hour, or a `WARNING` or worse above all levels of the last
+    minute."""
     ALARM = 2
-    """From `CRITICAL` on."""
+    """The record's level is `CRITICAL` or above."""
 
 
 _TURNS = 4 / 5
 """The part of a channel's limit that is spent evenly."""
 _LATE = 1.1
-"""How much later than an interval the turn of a message comes for which the bucket has no room."""
+"""The intervals after which a message has its turn although the bucket has no room for it."""
 _MARKS = {Urgency.ROUTINE: 3 / 5, Urgency.NEWS: 5 / 6, Urgency.ALARM: 1.0}
 """The part of the rest that a message may use to leave ahead of its turn."""
 _SPREAD = 0.3
-"""The part of an interval by which a bucket full to the brim, but for one message, holds up routine."""
+"""The part of an interval by which a bucket with room for a single message holds up routine."""
 _MAX_MESSAGES = 100
-"""More messages for what waits would be no folding."""
+"""The most messages that may carry the waiting records. With more of them, nothing would be condensed."""
 _YIELD = 0.15
-"""Seconds by which a webhook lets each other one of its channel go first that has waited for longer."""
+"""The seconds that a webhook waits for each other webhook of its channel that has waited for longer."""
 _INSTANT = 1e-6
-"""A shorter wait is a rounding error."""
+"""The longest wait that is a mere rounding error, in seconds."""
 
 
 class Waiting(NamedTuple):
     """The records that wait.
 
     Attributes:
-        records: How many.
-        urgency: Of the most urgent one.
-        age: For how many seconds the oldest one waits.
-        deadline: The monotonic time at which somebody who flushes gives up, or infinity.
-        is_last: Whether nothing comes after them, and what is not sent until `deadline` is lost.
+        records: The number of records.
+        urgency: The urgency of the most urgent record.
+        age: The seconds for which the oldest record has waited.
+        deadline: The monotonic time at which a flush gives up, or infinity.
+        is_last: Whether no record comes after these, so that all that are not sent until `deadline` are lost.
     """
 
     records: int
@@ -99,12 +102,12 @@ class Budget(NamedTuple):
 
     Attributes:
         bucket: The webhook's bucket.
-        channel_limit: How many messages the channel takes within `channel_window`; `None` is any number.
-        channel_left: How many of them are left; `None` is any number.
-        channel_window: In seconds.
-        sent: When messages were sent to the channel, in order: those of one window at the least.
-        behind: How many other webhooks of the channel go first, for they have records that wait and sent their last
-            message earlier; `None` if no other one has such records.
+        channel_limit: How many messages the channel accepts within `channel_window`; `None` means any number.
+        channel_left: How many of these messages are left; `None` means any number.
+        channel_window: The window in seconds.
+        sent: The times at which messages were sent to the channel, in order, for one window at the least.
+        behind: How many other webhooks of the channel go first, because they have waiting records and sent their last
+            message earlier; `None` if no other webhook has waiting records.
     """
 
     bucket: RateLimitBucket
@@ -116,11 +119,11 @@ class Budget(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The decision: wait, or send now and in how many messages.
+    """The decision to wait, or to send now in some number of messages.
 
     Attributes:
-        wait: Seconds to wait and then ask again; 0 is to send now.
-        messages: How many messages, the next one included, may carry what waits.
+        wait: Seconds after which to ask again; 0 means to send now.
+        messages: How many messages, the next one included, may carry the waiting records.
     """
 
     wait: float
@@ -147,18 +150,18 @@ class Pace:
         return cls(budget.channel_limit, budget.channel_window, budget.sent)
 
     def send(self, at: float) -> None:
-        """Count a message. The bucket does not run over, whoever sent without asking or under a larger limit."""
+        """Count a message. The bucket never overflows, even if a message came unasked or under a larger limit."""
         self._last = at
         full = at + (1 + self._spare) * self.interval
         self._empty_at = min(max(self._empty_at, at) + self.interval, full)
         self._spread_until = at + (self._empty_at - at) * _SPREAD / max(self._spare, 1)
 
     def free_at(self, urgency: Urgency, behind: int | None = None) -> float:
-        """Return when the next message may leave: there is room for it in the bucket, or it has its turn.
+        """Return when the next message may leave because the bucket has room for it or because it has its turn.
 
         Args:
-            urgency: Of the most urgent record.
-            behind: How many other webhooks go first; `None` is that no other one waits.
+            urgency: The urgency of the most urgent record.
+            behind: How many other webhooks go first; `None` if no other webhook waits.
         """
         has_room_at = self._empty_at - self._spare * _MARKS[urgency] * self.interval
         if urgency is Urgency.ROUTINE:
@@ -170,19 +173,19 @@ class Pace:
 def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max_lag: float = 5.0) -> Plan:
     """Decide whether to send now, and in how many messages, or how long to wait.
 
-    A flush is as urgent as news, or as an alarm if the turn of news would come too late for it. The records may be
-    carried by all messages that leave, at the pace of routine, before the oldest record has waited for half of
-    `max_lag`. The other half is for what comes between: a retry, a limit, an alarm that takes the room.
+    A flush is as urgent as news, or as an alarm if the turn of news would come too late for it. The records may take
+    all messages that leave, at the pace of routine, before the oldest record has waited for half of `max_lag`. The
+    other half is a reserve for a retry, a limit, or an alarm that takes the room.
 
     Args:
         waiting: The records, at least one.
         budget: The allowance.
         now: The monotonic time.
-        took: How long a request takes, in seconds; 0 is no time.
-        max_lag: How long a record may wait, in seconds; 0 is for one message at a time.
+        took: The seconds that a request takes.
+        max_lag: The seconds that a record may wait; 0 means that a single message carries all records.
 
     Returns:
-        The decision. Whether a limit forbids the next request is for the limiter to say.
+        The decision. The limiter may still forbid the next request.
     """
     pace = Pace.of(budget)
     if pace and not waiting.is_last:

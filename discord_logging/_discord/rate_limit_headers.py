@@ -1,8 +1,8 @@
-"""What an HTTP answer says about rate limits, read as if an enemy had written it.
+"""This module reads what an HTTP response says about rate limits, as if an enemy had written it.
 
-Proxies, an edge network and other implementations of the API may have spoken instead of Discord, so every header is
-optional and every value may be nonsense. What cannot be what its name says is treated as missing: never as 0, never as
-an error. The forms are those of https://docs.discord.com/developers/topics/rate-limits#header-format.
+A proxy, an edge network or another implementation of the API may have responded instead of Discord, so every header is
+optional and every value may be nonsense. A value that cannot be true counts as missing: never as 0, never as an error.
+The forms are those of https://docs.discord.com/developers/topics/rate-limits#header-format.
 """
 
 from __future__ import annotations
@@ -15,26 +15,29 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# float() alone takes "1_000", "nan", "infinity" and the digits of every script.
+# float() alone accepts "1_000", "nan", "infinity" and the digits of every script.
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_SECONDS = 30 * 86_400.0
+"""The longest time that is believed, in seconds."""
 _MAX_COUNT = 1_000_000
+"""The least number of requests that is not believed."""
 _BLOCKED_BY_EDGE = 40333
+"""The error code of a block by the edge network."""
 _API_HEADERS = ("x-ratelimit-scope", "x-ratelimit-global", "x-ratelimit-bucket", "x-ratelimit-remaining")
 
 
 class RateLimitInfo(NamedTuple):
-    """One answer's word on rate limits; None is "not said, or not believable".
+    """The rate limits that one response names; None means "not named, or not to be believed".
 
     Attributes:
         bucket: The hash of the bucket, `X-RateLimit-Bucket`.
         limit: Requests that a full bucket allows, at least 1.
         remaining: Requests left in the bucket, at least 0; a negative number counts as 0.
         reset_after: Seconds until the bucket is full again, more than 0.
-        scope: None when the request was not refused for its rate, else "user", "shared" or "global", or "edge" when it
-            was not the API that refused.
+        scope: None if the request was not refused for its rate; else "user", "shared" or "global", or "edge" if it was
+            not the API that refused.
         retry_after: Seconds that a refusal asks to wait, more than 0 and at most 30 days.
-        channel_id: The channel that the message of a 2xx answer went to.
+        channel_id: The channel that the message of a 2xx response went to.
     """
 
     bucket: str | None = None
@@ -47,15 +50,15 @@ class RateLimitInfo(NamedTuple):
 
 
 def read_rate_limit_info(status: int, headers: Mapping[str, str], body: object) -> RateLimitInfo:
-    """Read an answer.
+    """Read the rate limits off a response.
 
     Args:
         status: The HTTP status.
         headers: The headers, their names in any case.
-        body: The parsed JSON, or anything else when the body was none.
+        body: The parsed JSON, or anything else if the body was not JSON.
 
     Returns:
-        What could be believed of it.
+        The values that can be believed.
     """
     head: dict[str, object] = {str(name).lower(): value for name, value in headers.items()}
     data: dict[object, object] = body if isinstance(body, dict) else {}
@@ -77,9 +80,9 @@ def read_rate_limit_info(status: int, headers: Mapping[str, str], body: object) 
 
 
 def parse_number(value: object) -> float | None:
-    """Read a JSON or header value as a finite number, or None if it is anything else."""
+    """Return a JSON or header value as a finite number, or None if it is anything else."""
     if isinstance(value, str):
-        # float() takes fewer characters for space than strip().
+        # float() strips fewer kinds of white space than strip().
         value = value.strip()
         if _NUMBER.fullmatch(value) is None:
             return None
@@ -100,9 +103,9 @@ def _scope(status: int, head: Mapping[str, object], data: Mapping[object, object
         return "edge" if code is None else None
     if status != 429:  # noqa: PLR2004 (too many requests)
         return None
-    told = data.get("retry_after")
-    numeric = parse_number(told) is not None or (isinstance(told, (int, float)) and not isinstance(told, bool))
-    if not numeric and not any(name in head for name in _API_HEADERS):
+    retry_after = data.get("retry_after")
+    is_number = isinstance(retry_after, (int, float)) and not isinstance(retry_after, bool)
+    if not is_number and parse_number(retry_after) is None and not any(name in head for name in _API_HEADERS):
         return "edge"
     scope = str(head.get("x-ratelimit-scope")).strip().lower()
     if scope == "global" or data.get("global") is True or _is_true(head.get("x-ratelimit-global")):
@@ -111,18 +114,18 @@ def _scope(status: int, head: Mapping[str, object], data: Mapping[object, object
 
 
 def _retry_after(head: Mapping[str, object], data: Mapping[object, object]) -> float | None:
-    """Return the larger of body and header, for each has been seen too small, but without the header's rounding."""
-    told = _duration(parse_number(data.get("retry_after")))
+    """Return the larger of body and header, because either may be too small, but not a header that is rounded up."""
+    in_body = _duration(parse_number(data.get("retry_after")))
     value = head.get("retry-after")
-    header = _duration(parse_number(value)) or _duration(_between(head.get("date"), _epoch(value)))
-    if told is None or header is None:
-        return told or header
-    in_milliseconds = abs(header - told * 1000) < 1
-    return told if header <= math.ceil(told) or in_milliseconds else header
+    in_header = _duration(parse_number(value)) or _duration(_between(head.get("date"), _epoch(value)))
+    if in_body is None or in_header is None:
+        return in_body or in_header
+    is_in_milliseconds = abs(in_header - in_body * 1000) < 1
+    return in_body if in_header <= math.ceil(in_body) or is_in_milliseconds else in_header
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that the header `Retry-After` asks to wait, or None if it says nothing believable.
+    """Return the seconds that the header `Retry-After` asks to wait, or None if it cannot be believed.
 
     https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
     """
@@ -135,9 +138,9 @@ def _remaining(head: Mapping[str, object]) -> int | None:
 
 
 def _reset_after(head: Mapping[str, object]) -> float | None:
-    """Return the relative time; else the absolute one against the answer's own date, never against a clock of ours."""
-    told = _duration(parse_number(head.get("x-ratelimit-reset-after")))
-    return told or _duration(_between(head.get("date"), parse_number(head.get("x-ratelimit-reset"))))
+    """Return the relative time, or else the absolute one minus the date of the response; no clock of ours counts."""
+    relative = _duration(parse_number(head.get("x-ratelimit-reset-after")))
+    return relative or _duration(_between(head.get("date"), parse_number(head.get("x-ratelimit-reset"))))
 
 
 def _between(date: object, epoch: float | None) -> float | None:
@@ -146,12 +149,12 @@ def _between(date: object, epoch: float | None) -> float | None:
 
 
 def _duration(seconds: float | None) -> float | None:
-    """Drop what is no time to wait: nothing, 0, the past, and instants or milliseconds that pose as seconds."""
+    """Return `seconds` if it may be a time to wait, and not 0, the past, an instant or a number of milliseconds."""
     return seconds if seconds is not None and 0 < seconds <= _MAX_SECONDS else None
 
 
 def _epoch(value: object) -> float | None:
-    """Read an HTTP date as seconds since the epoch."""
+    """Return an HTTP date as seconds since the epoch, or None if `value` is not a date."""
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - http.client has imported it by then
 
     if not isinstance(value, str):

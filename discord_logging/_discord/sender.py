@@ -1,4 +1,4 @@
-"""The network seam: one request, and the answer to it."""
+"""The network seam: one request, and the response to it."""
 
 from __future__ import annotations
 
@@ -21,25 +21,27 @@ if TYPE_CHECKING:
     from discord_logging._discord.types import Message
 
 
-_MAX_ANSWER_BYTES = 65_536
+_MAX_RESPONSE_BYTES = 65_536
+"""The most bytes that are read of the body of a response."""
 _MAX_CAUSES = 50
 _BYTES_PER_SECOND = 500_000
-"""How slow a connection may be for a file to go through."""
-_MIN_TOKEN = 20
-"""A shorter one, of a server that is not Discord's, may be a word of the message."""
+"""The speed of the slowest connection that a file can go through."""
+_MIN_TOKEN_LENGTH = 20
+"""The shortest token that is masked in a message, in characters. A shorter token, of a server other than Discord's, may
+be a word of the message."""
 _USER_AGENT = f"DiscordBot (https://discord-log-handler.readthedocs.io, {__version__})"
-"""In the form that https://docs.discord.com/developers/reference#user-agent asks for."""
-_TALKERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
-"""The loggers that are told the path of a request."""
+"""The user agent, in the form that https://docs.discord.com/developers/reference#user-agent asks for."""
+_URL_LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
+"""The loggers whose records hold the path of a request."""
 
 
 class Response(NamedTuple):
-    """What Discord answered.
+    """Discord's response to a request.
 
     Attributes:
         status: The HTTP status.
-        headers: The headers, found in any case.
-        body: The parsed JSON, or `None` when there is none.
+        headers: The headers, which are found by their names in any case.
+        body: The parsed JSON, or `None` if the body was not JSON.
     """
 
     status: int
@@ -68,7 +70,7 @@ class Response(NamedTuple):
 
     @property
     def errors(self) -> Mapping[str, Any]:
-        """What Discord found wrong with a message, by its keys."""
+        """The errors that Discord found in a message, by its keys."""
         errors = self._content.get("errors")
         return errors if isinstance(errors, dict) else {}
 
@@ -83,7 +85,7 @@ class Response(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """The answer in words, without the token."""
+        """The response in words, without the token."""
         message = self._content.get("message")
         words = [f"HTTP {self.status}", *(message.split() if isinstance(message, str) else ())]
         words += [f"(code {self.code})"] if self.code else []
@@ -92,22 +94,22 @@ class Response(NamedTuple):
 
 
 class WebhookSender:
-    """Posts messages to one webhook. The only code that touches the network.
+    """Posts messages to one webhook. No other code touches the network.
 
-    Making one imports `requests`, but opens no connection. That is not left to the first message: an import asks for
-    the lock of `logging` many times, and `logging.config.dictConfig` holds that lock while it waits for our flush. And
-    a child that is forked during an import waits for ever when it imports the same.
+    The constructor imports `requests`, but opens no connection. The import does not wait for the first message, because
+    it asks for the lock of `logging` many times, and `logging.config.dictConfig` holds that lock while it waits for our
+    flush. Also, a child that is forked during an import waits for ever when it imports the same module.
 
     Args:
-        url: The webhook. A `str` is read as `DiscordHandler` reads it.
-        timeout: Seconds for a whole request: connection, message and answer. A file has more, by its size.
+        url: The webhook. A `str` is parsed as `DiscordHandler` parses it.
+        timeout: Seconds for a whole request: connection, message and response. A file gets more, by its size.
 
     Raises:
         InvalidWebhookURLError: `url` is a `str` that is malformed.
     """
 
     def __init__(self, url: WebhookURL | str, *, timeout: float = 10.0) -> None:
-        # This imports requests: 110 ms that `import discord_logging` does not cost.
+        # This imports requests, which takes 110 ms that `import discord_logging` does not take.
         from discord_logging._discord.deadline_http import BoundedSession, DeadlineAdapter  # noqa: PLC0415
 
         self._url = url if isinstance(url, WebhookURL) else WebhookURL.parse(url)
@@ -115,22 +117,22 @@ class WebhookSender:
         self._make_session = BoundedSession
         self._adapter = DeadlineAdapter()
         self._session: requests.Session | None = None
-        for name in _TALKERS:
+        for name in _URL_LOGGERS:
             logging.getLogger(name).addFilter(_hide_tokens)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._url}>"
 
     def post(self, message: Message) -> Response:
-        """Post `message` and return the answer, whatever its status. Blocks.
+        """Post `message` and return the response, whatever its status is. Blocks.
 
         Raises:
-            TransportError: There was no answer. The text holds no part of the URL.
-            TypeError, ValueError, RecursionError: No JSON can be made of the message.
+            TransportError: There was no response. The text holds no part of the URL.
+            TypeError, ValueError, RecursionError: The message cannot be encoded as JSON.
         """
         body, content_type = _encode(message)
-        if len(self._url.token) >= _MIN_TOKEN:
-            # The texts have none in a webhook's URL, but may hold it alone.
+        if len(self._url.token) >= _MIN_TOKEN_LENGTH:
+            # The token is masked already where it stands in a URL, but a text may hold it alone.
             body = body.replace(self._url.token.encode(), b"***")
         params = {"wait": "true"}
         if message.thread_id:
@@ -139,12 +141,12 @@ class WebhookSender:
         return self._exchange("POST", params=params, data=body, headers=headers)
 
     def get(self) -> Response:
-        """Ask for the webhook itself and return the answer, whatever its status. Blocks.
+        """Ask for the webhook itself and return the response, whatever its status is. Blocks.
 
-        https://docs.discord.com/developers/resources/webhook#get-webhook-with-token tells what is in it.
+        https://docs.discord.com/developers/resources/webhook#get-webhook-with-token describes its body.
 
         Raises:
-            TransportError: There was no answer. The text holds no part of the URL.
+            TransportError: There was no response. The text holds no part of the URL.
         """
         return self._exchange("GET")
 
@@ -162,9 +164,9 @@ class WebhookSender:
                 **parts,
             ) as response:
                 return Response(response.status_code, response.headers, _read_json(response))
-        except Exception as error:  # noqa: BLE001 - requests lets through what sockets, proxies and resolvers raise
+        except Exception as error:  # noqa: BLE001 - requests lets exceptions of sockets, proxies and resolvers through
             if self._adapter.status is not None:
-                # The headers are malformed, or never end. The status says all, and must not cause a repeat.
+                # The headers are malformed, or never end. The status decides alone, so that nothing is sent twice.
                 return Response(self._adapter.status, {}, None)
             raise TransportError(_describe(error), maybe_saved=self._adapter.has_sent) from None
 
@@ -175,19 +177,19 @@ class WebhookSender:
             self._session = None
 
     def after_fork_in_child(self) -> None:
-        """Leave the connection to the parent process, after a fork."""
+        """Leave the connection to the parent process after a fork."""
         self._session = None
         self._adapter = type(self._adapter)()
 
     def _open_session(self) -> requests.Session:
         if self._session is None:
             self._session = self._make_session()
-            # Anything but None keeps requests from sending a password out of ~/.netrc.
+            # With anything but None here, requests sends no password from ~/.netrc.
             self._session.auth = _add_nothing
             self._session.mount("https://", self._adapter)
             self._session.mount("http://", self._adapter)
             self._session.headers.update(
-                # Without compression the size of an answer is bounded by what is read of it.
+                # Without compression, the bytes that we read bound the size of a response.
                 {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
             )
         return self._session
@@ -196,7 +198,7 @@ class WebhookSender:
 def _encode(message: Message) -> tuple[bytes, str]:
     """Return the body of a request, and its type.
 
-    Files go as https://docs.discord.com/developers/reference#uploading-files has it.
+    Files take the form of https://docs.discord.com/developers/reference#uploading-files.
     """
     if not message.files:
         return json.dumps(message.payload).encode(), "application/json"
@@ -230,14 +232,14 @@ def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 def _read_json(response: requests.Response) -> Any:
     try:
-        text = response.raw.read(_MAX_ANSWER_BYTES, decode_content=True)
+        text = response.raw.read(_MAX_RESPONSE_BYTES, decode_content=True)
         return json.loads(text)
-    except Exception:  # noqa: BLE001 - the status has arrived, and says all: nothing after it may cause a repeat
+    except Exception:  # noqa: BLE001 - the status has arrived, and nothing after it may make us send again
         return None
 
 
 def _describe(error: BaseException) -> str:
-    """Return the innermost cause of `error` in words. The outer ones hold the URL."""
+    """Return the innermost cause of `error` in words. The outer causes hold the URL."""
     words = ""
     trail: list[object] = [error]
     for each in trail:

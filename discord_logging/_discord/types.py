@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class EmbedField(TypedDict):
-    """A name with its value, in columns when `inline`."""
+    """A name with its value; fields that are `inline` stand in columns."""
 
     name: str
     value: str
@@ -57,7 +57,7 @@ class Embed(TypedDict, total=False):
 
 
 class AllowedMentions(TypedDict):
-    """Who may be notified by a message; `parse: []` alone is nobody."""
+    """The people whom a message may notify; `parse: []` alone means nobody."""
 
     parse: list[str]
     roles: NotRequired[list[str]]
@@ -78,20 +78,21 @@ class Payload(TypedDict, total=False):
 
 
 class File(NamedTuple):
-    """A file that is attached to a message. One whose name ends in `.txt` is UTF-8 text."""
+    """A file that is attached to a message. A file whose name ends in `.txt` holds UTF-8 text."""
 
     filename: str
     content: bytes
 
 
 class Message(NamedTuple):
-    """What one request carries.
+    """The message that one request carries.
 
     Attributes:
         payload: The body.
-        thread_id: The thread of the webhook's channel to post into; `None` is the channel itself.
-        files: What is attached.
-        mentions: Whom its records notify, the most severe ones' first, unless that was done a short while ago.
+        thread_id: The thread of the webhook's channel to post into; `None` means the channel itself.
+        files: The attached files.
+        mentions: The mentions that its records ask for, those of the most severe records first, unless they were made a
+            short while ago.
     """
 
     payload: Payload
