@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import functools
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from discord_logging._text.markdown import shorten
 from discord_logging._text.sanitize import mask_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MAX_CAUSES = 50
 
 
 class DiscordLoggingError(Exception):
@@ -51,3 +56,12 @@ class TransportError(DiscordLoggingError):
 def ends_program(error: BaseException) -> bool:
     """Tell whether `error` is Ctrl-C or an exit on the main thread. Any other thread would merely die of it."""
     return not isinstance(error, Exception) and threading.current_thread() is threading.main_thread()
+
+
+def walk_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield `error` and its causes, the outer ones first. `requests` and `urllib3` keep a cause in several places."""
+    trail: list[object] = [error]
+    for each in trail:
+        if isinstance(each, BaseException) and len(trail) < _MAX_CAUSES:
+            yield each
+            trail += [getattr(each, "reason", None), *each.args, each.__cause__ or each.__context__]

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from discord_logging._cli.send import deliver
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Response, WebhookSender
-from discord_logging._exceptions import TransportError
+from discord_logging._exceptions import TransportError, walk_causes
 from discord_logging._process import clock
 from discord_logging._records.settings import parse_enabled
 from discord_logging._text.markdown import shorten
@@ -23,7 +23,6 @@ from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from discord_logging._discord.webhook_url import WebhookURL
 
@@ -33,7 +32,6 @@ _CLOCK_TOLERANCE = 120.0
 _CERTIFICATE_TIMES = (9, 10)
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 _GRACE = 2.0
-_MAX_CAUSES = 50
 
 
 def run_check(options: argparse.Namespace, url: WebhookURL) -> int:
@@ -136,7 +134,7 @@ def explain_failure(error: TransportError, url: WebhookURL) -> str:
     """Return why there was no answer."""
     import requests  # noqa: PLC0415 - 110 ms
 
-    causes = list(_causes(error))
+    causes = list(walk_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _explain_certificate(cause)
@@ -154,15 +152,6 @@ def explain_failure(error: TransportError, url: WebhookURL) -> str:
     }
     kind = next((kind for kind in words if any(isinstance(cause, kind) for cause in causes)), None)
     return f"{words[kind] if kind else f'the connection to {url.host} fails.'} ({error})"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield what led to `error`. `requests` and `urllib3` keep it in several places."""
-    trail: list[object] = [error]
-    for each in trail:
-        if isinstance(each, BaseException) and len(trail) < _MAX_CAUSES:
-            yield each
-            trail += [getattr(each, "reason", None), *each.args, each.__cause__, each.__context__]
 
 
 def _explain_certificate(error: Any) -> str:

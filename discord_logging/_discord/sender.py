@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._discord.rate_limit_headers import read_retry_after
 from discord_logging._discord.webhook_url import WebhookURL
-from discord_logging._exceptions import TransportError
+from discord_logging._exceptions import TransportError, walk_causes
 from discord_logging._text.sanitize import mask_token
 from discord_logging._version import __version__
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _MAX_RESPONSE_BYTES = 65_536
 """The most bytes that are read of the body of a response."""
-_MAX_CAUSES = 50
 _BYTES_PER_SECOND = 500_000
 """The speed of the slowest connection that a file can go through."""
 _MIN_TOKEN_LENGTH = 20
@@ -241,9 +240,6 @@ def _read_json(response: requests.Response) -> Any:
 def _describe(error: BaseException) -> str:
     """Return the innermost cause of `error` in words. The outer causes hold the URL."""
     words = ""
-    trail: list[object] = [error]
-    for each in trail:
-        if isinstance(each, BaseException) and len(trail) < _MAX_CAUSES:
-            words = getattr(each, "strerror", None) or words
-            trail += [getattr(each, "reason", None), *each.args, each.__cause__ or each.__context__]
+    for cause in walk_causes(error):
+        words = getattr(cause, "strerror", None) or words
     return mask_token(f"{type(error).__name__}: {words}" if words else type(error).__name__)
