@@ -1,4 +1,5 @@
-"""Living in somebody else's process: clocks, locks, the GIL, and words to the program that runs us.
+"""This package lives in somebody else's process: it has clocks, locks, the GIL, and messages to the program around us.
 
-Every package but the local Discord may import it. It imports nothing of ours, and knows no record and no Discord.
+Every package but the local Discord may import this package. It imports nothing of ours, and knows neither records nor
+Discord.
 """

@@ -1,6 +1,7 @@
-"""Stands in for the module `time` where a wait has a deadline: nothing in the process moves or stops this clock.
+"""This clock stands in for the module `time` where a wait has a deadline: nothing in the process moves or stops it.
 
-freezegun stops `time.monotonic` wherever it finds it in a module, and a `flush` in frozen time would never end.
+The package freezegun stops `time.monotonic` wherever it finds it in a module, and in frozen time a `flush` would never
+end.
 """
 
 from __future__ import annotations

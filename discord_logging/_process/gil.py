@@ -1,4 +1,4 @@
-"""Long work in small portions, so that the program's own threads get their turn."""
+"""Long work gives up the interpreter's lock (the GIL) now and then, so that the program's own threads can run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _PORTION = 0.00015
-"""The least time between two pauses, in seconds."""
+"""The shortest time between two pauses, in seconds."""
 _MAX_PORTION = 0.005
-"""After so many seconds the interpreter makes a thread give up its lock."""
+"""The seconds after which the interpreter itself makes a thread give up the lock."""
 
 
 class _Turn(threading.local):
@@ -26,23 +26,23 @@ _turn = _Turn()
 def yield_gil() -> None:
     """Give up the interpreter's lock for a moment if this thread has not done so for a while.
 
-    A thread that comes back from I/O would wait 5 ms for it
+    Otherwise a thread that comes back from I/O would wait 5 ms for the lock
     (https://docs.python.org/3/library/sys.html#sys.setswitchinterval).
     """
     now = time.perf_counter()
     if now > _turn.ends_at + _MAX_PORTION:
-        # The thread had nothing to do meanwhile, or gave the lock up by itself.
+        # The thread has been idle meanwhile, or has given up the lock already.
         _turn.ends_at = now + _PORTION
     elif now > _turn.ends_at:
-        # With 0 a thread that waits for the lock would starve, up to Python 3.10.
+        # With 0 seconds, a thread that waits for the lock would starve, up to Python 3.10.
         time.sleep(1e-6)
         resumed = time.perf_counter()
-        # Where others hold the lock for long, so many pauses would leave next to no time for the work.
+        # If others hold the lock for long, pauses in short order would leave next to no time for the work.
         _turn.ends_at = resumed + min(max(resumed - now, _PORTION), _MAX_PORTION)
 
 
 def yield_gil_between(items: Iterable[_T]) -> Iterator[_T]:
-    """Yield `items`, with a pause now and then between two of them."""
+    """Yield `items`, and pause now and then between two of them."""
     for item in items:
         yield item
         yield_gil()

@@ -14,31 +14,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATIENCE = 0.3
-"""Seconds that a lock which is only ever held for a moment is waited for at the least."""
+"""The shortest wait for a lock that is only ever held for a moment, in seconds."""
 
 _postponed: deque[int] = deque()
+"""The signals to raise when the main thread releases its lock."""
 
 
 class Lock:
     """A lock that is held for moments.
 
-    A signal handler may find that its own thread has it, in the midst of a change. It must leave alone what the lock
-    protects, and can be postponed until the lock is released.
+    A signal handler may find that its own thread holds the lock, in the midst of a change. The handler must not touch
+    the data that the lock protects, and can postpone its signal until the lock is released.
     """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
 
     def is_held_by_this_thread(self) -> bool:
-        """Tell whether this very thread has it."""
-        return self._lock._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - Condition asks it too
+        """Tell whether this very thread holds the lock."""
+        return self._lock._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - as Condition does
 
     def acquire(self, timeout: float) -> bool:
-        """Return whether it could be had within `timeout` seconds, if this thread does not have it already."""
+        """Take the lock within `timeout` seconds, unless this thread holds it; return whether it was taken."""
         return not self.is_held_by_this_thread() and self._lock.acquire(timeout=min(timeout, threading.TIMEOUT_MAX))
 
     def release(self) -> None:
-        """Give it up."""
+        """Release the lock, and raise the signals that were postponed until now."""
         self._lock.release()
         while _postponed and threading.current_thread() is threading.main_thread():
             signal.raise_signal(_postponed.popleft())
@@ -51,20 +52,21 @@ class Lock:
 
     @contextlib.contextmanager
     def hold(self, deadline: float = 0.0) -> Iterator[bool]:
-        """Hold it if it can be had until `deadline`, or within a moment; tell whether it is held.
+        """Hold the lock if it can be taken until `deadline`, or within a moment; yield whether it is held.
 
-        Who has it may never give it up: the garbage collector may run on that thread and forget a handler, for which
-        `logging` takes its own lock, and `dictConfig` has that one while it makes, flushes and closes handlers.
+        The thread that holds the lock may never release it: the garbage collector may run on that thread and forget a
+        handler, for which `logging` takes its own lock, and `dictConfig` may hold that lock while it makes, flushes and
+        closes handlers.
         """
         was_held = self.is_held_by_this_thread()
         try:
             yield self.acquire(max(deadline - clock.monotonic(), PATIENCE))
         finally:
-            # Ctrl-C may have come as soon as it was had.
+            # Ctrl-C may have come as soon as the lock was taken.
             if not was_held and self.is_held_by_this_thread():
                 self.release()
 
 
 def postpone(number: int) -> None:
-    """Raise a signal again as soon as the lock that the main thread has is released."""
+    """Raise a signal again as soon as the main thread releases its lock."""
     _postponed.append(number)

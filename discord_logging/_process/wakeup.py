@@ -1,4 +1,4 @@
-"""A wake-up call for one waiting thread, which signal handlers may give too."""
+"""A wake-up call ends the wait of a thread. Signal handlers may give it too."""
 
 from __future__ import annotations
 

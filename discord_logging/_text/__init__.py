@@ -1,4 +1,4 @@
-"""Text as Discord shows it: cleaned, escaped, fenced, cut and split.
+"""This package turns text into the form that Discord shows: cleaned, escaped, fenced, cut and split.
 
-The errors and every layer above may import it. It imports nothing of ours.
+The errors and every layer above may import this package. It imports nothing of ours.
 """

@@ -1,4 +1,4 @@
-"""Text as Discord shows it: escaped, fenced, and cut with a word about the cut."""
+"""Text is escaped, fenced, and cut for Discord's Markdown. Every cut is marked."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import threading
 from discord_logging._text.sanitize import FENCE_BREAK, HIDDEN, clean
 
 ELLIPSIS = "…"
-"""Marks every cut."""
+"""The mark of every cut."""
 
 _FENCE = "```"
 _FENCE_TO_BREAK = re.compile(f"{_FENCE}{FENCE_BREAK}?")
 _MARKDOWN = re.compile(
     r"(?P<url>https?://[^\s<>]+)"
-    # A backslash before the < of a mention would belong to an address that ends there, so it stands after it.
+    # The backslash of a mention stands after its <; before it, it would belong to an address that ends there.
     r"|(?P<inline>[\\*_~|`\[]|(?<=<)[@#:/]|(?<=<[at]):|(?<=<id):"
-    # Discord makes an emoji of the :key: in user:key:1, but has none whose name is a minute.
+    # Discord makes an emoji of the :key: in user:key:1, but does not know one whose name is a minute.
     r"|:(?=[\w+-]+:)(?!\d\d:))"
     r"|(?P<line>^(?P<indent>[ \t]*)(?P<mark>#|-|>|\d+(?=\.)))",
     re.MULTILINE,
@@ -31,17 +31,17 @@ _cuts = _Cuts()
 
 
 def note_cut() -> None:
-    """Take note that something was left out of a text."""
+    """Count a cut on this thread."""
     _cuts.count += 1
 
 
 def cuts_made() -> int:
-    """Return how many cuts were noted on this thread. Looking for ellipses would count those of the text itself."""
+    """Return how many cuts were made on this thread. The ellipses in a text may be the text's own."""
     return _cuts.count
 
 
 def escape_markdown(text: str) -> str:
-    """Return `text` so that Discord shows it as it is. Addresses stay links."""
+    """Return `text` so that Discord shows its every character. Addresses stay links."""
     return _MARKDOWN.sub(_escape_match, text)
 
 
@@ -60,15 +60,15 @@ def shorten(text: str, limit: int) -> str:
         return text
     note_cut()
     kept = text[: limit - 1].rstrip()
-    # Half of an escape would escape what comes after.
+    # Half of an escape would escape the text behind it.
     if (len(kept) - len(kept.rstrip("\\"))) % 2:
         kept = kept[:-1]
     return kept + ELLIPSIS
 
 
 def plain(text: str, limit: int) -> str:
-    """Clean, escape and cut `text` to `limit` characters; a cut says how much is missing."""
-    # Cleaning five megabytes to show four thousand characters would be work for nothing.
+    """Clean, escape and cut `text` to `limit` characters; a cut says how long the whole text is."""
+    # We do not clean five megabytes to show four thousand characters.
     shown = escape_markdown(clean(text[: limit + 1]))
     if len(text) <= limit and len(shown) <= limit:
         return shown
@@ -77,8 +77,9 @@ def plain(text: str, limit: int) -> str:
 
 
 def break_fences(text: str) -> str:
-    """Return `text` so that no code block ends in it; `clean` leaves it as it is."""
-    # Behind the last too, for another backtick may follow, but not twice: `clean` would show the second.
+    """Return `text` so that no code block ends in it, and so that `clean` does not change it."""
+    # Another backtick may follow the last one, so a break stands behind that too, but never two: `clean` would show the
+    # second.
     return _FENCE_TO_BREAK.sub(f"`{FENCE_BREAK}" * len(_FENCE), text) if _FENCE in text else text
 
 
@@ -86,14 +87,14 @@ def code_block(text: str, limit: int, *, language: str = "", keep_end: bool = Fa
     """Fence `text` as a code block of at most `limit` characters.
 
     Args:
-        text: What stands in the block.
-        limit: The most characters that the block, fences included, may have.
+        text: The content of the block.
+        limit: The most characters that the block may have, including its fences.
         language: The language to highlight.
-        keep_end: Whether a cut keeps the end of the text, where a traceback has its error.
+        keep_end: Whether a cut keeps the end of the text, where a traceback names its error.
     """
     room = limit - len(language) - len("```\n\n```")
     if keep_end and "webhooks" in text:
-        # Cutting before its token, the URL would not be known for one.
+        # A cut may remove the beginning of a webhook's URL, without which its token would not be found.
         text = clean(text)
     is_cut = len(text) > room + 1
     shown = clean(text[-room - 1 :] if keep_end else text[: room + 1])
@@ -106,7 +107,7 @@ def code_block(text: str, limit: int, *, language: str = "", keep_end: bool = Fa
 
 def _keep_end(text: str, limit: int) -> str:
     end = text[-(limit - 2) :]
-    # The rest of what was kept would be shown if it were cleaned again.
+    # The cut may separate hidden characters from their flag or fence; another `clean` would show them.
     if half := HIDDEN.match(end):
         end = end[half.end() :]
     whole_lines = end.partition("\n")[2]

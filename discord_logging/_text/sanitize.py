@@ -1,20 +1,21 @@
-"""Text without what Discord strips or chokes on, without hidden characters, and without webhook tokens."""
+"""Text loses the characters that Discord cannot show, hidden characters, and webhook tokens."""
 
 from __future__ import annotations
 
 import re
 
 FENCE_BREAK = "\u200b"
-"""Stands behind each backtick of a fence that shall end no code block."""
+"""The character behind each backtick of a fence that must not end a code block."""
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;:?<=>]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _WEBHOOK_TOKEN = re.compile(r"(webhooks/\d{1,20}/)[A-Za-z0-9._-]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
-# Characters that cannot be seen, or turn the text beside them around; but not the two joiners, which emoji need.
+# These characters cannot be seen, or turn around the text beside them. The two joiners, which emoji need, are not here.
 HIDDEN = re.compile(
     "[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]+"
 )
-# A broken fence, and a flag such as that of Scotland; the beginning of a flag matches too, so that a cut is harmless.
+# Broken fences and flags such as Scotland's keep their hidden characters. The beginning of a flag matches too, so that
+# a cut is harmless.
 _KEPT = re.compile(f"`{FENCE_BREAK}|\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{{1,6}}\U000e007f?")
 
 
@@ -24,12 +25,12 @@ def mask_token(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Return `text` without what Discord strips or chokes on, and without webhook tokens.
+    """Return `text` without the characters that Discord cannot show, and without webhook tokens.
 
     Control characters, terminal codes and lone surrogates go. Characters that cannot be seen, or that turn around the
-    text beside them, are shown, such as `<U+202E>`. Text that is clean, or was and then lost its end, stays as it is.
+    text beside them, are shown by their code, such as `<U+202E>`. Clean text stays unchanged, even if it lost its end.
 
-    A lone surrogate is answered with a 500 (https://github.com/discord/discord-api-docs/issues/6561).
+    Discord responds to a lone surrogate with a 500 (https://github.com/discord/discord-api-docs/issues/6561).
     """
     if not text.isprintable():
         if "\x1b" in text:

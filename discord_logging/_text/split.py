@@ -1,4 +1,4 @@
-"""A long text in parts, cut where a reader would pause."""
+"""A long text is split where a reader would pause."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ _FENCE = "```"
 _CLOSING = f"\n{_FENCE}"
 _OPENING = re.compile(r"```(?:([\w+.#-]{1,20})(?=\n|$))?")
 _PAUSES = tuple(map(re.compile, (r"\n\s*\n", r"\n", r"(?<=[.!?…])\s", r"\s")))
-"""Where a text is cut: between paragraphs, lines, sentences or words; the first that is not too early."""
+"""The pauses between paragraphs, lines, sentences and words, the best first."""
 
 
 def split_text(text: str, limit: int) -> list[str]:
-    """Return `text` in parts of at most `limit` characters, at least 100, none of them blank.
+    """Return `text` in parts of at most `limit` characters that are not blank.
 
-    All of it is there but white space where it is cut. A code block that is cut is closed and opened anew.
+    Only white space at a cut is lost. A code block that is cut is closed and opened anew.
+
+    Args:
+        text: The text.
+        limit: The most characters of a part, at least 100.
     """
     parts, rest = [], text.strip()
     while len(rest) > limit:
@@ -29,7 +33,7 @@ def _divide(text: str, limit: int) -> tuple[str, str]:
     if part.count(_FENCE) % 2 == 0:
         return part, rest
     opener = part.rfind(_FENCE)
-    opening: re.Match[str] = _OPENING.match(part, opener)  # type: ignore[assignment]  # a fence matches
+    opening: re.Match[str] = _OPENING.match(part, opener)  # type: ignore[assignment]  # a fence always matches
     if opener and not part[opening.end() :].strip():
         # The block has only just begun.
         return part[:opener].rstrip(), text[opener:]
@@ -43,6 +47,6 @@ def _find_pause(text: str, limit: int) -> tuple[int, int]:
     for pause in _PAUSES:
         if found := list(pause.finditer(text, limit // 2, limit + 1)):
             return found[-1].span()
-    # Not within a fence.
+    # The three backticks of a fence must stay together.
     cut = next((at for at in (limit - 2, limit - 1) if text.startswith(_FENCE, at)), limit)
     return cut, cut
