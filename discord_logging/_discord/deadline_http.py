@@ -1,8 +1,8 @@
-"""A `requests` adapter that bounds a whole exchange in time.
+"""This adapter for `requests` bounds a whole exchange in time.
 
 The time-out of `requests` bounds each read: a server that sends a byte now and then holds the thread for ever
-(https://requests.readthedocs.io/en/latest/user/advanced/#timeouts). Here every read gets what is left until a deadline.
-What Python cannot interrupt is the resolver: when that takes too long, the request is not sent any more.
+(https://requests.readthedocs.io/en/latest/user/advanced/#timeouts). Here every read gets the time that is left until a
+deadline. Python cannot interrupt the resolver alone: if that takes too long, the request is not sent any more.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ import socket
 from typing import Any
 
 import requests
-import urllib3.connection
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError
 
 from discord_logging._process import clock
 
 
 class BoundedSession(requests.Session):
-    """Takes a redirect for an answer like any other."""
+    """Treats a redirect as a response like any other."""
 
     def get_redirect_target(self, _: requests.Response) -> None:
-        """Return nothing. Even when it is not to follow, `requests` reads the whole body of an answer with a target."""
+        """Return None. Else `requests` would read the whole body of a redirect, even if it need not follow it."""
 
 
 class DeadlineAdapter(HTTPAdapter):
     """Ends every exchange at `deadline`, on the monotonic clock.
 
-    The end is a `TimeoutError` inside `urllib3`, which makes one of its own of it.
+    The exchange ends by a `TimeoutError` inside `urllib3`, which translates it into its own error.
 
     Attributes:
-        has_sent: Whether any of the request has left.
-        status: The status of the answer, as soon as it has arrived.
+        has_sent: Whether any part of the request has left.
+        status: The status of the response, as soon as it has arrived.
     """
 
     deadline = float("inf")
@@ -45,34 +45,38 @@ class DeadlineAdapter(HTTPAdapter):
     def begin(self, timeout: float) -> None:
         """Prepare for an exchange that may take `timeout` seconds."""
         self.deadline = clock.monotonic() + timeout
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Forget what was sent and received so far."""
         self.has_sent, self.status = False, None
 
     def bound(self, sock: Any, *, shares: int = 1) -> None:
-        """Give `sock` what is left as its time-out, or its share of that.
+        """Set the time-out of `sock` to the time that is left, or to one of `shares` equal shares of it.
 
         Raises:
-            TimeoutError: Nothing is left.
+            TimeoutError: No time is left.
         """
         remaining = self.deadline - clock.monotonic()
         if remaining <= 0:
             raise TimeoutError("timed out")
         sock.settimeout(remaining / shares)
 
-    def _connect(self, host: str, port: int, options: Any) -> socket.socket:
-        """Connect to the first address of `host` that takes it; `urllib3` would give each the whole time-out."""
+    def open(self, host: str, port: int, options: Any) -> socket.socket:
+        """Return a connection to the first address of `host` that accepts it.
+
+        The addresses share the time that is left; `urllib3` would give each of them the whole time-out.
+        """
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         failure = OSError("the host has no address")
         for index, address in enumerate(addresses):
             try:
-                return self._open(address, options, shares=len(addresses) - index)
-            except OSError as error:  # noqa: PERF203 - one address after the other
+                return self._open_address(address, options, shares=len(addresses) - index)
+            except OSError as error:  # noqa: PERF203 - each address has its own try
                 failure = error
         raise failure
 
-    def _open(self, address: Any, options: Any, *, shares: int) -> socket.socket:
+    def _open_address(self, address: Any, options: Any, *, shares: int) -> socket.socket:
         sock = socket.socket(*address[:3])
         try:
             for option in options or ():
@@ -85,12 +89,12 @@ class DeadlineAdapter(HTTPAdapter):
         return sock
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pools for direct connections."""
+        """Make the pools of direct connections."""
         super().init_poolmanager(*args, **kwargs)
         self._bound(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        """Return the pools for connections through `proxy`."""
+        """Return the pools of connections through `proxy`."""
         is_new = proxy not in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **proxy_kwargs)
         if is_new:
@@ -102,59 +106,70 @@ class DeadlineAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = {scheme: self._bound_pool(pool) for scheme, pool in classes.items()}
 
     def _bound_pool(self, pool_class: Any) -> Any:
-        adapter = self
-        # A SOCKS proxy has a way of its own.
-        is_direct = pool_class.ConnectionCls._new_conn is urllib3.connection.HTTPConnection._new_conn  # noqa: SLF001
+        connection_class = pool_class.ConnectionCls
+        is_direct = connection_class._new_conn is HTTPConnection._new_conn  # noqa: SLF001
+        facts = {"adapter": self, "is_direct": is_direct}
+        bounded_class = type("BoundedConnection", (_BoundedConnection, connection_class), facts)
+        return type("BoundedPool", (pool_class,), {"ConnectionCls": bounded_class, "QueueCls": _ConnectionStack})
 
-        class BoundedResponse(http.client.HTTPResponse):
-            def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-                super().__init__(sock, *args, **kwargs)
-                raw = self.fp.detach()  # of the BufferedReader that makefile gave
-                self.fp = io.BufferedReader(_DeadlineReader(raw, sock, adapter))
 
-            def _read_status(self) -> Any:
-                version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
-                # "100 Continue" is no answer yet.
-                adapter.status = status if status >= http.client.OK else None
-                return version, status, reason
+class _BoundedConnection(HTTPConnection):
+    """Is mixed into the connection classes of `urllib3`.
 
-        class BoundedConnection(pool_class.ConnectionCls):  # type: ignore[misc]  # the class is found at run time
-            response_class = BoundedResponse
+    Attributes:
+        adapter: The adapter whose deadline counts.
+        is_direct: Whether the class connects as `urllib3` does. The class for a SOCKS proxy has its own way to connect.
+    """
 
-            def connect(self) -> None:
-                try:
-                    super().connect()
-                finally:
-                    # All that was sent and answered so far was between a proxy and us.
-                    adapter._forget()
-                adapter.bound(self.sock)
+    adapter: DeadlineAdapter
+    is_direct: bool
 
-            def _new_conn(self) -> Any:
-                if not is_direct:
-                    return super()._new_conn()
-                try:
-                    return adapter._connect(self._dns_host, self.port, self.socket_options)
-                except TimeoutError:
-                    raise ConnectTimeoutError(self, "timed out") from None
+    def connect(self) -> None:
+        try:
+            super().connect()
+        finally:
+            # Only a proxy has received and sent anything so far.
+            self.adapter.forget()
+        self.adapter.bound(self.sock)
 
-            def send(self, data: Any) -> None:
-                if self.sock is None:
-                    self.connect()
-                adapter.bound(self.sock)
-                adapter.has_sent = True
-                super().send(data)
+    def _new_conn(self) -> Any:
+        if not self.is_direct:
+            return super()._new_conn()
+        try:
+            return self.adapter.open(self._dns_host, self.port, self.socket_options)
+        except TimeoutError:
+            raise ConnectTimeoutError(self, "timed out") from None
 
-        class BoundedPool(pool_class):  # type: ignore[misc]  # as above
-            ConnectionCls = BoundedConnection
-            QueueCls = _ConnectionStack
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        self.adapter.bound(self.sock)
+        self.adapter.has_sent = True
+        super().send(data)
 
-        return BoundedPool
+    def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]  # http.client calls it
+        return _BoundedResponse(self.adapter, sock, *args, **kwargs)
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    def __init__(self, adapter: DeadlineAdapter, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self._adapter = adapter
+        raw = self.fp.detach()  # of the BufferedReader that makefile gave
+        self.fp = io.BufferedReader(_DeadlineReader(raw, sock, adapter))
+
+    def _read_status(self) -> Any:
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
+        # After "100 Continue", the response is still to come.
+        self._adapter.status = status if status >= http.client.OK else None
+        return version, status, reason
 
 
 class _ConnectionStack(queue.LifoQueue[Any]):
     """Holds the idle connections of one thread, without a lock.
 
-    `urllib3` empties it at interpreter exit: a child that was forked while its parent had the lock would wait for ever.
+    `urllib3` empties the stack at interpreter exit: a child that was forked while its parent held a lock would wait for
+    ever.
     """
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ARG002
@@ -169,7 +184,7 @@ class _ConnectionStack(queue.LifoQueue[Any]):
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads a socket with what is left until the deadline as its time-out."""
+    """Reads a socket, with the time that is left until the deadline as its time-out."""
 
     def __init__(self, raw: Any, sock: Any, adapter: DeadlineAdapter) -> None:
         self._raw = raw
