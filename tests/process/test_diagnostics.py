@@ -1,4 +1,4 @@
-"""What the package says about itself."""
+"""The package warns through its own logger, and writes lines to stderr."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from discord_logging._process.diagnostics import LOGGER_NAME, say, warn
 
 
 def test_warning_goes_to_the_logger_of_the_package(caplog: pytest.LogCaptureFixture) -> None:
-    """It reaches the handlers of the root logger, merged and with its level."""
+    """The warning reaches the handlers of the root logger, with its level and its arguments in the text."""
     warn("%d of %s", 3, "five")
     assert caplog.record_tuples == [(LOGGER_NAME, logging.WARNING, "3 of five")]
 
 
 def test_warning_survives_dict_config(caplog: pytest.LogCaptureFixture) -> None:
-    """`disable_existing_loggers`, which is the default, does not silence it."""
+    """`disable_existing_loggers`, which is the default, does not silence the warning."""
     handlers = logging.root.handlers[:]
     logging.config.dictConfig({"version": 1})
     logging.root.handlers[:] = handlers
@@ -30,7 +30,7 @@ def test_warning_survives_dict_config(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("quiet", ["level", "disable"])
 def test_warning_can_be_switched_off(quiet: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The logger's level and `logging.disable` hold."""
+    """The logger's level and `logging.disable` silence the warning."""
     logger = logging.getLogger(LOGGER_NAME)
     if quiet == "level":
         logger.setLevel(logging.ERROR)
@@ -42,7 +42,7 @@ def test_warning_can_be_switched_off(quiet: str, caplog: pytest.LogCaptureFixtur
 
 
 def test_warning_takes_no_lock_of_logging() -> None:
-    """`dictConfig` holds that lock while it waits for a flush, which may have something to warn of."""
+    """`dictConfig` holds that lock while it waits for a flush, which may want to warn."""
     lock = logging._lock  # type: ignore[attr-defined]  # the lock that dictConfig takes
     with lock:
         thread = threading.Thread(target=warn, args=("hello",))
@@ -52,7 +52,7 @@ def test_warning_takes_no_lock_of_logging() -> None:
 
 
 def test_warning_shows_the_exception_that_is_being_handled(caplog: pytest.LogCaptureFixture) -> None:
-    """A fault of ours comes with its traceback."""
+    """The warning of an error in our own code comes with its traceback."""
     try:
         int("x")
     except ValueError:
@@ -60,14 +60,14 @@ def test_warning_shows_the_exception_that_is_being_handled(caplog: pytest.LogCap
     assert "invalid literal" in caplog.text
 
 
-def test_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    """It begins with the name of the package."""
+def test_a_line_on_stderr_names_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line begins with the name of the package."""
     say("hello")
     assert capsys.readouterr().err == "discord_logging: hello\n"
 
 
-def test_missing_or_closed_stderr_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under pythonw there is none; at exit it may be closed."""
+def test_a_missing_or_closed_stderr_raises_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under pythonw stderr is None, and at exit it may be closed."""
     closed = io.StringIO()
     closed.close()
     for stderr in (None, closed):

@@ -1,4 +1,4 @@
-"""Long work lets other threads run."""
+"""Long work gives up the interpreter's lock, so that other threads can run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Clock:
-    """Stands for the module `time`: moves on when somebody works, and knows when somebody slept."""
+    """Replaces the module `time`: work moves it on, and it remembers when somebody slept."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -42,7 +42,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
 
 
 def work(until: threading.Event) -> Iterator[float]:
-    """Work in portions that are longer than the pauses are apart, without end or until it is too late."""
+    """Work in portions that are longer than the time between two pauses, until `until` is set or 20 s are over."""
     give_up_at = time.monotonic() + 20
     while not until.is_set() and time.monotonic() < give_up_at:
         done_at = time.perf_counter() + 0.0003
@@ -52,14 +52,14 @@ def work(until: threading.Event) -> Iterator[float]:
 
 
 def test_all_items_come_in_order() -> None:
-    """Whatever they are."""
+    """The pauses neither drop nor reorder an item."""
     assert list(yield_gil_between(range(1_000))) == list(range(1_000))
 
 
 def test_a_thread_that_comes_back_from_io_gets_its_turn() -> None:
-    """Twenty times, while another thread works without end.
+    """The thread gets the lock back twenty times, while another thread works without end.
 
-    Without pauses each time takes the switch interval, after which the interpreter makes a thread give up the lock.
+    Without pauses, each time takes the switch interval, after which the interpreter makes a thread give up the lock.
     With pauses of zero seconds it takes as long on Python 3.10, where the working thread takes the lock back at once.
     """
     is_over = threading.Event()
@@ -80,8 +80,8 @@ def test_a_thread_that_comes_back_from_io_gets_its_turn() -> None:
     assert sorted(late)[10] < 1.0
 
 
-def test_what_is_called_in_a_loop_pauses_as_the_loop_itself(clock: _Clock) -> None:
-    """One long record among short ones holds nobody up, and many short pieces of work are one long one."""
+def test_nested_loops_pause_as_rarely_as_one(clock: _Clock) -> None:
+    """Both loops count the time since the last pause, so that a long record pauses and a short one does not."""
     yield_gil()
     for _ in yield_gil_between(range(3)):
         for _ in yield_gil_between(range(2)):
@@ -90,7 +90,7 @@ def test_what_is_called_in_a_loop_pauses_as_the_loop_itself(clock: _Clock) -> No
 
 
 def test_short_work_is_not_interrupted(clock: _Clock) -> None:
-    """A pause is a system call, and another thread may take the lock for long."""
+    """A pause is a system call, and another thread may keep the lock for long."""
     yield_gil()
     for _ in yield_gil_between(range(100)):
         clock.now += 0.000001
@@ -103,20 +103,20 @@ def test_short_work_is_not_interrupted(clock: _Clock) -> None:
         (masking, lambda: masking.SecretMasker().mask("pass_on(depth)\n" * 50), 50),
         (frames, lambda: frames.read_frames([part for line in range(1, 51) for part in (work.__code__, line, -1)]), 50),
     ],
-    ids=["words that may tell of a secret", "frames"],
+    ids=["words that may name a secret", "frames"],
 )
-def test_one_record_may_take_long(
+def test_a_pause_may_come_within_one_record(
     monkeypatch: pytest.MonkeyPatch, module: ModuleType, work: Callable[[], object], times: int
 ) -> None:
-    """Then a pause may come between any two of its parts."""
+    """A single record may take long, so a pause may come between any two of its parts."""
     pauses: list[None] = []
     monkeypatch.setattr(module, "yield_gil", lambda: pauses.append(None))
     work()
     assert len(pauses) >= times
 
 
-def test_where_others_hold_the_lock_for_long_pauses_are_rarer(clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or next to no time would be left for the work."""
+def test_pauses_are_rarer_if_others_hold_the_lock_for_long(clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses at the usual rate would leave next to no time for the work."""
 
     def sleep(_: float) -> None:
         clock.slept_at.append(clock.now)
@@ -130,7 +130,7 @@ def test_where_others_hold_the_lock_for_long_pauses_are_rarer(clock: _Clock, mon
 
 
 def test_a_thread_does_not_pause_because_another_worked(clock: _Clock) -> None:
-    """Each has its own time."""
+    """Each thread counts its own time."""
     yield_gil()
     clock.now += 0.001
     other = threading.Thread(target=yield_gil)
@@ -139,8 +139,8 @@ def test_a_thread_does_not_pause_because_another_worked(clock: _Clock) -> None:
     assert clock.slept_at == []
 
 
-def test_what_begins_after_a_rest_begins_its_time_anew(clock: _Clock) -> None:
-    """A short text that a program has masked now and then costs it no pause."""
+def test_work_after_a_rest_does_not_begin_with_a_pause(clock: _Clock) -> None:
+    """A program that masks a short text now and then never pauses."""
     yield_gil()
     clock.now += 10
     yield_gil()

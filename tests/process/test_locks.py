@@ -1,4 +1,4 @@
-"""Locks that are waited for, but not without end."""
+"""Threads wait for a lock, but not for ever, and signals wait for its release."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def _elsewhere(lock: Lock) -> bool:
+def _can_be_taken_elsewhere(lock: Lock) -> bool:
     found = []
 
     def look() -> None:
@@ -28,18 +28,18 @@ def _elsewhere(lock: Lock) -> bool:
     return found[0]
 
 
-def test_a_lock_is_held_and_given_back() -> None:
-    """It is held within the block, and free behind it."""
+def test_a_lock_is_held_and_released() -> None:
+    """The lock is held within the block, and free behind it."""
     lock = Lock()
     with lock.hold() as is_held:
         assert is_held
         assert lock.is_held_by_this_thread()
-        assert not _elsewhere(lock)
+        assert not _can_be_taken_elsewhere(lock)
     assert not lock.is_held_by_this_thread()
-    assert _elsewhere(lock)
+    assert _can_be_taken_elsewhere(lock)
 
 
-def test_who_cannot_have_it_goes_on_without_it() -> None:
+def test_a_thread_that_cannot_get_the_lock_goes_on_without_it() -> None:
     """The wait ends after a moment, or at the deadline if that is later."""
     lock = Lock()
     waits = []
@@ -60,8 +60,8 @@ def test_who_cannot_have_it_goes_on_without_it() -> None:
     assert waits[1][1] >= PATIENCE * 1.9
 
 
-def test_ctrl_c_as_soon_as_it_was_had_leaves_it_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every later flush would wait in vain."""
+def test_ctrl_c_right_after_the_acquisition_leaves_the_lock_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the lock stayed held, every later flush would wait in vain."""
     lock = Lock()
     acquire = lock.acquire
 
@@ -75,8 +75,8 @@ def test_ctrl_c_as_soon_as_it_was_had_leaves_it_free(monkeypatch: pytest.MonkeyP
     assert not lock.is_held_by_this_thread()
 
 
-def test_a_thread_that_has_it_neither_gets_it_again_nor_waits() -> None:
-    """A signal handler would wait for the very frame that it interrupts, or see it in the midst of a change."""
+def test_a_thread_that_holds_the_lock_neither_gets_it_again_nor_waits() -> None:
+    """A signal handler would wait for the very frame that it interrupts, or see the data in the midst of a change."""
     lock = Lock()
     with lock:
         began = time.monotonic()
@@ -89,7 +89,7 @@ def test_a_thread_that_has_it_neither_gets_it_again_nor_waits() -> None:
 
 @pytest.fixture
 def calls() -> Iterator[list[int]]:
-    """Return the signals that came."""
+    """Return the list of the signals that came."""
     came: list[int] = []
     previous = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
     yield came
@@ -97,11 +97,11 @@ def calls() -> Iterator[list[int]]:
 
 
 def test_a_signal_is_postponed_until_the_lock_is_released(calls: list[int]) -> None:
-    """It comes once, when the main thread has let go."""
+    """The signal comes once, when the main thread has released its lock."""
     lock = Lock()
     with lock:
         postpone(signal.SIGTERM)
-        assert _elsewhere(Lock())
+        assert _can_be_taken_elsewhere(Lock())
         assert calls == []
     assert calls == [signal.SIGTERM]
     with lock:

@@ -1,4 +1,4 @@
-"""A thread that waits is woken, also by a signal handler that interrupts it."""
+"""A wake-up call ends the wait of a thread, also when a signal handler on that thread makes it."""
 
 from __future__ import annotations
 

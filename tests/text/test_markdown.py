@@ -1,4 +1,4 @@
-"""Text as Discord shows it."""
+"""Text is escaped, fenced and cut for Discord's Markdown."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ WORST = [
 
 
 def unescape(text: str) -> str:
-    """Return what Discord shows of escaped text: addresses as they are, else a backslash less."""
+    """Return the text that Discord shows for escaped text: it leaves addresses alone and drops escaping backslashes."""
     return re.sub(r"(https?://[^\s<>]+)|\\([^0-9A-Za-z\s])", lambda match: match[1] or match[2], text)
 
 
 def is_clean(text: str) -> bool:
-    """Tell whether Discord would take `text` as it is."""
+    """Tell whether Discord would show `text` unchanged."""
     return not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", text)
 
 
 class TestEscapeMarkdown:
-    """Text is shown as it was logged."""
+    """Discord shows escaped text as it was logged."""
 
     @pytest.mark.parametrize(
         ("text", "escaped"),
@@ -94,18 +94,18 @@ class TestEscapeMarkdown:
         ],
     )
     def test_examples(self, text: str, escaped: str) -> None:
-        """Marks are escaped where they would be marks, addresses stay links."""
+        """Characters are escaped where they would be marks, and addresses stay links."""
         assert escape_markdown(text) == escaped
 
     @given(ANY_TEXT)
     @example("https://a.b<@1>")
     @example("\\https://a\\_b \\\\")
-    def test_what_is_shown_is_the_text(self, text: str) -> None:
+    def test_discord_shows_the_text_itself(self, text: str) -> None:
         """Undoing the escapes gives any text back."""
         assert unescape(escape_markdown(text)) == text
 
     @given(ANY_TEXT)
-    def test_no_mark_is_left(self, text: str) -> None:
+    def test_every_mark_is_escaped(self, text: str) -> None:
         """Outside addresses every mark has its backslash, and no line begins with one."""
         shown = re.sub(r"https?://[^\s<>]+|\\[^0-9A-Za-z\s]", "\x00", escape_markdown(text))
         assert not re.search(r"[*_~|`\[\\]|<[@#:/]|<(?:[at]|id):|:(?!\d\d:)[\w+-]+:", shown)
@@ -114,7 +114,7 @@ class TestEscapeMarkdown:
 
 
 class TestShorten:
-    """A cut is shown."""
+    """A cut is marked by an ellipsis."""
 
     @pytest.mark.parametrize(
         ("text", "limit", "shown"),
@@ -133,57 +133,57 @@ class TestShorten:
         assert shorten(text, limit) == shown
 
     @given(ANY_TEXT, st.integers(2, 80))
-    def test_it_fits_and_is_the_beginning(self, text: str, limit: int) -> None:
-        """What fits stays; what does not is the beginning of the text with an ellipsis."""
+    def test_a_shortened_text_fits_and_is_the_beginning(self, text: str, limit: int) -> None:
+        """A text that fits stays unchanged; of a longer one, the beginning stays, with an ellipsis."""
         shown = shorten(text, limit)
         assert len(shown) <= limit
         assert shown == text if len(text) <= limit else (shown[-1] == "…" and text.startswith(shown[:-1]))
 
     @given(ANY_TEXT, st.integers(2, 80))
     def test_an_escape_stays_whole(self, text: str, limit: int) -> None:
-        """What is left of escaped text ends in no lone backslash."""
+        """Escaped text never ends in a lone backslash."""
         kept = shorten(escape_markdown(re.sub("https?:", "", text)), limit).removesuffix("…")
         assert (len(kept) - len(kept.rstrip("\\"))) % 2 == 0
 
 
 class TestPlain:
-    """A message in a card."""
+    """A message is cleaned, escaped and cut for its card."""
 
     def test_short_text_is_cleaned_and_escaped(self) -> None:
-        """Nothing is said about what is whole."""
+        """A whole text gets no mark of a cut."""
         assert plain("\x1b[31m__init__\x1b[0m failed", 60) == r"\_\_init\_\_ failed"
 
-    def test_text_of_just_the_limit_stands_whole(self) -> None:
-        """Limits are inclusive."""
+    def test_text_of_exactly_the_limit_stays_whole(self) -> None:
+        """A limit is inclusive."""
         assert plain("x" * 100, 100) == "x" * 100
 
     def test_a_long_message_says_how_much_is_missing(self) -> None:
-        """The reader sees that there is more, and how much."""
+        """The reader sees that there is more text, and how long it is in all."""
         assert plain("x" * 1234, 100) == "x" * 59 + "… *(1,234 characters in all)*"
 
-    def test_text_that_outgrows_the_limit_by_its_escapes_is_cut_too(self) -> None:
-        """Each backslash counts."""
+    def test_text_that_exceeds_the_limit_by_its_escapes_is_cut(self) -> None:
+        """The backslashes count towards the limit."""
         assert plain("*" * 100, 100) == r"\*" * 29 + "… *(100 characters in all)*"
 
     @pytest.mark.parametrize("text", ["\x00" * 500 + "end", "\x1b[0m" * 500 + "end"])
-    def test_a_cut_is_told_even_if_little_is_shown(self, text: str) -> None:
-        """What follows a long row of codes is not left out in silence."""
+    def test_a_cut_is_marked_even_if_little_is_shown(self, text: str) -> None:
+        """The text behind a long row of codes is not left out silently."""
         assert f"({len(text):,} characters in all)" in plain(text, 200)
 
     @given(EVEN_SURROGATES, st.integers(0, 300), st.integers(60, 2000))
     def test_any_text_fits(self, text: str, times: int, limit: int) -> None:
-        """However long and whatever it holds."""
+        """Neither its length nor its content breaks the limit."""
         shown = plain(text * times, limit)
         assert len(shown) <= limit
         assert is_clean(shown)
 
 
 class TestBreakFences:
-    """Text in a code block."""
+    """Text in a code block cannot end the block."""
 
     @pytest.mark.parametrize("count", range(9))
-    def test_no_fence_is_left(self, count: int) -> None:
-        """However many backticks there are, and cleaning changes nothing of it."""
+    def test_every_fence_is_broken(self, count: int) -> None:
+        """Any number of backticks is broken up, and cleaning does not change the result."""
         broken = break_fences("`" * count)
         assert "```" not in broken
         assert broken.replace(ZERO_WIDTH, "") == "`" * count
@@ -191,10 +191,10 @@ class TestBreakFences:
 
 
 class TestCodeBlock:
-    """A traceback in a card."""
+    """A traceback stands in a code block of its card."""
 
-    def test_short_text_stands_whole(self) -> None:
-        """With its language, between fences on lines of their own."""
+    def test_short_text_stays_whole(self) -> None:
+        """The fences stand on lines of their own, the first with the language."""
         assert code_block("x = 1", 100, language="py") == "```py\nx = 1\n```"
 
     def test_markdown_and_indents_stay_and_outer_newlines_go(self) -> None:
@@ -202,30 +202,30 @@ class TestCodeBlock:
         assert code_block("\n\n  *a* \\_\n", 100) == "```\n  *a* \\_\n```"
 
     @pytest.mark.parametrize("keep_end", [False, True])
-    def test_text_of_just_the_limit_stands_in_its_block(self, *, keep_end: bool) -> None:
-        """Limits are inclusive; one character more is cut."""
+    def test_text_of_exactly_the_limit_stays_whole(self, *, keep_end: bool) -> None:
+        """A limit is inclusive; with one character more, the text is cut."""
         text = "".join(map(str, range(10)))
         assert code_block(text, 18, keep_end=keep_end) == f"```\n{text}\n```"
         assert "…" in code_block(text, 17, keep_end=keep_end)
 
     def test_a_cut_keeps_the_beginning(self) -> None:
-        """An ellipsis says that more follows."""
+        """An ellipsis marks the missing end."""
         assert code_block("0123456789" * 9, 28) == "```\n0123456789012345678…\n```"
 
     def test_a_cut_of_a_traceback_keeps_whole_lines_of_its_end(self) -> None:
-        """There the error is."""
+        """The last lines of a traceback name the error."""
         text = "\n".join(f"line {number}" for number in range(1000)) + "\nValueError: no"
         assert code_block(text, 60, keep_end=True) == "```\n…\nline 997\nline 998\nline 999\nValueError: no\n```"
 
     def test_the_end_of_a_very_long_line_is_kept(self) -> None:
-        """A short last line is not all that is shown."""
+        """The block is filled from the long line, and does not hold the short last line alone."""
         block = code_block("E: " + "x" * 5000 + "\nhint", 1000, keep_end=True)
         assert len(block) == 1000
         assert block.endswith("xxx\nhint\n```")
 
     @pytest.mark.parametrize("keep_end", [False, True])
     @pytest.mark.parametrize("code", ["\x1b[0m", "\x00"])
-    def test_a_cut_is_shown_even_if_the_rest_was_cleaned_away(self, code: str, *, keep_end: bool) -> None:
+    def test_a_cut_is_marked_even_if_the_rest_was_cleaned_away(self, code: str, *, keep_end: bool) -> None:
         """A coloured text that is cut before it is cleaned may be short afterwards."""
         text = f"begin{code * 3000}end"
         block = code_block(text, 500, keep_end=keep_end)
@@ -233,16 +233,16 @@ class TestCodeBlock:
         assert ("end" in block) is keep_end
 
     @pytest.mark.parametrize("room", range(40, 60))
-    def test_a_cut_inside_a_flag_shows_none_of_its_hidden_characters(self, room: int) -> None:
-        """Behind a flag they belong to it; alone they are a text that nobody sees."""
+    def test_a_cut_inside_a_flag_leaves_no_hidden_characters(self, room: int) -> None:
+        """Behind a flag the characters belong to it; alone they are a text that nobody sees."""
         scotland = "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in "gbsct") + "\U000e007f"
         block = code_block(scotland * 40, room, keep_end=True)
         assert "\U000e0067" in block
         assert clean(block) == block
 
     @pytest.mark.parametrize("end", range(0, 200, 7))
-    def test_a_cut_inside_a_webhook_url_shows_nothing_of_its_token(self, end: int) -> None:
-        """Without its beginning a URL is no URL, so the token goes before the cut."""
+    def test_a_cut_inside_a_webhook_url_hides_its_token(self, end: int) -> None:
+        """The token could not be found in a URL without its beginning, so it is masked before the cut."""
         block = code_block(f"{'a' * 900} {URL} {'b' * end}", 200, keep_end=True)
         assert not any(TOKEN[start : start + 6] in block for start in range(len(TOKEN) - 6))
 
@@ -258,7 +258,7 @@ class TestCodeBlock:
     def test_any_text_stays_in_its_block(
         self, text: str, times: int, limit: int, language: str, keep_end: bool
     ) -> None:
-        """The block has its limit, and exactly one opening and one closing fence."""
+        """The block keeps its limit, and has exactly one opening and one closing fence."""
         block = code_block(text * times, limit, language=language, keep_end=keep_end)
         assert len(block) <= limit
         assert is_clean(block)
@@ -267,8 +267,8 @@ class TestCodeBlock:
         assert block.endswith("\n```")
 
     @given(ANY_TEXT)
-    def test_what_fits_can_be_read_off_the_block(self, text: str) -> None:
-        """Beside the fences only zero-width spaces are added."""
+    def test_a_block_holds_the_whole_text_that_fits(self, text: str) -> None:
+        """A block adds only the fences and zero-width spaces."""
         text = clean(text).replace("\u200b", "").strip("\n")
         assert code_block(text, 10_000).replace("\u200b", "") == f"```\n{text}\n```"
 
@@ -276,7 +276,7 @@ class TestCodeBlock:
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("text", WORST, ids=[f"{text[:4]!a}-{number}" for number, text in enumerate(WORST)])
 def test_any_text_is_shown_in_time(text: str) -> None:
-    """Even if it was meant to be slow."""
+    """Even text that is made to slow down a pattern takes a short time."""
     assert is_clean(clean(text))
     assert unescape(escape_markdown(text)) == text
     assert len(plain(text, 4000)) <= 4000
@@ -289,5 +289,5 @@ def test_any_text_is_shown_in_time(text: str) -> None:
 def test_four_times_the_text_takes_about_four_times_as_long(
     takes_linear_time: Callable[..., bool], function: Callable[[str], str], text: str
 ) -> None:
-    """No pattern goes back over what it has read, which would make it sixteen times as long."""
+    """No pattern reads a text again and again, which would take sixteen times as long."""
     assert takes_linear_time(function, text, text * 4)

@@ -22,12 +22,12 @@ EVEN_SURROGATES = st.text(st.characters()) | MARKS
 
 
 def is_clean(text: str) -> bool:
-    """Tell whether Discord would take `text` as it is."""
+    """Tell whether Discord would show `text` unchanged."""
     return not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", text)
 
 
 class TestMaskToken:
-    """A webhook URL is a password."""
+    """The token of a webhook URL is a password and gets masked."""
 
     @pytest.mark.parametrize(
         "text",
@@ -39,20 +39,20 @@ class TestMaskToken:
             f"discordapp.com/api/webhooks/1/{TOKEN[:5]}",
         ],
     )
-    def test_the_token_goes_and_the_rest_stays(self, text: str) -> None:
-        """Which webhook it was is still to be seen."""
+    def test_only_the_token_is_masked(self, text: str) -> None:
+        """The rest of the URL still shows which webhook it is."""
         masked = mask_token(text)
         assert TOKEN[:5] not in masked
         assert masked == re.sub(r"(?<=/)aB3xK[\w-]*", "***", text)
 
     @pytest.mark.parametrize("text", ["", "webhooks", "webhooks/", "webhooks/x/y", "webhooks/1/", "hooks/1/abc"])
-    def test_other_text_stays(self, text: str) -> None:
-        """Only what looks like a webhook's URL is touched."""
+    def test_other_text_stays_unchanged(self, text: str) -> None:
+        """A text that does not look like a webhook's URL is not touched."""
         assert mask_token(text) == text
 
 
 class TestClean:
-    """What Discord strips or chokes on goes before it is sent."""
+    """Cleaning removes the characters that Discord cannot show."""
 
     @pytest.mark.parametrize(
         ("text", "cleaned"),
@@ -74,15 +74,15 @@ class TestClean:
         ],
     )
     def test_examples(self, text: str, cleaned: str) -> None:
-        """Terminal codes, control characters, lone surrogates and tokens go; what can be read stays."""
+        """Terminal codes, control characters, lone surrogates and tokens go; readable text stays."""
         assert clean(text) == cleaned
 
     @pytest.mark.parametrize(
         "code",
         [0xAD, 0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF, 0xE0001, 0xE007F],
     )
-    def test_what_cannot_be_seen_is_shown(self, code: int) -> None:
-        """A name that looks like another, or turns around the text behind it, gives itself away."""
+    def test_hidden_characters_are_shown_by_their_code(self, code: int) -> None:
+        """The reader notices a name that looks like another, or that turns around the text behind it."""
         assert clean(f"ro{chr(code)}ot\n{chr(code)}") == f"ro<U+{code:04X}>ot\n<U+{code:04X}>"
 
     @pytest.mark.parametrize(
@@ -96,11 +96,11 @@ class TestClean:
         ],
     )
     def test_scripts_and_emoji_stay(self, text: str) -> None:
-        """The two joiners, variation selectors and the letters of a flag belong to what is seen."""
+        """The two joiners, variation selectors and the letters of a flag belong to visible text."""
         assert clean(text) == text
 
     def test_a_flag_hides_no_message(self) -> None:
-        """Its letters are few, lower case, and stand behind a black flag."""
+        """The hidden letters of a flag are few, are lower case, and stand behind a black flag."""
         hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "abcdefgh")
         shown = "".join(f"<U+{ord(letter):04X}>" for letter in hidden)
         assert clean(f"🏴{hidden}") == f"🏴{hidden[:6]}{shown[-18:]}"
@@ -108,8 +108,8 @@ class TestClean:
 
     @given(st.text(st.sampled_from(f"`{ZERO_WIDTH}a\n\u202e{SCOTLAND}")), st.integers(0, 60), st.integers(0, 60))
     @example(f"```{ZERO_WIDTH}", 0, 0)
-    def test_what_was_clean_and_then_cut_stays(self, text: str, end: int, limit: int) -> None:
-        """Cards are cut to their limits after they were cleaned, and cleaned once more."""
+    def test_clean_text_that_was_cut_stays_unchanged(self, text: str, end: int, limit: int) -> None:
+        """Cards are cleaned, then cut to their limits, and then cleaned again."""
         cut = clean(text)[:end]
         assert clean(cut) == cut
         for keep_end in (False, True):
@@ -118,16 +118,16 @@ class TestClean:
 
     @pytest.mark.parametrize("code", ["\x1b]", "\x1b]0;x\nline\x07", "\x1b[", "\x1b]8;;\x1b["])
     def test_a_code_without_an_end_hides_nothing(self, code: str) -> None:
-        """What a stranger gives for a name must not swallow what the program wrote behind it."""
+        """A stranger's name must not swallow the text that the program wrote behind it."""
         assert clean(f"failed login for {code} from 10.0.0.1").endswith("rom 10.0.0.1")
 
     @given(EVEN_SURROGATES)
-    def test_any_text_is_clean_afterwards_and_once_is_enough(self, text: str) -> None:
-        """Cleaning what is clean changes nothing."""
+    def test_cleaning_once_is_enough_for_any_text(self, text: str) -> None:
+        """Cleaning does not change clean text."""
         assert is_clean(clean(text))
         assert clean(clean(text)) == clean(text)
 
     @given(st.text(st.characters(exclude_categories=["C"]) | st.just("\n")))
-    def test_text_without_control_characters_stays(self, text: str) -> None:
-        """Nothing is lost that can be shown."""
+    def test_text_without_control_characters_stays_unchanged(self, text: str) -> None:
+        """No character is lost that can be shown."""
         assert clean(text) == text

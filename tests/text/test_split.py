@@ -1,4 +1,4 @@
-"""Long texts in parts."""
+"""Long texts are split where a reader would pause."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FENCE = "```"
 
 @pytest.mark.parametrize("text", ["", " \n ", "short", " short "])
 def test_a_text_that_fits_stays_whole(text: str) -> None:
-    """It is one part, or none if it is blank."""
+    """A text is a single part, or no part at all if it is blank."""
     assert split_text(text, 100) == [part for part in [text.strip()] if part]
 
 
@@ -25,14 +25,14 @@ def test_a_text_that_fits_stays_whole(text: str) -> None:
     ids=["paragraphs", "lines", "sentences", "words"],
 )
 def test_the_cut_is_where_a_reader_would_pause(pause: str, others: str) -> None:
-    """The best pause in the second half is taken, although worse ones come later."""
+    """The best pause in the second half is chosen, although worse pauses come later."""
     first = "x" * 60 + pause.rstrip()
     second = others + "y" * 80
     assert split_text(first + (pause if pause != ". " else " ") + second, 100)[0] == first
 
 
-def test_a_word_without_end_is_cut_all_the_same() -> None:
-    """Where there is no pause, the limit decides."""
+def test_a_very_long_word_is_cut_at_the_limit() -> None:
+    """The limit decides if the text has no pause."""
     assert split_text("x" * 250, 100) == ["x" * 96, "x" * 96, "x" * 58]
 
 
@@ -48,20 +48,20 @@ def test_a_code_block_is_closed_and_opened_anew(language: str) -> None:
 
 
 def test_a_block_that_has_just_begun_goes_to_the_next_part() -> None:
-    """There is no empty block, which Discord would show as backticks."""
+    """No part ends in an empty block, which Discord would show as backticks."""
     text = "x" * 80 + f"\n{FENCE}py\n" + "y" * 50 + f"\n{FENCE}"
     assert split_text(text, 100) == ["x" * 80, f"{FENCE}py\n" + "y" * 50 + f"\n{FENCE}"]
 
 
 def test_a_block_that_is_just_over_is_not_opened_anew() -> None:
-    """Likewise."""
+    """No part begins with an empty block."""
     text = f"{FENCE}\n" + "y" * 90 + f"\n{FENCE}\nmore text"
     assert split_text(text, 100) == [f"{FENCE}\n" + "y" * 90 + f"\n{FENCE}", "more text"]
 
 
 @pytest.mark.parametrize("before", [93, 94, 95, 96])
 def test_a_fence_is_never_cut(before: int) -> None:
-    """Its three backticks stay together."""
+    """The three backticks of a fence stay together."""
     parts = split_text("x" * before + f"{FENCE}code{FENCE}" + "y" * 90, 100)
     assert all(part.count("`") % 3 == 0 for part in parts)
     assert all(part.count(FENCE) % 2 == 0 for part in parts)
@@ -72,7 +72,7 @@ def test_a_fence_is_never_cut(before: int) -> None:
 @example("a" + " " * 300 + "b", 100)
 @example(f"{FENCE}\n{' ' * 300}{FENCE}", 100)
 def test_nothing_but_white_space_is_lost(text: str, limit: int) -> None:
-    """Every part keeps the limit and shows something, and together they say what the text said."""
+    """Every part keeps the limit and is not blank, and together the parts hold the whole text."""
     parts = split_text(text, limit)
     assert all(part.strip() and len(part) <= limit for part in parts)
     said = "".join("".join(parts).split())
