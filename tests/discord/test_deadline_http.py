@@ -1,4 +1,4 @@
-"""Over real sockets: whatever a server or the way to it does, an exchange ends in time and says how far it came."""
+"""Every exchange over real sockets ends in time and says how far it came, whatever a server or a proxy does."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 class Server:
-    """A socket on loopback that does with each connection, one after the other, what the test says."""
+    """A server on loopback that handles one connection after the other as the test says."""
 
     def __init__(self, *behaviours: Callable[[socket.socket], object]) -> None:
         self.behaviours = list(behaviours)
@@ -53,7 +53,7 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop to serve, and leave no thread behind."""
+        """Stop serving, and leave no thread behind."""
         self._is_over.set()
         self._thread.join(10)
         self._listener.close()
@@ -71,7 +71,7 @@ class Server:
                 self.finished += 1
 
     def read(self, connection: socket.socket) -> bytes:
-        """Read one request; nothing when the client has left."""
+        """Return one request, or nothing if the client has left."""
         data = b""
         while b"\r\n\r\n" not in data:
             if not (part := connection.recv(65_536)):
@@ -87,7 +87,7 @@ class Server:
         return self.received[-1]
 
     def answer(self, *parts: bytes, pause: float = 0.0, times: int = 1) -> Callable[[socket.socket], None]:
-        """Return a behaviour: read a request, send these parts so many times with pauses, and close."""
+        """Return a behaviour that reads a request, sends the parts `times` times with pauses, and closes."""
 
         def behave(connection: socket.socket) -> None:
             self.read(connection)
@@ -101,7 +101,7 @@ class Server:
         return behave
 
     def keep_alive(self, *answers: bytes) -> Callable[[socket.socket], None]:
-        """Return a behaviour: answer request after request."""
+        """Return a behaviour that answers one request after the other."""
 
         def behave(connection: socket.socket) -> None:
             for answer in answers:
@@ -112,7 +112,7 @@ class Server:
         return behave
 
     def hang(self, connection: socket.socket) -> None:
-        """Say nothing for as long as the client stays."""
+        """Send nothing for as long as the client stays."""
         connection.settimeout(0.02)
         while not self._is_over.is_set():
             with contextlib.suppress(TimeoutError):
@@ -128,13 +128,13 @@ def serve(*parts: bytes, pause: float = 0.0, times: int = 1) -> Server:
 
 
 def send_bad_request(connection: socket.socket) -> None:
-    """Answer in plain text whatever comes."""
+    """Answer any bytes in plain text."""
     connection.recv(10)
     connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 def reset(server: Server, connection: socket.socket) -> None:
-    """Read a request, and close without a goodbye."""
+    """Read a request, and reset the connection."""
     server.read(connection)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -167,7 +167,7 @@ def fail(server: Server, timeout: float = 5.0) -> TransportError:
 
 @contextlib.contextmanager
 def in_time(seconds: float) -> Iterator[None]:
-    """Assert that the block ends within `seconds` and what a busy machine adds; without a deadline it takes 20."""
+    """Assert that the block ends within `seconds` and a reserve for a busy machine. Without a deadline it takes 20."""
     start = time.monotonic()
     yield
     assert time.monotonic() - start < seconds + 8
@@ -185,7 +185,7 @@ def free_port() -> int:
 
 
 def test_a_connection_is_used_again() -> None:
-    """Several posts, answered with and without a body, in one piece or in chunks, take one connection."""
+    """Several posts use one connection, whether their responses have no body, a whole one, or one in chunks."""
     server = Server()
     answers = [
         NO_CONTENT,
@@ -197,13 +197,13 @@ def test_a_connection_is_used_again() -> None:
     server.behaviours = [server.keep_alive(*answers)]
     with server, sender_to(server.port) as sender:
         got = [sender.post(HELLO) for _ in answers]
-    assert [answer.status for answer in got] == [204, 200, 200, 429, 204]
-    assert [answer.body for answer in got] == [None, {"a": 1}, {"a": 1}, None, None]
+    assert [response.status for response in got] == [204, 200, 200, 429, 204]
+    assert [response.body for response in got] == [None, {"a": 1}, {"a": 1}, None, None]
     assert server.connections == 1
 
 
 def test_a_connection_that_was_closed_meanwhile_is_opened_anew() -> None:
-    """A server may end an idle connection; the next post does not fail for it."""
+    """A server may end an idle connection, but that does not make the next post fail."""
     server = serve(NO_CONTENT)
     with server, sender_to(server.port) as sender:
         assert sender.post(HELLO).status == 204
@@ -214,7 +214,7 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_anew() -> None:
 
 
 def test_a_closed_sender_opens_a_new_connection() -> None:
-    """`close` is no end."""
+    """A sender can be used after `close`."""
     server = Server()
     server.behaviours = [server.keep_alive(NO_CONTENT, NO_CONTENT)]
     with server, sender_to(server.port) as sender:
@@ -226,7 +226,7 @@ def test_a_closed_sender_opens_a_new_connection() -> None:
 
 
 def test_after_a_fork_the_connection_is_left_to_the_parent() -> None:
-    """The child opens its own, and the parent's goes on to work."""
+    """The child opens its own connection, and the parent's goes on working."""
     server = Server()
     server.behaviours = [server.keep_alive(NO_CONTENT)]
     with server, sender_to(server.port) as sender:
@@ -240,11 +240,11 @@ def test_after_a_fork_the_connection_is_left_to_the_parent() -> None:
     assert server.connections == 2
 
 
-# Failures: was it sent?
+# Failures: may the message have been saved?
 
 
-def test_a_refused_connection_sent_nothing(free_port: int) -> None:
-    """And the reason is in words."""
+def test_over_a_refused_connection_nothing_was_sent(free_port: int) -> None:
+    """The error names the reason in words."""
     with (
         sender_to(free_port) as sender,
         pytest.raises(TransportError, match=r"^ConnectionError: Connection refused$") as caught,
@@ -253,8 +253,8 @@ def test_a_refused_connection_sent_nothing(free_port: int) -> None:
     assert not caught.value.maybe_saved
 
 
-def test_a_connection_lost_after_the_request_may_have_saved_it() -> None:
-    """Closed or reset, before a word of the answer."""
+def test_a_message_whose_connection_was_lost_may_have_been_saved() -> None:
+    """The connection is closed or reset before the response begins."""
     server = Server()
     server.behaviours = [partial(reset, server)]
     assert fail(server).maybe_saved
@@ -266,13 +266,13 @@ def test_a_connection_lost_after_the_request_may_have_saved_it() -> None:
 @pytest.mark.parametrize(
     "garbage", [b"\x15\x03\x01\x00\x02\x02\x46\r\n\r\n", b"HTTP/1.1 OK\r\n\r\n", b"HTTP/1.1 20", b"x" * 99_999]
 )
-def test_an_answer_that_is_not_http_may_have_saved_it(garbage: bytes) -> None:
-    """Without a status nothing is certain."""
+def test_a_message_whose_response_is_not_http_may_have_been_saved(garbage: bytes) -> None:
+    """Without a status, nobody knows whether the message was saved."""
     assert fail(serve(garbage)).maybe_saved
 
 
-def test_a_plain_server_behind_https_got_nothing() -> None:
-    """A handshake that fails comes before the request."""
+def test_a_plain_server_at_an_https_url_gets_no_request() -> None:
+    """The handshake comes before the request, and fails."""
     server = serve(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     server.behaviours = [send_bad_request]
     with (
@@ -284,8 +284,8 @@ def test_a_plain_server_behind_https_got_nothing() -> None:
     assert not caught.value.maybe_saved
 
 
-def test_a_silent_server_behind_https_got_nothing_in_time() -> None:
-    """A handshake is bounded as well."""
+def test_a_silent_server_at_an_https_url_is_left_in_time() -> None:
+    """The deadline holds for the handshake as well."""
     server = Server()
     server.behaviours = [server.hang]
     with (
@@ -298,8 +298,8 @@ def test_a_silent_server_behind_https_got_nothing_in_time() -> None:
     assert not caught.value.maybe_saved
 
 
-def test_a_host_without_an_address_got_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The resolver's words are the reason."""
+def test_a_host_without_an_address_gets_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the resolver's reason."""
 
     def resolve(*_: object, **__: object) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -321,7 +321,7 @@ def test_a_host_without_an_address_got_nothing(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_nothing_is_sent_after_the_deadline_when_the_resolver_was_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody can interrupt it, but the message is not sent when nobody waits for it any more."""
+    """Nobody can interrupt the resolver, but the message is not sent when nobody waits for it any more."""
     resolve = socket.getaddrinfo
 
     def dawdle(*args: Any, **more: Any) -> Any:
@@ -336,7 +336,7 @@ def test_nothing_is_sent_after_the_deadline_when_the_resolver_was_slow(monkeypat
 
 
 def test_the_addresses_of_a_host_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dead addresses neither use up more than the whole nor keep the living one from its turn."""
+    """Dead addresses neither exceed the whole time nor keep the living address from its turn."""
     server = serve(NO_CONTENT)
     full = socket.create_server(("127.0.0.1", 0), backlog=0)
     clogs = [socket.socket() for _ in range(4)]
@@ -363,7 +363,7 @@ def test_the_addresses_of_a_host_share_the_time(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_server_that_says_nothing_is_left_in_time() -> None:
-    """It may have saved the message."""
+    """A silent server may have saved the message."""
     server = Server()
     server.behaviours = [server.hang]
     with in_time(0.3):
@@ -373,28 +373,28 @@ def test_a_server_that_says_nothing_is_left_in_time() -> None:
 
 
 @pytest.mark.parametrize("part", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n"])
-def test_a_dripping_start_is_left_in_time(part: bytes) -> None:
-    """Bytes that keep coming do not prolong the whole."""
+def test_a_server_that_drips_the_first_line_is_left_in_time(part: bytes) -> None:
+    """Bytes that keep coming do not extend the deadline."""
     with in_time(0.3):
         assert fail(serve(part, pause=0.05, times=400), timeout=0.3).maybe_saved
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 429, 502])
 @pytest.mark.parametrize("rest", [b"X-A: 1\r\n", b"X-A: " + b"1" * 70_000, b"\x00\xff"], ids=["drip", "long", "none"])
-def test_once_the_status_is_there_headers_cannot_make_it_unknown(status: int, rest: bytes) -> None:
-    """The status says what became of the message, so that a saved one is not sent again."""
+def test_bad_headers_do_not_hide_the_status(status: int, rest: bytes) -> None:
+    """The status decides the outcome, so that a saved message is not sent again."""
     with in_time(1):
-        answer = post(serve(b"HTTP/1.1 %d Word\r\n" % status, *[rest] * 2_000, pause=0.01), timeout=1)
-    assert (answer.status, answer.body) == (status, None)
+        response = post(serve(b"HTTP/1.1 %d Word\r\n" % status, *[rest] * 2_000, pause=0.01), timeout=1)
+    assert (response.status, response.body) == (status, None)
 
 
 @pytest.mark.parametrize("head", [b"Content-Length: 9999\r\n", b"Transfer-Encoding: chunked\r\n", b""])
-def test_a_dripping_body_is_left_in_time(head: bytes) -> None:
-    """The status stands."""
+def test_a_server_that_drips_the_body_is_left_in_time(head: bytes) -> None:
+    """The response keeps its status."""
     part = b"1\r\n \r\n" if b"chunked" in head else b" "
     with in_time(1):
-        answer = post(serve(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n", *[part] * 1_000, pause=0.02), timeout=1)
-    assert (answer.status, answer.body) == (200, None)
+        response = post(serve(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n", *[part] * 1_000, pause=0.02), timeout=1)
+    assert (response.status, response.body) == (200, None)
 
 
 # Bodies
@@ -402,12 +402,12 @@ def test_a_dripping_body_is_left_in_time(head: bytes) -> None:
 
 @pytest.mark.parametrize("status", [200, 301, 308, 502])
 def test_an_endless_body_is_not_read_to_its_end(status: int) -> None:
-    """Not even that of a redirect, which `requests` reads whole; nor is the redirect followed."""
+    """`requests` would read the whole body of a redirect, and follow it; the sender does neither."""
     head = b"HTTP/1.1 %d Word\r\nLocation: /elsewhere\r\n\r\n" % status
     server = serve(head, *[b"x" * 65_536] * 400)
     with in_time(1):
-        answer = post(server)
-    assert (answer.status, answer.body) == (status, None)
+        response = post(server)
+    assert (response.status, response.body) == (status, None)
     assert len(server.received) == 1
 
 
@@ -423,32 +423,32 @@ def test_an_endless_body_is_not_read_to_its_end(status: int) -> None:
         b"1" * 9_999,
     ],
 )
-def test_a_body_that_is_no_json_is_nothing(body: bytes) -> None:
-    """Whatever it is, the status stands."""
-    answer = post(serve(b"HTTP/1.1 500 Oops\r\nContent-Length: %d\r\n\r\n" % len(body), body))
-    assert (answer.status, answer.body) == (500, None)
-    assert answer.reason == "HTTP 500"
+def test_a_body_that_is_not_json_is_dropped(body: bytes) -> None:
+    """The response keeps its status, whatever the body is."""
+    response = post(serve(b"HTTP/1.1 500 Oops\r\nContent-Length: %d\r\n\r\n" % len(body), body))
+    assert (response.status, response.body) == (500, None)
+    assert response.reason == "HTTP 500"
 
 
 @pytest.mark.parametrize("encoding", [b"gzip", b"deflate", b"br", b"nonsense"])
-def test_a_body_in_garbled_compression_is_nothing(encoding: bytes) -> None:
-    """We asked for none."""
-    answer = post(serve(b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: 9\r\n\r\nnot gzip!" % encoding))
-    assert answer.status == 200
+def test_a_body_in_garbled_compression_keeps_the_status(encoding: bytes) -> None:
+    """The sender asked for no compression, but the server may compress all the same."""
+    response = post(serve(b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: 9\r\n\r\nnot gzip!" % encoding))
+    assert response.status == 200
 
 
-def test_a_body_that_is_cut_short_is_nothing() -> None:
-    """A 2xx is final all the same."""
-    answer = post(serve(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a": 1}'))
-    assert answer.status == 200
+def test_a_body_that_is_cut_short_keeps_the_status() -> None:
+    """A 2xx is final even without its body."""
+    response = post(serve(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"a": 1}'))
+    assert response.status == 200
 
 
-# The way
+# Proxies and pools
 
 
 @pytest.mark.parametrize("is_excepted", [False, True])
 def test_a_proxy_from_the_environment_is_used(is_excepted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless NO_PROXY excepts the host; the time is bounded there as well."""
+    """The proxy gets the requests, unless NO_PROXY names the host."""
     proxy, server = Server(), Server()
     proxy.behaviours = [proxy.keep_alive(*[b"HTTP/1.1 201 Proxy\r\nContent-Length: 0\r\n\r\n"] * 2)]
     server.behaviours = [server.keep_alive(NO_CONTENT, NO_CONTENT)]
@@ -464,10 +464,8 @@ def test_a_proxy_from_the_environment_is_used(is_excepted: bool, monkeypatch: py
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 407 Who are you\r\n\r\n", b"", b"H"])
-def test_what_a_proxy_does_before_the_tunnel_stands_sent_nothing(
-    answer: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its status is not Discord's, and the message has not left."""
+def test_nothing_is_sent_before_the_tunnel_of_a_proxy_stands(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status of the proxy is not Discord's, and the message has not left."""
     with serve(answer) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         with sender_to(443, scheme="https", host="discord.example") as sender, pytest.raises(TransportError) as caught:
@@ -478,7 +476,7 @@ def test_what_a_proxy_does_before_the_tunnel_stands_sent_nothing(
 
 
 def test_a_dripping_proxy_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer to CONNECT counts."""
+    """The deadline holds for the response to CONNECT as well."""
     with serve(b"HTTP/1.1 200 OK\r\n", *[b"X-A: 1\r\n"] * 400, pause=0.05) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         with (
@@ -491,7 +489,7 @@ def test_a_dripping_proxy_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_socks_proxy_keeps_its_own_way_to_connect() -> None:
-    """A connection class that connects in another way is not connected around it."""
+    """A connection class with its own way to connect keeps that way."""
 
     class Detour(urllib3.connection.HTTPConnection):
         def _new_conn(self) -> socket.socket:
@@ -504,8 +502,8 @@ def test_a_socks_proxy_keeps_its_own_way_to_connect() -> None:
         DeadlineAdapter()._bound_pool(Pool)("127.0.0.1", 1)._new_conn()._new_conn()
 
 
-def test_a_session_knows_no_redirects() -> None:
-    """So that `requests` neither follows them nor reads their bodies."""
+def test_a_session_ignores_redirects() -> None:
+    """`requests` finds no target, so it neither follows a redirect nor reads its body."""
     response = requests.Response()
     response.status_code, response.headers["Location"] = 301, "http://127.0.0.1/"
     with BoundedSession() as session:
@@ -515,8 +513,8 @@ def test_a_session_knows_no_redirects() -> None:
         assert find(response) is None
 
 
-def test_idle_connections_are_as_few_as_asked() -> None:
-    """The pool hears in its own terms that there is no room, and that there is none left."""
+def test_the_stack_of_idle_connections_is_bounded() -> None:
+    """The stack raises the errors that a pool expects, when it is full and when it is empty."""
     stack = _ConnectionStack(1)
     stack.put("idle")
     with pytest.raises(queue.Full):
@@ -527,7 +525,7 @@ def test_idle_connections_are_as_few_as_asked() -> None:
 
 
 def test_a_reader_closes_what_it_reads() -> None:
-    """No socket is left open behind an answer."""
+    """No socket is left open behind a response."""
     from discord_logging._discord.deadline_http import _DeadlineReader  # noqa: PLC0415 - private, and for this test alone
 
     raw = io.BytesIO(b"x")
@@ -537,8 +535,8 @@ def test_a_reader_closes_what_it_reads() -> None:
     assert raw.closed
 
 
-def test_the_context_of_tls_checks_certificates() -> None:
-    """A server that nobody vouches for got nothing: bounding changes nothing about verification."""
+def test_tls_checks_certificates() -> None:
+    """The deadline does not change the verification of certificates."""
     adapter = DeadlineAdapter()
     pool = adapter.poolmanager.connection_from_url("https://discord.example")
     assert pool.cert_reqs in (None, "CERT_REQUIRED", ssl.CERT_REQUIRED)

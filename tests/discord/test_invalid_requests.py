@@ -1,4 +1,4 @@
-"""The guard against the ban for invalid requests."""
+"""The guard keeps this process far from the ban for invalid requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ START = 1_000.0
 
 
 def filled(count: int) -> InvalidRequestGuard:
-    """Return a guard that has just seen so many invalid requests."""
+    """Return a guard that has just seen `count` invalid requests."""
     guard = InvalidRequestGuard()
     for _ in range(count):
         guard.add(START)
@@ -19,13 +19,13 @@ def filled(count: int) -> InvalidRequestGuard:
 
 
 @pytest.mark.parametrize(("count", "gap"), [(0, 0), (299, 0), (300, 0.5), (900, 1), (1_400, 6), (1_499, 600)])
-def test_requests_are_spread_the_more_the_nearer_the_ban(count: int, gap: float) -> None:
-    """From a few hundred on, what is left of 1,500 is spread over ten minutes."""
+def test_requests_are_spread_more_widely_nearer_the_ban(count: int, gap: float) -> None:
+    """From 300 on, the requests that are left of 1,500 are spread over ten minutes."""
     assert max(0.0, filled(count).free_at(START) - START) == pytest.approx(gap)
 
 
-def test_stops_until_the_window_empties() -> None:
-    """At 1,500 nothing leaves until fewer than 300 are left, not just until 1,499 are."""
+def test_the_guard_stops_until_the_window_empties() -> None:
+    """At 1,500 no request leaves until the window holds fewer than 300, not just until it holds 1,499."""
     guard = InvalidRequestGuard()
     for number in range(1_500):
         guard.add(START + number / 10)
@@ -36,8 +36,8 @@ def test_stops_until_the_window_empties() -> None:
     assert guard.count(START + 720.05) == 299
 
 
-def test_forgets_after_ten_minutes() -> None:
-    """A quiet window is an empty one."""
+def test_an_invalid_request_is_forgotten_after_ten_minutes() -> None:
+    """After a quiet window the count is 0."""
     guard = filled(400)
     assert guard.count(START + 599) == 400
     assert guard.count(START + 600) == 0

@@ -1,4 +1,4 @@
-"""Each answer has one meaning for the message that was sent."""
+"""Each response has one outcome for the message that was sent."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from discord_logging._discord.sender import Response
         (Outcome.NOT_SAVED, [301, 302, 307, 407, 408, 425, 501, 502, 503, 520, 521, 522, 523, 525, 530]),
     ],
 )
-def test_the_status_says_what_came_of_the_message(outcome: Outcome, statuses: list[int]) -> None:
-    """A gateway that turned it away is not Discord that may have saved it."""
+def test_the_status_decides_the_outcome(outcome: Outcome, statuses: list[int]) -> None:
+    """A gateway turned the message away, whereas Discord itself may have saved it."""
     assert [classify(Response(status, {}, None)) for status in statuses] == [outcome] * len(statuses)
 
 
@@ -35,11 +35,11 @@ def test_a_wrong_destination_is_final(code: int) -> None:
     "body", [None, [], "no", {}, {"code": "50083"}, {"code": 50035}, {"code": None}, {"code": [1]}]
 )
 def test_other_bodies_of_a_400_blame_the_message(body: object) -> None:
-    """Whatever shape they have."""
+    """A body of another shape, or with another code, does not make the webhook unusable."""
     assert classify(Response(400, {}, body)) is Outcome.REJECTED
 
 
 @given(st.integers(100, 599), st.none() | st.dictionaries(st.just("code"), st.integers()))
-def test_every_answer_has_one_meaning(status: int, body: object) -> None:
-    """And only a 2xx is a delivery."""
+def test_every_response_has_one_outcome(status: int, body: object) -> None:
+    """Only a 2xx is a delivery."""
     assert (classify(Response(status, {}, body)) is Outcome.DELIVERED) == (200 <= status < 300)

@@ -1,4 +1,4 @@
-"""What is believed of an answer."""
+"""The rate limits in a response are believed only where they make sense."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ EPOCH = 1786015861
 API = {"message": "You are being rate limited.", "retry_after": 64.57, "global": False}
 
 
-def test_reads_discords_own_example() -> None:
-    """The answer of the documentation, whole."""
+def test_the_example_of_the_documentation_is_read() -> None:
+    """Every value of the example is found."""
     headers = {
         "Retry-After": "65",
         "X-RateLimit-Limit": "10",
@@ -33,17 +33,17 @@ def test_reads_discords_own_example() -> None:
     )
 
 
-def test_an_answer_without_any_word_says_nothing() -> None:
-    """Neither headers nor a body."""
+def test_a_response_without_rate_limits_yields_no_values() -> None:
+    """The response has neither headers nor a body."""
     assert read_rate_limit_info(204, {}, None) == RateLimitInfo()
 
 
 @pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
 def test_names_of_headers_come_in_any_case(spell: Any) -> None:
-    """HTTP/2 has them in lower case, others as they like."""
+    """HTTP/2 writes the names in lower case, and other servers write them in any case."""
     headers = {spell(name): value for name, value in {"X-RateLimit-Remaining": "3", "X-RateLimit-Limit": "5"}.items()}
-    answer = read_rate_limit_info(200, headers, None)
-    assert (answer.limit, answer.remaining) == (5, 3)
+    info = read_rate_limit_info(200, headers, None)
+    assert (info.limit, info.remaining) == (5, 3)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_names_of_headers_come_in_any_case(spell: Any) -> None:
     ],
 )
 def test_a_number_is_a_finite_decimal_number(value: Any, number: Any) -> None:
-    """And nothing else, however willing Python is to read it."""
+    """Other values are not numbers, even where Python would read them."""
     assert parse_number(value) == number
 
 
@@ -94,9 +94,9 @@ def test_a_number_is_a_finite_decimal_number(value: Any, number: Any) -> None:
     ],
 )
 def test_counts_are_whole_and_sane(limit: Any, remaining: Any, expected: Any) -> None:
-    """A bucket that allows nothing, or a million, is none; one that has less than nothing left is empty."""
-    answer = read_rate_limit_info(200, {"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining}, None)
-    assert (answer.limit, answer.remaining) == expected
+    """A limit of 0 or of a million is not believed, and a bucket with a negative remainder is empty."""
+    info = read_rate_limit_info(200, {"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining}, None)
+    assert (info.limit, info.remaining) == expected
 
 
 @pytest.mark.parametrize(
@@ -116,18 +116,18 @@ def test_counts_are_whole_and_sane(limit: Any, remaining: Any, expected: Any) ->
         (str(EPOCH), None, None, None),
     ],
 )
-def test_the_reset_is_relative_and_else_read_off_the_answers_date(
+def test_the_reset_is_relative_or_read_off_the_date_of_the_response(
     reset_after: Any, reset: Any, date: Any, expected: Any
 ) -> None:
-    """No clock of ours; and no instant or millisecond passes for a time to wait."""
+    """No clock of ours counts, and neither an instant nor milliseconds count as a time to wait."""
     headers = {"X-RateLimit-Reset-After": reset_after, "X-RateLimit-Reset": reset, "Date": date}
-    answer = read_rate_limit_info(200, {name: value for name, value in headers.items() if value is not None}, None)
-    assert answer.reset_after == (None if expected is None else pytest.approx(expected))
+    info = read_rate_limit_info(200, {name: value for name, value in headers.items() if value is not None}, None)
+    assert info.reset_after == (None if expected is None else pytest.approx(expected))
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="needs tzset")
-def test_dates_do_not_depend_on_where_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A date whose zone is unknown is read as UTC, not as local time."""
+def test_dates_do_not_depend_on_the_local_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A date without a known zone is read as UTC, not as local time."""
     try:
         with monkeypatch.context() as patch:
             patch.setenv("TZ", "Asia/Tokyo")
@@ -159,8 +159,8 @@ def test_dates_do_not_depend_on_where_we_are(monkeypatch: pytest.MonkeyPatch) ->
         ({}, "error code: 1015", "edge"),
     ],
 )
-def test_scope_of_a_429(headers: Any, body: Any, scope: Any) -> None:
-    """The API's is a JSON object with a numeric retry_after or carries its headers; `Via` proves nothing."""
+def test_a_429_has_a_scope(headers: Any, body: Any, scope: Any) -> None:
+    """A 429 of the API has a numeric retry_after in its JSON, or the API's headers; `Via` proves nothing."""
     assert read_rate_limit_info(429, headers, body).scope == scope
 
 
@@ -178,8 +178,8 @@ def test_scope_of_a_429(headers: Any, body: Any, scope: Any) -> None:
         (502, "<html>", None),
     ],
 )
-def test_scope_of_other_answers(status: Any, body: Any, scope: Any) -> None:
-    """A 403 that is not the API's, and code 40333, come from the edge."""
+def test_other_responses_have_the_scope_of_the_edge_or_no_scope(status: Any, body: Any, scope: Any) -> None:
+    """A 403 that is not from the API, and the code 40333, come from the edge."""
     assert read_rate_limit_info(status, {}, body).scope == scope
 
 
@@ -201,13 +201,13 @@ def test_scope_of_other_answers(status: Any, body: Any, scope: Any) -> None:
         ({"X-RateLimit-Remaining": "3", "X-RateLimit-Reset-After": "7"}, 0, None),
     ],
 )
-def test_retry_after_is_the_larger_of_what_can_be_believed(headers: Any, body: Any, expected: Any) -> None:
-    """Without the header's rounding; the reset stands in only for a bucket that is empty."""
+def test_retry_after_is_the_larger_believable_value(headers: Any, body: Any, expected: Any) -> None:
+    """A header that is merely rounded up is not larger; the reset counts only if the bucket is empty."""
     assert read_rate_limit_info(429, headers, {**API, "retry_after": body}).retry_after == expected
 
 
-def test_the_channel_is_read_off_a_saved_message_only() -> None:
-    """Not off an error, and only if it is a text."""
+def test_the_channel_is_read_only_off_a_saved_message() -> None:
+    """An error names no channel, and a channel that is not a text is not believed."""
     assert read_rate_limit_info(200, {}, {"channel_id": "7"}).channel_id == "7"
     assert read_rate_limit_info(400, {}, {"channel_id": "7"}).channel_id is None
     assert read_rate_limit_info(200, {}, {"channel_id": 7}).channel_id is None
@@ -215,8 +215,8 @@ def test_the_channel_is_read_off_a_saved_message_only() -> None:
 
 
 @given(value=st.text(), status=st.integers(0, 999))
-def test_no_text_in_any_header_is_an_error(value: str, status: int) -> None:
+def test_no_text_in_a_header_raises_an_error(value: str, status: int) -> None:
     """Every header holds the same arbitrary text."""
     names = ["Date", "Retry-After", *(f"X-RateLimit-{end}" for end in ("Limit", "Remaining", "Reset", "Reset-After"))]
-    answer = read_rate_limit_info(status, dict.fromkeys(names, value), {"retry_after": value, "code": value})
-    assert answer.retry_after is None or 0 < answer.retry_after <= 30 * 86_400
+    info = read_rate_limit_info(status, dict.fromkeys(names, value), {"retry_after": value, "code": value})
+    assert info.retry_after is None or 0 < info.retry_after <= 30 * 86_400

@@ -1,4 +1,4 @@
-"""The sender: what it asks, what it makes of an answer, and what it never shows."""
+"""The sender makes requests, reads the responses to them, and never shows the token."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def local_sender(discord: LocalDiscord) -> Iterator[WebhookSender]:
 
 
 @pytest.mark.parametrize("thread_id", [None, "123456789012345678"])
-def test_a_request_is_what_discord_asks_for(
+def test_a_request_has_the_form_that_discord_asks_for(
     http: responses.RequestsMock, sender: WebhookSender, thread_id: str | None
 ) -> None:
-    """`wait=true`, so that an unsaved message is an error; an agent in Discord's form; the payload as JSON."""
+    """The request has `wait=true`, so that an unsaved message is an error, Discord's form of agent, and JSON."""
     http.post(URL.execute_url, status=204)
     payload: Any = {"content": "héllo 🚨 \ud800", "embeds": [{"title": "x"}]}
     assert sender.post(Message(payload, thread_id)).status == 204
@@ -81,7 +81,7 @@ def test_a_request_is_what_discord_asks_for(
 def test_a_netrc_adds_no_password(
     http: responses.RequestsMock, sender: WebhookSender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`requests` would send one for the host, and Discord would answer as to a bot."""
+    """`requests` would send a password for the host, and Discord would treat us as a bot."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine discord.com login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -90,21 +90,21 @@ def test_a_netrc_adds_no_password(
     assert "Authorization" not in http.calls[0].request.headers
 
 
-def test_a_redirect_is_an_answer(http: responses.RequestsMock, sender: WebhookSender) -> None:
-    """It is not followed: `requests` would ask with GET, and nothing would be posted."""
+def test_a_redirect_is_not_followed(http: responses.RequestsMock, sender: WebhookSender) -> None:
+    """`requests` would follow it with a GET, and nothing would be posted."""
     http.post(URL.execute_url, status=301, headers={"Location": "https://elsewhere.example/"})
     assert sender.post(HELLO).status == 301
     assert len(http.calls) == 1
 
 
 @pytest.mark.parametrize("payload", [{"content": object()}, {"embeds": [{(1,): 2}]}, {"content": {1}}])
-def test_what_is_no_json_is_no_failure_of_the_network(sender: WebhookSender, payload: Any) -> None:
-    """It would fail again for ever, so it is not told as something to try again."""
+def test_a_payload_that_is_not_json_is_not_a_transport_error(sender: WebhookSender, payload: Any) -> None:
+    """The message would fail again each time, so its error does not ask for another try."""
     with pytest.raises(TypeError):
         sender.post(Message(payload))
 
 
-# The answer
+# The response
 
 
 @pytest.mark.parametrize(
@@ -125,10 +125,12 @@ def test_what_is_no_json_is_no_failure_of_the_network(sender: WebhookSender, pay
         ({"message": f"POST /api/webhooks/1/{TOKEN} failed"}, None, {}, "HTTP 400 POST /api/webhooks/1/*** failed"),
     ],
 )
-def test_an_answer_in_words(body: Any, code: int | None, errors: dict[str, object], reason: str) -> None:
-    """One line, whatever the body is, and without the token."""
-    answer = Response(400, {}, body)
-    assert (answer.code, answer.errors, answer.reason) == (code, errors, reason)
+def test_the_reason_is_the_response_in_words(
+    body: Any, code: int | None, errors: dict[str, object], reason: str
+) -> None:
+    """The reason is one line for any body, and does not hold the token."""
+    response = Response(400, {}, body)
+    assert (response.code, response.errors, response.reason) == (code, errors, reason)
 
 
 @pytest.mark.parametrize(
@@ -140,13 +142,13 @@ def test_an_answer_in_words(body: Any, code: int | None, errors: dict[str, objec
         *[([], None), (None, None), ("5", None), (5, None)],
     ],
 )
-def test_an_answer_says_where_the_message_stands(body: Any, channel_id: str | None) -> None:
-    """Anything but an id would be a part of the next request's address."""
+def test_a_response_says_where_the_message_stands(body: Any, channel_id: str | None) -> None:
+    """Only an id is accepted, because it becomes part of the next request's address."""
     assert Response(200, {}, body).channel_id == channel_id
 
 
 def test_long_words_are_cut() -> None:
-    """Nobody wants a page of HTML in a log line; deep nonsense is none of our words."""
+    """Nobody wants a page of HTML in a log line."""
     assert len(Response(400, {}, {"message": "x" * 10_000}).reason) == 300
     deep: Any = []
     for _ in range(100_000):
@@ -156,11 +158,11 @@ def test_long_words_are_cut() -> None:
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", '{"retry_after": NaN}', "[1]", '"x"', "{}"])
 def test_json_of_any_shape_is_read(http: responses.RequestsMock, sender: WebhookSender, text: str) -> None:
-    """What it means is for others to say."""
+    """The sender does not judge the meaning of a body."""
     http.post(URL.execute_url, body=text, status=429, headers={"X-RateLimit-Scope": "shared"})
-    answer = sender.post(HELLO)
-    assert str(answer.body) == str(json.loads(text))
-    assert answer.headers["x-ratelimit-scope"] == "shared"
+    response = sender.post(HELLO)
+    assert str(response.body) == str(json.loads(text))
+    assert response.headers["x-ratelimit-scope"] == "shared"
 
 
 # Failures
@@ -178,7 +180,7 @@ OTHERS = [urllib3.exceptions.HTTPError, OSError, ValueError, UnicodeError, Runti
 def test_every_exception_of_the_network_is_translated(
     kind: type[Exception], http: responses.RequestsMock, sender: WebhookSender
 ) -> None:
-    """Whatever `requests` lets through, the text is ours and holds no part of the URL."""
+    """The error's text is ours and holds no part of the URL, for every exception that `requests` lets through."""
     make: Any = kind
     error = (
         make(f"no {URL.execute_url}", "x", 0)
@@ -195,14 +197,14 @@ def test_every_exception_of_the_network_is_translated(
 
 
 def assert_secret(error: BaseException) -> None:
-    """Assert that nothing that is shown of `error` holds the token."""
+    """Assert that no text of `error` holds the token."""
     shown = [str(error), repr(error), repr(error.args), repr(error.__cause__), *traceback.format_exception(error)]
     assert TOKEN not in "".join(shown)
     assert error.__suppress_context__
 
 
 def test_the_innermost_cause_is_the_reason(http: responses.RequestsMock, sender: WebhookSender) -> None:
-    """Chains that bite their tail, and ever new ones, end."""
+    """The walk ends even if a chain of causes is a circle or never ends."""
 
     class Endless(requests.ConnectionError):
         @property
@@ -220,10 +222,8 @@ def test_the_innermost_cause_is_the_reason(http: responses.RequestsMock, sender:
         sender.post(HELLO)
 
 
-def test_what_is_no_failure_of_the_network_is_let_through(
-    sender: WebhookSender, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ctrl-C is for the program."""
+def test_ctrl_c_is_let_through(sender: WebhookSender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender translates only errors, and leaves Ctrl-C to the program."""
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -234,12 +234,12 @@ def test_what_is_no_failure_of_the_network_is_let_through(
 
 
 def test_the_repr_hides_the_token(sender: WebhookSender) -> None:
-    """A sender may be printed."""
+    """A program may print its sender."""
     assert repr(sender) == "<WebhookSender https://discord.com/api/v10/webhooks/123456789012345678/***>"
 
 
-def test_a_sender_is_made_of_the_text_of_a_url() -> None:
-    """The text is read, and never shown."""
+def test_a_sender_accepts_the_text_of_a_url() -> None:
+    """The text is parsed, and never shown."""
     sender = WebhookSender(f"https://discordapp.com/api/webhooks/123456789012345678/{TOKEN}")
     assert repr(sender) == "<WebhookSender https://discord.com/api/v10/webhooks/123456789012345678/***>"
     with pytest.raises(InvalidWebhookURLError) as caught:
@@ -251,15 +251,15 @@ def test_a_sender_is_made_of_the_text_of_a_url() -> None:
 
 
 def test_a_message_arrives(discord: LocalDiscord, local_sender: WebhookSender) -> None:
-    """With `wait=true` the answer is the message."""
-    answer = local_sender.post(HELLO)
-    assert (answer.status, answer.body["content"]) == (200, "hello")
+    """With `wait=true` the response holds the message."""
+    response = local_sender.post(HELLO)
+    assert (response.status, response.body["content"]) == (200, "hello")
     assert [message.content for message in discord.messages] == ["hello"]
-    assert answer.headers["X-RateLimit-Limit"] == "5"
+    assert response.headers["X-RateLimit-Limit"] == "5"
 
 
 @pytest.mark.parametrize(
-    ("fault", "is_told"),
+    ("fault", "is_error"),
     [
         (Fault.dropped(), True),
         (Fault.dropped(reset=True, save=True), True),
@@ -273,11 +273,13 @@ def test_a_message_arrives(discord: LocalDiscord, local_sender: WebhookSender) -
     ],
     ids=lambda each: repr(each)[:60],
 )
-def test_faults_of_discord(discord: LocalDiscord, local_sender: WebhookSender, fault: Fault, is_told: bool) -> None:
-    """Lost answers may have been saved; all others are answers; the next post works."""
+def test_a_fault_of_discord_is_an_error_only_without_a_response(
+    discord: LocalDiscord, local_sender: WebhookSender, fault: Fault, is_error: bool
+) -> None:
+    """A message whose response is lost may have been saved, and the next post works after every fault."""
     local_sender.timeout = 0.4
     discord.fail_next(fault)
-    if is_told:
+    if is_error:
         with pytest.raises(TransportError) as caught:
             local_sender.post(HELLO)
         assert caught.value.maybe_saved
@@ -288,10 +290,10 @@ def test_faults_of_discord(discord: LocalDiscord, local_sender: WebhookSender, f
     assert local_sender.post(HELLO).status == 200
 
 
-def test_no_log_of_others_shows_the_token(
+def test_no_log_of_urllib3_shows_the_token(
     discord: LocalDiscord, local_sender: WebhookSender, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """`urllib3` logs the path of each request, and the whole URL when headers are odd."""
+    """`urllib3` logs the path of each request, and the whole URL if headers are odd."""
     caplog.set_level(logging.DEBUG)
     token = WebhookURL.parse(discord.webhook_url).token
     local_sender.post(HELLO)
@@ -308,8 +310,10 @@ def test_no_log_of_others_shows_the_token(
 
 
 @pytest.mark.parametrize("form", ["{}", "https%3A%2F%2Fdiscord.com%2Fapi%2Fwebhooks%2F1%2F{}", "token={};"])
-def test_its_own_token_is_in_no_message(http: responses.RequestsMock, sender: WebhookSender, form: str) -> None:
-    """Not even alone, or in an address that is encoded."""
+def test_a_sender_masks_its_own_token_in_messages(
+    http: responses.RequestsMock, sender: WebhookSender, form: str
+) -> None:
+    """The token is masked even if it stands alone or in an encoded address."""
     http.post(URL.execute_url, status=204)
     text = form.format(TOKEN)
     assert sender.post(Message({"content": text}, files=(File("a.txt", text.encode()),))).status == 204
@@ -320,22 +324,22 @@ def test_its_own_token_is_in_no_message(http: responses.RequestsMock, sender: We
 
 
 def test_a_short_token_may_be_a_word_of_the_message(http: responses.RequestsMock) -> None:
-    """Servers that are not Discord's may have any."""
+    """A server other than Discord may give any text for a token, so a short one is not masked."""
     url = WebhookURL.parse("https://chat.example/api/webhooks/1/content")
     http.post(url.execute_url, status=204)
     assert WebhookSender(url).post(HELLO).status == 204
     assert json.loads(http.calls[0].request.body or "") == HELLO.payload
 
 
-def test_it_asks_for_the_webhook(local_sender: WebhookSender, discord: LocalDiscord) -> None:
-    """Without posting anything."""
-    answer = local_sender.get()
-    assert (answer.status, answer.body["name"]) == (200, "Local Discord")
+def test_get_asks_for_the_webhook(local_sender: WebhookSender, discord: LocalDiscord) -> None:
+    """The request posts no message."""
+    response = local_sender.get()
+    assert (response.status, response.body["name"]) == (200, "Local Discord")
     assert not discord.messages
 
 
-def test_a_question_without_an_answer_was_no_message(sender: WebhookSender, http: responses.RequestsMock) -> None:
-    """Its error holds no part of the URL."""
+def test_a_get_without_a_response_raises_an_error(sender: WebhookSender, http: responses.RequestsMock) -> None:
+    """The error holds no part of the URL."""
     http.get(URL.execute_url, body=requests.exceptions.ConnectionError("refused"))
     with pytest.raises(TransportError) as caught:
         sender.get()
@@ -346,10 +350,10 @@ def test_a_question_without_an_answer_was_no_message(sender: WebhookSender, http
     ("name", "kind"),
     [("a.txt", "text/plain; charset=utf-8"), ("a.png", "image/png"), ("a", "application/octet-stream")],
 )
-def test_the_type_of_a_file_is_that_of_its_name(
+def test_the_name_of_a_file_decides_its_type(
     local_sender: WebhookSender, discord: LocalDiscord, name: str, kind: str
 ) -> None:
-    """Text is UTF-8; what is not known are bytes."""
+    """Text is UTF-8, and a file of an unknown type is bytes."""
     local_sender.post(Message({"content": "hello"}, files=(File(name, b"\xff"),)))
     assert [file.content_type for file in discord.messages[0].files] == [kind]
 
@@ -366,6 +370,6 @@ def test_the_type_of_a_file_is_that_of_its_name(
         ({}, None),
     ],
 )
-def test_an_answer_tells_when_to_come_back(headers: dict[str, str], expected: float | None) -> None:
-    """As RFC 9110 has it; whatever is no time to wait is not believed."""
+def test_a_response_says_when_to_come_back(headers: dict[str, str], expected: float | None) -> None:
+    """The header is read by RFC 9110, and a value that is not a time to wait is not believed."""
     assert Response(503, headers, None).retry_after == expected

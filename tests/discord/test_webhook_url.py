@@ -1,4 +1,4 @@
-"""The webhook URL in every form that people paste, and in those that are none."""
+"""A webhook URL is parsed in every form that people paste, and malformed ones are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RIGHT = f"https://discord.com/api/v10/webhooks/{ID}/{TOKEN}"
 @pytest.mark.parametrize("version", ["", "v6/", "v9/", "v10/"])
 @pytest.mark.parametrize("tail", ["", "/", "/slack", "/github", "?wait=true", "/?a=b#c"])
 def test_every_form_at_discord_becomes_one(host: str, version: str, tail: str) -> None:
-    """Without a version Discord would answer as v6, and discordapp.com has no v10."""
+    """Without a version, Discord would serve API v6, and discordapp.com has no v10."""
     url = WebhookURL.parse(f" https://{host}/api/{version}webhooks/{ID}/{TOKEN}{tail}\n")
     assert url.execute_url == RIGHT
     assert (url.id, url.token, url.host, url.thread_id) == (ID, TOKEN, "discord.com", None)
@@ -44,7 +44,7 @@ def test_every_form_at_discord_becomes_one(host: str, version: str, tail: str) -
     ],
 )
 def test_other_hosts_are_kept(pasted: str, kept: str) -> None:
-    """A proxy, a compatible server or the local Discord; without a version they get v10 too."""
+    """The host may be a proxy, a compatible server or the local Discord; without a version it gets v10 too."""
     assert WebhookURL.parse(pasted).execute_url == kept
 
 
@@ -62,8 +62,8 @@ def test_other_hosts_are_kept(pasted: str, kept: str) -> None:
         ("thread_id=" + "1" * 21, None),
     ],
 )
-def test_the_thread_of_the_query_is_kept(query: str, thread_id: str | None) -> None:
-    """If Discord could know it; a wrong one would have every message refused."""
+def test_a_valid_thread_of_the_query_is_kept(query: str, thread_id: str | None) -> None:
+    """An id that Discord cannot know is dropped, because every message would be refused for it."""
     assert WebhookURL.parse(f"{RIGHT}?{query}").thread_id == thread_id
 
 
@@ -101,8 +101,8 @@ def test_the_thread_of_the_query_is_kept(query: str, thread_id: str | None) -> N
         (f"https://discord.com/api/webhooks/{ID}/{TOKEN[:60]}", None),
     ],
 )
-def test_a_malformed_url_is_refused_in_words_that_hold_none_of_it(url: object, problem: str | None) -> None:
-    """The error says what a right one looks like, and may be logged anywhere."""
+def test_the_error_for_a_malformed_url_shows_no_part_of_it(url: object, problem: str | None) -> None:
+    """The error shows the right form, and may be logged anywhere."""
     if problem is None:
         assert WebhookURL.parse(url).id == ID
         return
@@ -117,15 +117,15 @@ def test_a_malformed_url_is_refused_in_words_that_hold_none_of_it(url: object, p
 
 
 @pytest.mark.parametrize("host", ["proxy.example", "10.0.0.1:8080"])
-def test_plain_http_is_a_setting(host: str) -> None:
+def test_plain_http_must_be_allowed(host: str) -> None:
     """A proxy inside a cluster may have no certificate."""
     url = WebhookURL.parse(f"http://{host}/api/webhooks/{ID}/{TOKEN}", allow_http=True)
     assert url.execute_url == f"http://{host}/api/v10/webhooks/{ID}/{TOKEN}"
     assert WebhookURL.parse(RIGHT.replace("https", "http"), allow_http=True).execute_url == RIGHT
 
 
-def test_it_never_shows_its_token() -> None:
-    """Neither as text, nor in a log line, nor as the name of the webhook."""
+def test_a_url_never_shows_its_token() -> None:
+    """Its text, its repr, log lines and its key all hide the token."""
     url = WebhookURL.parse(RIGHT)
     shown = [str(url), repr(url), f"{url}", "%s %r" % (url, url), str([url]), url.key]  # noqa: UP031 - as logging does
     assert not [each for each in shown if TOKEN[:8] in each]
@@ -133,21 +133,21 @@ def test_it_never_shows_its_token() -> None:
     assert url.key == f"discord.com/{ID}"
 
 
-def test_ports_are_told_apart_by_key() -> None:
+def test_the_key_tells_ports_apart() -> None:
     """Two servers on one machine are two webhooks."""
     keys = {WebhookURL.parse(f"http://localhost:{port}/api/webhooks/1/t").key for port in (8001, 8002)}
     assert keys == {"localhost:8001/1", "localhost:8002/1"}
 
 
-def test_it_survives_pickling() -> None:
-    """A process pool may be handed one."""
+def test_a_url_survives_pickling() -> None:
+    """A program may pass a URL to a process pool."""
     url = WebhookURL.parse(RIGHT)
     assert pickle.loads(pickle.dumps(url)) == url  # noqa: S301 - our own
 
 
 @given(st.text() | st.text().map(RIGHT.__add__) | st.text().map(lambda text: RIGHT.replace("discord.com", text)))
-def test_any_text_is_a_url_or_refused(text: str) -> None:
-    """Nothing else is raised, what is accepted is https or loopback, and reads the same a second time."""
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    """No other error is raised; an accepted URL is https or loopback, and parses to the same URL again."""
     try:
         url = WebhookURL.parse(text)
     except InvalidWebhookURLError as error:
