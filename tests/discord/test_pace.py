@@ -1,4 +1,4 @@
-"""When messages leave, and how many there are: fixed scenes, and bounds that hold whatever comes."""
+"""The pace decides when messages leave and how many there are, in fixed scenes and within bounds for any load."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ NOTHING = RateLimitBucket()
 
 
 def budget(*ago: float, limit: int | None = 30, bucket: RateLimitBucket = NOTHING) -> Budget:
-    """Return the budget of a channel that was sent messages so many seconds ago."""
+    """Return the budget of a channel that was sent messages `ago` seconds ago."""
     sent = tuple(sorted(NOW - each for each in ago))
     return Budget(bucket, limit, None if limit is None else limit - len(ago), MINUTE, sent)
 
 
 def wait(urgency: Urgency, *ago: float) -> float:
-    """Return how long a record waits in a channel that was sent messages so many seconds ago."""
+    """Return how long a record waits in a channel that was sent messages `ago` seconds ago."""
     return plan(Waiting(1, urgency), budget(*ago), now=NOW).wait
 
 
 def messages(records: int, of: Budget, **facts: float) -> int:
-    """Return how many messages may carry so many records right now."""
+    """Return how many messages may carry the records right now."""
     wait, number = plan(Waiting(records, age=0.05), of, now=NOW, **facts)
     assert wait == 0.0
     return number
 
 
 def lasting() -> list[float]:
-    """Return when the messages leave of records that always wait, for two minutes."""
+    """Return the times at which messages leave while records always wait, for two minutes."""
     pace, sent = Pace(30, MINUTE, [NOW]), [NOW]
     while sent[-1] < NOW + 2 * MINUTE:
         sent.append(pace.free_at(ROUTINE))
@@ -54,42 +54,42 @@ def lasting() -> list[float]:
 
 
 class TestTurns:
-    """When the next message leaves."""
+    """Messages leave at once, or when they have their turn."""
 
     @pytest.mark.parametrize("urgency", Urgency)
     def test_the_first_message_leaves_at_once(self, urgency: Urgency) -> None:
-        """After quiet there is nothing to wait for."""
+        """After a quiet time, the bucket has room for any message."""
         assert wait(urgency) == 0.0
         assert wait(urgency, 59, 58, 57, 56) == 0.0
 
     def test_a_load_below_the_pace_never_waits(self) -> None:
-        """One record each 2.5 s, for as long as the channel's history goes."""
+        """The channel has got a message every 2.5 s for all of its history."""
         assert wait(ROUTINE, *(number * INTERVAL for number in range(1, 121))) == 0.0
 
     @pytest.mark.parametrize(("sent", "expected"), [(1, 0.125), (2, 0.25), (3, 0.375), (4, 1.0), (5, TURN)])
-    def test_routine_comes_further_apart_the_more_was_sent(self, sent: int, expected: float) -> None:
-        """Four may leave in short order; then there is no room before the next turn."""
+    def test_routine_comes_further_apart_after_more_messages(self, sent: int, expected: float) -> None:
+        """Four messages may leave in short order; then the bucket has no room before the next turn."""
         assert wait(ROUTINE, *[0.0] * sent) == pytest.approx(expected)
 
-    def test_a_lasting_load_is_told_at_an_even_pace(self) -> None:
-        """Each message an interval after the one before, once a burst has filled the bucket to the mark."""
+    def test_a_lasting_load_is_posted_at_an_even_pace(self) -> None:
+        """After a burst has filled the bucket to the mark, each message leaves an interval after the one before."""
         sent = lasting()
         gaps = [later - earlier for earlier, later in pairwise(sent)]
         assert gaps[5:] == pytest.approx([INTERVAL] * len(gaps[5:]))
 
     @pytest.mark.parametrize(("urgency", "room"), [(ROUTINE, 5), (NEWS, 6), (ALARM, 7)])
     def test_each_urgency_has_room_up_to_its_mark(self, urgency: Urgency, room: int) -> None:
-        """Where routine waits, news leaves at once, and where news waits, an alarm does."""
+        """News still leaves at once when routine waits, and an alarm does when news waits."""
         assert wait(urgency, *[1.0] * (room - 1)) == 0.0
         assert wait(urgency, *[1.0] * room) > 0.0
 
-    def test_a_turn_comes_whatever_was_sent(self) -> None:
-        """Where the bucket is full, a tenth of an interval late, so that the reserve fills again."""
+    def test_a_turn_comes_even_when_the_bucket_is_full(self) -> None:
+        """The turn of routine comes a tenth of an interval late, so that the reserve fills again."""
         assert wait(ROUTINE, *[0.5] * 7) == pytest.approx(TURN - 0.5)
         assert wait(ALARM, *[0.5] * 7) == pytest.approx(INTERVAL - 0.5)
 
     def test_a_large_allowance_is_used_to_its_marks(self) -> None:
-        """A burst of routine may use half of what is not turns, as with the usual one."""
+        """A burst of routine may use half of the reserve, as with the usual allowance."""
         pace, sent, now = Pace(300, MINUTE, []), 0, NOW
         while pace.free_at(ROUTINE) < now + pace.interval:
             now = max(now, pace.free_at(ROUTINE))
@@ -98,12 +98,12 @@ class TestTurns:
         assert 31 <= sent <= 60
 
     def test_a_smaller_allowance_is_spent_as_evenly(self) -> None:
-        """Where others post to the channel too, fewer messages come further apart."""
+        """If others post to the channel too, fewer messages leave, and further apart."""
         assert Pace(15, MINUTE, []).interval == pytest.approx(5.0)
         assert Pace(1, MINUTE, [NOW]).free_at(ALARM) == NOW + MINUTE
 
-    def test_what_was_sent_under_a_larger_allowance_is_not_paid_back(self) -> None:
-        """After a few turns there is room for an alarm again."""
+    def test_messages_under_a_larger_allowance_are_not_paid_back(self) -> None:
+        """After a few turns the bucket has room for an alarm again."""
         before = [NOW - 300 + number * INTERVAL for number in range(120)]
         pace = Pace(15, MINUTE, before)
         for _ in range(10):
@@ -112,8 +112,8 @@ class TestTurns:
             pace.send(before[-1])
         assert pace.free_at(ALARM) <= before[-1]
 
-    def test_who_sent_last_lets_other_webhooks_of_the_channel_go_first(self) -> None:
-        """Routine waits for its turn and a little longer; what is urgent leaves where there is room for it."""
+    def test_the_webhook_that_sent_last_lets_the_others_go_first(self) -> None:
+        """Routine waits for its turn and a little longer; an alarm leaves if the bucket has room for it."""
 
         def delay(urgency: Urgency, behind: int | None, *ago: float) -> float:
             return plan(Waiting(1, urgency), budget(*ago)._replace(behind=behind), now=NOW).wait
@@ -124,29 +124,29 @@ class TestTurns:
         assert delay(ALARM, 1, 0.0) == 0.0
 
     def test_a_flood_of_another_webhook_does_not_take_the_turn_of_this_one(self) -> None:
-        """Whose turn it is has it before there is room for the next alarm."""
+        """The turn of a webhook comes before the bucket has room for another webhook's next alarm."""
         full = budget(*[0.0] * 7)
         flood = plan(Waiting(1, ALARM), full._replace(behind=1), now=NOW).wait
         assert plan(Waiting(1), full._replace(behind=0), now=NOW).wait == pytest.approx(INTERVAL)
         assert flood == pytest.approx(INTERVAL + 0.15)
 
     def test_without_a_limit_of_the_channel_there_are_no_turns(self) -> None:
-        """The bucket alone counts, and that is for the limiter to say."""
+        """The bucket alone counts, and the limiter obeys that."""
         assert plan(Waiting(1), budget(limit=None), now=NOW) == Plan(0.0, 1)
         assert Pace.of(budget(limit=None)) is None
 
 
 class TestFlush:
-    """Somebody waits until all is delivered."""
+    """A flush waits until all records are delivered."""
 
     def test_a_flush_does_not_wait_for_the_turn_of_routine(self) -> None:
-        """It has the room that news has."""
+        """A flush has the room that news has."""
         waiting = Waiting(1, deadline=NOW + 60)
         assert plan(waiting, budget(*[1.0] * 5), now=NOW).wait == 0.0
         assert plan(waiting, budget(*[1.0] * 7), now=NOW).wait == pytest.approx(TURN - 1)
 
     def test_a_flush_whose_turn_comes_too_late_has_the_room_of_an_alarm(self) -> None:
-        """Too late is also a turn that leaves no time for the request."""
+        """A turn also comes too late if it leaves no time for the request."""
         waiting = Waiting(1, deadline=NOW + 1)
         full = [0.5] * 6
         assert plan(waiting, budget(*full), now=NOW).wait == 0.0
@@ -156,73 +156,73 @@ class TestFlush:
         assert plan(late, budget(*full), now=NOW, took=1.0).wait == 0.0
         assert plan(waiting, budget(*full, 0.5), now=NOW).wait > 0.0
 
-    def test_at_the_end_of_the_program_no_turn_is_waited_for(self) -> None:
-        """What is not sent is lost, and nothing comes that would need it."""
+    def test_at_the_end_of_the_program_nothing_waits_for_its_turn(self) -> None:
+        """A record that is not sent is lost, and no later record needs the room."""
         waiting = Waiting(100, deadline=NOW + 1, is_last=True)
         assert plan(waiting, budget(*[1.0] * 25), now=NOW) == Plan(0.0, 1)
         assert plan(waiting, budget(), now=NOW) == Plan(0.0, 4)
 
-    def test_only_what_leaves_in_time_counts(self) -> None:
-        """A deadline makes the form denser."""
+    def test_only_messages_before_the_deadline_count(self) -> None:
+        """A deadline allows fewer messages, so their form is denser."""
         assert plan(Waiting(100, deadline=NOW + 0.4), budget(), now=NOW).messages == 3
 
-    def test_a_request_takes_its_time_beside_the_wait(self) -> None:
-        """The next message need not wait for both, one after the other."""
+    def test_the_time_of_a_request_runs_during_the_wait(self) -> None:
+        """The next message does not wait for both, one after the other."""
         assert messages(100, budget(), took=0.4) == 5
         assert messages(100, budget(), took=1.0) == 3
 
 
 class TestMessages:
-    """How many messages may carry what waits."""
+    """The plan says how many messages may carry the waiting records."""
 
-    def test_a_burst_after_quiet_may_be_told_plainly(self) -> None:
-        """In as many messages as there is room for."""
+    def test_a_burst_after_quiet_gets_several_messages(self) -> None:
+        """The burst gets as many messages as the bucket has room for."""
         assert messages(100, budget()) == 5
         assert messages(3, budget()) == 3
 
     def test_under_lasting_load_one_message_carries_all(self) -> None:
-        """The next one is for what comes meanwhile."""
+        """The next message is for the records that come meanwhile."""
         sent = lasting()
         assert messages(100, budget(*(sent[-1] + INTERVAL - at for at in sent))) == 1
 
-    def test_who_has_patience_gets_a_plainer_form(self) -> None:
-        """With a larger `max_lag` turns to come count too, up to half of it."""
+    def test_a_larger_lag_allows_more_messages(self) -> None:
+        """Later turns count too, up to half of `max_lag`."""
         assert messages(100, budget(), max_lag=30.0) == 5 + 15 // INTERVAL - 1
         assert messages(100, budget(), max_lag=0.0) == 1
 
-    def test_who_has_waited_is_not_made_to_wait_for_a_further_message(self) -> None:
-        """What has waited for a turn goes out whole."""
+    def test_records_that_have_waited_do_not_wait_for_a_further_message(self) -> None:
+        """All records that have waited for a turn leave together."""
         waiting = Waiting(100, ROUTINE, age=2.6)
         assert plan(waiting, budget(), now=NOW) == Plan(0.0, 1)
         assert plan(waiting._replace(age=2.3), budget(), now=NOW) == Plan(0.0, 2)
 
     def test_the_time_that_requests_take_counts(self) -> None:
-        """Answers after 0.4 s leave room for 7 requests in half of 5 s, not for 100."""
+        """Requests of 0.4 s leave room for 7 messages in half of 5 s, not for 100."""
         assert messages(800, budget(limit=None)) == 100
         assert messages(800, budget(limit=None), took=0.4) == 7
 
     def test_the_bucket_counts(self) -> None:
-        """Five each 2 s, and each refilling costs its pad."""
+        """The bucket allows five requests every 2 s, and each refill takes a little longer."""
         bucket = RateLimitBucket("abc", limit=5, remaining=5, window=2.0)
         assert messages(800, budget(limit=None, bucket=bucket)) == 10
         assert bucket.remaining == 5
 
-    def test_no_more_than_the_channel_takes(self) -> None:
-        """A window that is nearly used up leaves one request."""
+    def test_the_allowance_of_the_channel_counts(self) -> None:
+        """A window that is nearly used up leaves one message."""
         nearly = budget()._replace(channel_left=1)
         assert messages(100, nearly) == 1
         assert messages(100, nearly._replace(channel_left=0)) == 1
 
 
 class Arrival(NamedTuple):
-    """A record: seconds since the one before, and how urgent it is."""
+    """A record that arrives `after` seconds after the one before."""
 
     after: float
     urgency: Urgency
 
 
 class Channel:
-    """A channel of Discord's, and somebody who posts what arrives by the plan alone: no other limit holds it back."""
+    """A channel and a program that posts to it by the plan alone, which no other limit holds back."""
 
     def __init__(self, limit: int, took: float) -> None:
         self.limit = limit
@@ -232,7 +232,7 @@ class Channel:
         self.late: list[tuple[float, Urgency]] = []
 
     def run(self, arrivals: Iterable[Arrival]) -> None:
-        """Post all that arrives."""
+        """Post all records that arrive."""
         at, coming = 0.0, deque[tuple[float, Urgency]]()
         for after, urgency in arrivals:
             at += after
@@ -245,7 +245,7 @@ class Channel:
                 self.now = coming[0][0]
                 continue
             pause = self.step(waiting)
-            # Whatever comes meanwhile may be more urgent.
+            # A record that comes meanwhile may be more urgent.
             self.now = min([self.now + pause, *(each for each, _ in list(coming)[:1])])
 
     def step(self, waiting: list[tuple[float, Urgency]]) -> float:
@@ -258,7 +258,7 @@ class Channel:
         if pause:
             return pause
         self.sent.append(self.now)
-        # All that waits, or some cards of it if further messages may follow.
+        # A message carries all waiting records, or some of them if further messages may follow.
         some = len(waiting) if number == 1 else -(-len(waiting) // number)
         if any(urgency for _, urgency in waiting[some:]):
             some = len(waiting)
@@ -287,12 +287,12 @@ loads: st.SearchStrategy[Sequence[Arrival]] = st.lists(st.one_of(arrivals, flood
 
 
 class TestBounds:
-    """What holds under any arrival of records."""
+    """The bounds hold for any arrival of records."""
 
     @settings(max_examples=150, deadline=None)
     @given(loads, st.integers(1, 60), st.sampled_from([0.0, 0.05, 0.4]))
     def test_no_minute_has_more_than_the_limit(self, load: Sequence[Arrival], limit: int, took: float) -> None:
-        """Though nothing but the plan holds messages back."""
+        """The plan alone holds messages back, and keeps the limit."""
         channel = Channel(limit, took)
         channel.run(load)
         if channel.sent:
@@ -301,7 +301,7 @@ class TestBounds:
     @settings(max_examples=150, deadline=None)
     @given(loads, st.sampled_from([15, 30, 60]), st.sampled_from([0.0, 0.05, 0.4]))
     def test_no_record_waits_longer_than_a_turn(self, load: Sequence[Arrival], limit: int, took: float) -> None:
-        """For as long as the load lasts; one that comes in the midst of a request waits for that, too."""
+        """The bound holds while the load lasts; a record that comes during a request waits for its end, too."""
         channel = Channel(limit, took)
         channel.run(load)
         assert len(channel.late) == len(load)
@@ -311,7 +311,7 @@ class TestBounds:
     @settings(max_examples=100, deadline=None)
     @given(loads)
     def test_routine_leaves_the_reserve_alone(self, load: Sequence[Arrival]) -> None:
-        """However much routine there is, an alarm leaves at once at any moment, and one more after it."""
+        """During any amount of routine, an alarm and one more after it leave at once."""
         channel = Channel(30, 0.0)
         channel.run([each._replace(urgency=ROUTINE) for each in load])
         recent = [each for each in channel.sent if each > channel.now - 5 * MINUTE]
@@ -321,8 +321,8 @@ class TestBounds:
 
     @pytest.mark.parametrize("flood", [ROUTINE, NEWS])
     @pytest.mark.parametrize("rate", [0.3, 1, 3, 20])
-    def test_an_alarm_each_twenty_seconds_never_waits(self, flood: Urgency, rate: float) -> None:
-        """Under a flood of routine or of new errors, for ten minutes."""
+    def test_an_alarm_every_twenty_seconds_never_waits(self, flood: Urgency, rate: float) -> None:
+        """A flood of routine or of new errors for ten minutes does not hold up an alarm."""
         alarms = [(20.0 * number + 7.1 * (number % 3), ALARM) for number in range(30)]
         load = sorted([*((number / rate, flood) for number in range(int(600 * rate))), *alarms])
         channel = Channel(30, 0.05)

@@ -1,4 +1,4 @@
-"""The limiter: every rule by hand-stepped time, then simulations against small models of the server."""
+"""The limiter keeps every rule, first in time stepped by hand, then in simulations against models of the server."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ junk = st.one_of(
 
 
 def headers(remaining: int = 4, reset_after: float = 2.0, bucket: str = "abc", limit: int = 5) -> dict[str, str]:
-    """Return the headers of an answer as Discord sends them."""
+    """Return the headers of a response as Discord sends them."""
     return {
         "X-RateLimit-Bucket": bucket,
         "X-RateLimit-Limit": str(limit),
@@ -65,7 +65,7 @@ def refusal(retry_after: object, **more: object) -> dict[str, object]:
 
 
 def send(limiter: DiscordRateLimiter, webhook: str, now: float, head: dict[str, str], **message: str) -> None:
-    """Send one request that must pass, answered at once."""
+    """Send one request, which must leave and pass at once."""
     assert limiter.acquire(webhook, now) == 0.0
     assert limiter.update(webhook, 200, head, message, now) is None
 
@@ -73,7 +73,7 @@ def send(limiter: DiscordRateLimiter, webhook: str, now: float, head: dict[str, 
 def refuse(
     limiter: DiscordRateLimiter, now: float, body: object, head: dict[str, str] | None = None, webhook: str = "a"
 ) -> RateLimitHit:
-    """Send one request that must leave and is refused at once."""
+    """Send one request, which must leave and is refused at once."""
     assert limiter.acquire(webhook, now) == 0.0
     hit = limiter.update(webhook, 429, head or {}, body, now)
     assert hit is not None
@@ -81,12 +81,12 @@ def refuse(
 
 
 def dice(seed: float) -> random.Random:
-    """Return random numbers that are the same each time."""
+    """Return a source of random numbers that are the same each time."""
     return random.Random(seed)  # noqa: S311 (a simulation)
 
 
 def block(limiter: DiscordRateLimiter, now: float, head: dict[str, str] | None = None, webhook: str = "a") -> float:
-    """Send one request that must leave and meets an edge block; return the wait."""
+    """Send one request, which must leave and meets an edge block; return the wait."""
     hit = refuse(limiter, now, "<html>error code: 1015</html>", head, webhook)
     assert hit.scope == "edge"
     return hit.retry_after
@@ -94,66 +94,66 @@ def block(limiter: DiscordRateLimiter, now: float, head: dict[str, str] | None =
 
 @pytest.fixture
 def limiter() -> DiscordRateLimiter:
-    """Return a limiter with the settings of a program that sets none."""
+    """Return a limiter with the default settings."""
     return DiscordRateLimiter()
 
 
 class TestBucket:
-    """What a webhook's own headers say."""
+    """The limiter obeys the bucket in a webhook's own headers."""
 
     def test_the_first_request_of_a_webhook_is_free(self, limiter: DiscordRateLimiter) -> None:
-        """Nothing is hard-coded: before the first answer the bucket holds nothing back."""
+        """No bucket is hard-coded: before the first response nothing is held back."""
         assert limiter.acquire("a", START) == 0.0
         assert limiter.info("a", START)["buckets"] == {}
 
-    def test_waits_before_the_request_that_would_be_refused(self, limiter: DiscordRateLimiter) -> None:
-        """With nothing remaining, the next request waits until the bucket is full, and not a moment less."""
+    def test_an_empty_bucket_holds_back_the_next_request(self, limiter: DiscordRateLimiter) -> None:
+        """With 0 remaining, the next request waits until the bucket is full, and not a moment less."""
         send(limiter, "a", START, headers(remaining=0, reset_after=0.9))
         assert limiter.acquire("a", START + 0.2) == pytest.approx(0.7 + PAD)
         assert limiter.acquire("a", START + 0.9) > 0.0
         assert limiter.acquire("a", START + 0.9 + PAD) == 0.0
 
     def test_asking_counts_nothing(self, limiter: DiscordRateLimiter) -> None:
-        """`wait_time` gives the answer of `acquire` and leaves the count alone."""
+        """`wait_time` returns the same as `acquire` and leaves the count alone."""
         send(limiter, "a", START, headers(remaining=1))
         assert [limiter.wait_time("a", START) for _ in range(9)] == [0.0] * 9
         assert limiter.acquire("a", START) == 0.0
 
     def test_buckets_belong_to_webhooks_not_to_hashes(self, limiter: DiscordRateLimiter) -> None:
-        """Another webhook that shows the same hash is another bucket."""
+        """Another webhook that shows the same hash has another bucket."""
         send(limiter, "a", START, headers(remaining=0))
         send(limiter, "b", START, headers(remaining=4))
         assert limiter.wait_time("a", START) > 0.0
         assert limiter.wait_time("b", START) == 0.0
 
-    def test_the_newest_answer_wins(self, limiter: DiscordRateLimiter) -> None:
+    def test_the_newest_response_wins(self, limiter: DiscordRateLimiter) -> None:
         """A changed hash or count replaces the older one."""
         send(limiter, "a", START, headers(remaining=1, reset_after=60, bucket="old"))
         send(limiter, "a", START, headers(remaining=9, limit=10, bucket="new"))
         assert list(limiter.info("a", START)["buckets"]) == ["new"]
         assert limiter.budget("a", START).bucket.left(START) == 9
 
-    def test_an_answer_that_comes_late_changes_nothing(self) -> None:
-        """Out of order, an older answer does not undo a newer one."""
+    def test_a_response_that_comes_late_changes_nothing(self) -> None:
+        """An older response that comes later does not undo a newer one."""
         limiter = DiscordRateLimiter()
         send(limiter, "a", START, headers(remaining=0))
         limiter.update("a", 200, headers(remaining=4), None, START - 0.1)
         assert limiter.wait_time("a", START) > 0.0
 
-    @pytest.mark.parametrize("answer", ["none", "gateway", "no content"])
-    def test_counts_down_by_itself_when_headers_are_missing(self, limiter: DiscordRateLimiter, answer: Any) -> None:
-        """Answers without headers, or none at all, leave the count going down, never unlimited."""
+    @pytest.mark.parametrize("response", ["lost", "gateway", "no content"])
+    def test_the_count_goes_down_even_without_headers(self, limiter: DiscordRateLimiter, response: Any) -> None:
+        """A response without headers, or a lost one, still lowers the count and never makes it unlimited."""
         send(limiter, "a", START, headers(remaining=3))
         for _ in range(3):
             assert limiter.acquire("a", START) == 0.0
-            if answer == "none":
+            if response == "lost":
                 limiter.failed("a", START)
             else:
-                limiter.update("a", 502 if answer == "gateway" else 204, {"Server": "cloudflare"}, "<html>", START)
+                limiter.update("a", 502 if response == "gateway" else 204, {"Server": "cloudflare"}, "<html>", START)
         assert limiter.acquire("a", START) == pytest.approx(2.0 + PAD)
 
     def test_without_headers_the_known_bucket_is_kept_for_ever(self, limiter: DiscordRateLimiter) -> None:
-        """Once 5 in 2 s is known, no 2 s ever hold more than 5 requests, with no further header."""
+        """Once 5 in 2 s are known, no 2 s hold more than 5 requests, without any further header."""
         send(limiter, "a", START, headers(remaining=4, reset_after=2.0))
         times = [START]
         now = START
@@ -167,14 +167,14 @@ class TestBucket:
         assert all(later - earlier > 2.0 for earlier, later in zip(times, times[5:], strict=False))
 
     def test_a_request_never_reported_counts_as_sent(self, limiter: DiscordRateLimiter) -> None:
-        """A caller that forgets to report an answer gets no more than one that does."""
+        """A caller that forgets to report a response gets no more requests than one that reports it."""
         send(limiter, "a", START, headers(remaining=2))
         assert limiter.acquire("a", START) == 0.0
         assert limiter.acquire("a", START) == 0.0
         assert limiter.acquire("a", START) > 0.0
 
     def test_limit_alone_makes_a_bucket(self, limiter: DiscordRateLimiter) -> None:
-        """Without `Remaining` one request is taken to be used, without a time a second is waited."""
+        """Without `Remaining`, one request counts as used, and without a time, the wait is a second."""
         send(limiter, "a", START, {"x-ratelimit-limit": "2"})
         assert limiter.acquire("a", START) == 0.0
         limiter.failed("a", START)
@@ -182,49 +182,49 @@ class TestBucket:
         assert list(limiter.info("a", START)["buckets"]) == ["unknown"]
 
     def test_remaining_alone_makes_a_bucket(self, limiter: DiscordRateLimiter) -> None:
-        """Without `Limit` the bucket holds what is left and the request just answered."""
+        """Without `Limit`, the bucket holds the remaining requests and the one just answered."""
         send(limiter, "a", START, {"x-ratelimit-remaining": "0"})
         assert limiter.acquire("a", START) == pytest.approx(1.0 + PAD)
         assert limiter.info("a", START)["buckets"]["unknown"]["limit"] == 1
 
-    def test_a_missing_reset_after_is_read_off_the_answers_own_date(self, limiter: DiscordRateLimiter) -> None:
-        """The absolute reset counts from the answer's `Date`, so a wrong clock here is no matter."""
+    def test_a_missing_reset_after_is_computed_from_the_date_of_the_response(self, limiter: DiscordRateLimiter) -> None:
+        """The absolute reset counts from the `Date` of the response, so that a wrong local clock does not matter."""
         head = headers(remaining=0) | {"Date": "Thu, 06 Aug 2026 11:31:01 GMT", "X-RateLimit-Reset": "1786015865.5"}
         del head["X-RateLimit-Reset-After"]
         send(limiter, "a", START, head)
         assert limiter.acquire("a", START) == pytest.approx(4.5 + PAD)
 
-    def test_a_nonsensical_reset_is_cut(self, limiter: DiscordRateLimiter) -> None:
-        """When nothing was refused yet, no header stops a webhook for longer than two minutes."""
+    def test_a_nonsensical_reset_is_shortened(self, limiter: DiscordRateLimiter) -> None:
+        """Before any refusal, no header stops a webhook for longer than two minutes."""
         send(limiter, "a", START, headers(remaining=0, reset_after=86_400))
         assert limiter.acquire("a", START) == pytest.approx(120 + PAD)
 
-    def test_more_left_than_there_is_means_full(self, limiter: DiscordRateLimiter) -> None:
+    def test_a_remainder_beyond_the_limit_means_full(self, limiter: DiscordRateLimiter) -> None:
         """`Remaining` is never believed beyond `Limit`."""
         send(limiter, "a", START, headers(remaining=1_000, limit=5))
         assert limiter.budget("a", START).bucket.left(START) == 5
 
     def test_a_new_bucket_has_a_window_of_its_own(self, limiter: DiscordRateLimiter) -> None:
-        """The longest time to a reset is that of this bucket, not of the one before."""
+        """The longest time to a reset is that of the new bucket, not that of the old one."""
         send(limiter, "a", START, headers(reset_after=100, bucket="old"))
         send(limiter, "a", START, headers(remaining=1, reset_after=2, bucket="new"))
         send(limiter, "a", START, {})
         assert limiter.acquire("a", START) == pytest.approx(2 + PAD)
 
-    def test_a_lost_request_may_have_arrived_at_its_very_end(self, limiter: DiscordRateLimiter) -> None:
-        """With sliding windows the bucket is full again a window after the time-out, not after the sending."""
+    def test_a_lost_request_counts_from_its_end(self, limiter: DiscordRateLimiter) -> None:
+        """The request may have arrived last; a sliding window is full again a window after the time-out."""
         send(limiter, "a", START, headers(remaining=1, reset_after=2))
         assert limiter.acquire("a", START) == 0.0
         limiter.failed("a", START + 1.5)
         assert limiter.acquire("a", START + 1.5) == pytest.approx(2 + PAD)
 
     def test_a_wait_is_never_a_rounding_error(self, limiter: DiscordRateLimiter) -> None:
-        """A wait too short to be meant is none."""
+        """A wait that is shorter than a rounding error counts as 0."""
         send(limiter, "a", START, headers(remaining=0, reset_after=2))
         assert limiter.acquire("a", START + 2 + PAD - 1e-9) == 0.0
 
-    def test_is_pure_in_now(self) -> None:
-        """A bucket by itself: asked about any time, it answers for that time."""
+    def test_a_bucket_is_pure_in_now(self) -> None:
+        """A bucket gives the values for the time that it is asked for."""
         bucket = RateLimitBucket(id="abc", limit=5, remaining=0, reset_at=START + 2)
         assert bucket.wait_time(START) == pytest.approx(2 + PAD)
         assert bucket.left(START) == 0
@@ -234,15 +234,15 @@ class TestBucket:
 
 
 class TestRefusals:
-    """429s of the API."""
+    """The limiter obeys refusals by the API."""
 
     @pytest.mark.parametrize("scope", ["user", "shared", "global"])
     @pytest.mark.parametrize("retry_after", [0.3, 1.0, 64.57, 1336.57])
     @pytest.mark.parametrize("remaining", [0, 1])
-    def test_is_obeyed_to_the_letter(
+    def test_a_refusal_is_obeyed_to_the_letter(
         self, limiter: DiscordRateLimiter, scope: Any, retry_after: Any, remaining: Any
     ) -> None:
-        """The next request leaves not before retry_after and at most 5 % and 50 ms later, whatever the bucket is."""
+        """The next request leaves between retry_after and 5 % and 50 ms later, whatever the bucket says."""
         for _ in range(29):
             send(limiter, "a", START, headers(remaining=9, limit=10))
         send(limiter, "b", START, headers(remaining=9, limit=10))
@@ -255,7 +255,7 @@ class TestRefusals:
         assert limiter.acquire("a", now) == 0.0
 
     def test_remaining_requests_do_not_help_after_a_refusal(self, limiter: DiscordRateLimiter) -> None:
-        """The hidden limit refuses while the bucket has requests left: retry_after is the wait, not reset-after."""
+        """A hidden limit refuses while the bucket has requests left, so retry_after is the wait, not reset-after."""
         refuse(limiter, START, refusal(40.0), headers(remaining=9, reset_after=2))
         assert limiter.acquire("a", START + 39) == pytest.approx(1 + PAD)
 
@@ -270,36 +270,36 @@ class TestRefusals:
             (None, 1.5, 1.5),
         ],
     )
-    def test_takes_the_larger_of_header_and_body(
+    def test_the_larger_of_header_and_body_is_the_wait(
         self, limiter: DiscordRateLimiter, header: Any, body: Any, expected: Any
     ) -> None:
-        """But the header's rounding up to a whole second is no larger wait, nor are its milliseconds."""
+        """A header that is rounded up to a second or given in milliseconds is not larger."""
         head = {} if header is None else {"Retry-After": header}
         assert refuse(limiter, START, refusal(body), head).retry_after == expected
 
     def test_user_scope_stops_one_webhook(self, limiter: DiscordRateLimiter) -> None:
-        """A refusal of scope `user`, or of none, reaches the webhook alone."""
+        """A refusal of scope `user`, or without a scope, stops the webhook alone."""
         refuse(limiter, START, refusal(5))
         assert limiter.wait_time("a", START) > 5
         assert limiter.wait_time("b", START) == 0.0
 
     def test_global_scope_stops_every_webhook(self, limiter: DiscordRateLimiter) -> None:
-        """A global refusal reaches webhooks and hosts never seen before."""
+        """A global refusal also stops webhooks and hosts that were never seen before."""
         assert refuse(limiter, START, refusal(5, **{"global": True})).scope == "global"
         assert limiter.wait_time("b", START, host="proxy") == pytest.approx(5 + PAD)
         assert limiter.info("b", START)["global_rate_limit"] == {"active": True, "wait_time": pytest.approx(5 + PAD)}
         assert limiter.info("b", START + 6)["global_rate_limit"] == {"active": False, "wait_time": 0.0}
 
     def test_shared_scope_stops_the_channel(self, limiter: DiscordRateLimiter) -> None:
-        """A shared refusal reaches the webhooks known to post to that channel, and no others."""
+        """A shared refusal stops the webhooks that are known to post to that channel, and no others."""
         for webhook, channel in (("a", "7"), ("b", "7"), ("c", "8")):
             send(limiter, webhook, START, {}, channel_id=channel)
         refuse(limiter, START, refusal(40), {"X-RateLimit-Scope": "shared"})
         assert limiter.wait_time("a", START) == limiter.wait_time("b", START) == pytest.approx(40 + PAD)
         assert limiter.wait_time("c", START) == 0.0
 
-    def test_a_webhook_that_joins_brings_its_block(self, limiter: DiscordRateLimiter) -> None:
-        """What a webhook learned before its channel was known holds for the channel."""
+    def test_a_webhook_brings_its_block_to_its_channel(self, limiter: DiscordRateLimiter) -> None:
+        """A block from before the channel was known holds for the whole channel."""
         send(limiter, "a", START, {}, channel_id="7")
         assert limiter.acquire("b", START) == 0.0
         limiter.update("b", 429, {"X-RateLimit-Scope": "shared"}, refusal(40), START)
@@ -308,7 +308,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("scope", ["user", "shared", "global", "edge"])
     def test_a_shorter_refusal_does_not_shorten_a_wait(self, limiter: DiscordRateLimiter, scope: str) -> None:
-        """An answer that comes twice or late never brings the next request forward."""
+        """A refusal that comes twice or late never brings the next request forward."""
         head = {"X-RateLimit-Scope": scope} if scope != "edge" else {}
         for seconds in (60, 2):
             body = refusal(seconds) if head else "error code: 1015"
@@ -317,10 +317,8 @@ class TestRefusals:
         assert limiter.wait_time("a", START) == pytest.approx(60 + PAD)
 
     @pytest.mark.parametrize("retry_after", [0, -3, math.nan, math.inf, 1e300, 10**400, 1786015863.0])
-    def test_an_unusable_time_becomes_one_that_hurts_and_doubles(
-        self, limiter: DiscordRateLimiter, retry_after: Any
-    ) -> None:
-        """No usable time: a second, doubling to five minutes; any other answer starts it over."""
+    def test_an_unusable_time_becomes_a_wait_that_doubles(self, limiter: DiscordRateLimiter, retry_after: Any) -> None:
+        """The wait is a second and doubles up to five minutes; any other response starts it over."""
         now, waits = START, []
         for _ in range(12):
             waits.append(refuse(limiter, now, refusal(retry_after)).retry_after)
@@ -329,8 +327,8 @@ class TestRefusals:
         send(limiter, "a", now, {})
         assert refuse(limiter, now, refusal(retry_after)).retry_after == 1
 
-    def test_a_tiny_time_told_again_and_again_is_no_hot_loop(self, limiter: DiscordRateLimiter) -> None:
-        """A server that says "in a microsecond" for ever is asked four times a second, not thousands of times."""
+    def test_a_tiny_time_again_and_again_makes_no_hot_loop(self, limiter: DiscordRateLimiter) -> None:
+        """A server that always says "in a microsecond" gets four requests a second, not thousands."""
         now, count = START, 0
         while now < START + 60:
             refuse(limiter, now, refusal(1e-6), {"X-RateLimit-Scope": "shared"})
@@ -339,10 +337,10 @@ class TestRefusals:
         assert count < 260
 
     def test_a_long_time_is_obeyed_up_to_an_hour(self, limiter: DiscordRateLimiter) -> None:
-        """Then one request asks again."""
+        """After an hour one request asks again."""
         assert refuse(limiter, START, refusal(7_200)).retry_after == 3_600
 
-    def test_the_same_refusal_told_twice_is_one(self, limiter: DiscordRateLimiter) -> None:
+    def test_a_refusal_that_is_reported_twice_counts_once(self, limiter: DiscordRateLimiter) -> None:
         """A duplicate neither doubles the wait nor lowers the channel's limit."""
         for _ in range(10):
             limiter.update("a", 429, {"X-RateLimit-Scope": "shared"}, refusal(0), START)
@@ -350,15 +348,15 @@ class TestRefusals:
         assert limiter.info("a", START)["channel"]["limit"] == 30
 
     def test_a_refusal_by_headers_alone_waits_for_the_reset(self, limiter: DiscordRateLimiter) -> None:
-        """With no body and no `Retry-After`, an empty bucket's reset is the time to wait."""
+        """Without a body and without `Retry-After`, the wait is the reset of the empty bucket."""
         assert refuse(limiter, START, None, headers(remaining=0, reset_after=7)) == ("user", 7)
 
 
 class TestChannel:
-    """The hidden allowance of a channel."""
+    """The limiter keeps the hidden allowance of a channel."""
 
     def test_thirty_in_sixty_seconds_is_never_exceeded(self, limiter: DiscordRateLimiter) -> None:
-        """The 31st request waits until the first has left the window, counted from its answer."""
+        """The 31st request waits until the first has left the window, which counts from its response."""
         for _ in range(30):
             assert limiter.acquire("a", START) == 0.0
             limiter.update("a", 200, {}, None, START + 1)
@@ -366,20 +364,20 @@ class TestChannel:
         assert limiter.acquire("a", START + 61 + PAD) == 0.0
 
     def test_webhooks_of_a_channel_share_its_allowance(self, limiter: DiscordRateLimiter) -> None:
-        """Once the answers name the same channel, what each has sent counts for both."""
+        """Once responses name the same channel, the requests of each webhook count for both."""
         for _ in range(15):
             send(limiter, "a", START, {}, channel_id="7")
             send(limiter, "b", START, {}, channel_id="7")
         assert limiter.acquire("a", START) == limiter.acquire("b", START) == pytest.approx(60 + PAD)
 
-    def test_a_new_thread_each_time_is_no_new_allowance(self, limiter: DiscordRateLimiter) -> None:
+    def test_a_new_thread_gets_no_new_allowance(self, limiter: DiscordRateLimiter) -> None:
         """In a forum every message may name another channel."""
         for number in range(30):
             send(limiter, "a", START, {}, channel_id=str(number))
         assert limiter.acquire("a", START) > 0.0
 
     def test_a_webhook_stays_with_its_first_channel(self, limiter: DiscordRateLimiter) -> None:
-        """It has one; what it posts to later are threads, whose limits are not known to be shared."""
+        """A webhook has one channel; the later ones are threads, whose limits may not be shared."""
         send(limiter, "a", START, {}, channel_id="7")
         send(limiter, "b", START, {}, channel_id="8")
         send(limiter, "a", START, {}, channel_id="8")
@@ -387,7 +385,7 @@ class TestChannel:
         assert limiter.wait_time("a", START) == 0.0
 
     def test_failed_requests_count_too(self, limiter: DiscordRateLimiter) -> None:
-        """A request without an answer may have arrived."""
+        """A request without a response may have arrived."""
         for _ in range(30):
             assert limiter.acquire("a", START) == 0.0
             limiter.failed("a", START)
@@ -395,7 +393,7 @@ class TestChannel:
 
     @pytest.mark.parametrize(("limit", "granted"), [(3, 3), (None, 40)])
     def test_the_limit_of_one_channel_can_be_set(self, limit: int | None, granted: int) -> None:
-        """Before or after its first request; other webhooks keep the standard one."""
+        """The limit can be set before or after the first request; other webhooks keep the default."""
         limiter = DiscordRateLimiter(global_limit=1000)
         limiter.acquire("b", START)
         for webhook in ("a", "b"):
@@ -411,7 +409,7 @@ class TestChannel:
             limiter.set_channel_limit("a", 0)
 
     def test_the_limit_is_a_setting(self) -> None:
-        """Limit and window are settings, and None is no pacing at all."""
+        """Limit and window are settings, and a limit of None means no limit at all."""
         limiter = DiscordRateLimiter(channel_limit=2, channel_window=10)
         send(limiter, "a", START, {})
         send(limiter, "a", START, {})
@@ -440,13 +438,13 @@ class TestChannel:
         ],
     )
     def test_a_setting_that_cannot_be_meant_is_refused(self, bad: Any) -> None:
-        """Zero is never "no limit"."""
+        """A limit of 0 never means "no limit"."""
         with pytest.raises(ValueError, match="must be"):
             DiscordRateLimiter(**bad)
 
     @pytest.mark.parametrize("head", [{"X-RateLimit-Scope": "shared"}, headers(remaining=9)])
-    def test_an_early_refusal_teaches_that_others_post_here(self, limiter: DiscordRateLimiter, head: Any) -> None:
-        """Refused after 20 of 30, the limit falls to 20, and comes back by halves every five minutes."""
+    def test_an_early_refusal_lowers_the_limit_for_a_while(self, limiter: DiscordRateLimiter, head: Any) -> None:
+        """After a refusal at 20 of 30, the limit falls to 20, and regains half of its loss every five minutes."""
         for _ in range(20):
             send(limiter, "a", START, {})
         refuse(limiter, START, refusal(30), head)
@@ -458,7 +456,7 @@ class TestChannel:
         refuse(limiter, START, refusal(30), {"X-RateLimit-Scope": "shared"})
         assert limiter.info("a", START)["channel"]["limit"] == 15
 
-    def test_refusals_of_the_same_moment_teach_once(self, limiter: DiscordRateLimiter) -> None:
+    def test_refusals_of_the_same_moment_lower_the_limit_once(self, limiter: DiscordRateLimiter) -> None:
         """Several webhooks that are refused together lower the limit of their channel once."""
         for webhook in "abc":
             send(limiter, webhook, START, {}, channel_id="7")
@@ -469,7 +467,7 @@ class TestChannel:
         assert limiter.info("a", START + 2)["channel"]["limit"] == 15
 
     def test_the_limit_never_falls_below_one(self, limiter: DiscordRateLimiter) -> None:
-        """However often others are faster."""
+        """The limit stays at 1 or above, however often others are faster."""
         now = START
         for _ in range(20):
             refuse(limiter, now, refusal(1), {"X-RateLimit-Scope": "shared"})
@@ -478,10 +476,10 @@ class TestChannel:
 
 
 class TestGlobal:
-    """The limit over all webhooks."""
+    """The limiter keeps the limit over all webhooks."""
 
     def test_all_webhooks_together_stay_below_fifty_a_second(self, limiter: DiscordRateLimiter) -> None:
-        """Of a hundred webhooks that start at once, fifty do, and the next a little more than a second later."""
+        """Of a hundred webhooks, fifty send at once, and the next one a little more than a second later."""
         granted = [name for name in map(str, range(100)) if limiter.acquire(name, START) == 0.0]
         for name in granted:
             limiter.update(name, 200, {}, None, START + 0.2)
@@ -490,7 +488,7 @@ class TestGlobal:
         assert limiter.acquire("99", START + 1.2 + 2 * PAD) == 0.0
 
     def test_hung_requests_do_not_hold_up_the_rest_for_ever(self, limiter: DiscordRateLimiter) -> None:
-        """After ten seconds a request without answer has surely arrived."""
+        """After ten seconds, a request without a response has surely arrived."""
         for name in map(str, range(50)):
             assert limiter.acquire(name, START) == 0.0
         assert limiter.acquire("99", START + 9) > 0.0
@@ -498,7 +496,7 @@ class TestGlobal:
 
 
 class TestEdgeBlock:
-    """Answers of the network in front of the API."""
+    """The limiter obeys blocks by the network in front of the API."""
 
     @pytest.mark.parametrize(
         ("status", "body"),
@@ -517,21 +515,23 @@ class TestEdgeBlock:
             (400, {"code": 40333, "message": "internal network error"}),
         ],
     )
-    def test_is_what_does_not_come_from_the_api(self, limiter: DiscordRateLimiter, status: Any, body: Any) -> None:
-        """No JSON object with a numeric retry_after, or one that names the block: every webhook of the host pauses."""
+    def test_a_refusal_that_is_not_from_the_api_is_a_block(
+        self, limiter: DiscordRateLimiter, status: Any, body: Any
+    ) -> None:
+        """Every webhook of the host pauses if the JSON has no numeric retry_after, or names the block."""
         assert limiter.acquire("a", START) == 0.0
         assert limiter.update("a", status, {}, body, START) == ("edge", 60)
         assert limiter.wait_time("b", START) == pytest.approx(60 + PAD)
         assert limiter.info("b", START)["edge_block"] == {"active": True, "wait_time": pytest.approx(60 + PAD)}
         assert limiter.wait_time("b", START, host="proxy") == 0.0
 
-    def test_an_error_of_the_api_is_no_block(self, limiter: DiscordRateLimiter) -> None:
-        """A forbidden webhook is its own trouble."""
+    def test_an_error_of_the_api_is_not_a_block(self, limiter: DiscordRateLimiter) -> None:
+        """A forbidden webhook does not stop other webhooks."""
         assert limiter.update("a", 403, {}, {"code": 50013, "message": "Missing Permissions"}, START) is None
         assert limiter.wait_time("b", START) == 0.0
 
-    def test_is_probed_by_one_request_of_all_webhooks(self, limiter: DiscordRateLimiter) -> None:
-        """While the probe is out, nobody else may send; once it passed, everybody may."""
+    def test_one_request_of_all_webhooks_probes_a_block(self, limiter: DiscordRateLimiter) -> None:
+        """While the probe is in flight, no other webhook may send; once it has passed, all may."""
         block(limiter, START)
         now = START + 60 + PAD
         assert limiter.acquire("b", now) == 0.0
@@ -542,7 +542,7 @@ class TestEdgeBlock:
         assert limiter.info("a", now + 0.3)["edge_block"] == {"active": False, "wait_time": 0.0}
 
     def test_intervals_grow_with_each_refused_probe(self, limiter: DiscordRateLimiter) -> None:
-        """One, two, four minutes and so on, up to an hour."""
+        """The intervals are one, two, four minutes and so on, up to an hour."""
         now, waits = START, []
         for number in range(9):
             waits.append(block(limiter, now, webhook=str(number)))
@@ -551,8 +551,8 @@ class TestEdgeBlock:
         send(limiter, "a", now, {})
         assert block(limiter, now) == 60
 
-    def test_requests_that_were_out_together_do_not_make_it_grow(self, limiter: DiscordRateLimiter) -> None:
-        """Ten webhooks blocked in the same second are one block."""
+    def test_requests_that_were_in_flight_together_make_one_block(self, limiter: DiscordRateLimiter) -> None:
+        """Ten webhooks that are blocked in the same second do not make the wait grow."""
         names = [str(number) for number in range(10)]
         for name in names:
             assert limiter.acquire(name, START) == 0.0
@@ -560,7 +560,7 @@ class TestEdgeBlock:
         assert hits == {("edge", 60)}
 
     @pytest.mark.parametrize(
-        ("told", "expected"),
+        ("retry_after", "expected"),
         [
             ("7", 7),
             ("43200", 43_200),
@@ -572,22 +572,22 @@ class TestEdgeBlock:
         ],
     )
     def test_an_explicit_time_is_honoured_up_to_a_day(
-        self, limiter: DiscordRateLimiter, told: Any, expected: Any
+        self, limiter: DiscordRateLimiter, retry_after: Any, expected: Any
     ) -> None:
-        """Also when it is a date, which counts from the answer's own."""
-        head = {"Retry-After": told, "Date": "Thu, 06 Aug 2026 11:31:01 GMT"}
+        """A date counts from the date of the response."""
+        head = {"Retry-After": retry_after, "Date": "Thu, 06 Aug 2026 11:31:01 GMT"}
         assert block(limiter, START, head) == expected
         assert limiter.acquire("b", START + expected) == pytest.approx(PAD)
 
     def test_an_explicit_time_beats_the_empty_bucket(self, limiter: DiscordRateLimiter) -> None:
-        """The probe leaves at the told time, to the letter."""
+        """The probe leaves exactly at the explicit time."""
         send(limiter, "a", START, headers(remaining=1, reset_after=50))
         block(limiter, START, {"Retry-After": "2"})
         assert limiter.acquire("a", START) == pytest.approx(2 + PAD)
         assert limiter.acquire("a", START + 2 + PAD) == 0.0
 
     def test_a_short_explicit_time_grows_when_it_comes_again_and_again(self, limiter: DiscordRateLimiter) -> None:
-        """Obeyed to the letter at first, but no endless hammering."""
+        """The time is obeyed to the letter at first, and then grows, so that the server is not asked for ever."""
         now, waits = START, []
         for _ in range(20):
             waits.append(block(limiter, now, {"Retry-After": "1"}))
@@ -595,37 +595,37 @@ class TestEdgeBlock:
         assert waits[:7] == [1, 1, 1, 1, 2, 4, 8]
         assert waits[-1] == 3_600
 
-    @pytest.mark.parametrize("outcome", ["no answer", "gateway error"])
-    def test_a_probe_that_proves_nothing_is_repeated_after_a_minute(
+    @pytest.mark.parametrize("outcome", ["lost", "gateway error"])
+    def test_a_probe_without_a_result_is_repeated_after_a_minute(
         self, limiter: DiscordRateLimiter, outcome: Any
     ) -> None:
         """A lost connection neither lifts the block nor makes it last another half day."""
         block(limiter, START, {"Retry-After": "43200"})
         now = START + 43_200 + PAD
         assert limiter.acquire("a", now) == 0.0
-        if outcome == "no answer":
+        if outcome == "lost":
             limiter.failed("a", now)
         else:
             limiter.update("a", 502, {}, "<html>", now)
         assert limiter.acquire("b", now) == pytest.approx(60 + PAD)
 
     def test_a_probe_that_is_never_reported_is_given_up(self, limiter: DiscordRateLimiter) -> None:
-        """After two minutes another request probes."""
+        """After two minutes another request becomes the probe."""
         block(limiter, START)
         now = START + 60 + PAD
         assert limiter.acquire("a", now) == 0.0
         assert limiter.acquire("b", now + 119.5) == pytest.approx(0.5)
         assert limiter.acquire("b", now + 120) == 0.0
 
-    def test_a_probe_whose_webhook_asks_again_has_proved_nothing(self, limiter: DiscordRateLimiter) -> None:
-        """Its caller lost track of it, so the block goes on."""
+    def test_a_probe_whose_webhook_asks_again_has_no_result(self, limiter: DiscordRateLimiter) -> None:
+        """The caller lost track of the probe, so the block goes on."""
         block(limiter, START)
         now = START + 60 + PAD
         assert limiter.acquire("a", now) == 0.0
         assert limiter.acquire("a", now) == pytest.approx(60 + PAD)
 
-    def test_a_late_answer_from_before_the_block_does_not_lift_it(self, limiter: DiscordRateLimiter) -> None:
-        """Only the probe does."""
+    def test_a_response_to_an_earlier_request_does_not_lift_a_block(self, limiter: DiscordRateLimiter) -> None:
+        """Only the response to the probe lifts the block."""
         assert limiter.acquire("b", START) == 0.0
         block(limiter, START)
         limiter.update("b", 200, {}, None, START + 1)
@@ -633,7 +633,7 @@ class TestEdgeBlock:
 
 
 class TestInvalidRequests:
-    """The guard against the ban."""
+    """The limiter obeys the guard against the ban."""
 
     @pytest.mark.parametrize(
         ("status", "body", "scope", "counted"),
@@ -646,10 +646,10 @@ class TestInvalidRequests:
             (200, {}, None, False),
         ],
     )
-    def test_counts_what_discord_counts(
+    def test_the_guard_counts_as_discord_does(
         self, limiter: DiscordRateLimiter, status: Any, body: Any, scope: Any, counted: Any
     ) -> None:
-        """Answers 401, 403 and 429 of all webhooks of a host, but not shared ones."""
+        """The guard counts the statuses 401, 403 and 429 of all webhooks of a host, but not a shared 429."""
         head = {} if scope is None else {"X-RateLimit-Scope": scope}
         for number in range(350):
             limiter.update(str(number), status, head, body, START)
@@ -659,7 +659,7 @@ class TestInvalidRequests:
         assert limiter.wait_time("y", START + 1, host="proxy") == 0.0
 
     def test_a_server_that_only_refuses_never_sees_two_thousand_in_ten_minutes(self) -> None:
-        """Many webhooks that are refused all the time slow down long before the ban."""
+        """Many webhooks that are always refused slow down long before the ban."""
         limiter = DiscordRateLimiter(channel_limit=None)
         now, sent = START, deque[float]()
         names = itertools.cycle([str(number) for number in range(100)])
@@ -676,10 +676,10 @@ class TestInvalidRequests:
 
 
 class TestBudget:
-    """The allowance that messages are planned with."""
+    """A budget describes the allowance for the planning of messages."""
 
-    def test_tells_what_the_limits_allow(self, limiter: DiscordRateLimiter) -> None:
-        """Bucket and channel as they are now."""
+    def test_a_budget_holds_bucket_and_channel(self, limiter: DiscordRateLimiter) -> None:
+        """A budget describes bucket and channel as they are now."""
         send(limiter, "a", START, headers(remaining=3))
         send(limiter, "a", START + 1, headers(remaining=2))
         budget = limiter.budget("a", START + 1.5)
@@ -687,41 +687,41 @@ class TestBudget:
         assert (budget.channel_limit, budget.channel_left, budget.channel_window) == (30, 28, 60 + PAD)
         assert budget.sent == (START, START + 1)
 
-    def test_counts_nothing(self, limiter: DiscordRateLimiter) -> None:
-        """The question leaves everything as it was, and so does whatever is done with the answer."""
+    def test_a_budget_counts_nothing(self, limiter: DiscordRateLimiter) -> None:
+        """Neither `budget` itself nor a change of its bucket changes the limiter."""
         send(limiter, "a", START, headers(remaining=3))
         before = limiter.info("a", START)
         limiter.budget("a", START).bucket.use(START)
         assert limiter.info("a", START) == before
 
-    def test_knows_a_webhook_that_never_sent(self, limiter: DiscordRateLimiter) -> None:
-        """It may use all that a channel takes."""
+    def test_a_new_webhook_has_the_whole_allowance(self, limiter: DiscordRateLimiter) -> None:
+        """A webhook that never sent may use all that a channel allows."""
         assert limiter.budget("a", START).channel_left == 30
         assert limiter.budget("a", START).sent == ()
 
-    def test_what_was_refused_was_not_sent(self, limiter: DiscordRateLimiter) -> None:
-        """The next try is no further message: a refusal costs no turn."""
+    def test_a_refused_request_is_not_in_the_budget(self, limiter: DiscordRateLimiter) -> None:
+        """A refusal costs no turn, because the next try sends the same message."""
         send(limiter, "a", START, headers())
         refuse(limiter, START + 1, refusal(3))
         assert limiter.budget("a", START + 2).sent == (START,)
 
-    def test_a_refusal_costs_no_history(self, limiter: DiscordRateLimiter) -> None:
-        """What was sent before this window still tells of a lasting load."""
+    def test_a_refusal_keeps_the_history(self, limiter: DiscordRateLimiter) -> None:
+        """The messages from before this window still show a lasting load."""
         for number in range(100):
             send(limiter, "a", START + number * 2.5, {})
         refuse(limiter, START + 250, refusal(3), {"X-RateLimit-Scope": "shared"})
         assert len(limiter.budget("a", START + 253).sent) == 100
 
     def test_webhooks_of_a_channel_share_its_pace(self, limiter: DiscordRateLimiter) -> None:
-        """What one has sent is known to the other, in order."""
+        """The budget of one webhook holds the messages of the others, in order."""
         send(limiter, "a", START, {}, channel_id="7")
         send(limiter, "b", START + 1, {}, channel_id="8")
         send(limiter, "c", START + 2, {}, channel_id="8")
         send(limiter, "c", START + 3, {})
         assert limiter.budget("b", START + 4).sent == (START + 1, START + 2, START + 3)
 
-    def test_knows_which_webhooks_of_the_channel_wait_for_longer(self, limiter: DiscordRateLimiter) -> None:
-        """Those that have asked just now, and sent their last message earlier."""
+    def test_a_budget_counts_the_webhooks_that_go_first(self, limiter: DiscordRateLimiter) -> None:
+        """Webhooks of the channel go first if they asked just now and sent their last message earlier."""
         for number, webhook in enumerate("abc"):
             send(limiter, webhook, START + number, {}, channel_id="7")
         send(limiter, "other", START, {}, channel_id="8")
@@ -732,15 +732,15 @@ class TestBudget:
         assert limiter.budget("c", now + 0.6).behind is None
 
     def test_five_windows_are_remembered(self, limiter: DiscordRateLimiter) -> None:
-        """A lasting load is known by them; what is older goes."""
+        """The messages of five windows show a lasting load, and older ones are forgotten."""
         for number in range(400):
             send(limiter, "a", START + number * 2.5, {})
         sent = limiter.budget("a", START + 400 * 2.5).sent
         assert 119 <= len(sent) <= 121
         assert limiter.info("a", START + 400 * 2.5)["channel"]["remaining"] == 6
 
-    def test_without_a_limit_of_the_channel_nothing_is_remembered(self) -> None:
-        """Nobody paces by it, and a server that takes thousands a second is not to cost memory."""
+    def test_without_a_limit_of_the_channel_no_message_is_remembered(self) -> None:
+        """No pace needs the messages, and thousands of them a second must not cost memory."""
         limiter = DiscordRateLimiter(channel_limit=None)
         for number in range(100):
             send(limiter, "a", START + number / 10, {})
@@ -751,10 +751,10 @@ class TestBudget:
 
 
 class TestState:
-    """What is told, kept and forgotten."""
+    """The limiter reports, keeps and forgets its state."""
 
     def test_info_is_plain_data(self, limiter: DiscordRateLimiter) -> None:
-        """Ready for JSON, at any time and about any webhook."""
+        """The data is ready for JSON."""
         send(limiter, "a", START, headers(remaining=0), channel_id="7")
         info = limiter.info("a", START)
         assert json.loads(json.dumps(info, allow_nan=False)) == info
@@ -774,7 +774,7 @@ class TestState:
         }
 
     def test_reset_forgets_one_webhook_or_everything(self, limiter: DiscordRateLimiter) -> None:
-        """What one learned goes alone; global pauses and blocks go with everything."""
+        """One webhook is forgotten alone; global pauses and blocks are forgotten with everything."""
         refuse(limiter, START, refusal(50), webhook="a")
         refuse(limiter, START, refusal(50), webhook="b")
         limiter.reset("a")
@@ -786,7 +786,7 @@ class TestState:
         assert limiter.wait_time("b", START) == 0.0
 
     def test_dead_webhooks_are_forgotten(self) -> None:
-        """Ten thousand webhooks, one a second, leave a bounded number behind; blocked and busy ones stay."""
+        """Of 3,000 webhooks, one a second, a bounded number is kept, and a blocked one among them."""
         limiter = DiscordRateLimiter()
         refuse(limiter, START, refusal(3_600), webhook="blocked")
         for number in range(3_000):
@@ -795,7 +795,7 @@ class TestState:
         assert len(limiter._channels) <= len(limiter._webhooks)
         assert limiter.wait_time("blocked", START + 3_000) == pytest.approx(600 + PAD)
 
-    def test_a_long_channel_window_is_not_forgotten(self) -> None:
+    def test_a_webhook_is_kept_for_a_whole_channel_window(self) -> None:
         """A webhook is kept for as long as its requests count."""
         limiter = DiscordRateLimiter(channel_limit=1, channel_window=3_600)
         send(limiter, "a", START, {})
@@ -804,7 +804,7 @@ class TestState:
         assert limiter.wait_time("a", START + 1_000) == pytest.approx(2_600 + PAD)
 
     def test_threads_share_one_limiter(self) -> None:
-        """Eight threads that ask at once get what one would, and no more."""
+        """Eight threads that ask at once get as many requests as one would."""
         limiter = DiscordRateLimiter(global_limit=20)
         granted: list[str] = []
 
@@ -821,14 +821,14 @@ class TestState:
 
     @settings(max_examples=100, deadline=None)
     @given(
-        answers=st.lists(
+        responses=st.lists(
             st.tuples(st.sampled_from([200, 204, 403, 429, 502]), junk_headers, junk, st.booleans()), max_size=8
         ),
     )
-    def test_junk_never_breaks_it(self, answers: Any) -> None:
-        """Whatever comes back: no error, no wait that is no time, and no request that follows too soon on a refusal."""
+    def test_junk_never_breaks_the_limiter(self, responses: Any) -> None:
+        """Any response leads to a sane wait without an error, and no request follows a refusal too soon."""
         limiter, now = DiscordRateLimiter(), START
-        for status, head, body, patient in answers:
+        for status, head, body, patient in responses:
             wait = limiter.acquire("a", now)
             if wait and patient:
                 now += wait
@@ -843,7 +843,7 @@ class TestState:
             assert (limiter.budget("a", now).channel_left or 0) <= 30
 
     def test_a_lock_is_renewed_in_a_child(self, limiter: DiscordRateLimiter) -> None:
-        """The lock that some other thread held is not the one that is asked for from then on."""
+        """The child uses a new lock, because another thread may have held the old one."""
         with rate_limiter.lock:
             held = rate_limiter.lock
             rate_limiter._after_fork_in_child()
@@ -851,9 +851,9 @@ class TestState:
         assert limiter.acquire("a", START) == 0.0
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # that is what is tested
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")  # the test needs it
     def test_a_forked_child_does_not_inherit_a_held_lock(self, limiter: DiscordRateLimiter) -> None:
-        """A child that is forked while another thread asks can ask itself."""
+        """A child that is forked while another thread holds the lock can ask the limiter."""
         ready, done = threading.Event(), threading.Event()
 
         def hold() -> None:
@@ -873,10 +873,10 @@ class TestState:
 
 
 class Rule(Protocol):
-    """One limit as a server keeps it."""
+    """A limit as a server keeps it."""
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a request passes, 0.0 if at once."""
+        """Return the seconds until a request passes, or 0.0 if it passes at once."""
 
     def take(self, now: float) -> None:
         """Count a request."""
@@ -889,7 +889,7 @@ class Rule(Protocol):
 
 
 class FixedWindow:
-    """Counts per window of the server's own clock."""
+    """A limit that counts per window of the server's own clock."""
 
     def __init__(self, limit: int, span: float, phase: float = 0.0) -> None:
         self.limit, self.span, self.phase = limit, span, phase
@@ -911,12 +911,12 @@ class FixedWindow:
         return (self._window(now) + 1) * self.span - self.phase - now
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a request passes, 0.0 if at once."""
+        """Return the seconds until a request passes, or 0.0 if it passes at once."""
         return 0.0 if self.left(now) else self.full_in(now)
 
 
 class SlidingWindow:
-    """Remembers when each request came."""
+    """A limit that remembers when each request came."""
 
     def __init__(self, limit: int, span: float, phase: float = 0.0) -> None:
         self.limit, self.span = limit, span
@@ -940,12 +940,12 @@ class SlidingWindow:
         return self._recent(now)[-1] + self.span - now
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a request passes, 0.0 if at once."""
+        """Return the seconds until a request passes, or 0.0 if it passes at once."""
         return 0.0 if self.left(now) else self.times[-self.limit] + self.span - now
 
 
 class LeakyBucket:
-    """Empties at a steady rate."""
+    """A limit that drains at a steady rate."""
 
     def __init__(self, limit: int, span: float, phase: float = 0.0) -> None:
         self.limit, self.rate = limit, limit / span
@@ -968,7 +968,7 @@ class LeakyBucket:
         return self._level(now) / self.rate
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a request passes, 0.0 if at once."""
+        """Return the seconds until a request passes, or 0.0 if it passes at once."""
         return max(0.0, (self._level(now) - self.limit + 1 - 1e-9) / self.rate)
 
 
@@ -976,11 +976,11 @@ Kind = type[FixedWindow] | type[SlidingWindow] | type[LeakyBucket]
 kinds = st.sampled_from([FixedWindow, SlidingWindow, LeakyBucket])
 
 
-Answer = tuple[int, dict[str, str], dict[str, object]]
+Response = tuple[int, dict[str, str], dict[str, object]]
 
 
 class Server:
-    """Discord's limits, kept in one way or another, for webhooks that post to one channel or to several."""
+    """A server that keeps Discord's limits by given rules, for webhooks that post to one channel or several."""
 
     def __init__(
         self, bucket: Kind, channel: Kind, *, channels: int = 1, speaks: float = 1.0, phase: float = 0.0
@@ -994,7 +994,7 @@ class Server:
         self.posted: list[float] = []
         self.refused: list[float] = []
 
-    def answer(self, webhook: str, now: float) -> Answer:
+    def respond(self, webhook: str, now: float) -> Response:
         """Return status, headers and body for a request that arrives now."""
         channel = int(webhook) % self.channels
         bucket, allowance = self.buckets[webhook], self.allowances[channel]
@@ -1011,7 +1011,7 @@ class Server:
 
     @staticmethod
     def headers(bucket: Rule, now: float) -> dict[str, str]:
-        """Return what the server tells of a bucket."""
+        """Return the headers that describe a bucket."""
         return headers(bucket.left(now), round(bucket.full_in(now) + 0.0005, 3))
 
 
@@ -1033,26 +1033,26 @@ def simulate(
     events += [(start + at, next(order), "foreign", "0", None) for at in foreign]
     heapq.heapify(events)
 
-    def later(delay: float, what: str, webhook: str, answer: Any = None) -> None:
-        heapq.heappush(events, (now + delay, next(order), what, webhook, answer))
+    def later(delay: float, what: str, webhook: str, response: Any = None) -> None:
+        heapq.heappush(events, (now + delay, next(order), what, webhook, response))
 
     while events:
-        now, _, what, webhook, answer = heapq.heappop(events)
+        now, _, what, webhook, response = heapq.heappop(events)
         if what == "foreign":
             if not server.allowances[0].wait(now):
                 server.allowances[0].take(now)
         elif what == "arrive":
-            later(latency(), "answer", webhook, server.answer(webhook, now))
+            later(latency(), "response", webhook, server.respond(webhook, now))
         else:
-            if what == "answer":
-                limiter.update(webhook, answer[0], answer[1], answer[2], now)
+            if what == "response":
+                limiter.update(webhook, response[0], response[1], response[2], now)
             if now < start + seconds:
                 wait = limiter.acquire(webhook, now)
                 later(wait or latency(), "ask" if wait else "arrive", webhook)
 
 
 class Network(NamedTuple):
-    """Latencies of one way: a base and what comes on top at random."""
+    """The latencies of one way: a base with a random addition."""
 
     base: float
     jitter: float
@@ -1069,15 +1069,15 @@ phases = st.floats(0, 60)
 
 
 class TestAgainstServers:
-    """Simulations: the limiter against servers that count in their own ways."""
+    """In simulations, the limiter gets along with servers that count in their own ways."""
 
     @settings(max_examples=60, deadline=None)
     @given(bucket=kinds, channel=kinds, webhooks=st.integers(1, 3), network=networks, seed=seeds, phase=phases)
     @example(bucket=FixedWindow, channel=FixedWindow, webhooks=1, network=Network(0.0, 0.0), seed=0, phase=0.0)
-    def test_no_request_is_ever_refused(
+    def test_no_request_is_refused(
         self, *, bucket: Any, channel: Any, webhooks: Any, network: Any, seed: Any, phase: Any
     ) -> None:
-        """Ten minutes at full speed against fixed windows, sliding ones or leaky buckets: no 429, and hardly a loss."""
+        """Ten minutes at full speed cause no 429 and hardly a loss, with fixed or sliding windows or leaky buckets."""
         server = Server(bucket, channel, phase=phase)
         names = [str(number) for number in range(webhooks)]
         simulate(DiscordRateLimiter(), server, webhooks=names, seconds=600, latency=network.latency(seed))
@@ -1086,10 +1086,10 @@ class TestAgainstServers:
 
     @settings(max_examples=30, deadline=None)
     @given(bucket=kinds, network=networks, seed=seeds, phase=phases, speaks=st.sampled_from([0.0, 0.3]))
-    def test_missing_headers_are_made_up_for(
+    def test_a_server_that_seldom_sends_headers_is_obeyed(
         self, bucket: Any, network: Any, seed: Any, phase: Any, speaks: Any
     ) -> None:
-        """A server that speaks seldom, or once, is obeyed all the same."""
+        """The limiter makes up for the missing headers, even if only one response had any."""
         server = Server(bucket, SlidingWindow, speaks=speaks, phase=phase)
         limiter = DiscordRateLimiter()
         limiter.update("0", 200, headers(), None, START - 100)
@@ -1111,7 +1111,7 @@ class TestAgainstServers:
     def test_refusals_are_rare_when_others_post_to_the_channel(
         self, channel: Any, others: Any, network: Any, seed: Any
     ) -> None:
-        """With a steady foreign poster the limiter finds its share, keeps it and seldom asks for more."""
+        """Beside a steady foreign poster, the limiter finds its share, keeps it and seldom asks for more."""
         server = Server(SlidingWindow, channel)
         foreign = [60 / others * number for number in range(others * 15)]
         limiter = DiscordRateLimiter()
@@ -1120,7 +1120,7 @@ class TestAgainstServers:
         assert len(server.posted) >= 0.9 * 15 * (30 - others)
 
     def test_three_bursts_of_two_hundred_cause_no_refusal(self) -> None:
-        """Six hundred requests, in three bursts with a pause: not one 429."""
+        """Six hundred requests in three bursts with pauses cause no 429."""
         server = Server(FixedWindow, FixedWindow)
         limiter = DiscordRateLimiter()
         for burst in range(3):
