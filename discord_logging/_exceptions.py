@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MAX_CAUSES = 50
+"""The most places that are searched for causes, so that the search ends."""
 
 
 class DiscordLoggingError(Exception):

@@ -128,7 +128,7 @@ class _BoundedConnection(HTTPConnection):
         try:
             super().connect()
         finally:
-            # Only a proxy has received and sent anything so far.
+            # Up to here, only a proxy can have received or sent anything.
             self.adapter.forget()
         self.adapter.bound(self.sock)
 

@@ -1,4 +1,4 @@
-"""The pace says when the next message leaves, and in how many messages the waiting records do.
+"""The pace says when the next message leaves, and how many messages carry the waiting records.
 
 A channel accepts 30 messages in any minute. A program that sends one for each record has used them up within seconds,
 and whatever comes then, even an alarm, waits until the minute ends. Therefore four fifths of them are turns that come

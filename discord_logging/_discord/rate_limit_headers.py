@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_SECONDS = 30 * 86_400.0
 """The longest time that is believed, in seconds."""
 _MAX_COUNT = 1_000_000
-"""The least number of requests that is not believed."""
+"""The number of requests from which on a count is not believed."""
 _BLOCKED_BY_EDGE = 40333
 """The error code of a block by the edge network."""
 _API_HEADERS = ("x-ratelimit-scope", "x-ratelimit-global", "x-ratelimit-bucket", "x-ratelimit-remaining")

@@ -3,7 +3,7 @@
 Theory
 ======
 
-Several limits stack, and a request may leave when none of them objects
+Several limits stack, and a request may leave when no limit forbids it
 (https://docs.discord.com/developers/topics/rate-limits).
 
 ========== ========================== ============================= ================================================
@@ -12,7 +12,7 @@ Limit      Reach                      Source of our knowledge       How we obey 
 bucket     one webhook                `X-RateLimit-*` headers       we count down; at 0 we wait for `Reset-After`
 channel    all webhooks of a channel  a `shared` 429, and only that a sliding window: 30 in 60 s unless set otherwise
 global     this process               a `global` 429                a sliding window: 50 a second
-edge block this process and one host  a 429 or 403 not of the API   we wait for minutes; then one request probes
+edge block this process and one host  a 429 or 403 not of the API   we wait, ever longer; then one request probes
 invalid    this process and one host  nothing, until the ban        see `invalid_requests`
 ========== ========================== ============================= ================================================
 
@@ -61,7 +61,7 @@ _PAD = 0.025
 _INSTANT = 1e-6
 """The longest wait that is a mere rounding error, in seconds."""
 _DEFAULT_RESET = 1.0
-"""The seconds until a bucket is full again of which no response said when it is."""
+"""The seconds until a bucket is full again, if no response has named a time."""
 _MAX_RESET = 120.0
 """The longest time to a reset that is believed, in seconds. A longer one is likely nonsense, because no request was
 refused yet; if it is right after all, a single 429 corrects us."""
@@ -78,7 +78,7 @@ _PROBE_PATIENCE = 120.0
 _IN_FLIGHT = 10.0
 """The seconds after which an unanswered request counts as answered, so that hung requests do not hold up all others."""
 _RECOVERY_WINDOWS = 5
-"""The windows after which a channel gets back half of its lost limit."""
+"""The number of windows after which a channel gets back half of its lost limit."""
 _UNLIMITED = 1_000_000
 """The limit that stands for no limit."""
 _ASKING = 0.5
@@ -373,7 +373,7 @@ class DiscordRateLimiter:
 
     def __init__(self, *, channel_limit: int | None = 30, channel_window: float = 60.0, global_limit: int = 50) -> None:
         if (channel_limit is not None and channel_limit < 1) or global_limit < 1:
-            raise ValueError("a limit must be at least 1; a channel_limit of None is no limit")
+            raise ValueError("a limit must be at least 1; a channel_limit of None means no limit")
         if not 0 < channel_window < math.inf:
             raise ValueError("channel_window must be a positive number of seconds")
         self._channel_limit = channel_limit
@@ -389,7 +389,7 @@ class DiscordRateLimiter:
             ValueError: The limit is less than 1.
         """
         if limit is not None and limit < 1:
-            raise ValueError("a limit must be at least 1; None is no limit")
+            raise ValueError("a limit must be at least 1; None means no limit")
         with lock.hold():
             self._channel_limits[webhook] = limit
             if webhook in self._webhooks:
