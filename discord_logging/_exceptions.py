@@ -16,10 +16,7 @@ from discord_logging._text.markdown import shorten
 from discord_logging._text.sanitize import mask_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_MAX_CAUSES = 50
-"""The most places that are searched for causes, so that the search ends."""
+    from collections.abc import Iterable
 
 
 class DiscordLoggingError(Exception):
@@ -52,6 +49,14 @@ class TransportError(DiscordLoggingError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return functools.partial(type(self), maybe_saved=self.maybe_saved), self.args, self.__dict__
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return a sentence for an error that suggests the one of `known` most similar to `name`, or ""."""
+    import difflib  # noqa: PLC0415 - for errors alone
+
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def ends_program(error: BaseException) -> bool:

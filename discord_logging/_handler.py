@@ -13,7 +13,7 @@ from discord_logging._delivery.listener import is_delivering
 from discord_logging._delivery.queue_handler import WebhookQueueHandler
 from discord_logging._delivery.registry import attach, detach
 from discord_logging._discord.webhook_url import WebhookURL
-from discord_logging._exceptions import InvalidSettingError
+from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.freeze import freeze
 from discord_logging._records.record import Details, Snapshot
@@ -409,11 +409,8 @@ def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tu
 
 
 def _describe_unknown(unknown: Mapping[str, object]) -> str:
-    import difflib  # noqa: PLC0415 - for this error alone
-    import inspect  # noqa: PLC0415 - as above
+    import inspect  # noqa: PLC0415 - for this error alone
 
     known = [name for name in inspect.signature(DiscordHandler).parameters if name != "unknown"]
     names = ", ".join(repr(name) for name in unknown)
-    close = difflib.get_close_matches(next(iter(unknown)), known, 1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"Unknown setting {names}.{hint} The settings are {', '.join(known)}."
+    return f"Unknown setting {names}.{suggest(next(iter(unknown)), known)} The settings are {', '.join(known)}."

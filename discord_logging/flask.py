@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import difflib
 import functools
 import inspect
 import logging
@@ -20,7 +19,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._capture import mark_told
-from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError
+from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError, suggest
 from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
 from discord_logging._integrations.workers import flush_at_sigterm, worker_number
@@ -345,8 +344,7 @@ def _read_config(config: Mapping[str, Any]) -> dict[str, Any]:
         name = _ALIASES.get(name, name)
         if name not in known:
             keys = [f"{_PREFIX}{each.upper()}" for each in known]
-            close = difflib.get_close_matches(key.upper(), keys, 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = suggest(key.upper(), keys)
             raise InvalidSettingError(f"Unknown key {key!r} in app.config.{hint} The keys are {', '.join(keys)}.")
         found[name] = value
     return found
