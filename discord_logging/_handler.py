@@ -390,11 +390,20 @@ def discord_handlers(logger: logging.Logger | None) -> Iterator[DiscordHandler]:
         logger = logger.parent if logger.propagate else None
 
 
+def is_enabled_in_environment() -> bool:
+    """Return whether `DISCORD_NOTIFICATIONS_ENABLED` leaves handlers enabled, as it does when it is not set.
+
+    Raises:
+        InvalidSettingError: Its value is neither true nor false.
+    """
+    name = "DISCORD_NOTIFICATIONS_ENABLED"
+    return check_enabled(os.environ.get(name) or True, name=name)
+
+
 def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tuple[WebhookURL | None, str]:
     """Return the webhook to post to, or `None` and why there is none, which is said once."""
     if enabled is None:
-        name = "DISCORD_NOTIFICATIONS_ENABLED"
-        enabled = parse_enabled(os.environ.get(name) or True, name=name)
+        enabled = is_enabled_in_environment()
     url = os.environ.get("DISCORD_WEBHOOK_URL") if webhook_url is None else webhook_url
     if not parse_enabled(enabled):
         reason = "switched off by enabled or DISCORD_NOTIFICATIONS_ENABLED"

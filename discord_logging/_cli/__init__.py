@@ -1,4 +1,4 @@
-"""The command `discord-logging`, a module for each of its commands.
+"""The command `discord-logging`, with one module for each subcommand.
 
-Nothing but `__main__` imports it.
+Only `__main__` and the entry point of the script may import it.
 """

@@ -1,8 +1,7 @@
-"""`discord-logging check`: what Discord says about the webhook, and what is wrong, in words."""
+"""`discord-logging check` asks Discord about the webhook and explains what is wrong."""
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import sys
@@ -15,9 +14,9 @@ from urllib.parse import urlsplit
 from discord_logging._cli.send import deliver
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Response, WebhookSender
-from discord_logging._exceptions import TransportError, walk_causes
+from discord_logging._exceptions import TransportError
+from discord_logging._handler import is_enabled_in_environment
 from discord_logging._process import clock
-from discord_logging._records.settings import parse_enabled
 from discord_logging._text.markdown import shorten
 from discord_logging._text.sanitize import clean
 
@@ -26,112 +25,115 @@ if TYPE_CHECKING:
 
     from discord_logging._discord.webhook_url import WebhookURL
 
-_KINDS = {1: "an incoming webhook", 2: "a channel follower, which nothing can be posted to", 3: "an application's"}
+_TYPES = {
+    1: "an incoming webhook",
+    2: "a channel follower, which accepts no messages",
+    3: "a webhook of an application",
+}
 _INCOMING = 1
 _CLOCK_TOLERANCE = 120.0
-_CERTIFICATE_TIMES = (9, 10)
+_CERTIFICATE_TIME_ERRORS = (9, 10)
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 _GRACE = 2.0
-
-
-def run_check(options: argparse.Namespace, url: WebhookURL) -> int:
-    """Print what is to be said about the webhook and return the exit code: 0 it can be posted to, 1 it cannot."""
-    if not parse_enabled(os.environ.get("DISCORD_NOTIFICATIONS_ENABLED") or True, name="DISCORD_NOTIFICATIONS_ENABLED"):
-        _say("note", "DISCORD_NOTIFICATIONS_ENABLED switches handlers off here: they post nothing.")
-    if proxy := _find_proxy(url):
-        _say("note", f"the connection goes through the proxy {proxy}.")
-    answer = _ask(url, options.timeout)
-    trouble = answer if isinstance(answer, str) else explain(answer, url)
-    if not isinstance(answer, str) and (skew := _clock_skew(answer)):
-        _say("note", skew)
-    if trouble:
-        _say("WRONG", trouble)
-        return 1
-    assert isinstance(answer, Response)  # noqa: S101 - text is trouble
-    _say("ok", _describe(answer.body))
-    if options.post and (trouble := deliver(url, "It works.", title="Test of the webhook", patience=options.timeout)):
-        _say("WRONG", f"a test card could not be posted: {trouble}.")
-        return 1
-    if options.post:
-        _say("ok", "a test card was posted.")
-    return 0
-
-
-def _say(what: str, text: str) -> None:
-    sys.stdout.write(f"{what}: {text}\n")
-
-
-def _ask(url: WebhookURL, timeout: float) -> Response | str:
-    """Return what Discord answers, or why it does not, within `timeout` seconds and a little."""
-    found: list[Response | str] = []
-
-    def ask() -> None:
-        sender = WebhookSender(url, timeout=timeout)
-        try:
-            found.append(sender.get())
-        except TransportError as error:
-            found.append(explain_failure(error, url))
-        finally:
-            sender.close()
-
-    # The resolver knows no time-out: it is left behind.
-    thread = threading.Thread(target=ask, name="discord-logging-check", daemon=True)
-    thread.start()
-    thread.join(timeout + _GRACE)
-    return found[0] if found else f"no answer within {timeout:g} s, most likely from the name server (DNS)."
-
-
-def explain(answer: Response, url: WebhookURL) -> str:
-    """Return what is wrong if Discord answers this when asked for the webhook, or nothing."""
-    limiter = DiscordRateLimiter()
-    hit = limiter.update(url.key, answer.status, answer.headers, answer.body, clock.monotonic(), host=url.host)
-    if hit and hit.scope == "edge":
-        return (
-            f"blocked: the network in front of Discord (Cloudflare) refuses this machine's address ({answer.reason}). "
-            f"Too much was sent from it, perhaps by others. "
-            f"Wait for {_span(hit.retry_after)} or longer, and send nothing meanwhile."
-        )
-    if hit:
-        return f"rate limited (scope {hit.scope}): too much is sent. It passes in {_span(hit.retry_after)}."
-    if _is_webhook(answer):
-        return "" if answer.body.get("type", _INCOMING) in (_INCOMING, 3) else f"the webhook is {_KINDS[2]}."
-    return f"{_WORDS.get(answer.status) or _explain_status(answer)} ({answer.reason})"
-
-
-_WORDS = {
-    401: "wrong token: there is such a webhook, but the last part of the URL is not its token. Copy the URL anew.",
-    404: "gone: there is no such webhook. It was deleted, or the URL is another's. Make one in the channel's settings.",
-    403: "forbidden: a proxy or firewall between here and Discord refuses the request, or Discord itself does.",
-    407: "the proxy wants a user name and password: HTTPS_PROXY=http://user:password@host:port.",
+_MAX_CAUSES = 50
+_STATUS_PROBLEMS = {
+    401: "wrong token: the webhook exists, but the last part of the URL is not its token. Copy the URL again.",
+    404: "gone: the webhook does not exist. It was deleted, or the URL is wrong. Create one in the channel's settings.",
+    403: "forbidden: a proxy, a firewall or Discord itself refuses the request.",
+    407: "the proxy needs a user name and a password: set HTTPS_PROXY=http://user:password@host:port.",
 }
 
 
-def _explain_status(answer: Response) -> str:
-    if answer.status >= 500:  # noqa: PLR2004 - HTTP's trouble of the server
-        return "Discord is in trouble. Try again later; https://discordstatus.com tells more."
-    return "the answer is not Discord's: a proxy, a firewall or a login page of the network is in between."
+def run_check(options: argparse.Namespace, url: WebhookURL) -> int:
+    """Check the webhook, print the findings and return the exit code: 0 if messages can be posted, 1 if they cannot."""
+    if not is_enabled_in_environment():
+        _print("note", "DISCORD_NOTIFICATIONS_ENABLED is false here: handlers post nothing.")
+    if proxy := _find_proxy(url):
+        _print("note", f"the connection goes through the proxy {proxy}.")
+    response = _request(url, options.timeout)
+    problem = response if isinstance(response, str) else explain(response, url)
+    if not isinstance(response, str) and (skew := _explain_clock_skew(response)):
+        _print("note", skew)
+    if problem:
+        _print("WRONG", problem)
+        return 1
+    assert isinstance(response, Response)  # noqa: S101 - a str is a problem
+    _print("ok", _describe(response.body))
+    if options.post and (problem := deliver(url, "It works.", title="Test of the webhook", patience=options.timeout)):
+        _print("WRONG", f"a test card could not be posted: {problem}.")
+        return 1
+    if options.post:
+        _print("ok", "a test card was posted.")
+    return 0
 
 
-def _is_webhook(answer: Response) -> bool:
-    body = answer.body
-    return answer.status == 200 and isinstance(body, dict) and "id" in body and "channel_id" in body  # noqa: PLR2004 - HTTP's OK
+def _print(label: str, text: str) -> None:
+    sys.stdout.write(f"{label}: {text}\n")
+
+
+def _request(url: WebhookURL, timeout: float) -> Response | str:
+    """Return Discord's response, or a sentence on why there is none, within `timeout` seconds and a short grace."""
+    results: list[Response | str] = []
+
+    def request() -> None:
+        sender = WebhookSender(url, timeout=timeout)
+        try:
+            results.append(sender.get())
+        except TransportError as error:
+            results.append(explain_failure(error, url))
+        finally:
+            sender.close()
+
+    # The DNS resolver has no time-out, so its thread is left running.
+    thread = threading.Thread(target=request, name="discord-logging-check", daemon=True)
+    thread.start()
+    thread.join(timeout + _GRACE)
+    return results[0] if results else f"no response within {timeout:g} s, most likely from the name server (DNS)."
+
+
+def explain(response: Response, url: WebhookURL) -> str:
+    """Return what `response` to a request for the webhook shows to be wrong, or ""."""
+    limiter = DiscordRateLimiter()
+    hit = limiter.update(url.key, response.status, response.headers, response.body, clock.monotonic(), host=url.host)
+    if hit and hit.scope == "edge":
+        return (
+            f"blocked: Cloudflare, in front of Discord, refuses this machine's IP address ({response.reason}). "
+            f"Too many requests came from the address, perhaps from other programs. "
+            f"Send nothing for {_span(hit.retry_after)} or longer."
+        )
+    if hit:
+        return f"rate limited (scope {hit.scope}): too many requests. Try again in {_span(hit.retry_after)}."
+    if _is_webhook(response):
+        return "" if response.body.get("type", _INCOMING) in (_INCOMING, 3) else f"the webhook is {_TYPES[2]}."
+    return f"{_STATUS_PROBLEMS.get(response.status) or _explain_status(response)} ({response.reason})"
+
+
+def _explain_status(response: Response) -> str:
+    if response.status >= 500:  # noqa: PLR2004 - HTTP's class of server errors
+        return "Discord has a server error. Try again later; https://discordstatus.com shows its state."
+    return "the response does not come from Discord, but from a proxy, a firewall or a login page of the network."
+
+
+def _is_webhook(response: Response) -> bool:
+    body = response.body
+    return response.status == 200 and isinstance(body, dict) and "id" in body and "channel_id" in body  # noqa: PLR2004 - HTTP's OK
 
 
 def _describe(body: dict[str, Any]) -> str:
-    kind = _KINDS.get(body.get("type", _INCOMING), "of an unknown kind")
-    owner = f", owned by application {_word(body['application_id'])}" if body.get("application_id") else ""
+    type_ = _TYPES.get(body.get("type", _INCOMING), "a webhook of an unknown type")
+    owner = f", owned by application {_one_line(body['application_id'])}" if body.get("application_id") else ""
     return (
-        f"webhook {_word(body.get('name'))!r} ({_word(body['id'])}) in channel {_word(body['channel_id'])} "
-        f"of server {_word(body.get('guild_id'))}: {kind}{owner}."
+        f"webhook {_one_line(body.get('name'))!r} ({_one_line(body['id'])}) in channel {_one_line(body['channel_id'])} "
+        f"of server {_one_line(body.get('guild_id'))}: {type_}{owner}."
     )
 
 
-def _word(value: object) -> str:
+def _one_line(value: object) -> str:
     return shorten(clean(str(value)).replace("\n", " "), 100)
 
 
 def explain_failure(error: TransportError, url: WebhookURL) -> str:
-    """Return why there was no answer."""
+    """Return a sentence on why there was no response."""
     import requests  # noqa: PLC0415 - 110 ms
 
     causes = list(walk_causes(error))
@@ -140,38 +142,47 @@ def explain_failure(error: TransportError, url: WebhookURL) -> str:
             return _explain_certificate(cause)
     texts = [str(cause) for cause in causes]
     if any("Tunnel connection failed: 407" in text for text in texts):
-        return _WORDS[407]
+        return _STATUS_PROBLEMS[407]
     if any("CA certificate bundle" in text for text in texts):
-        return "TLS: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file that is not there."
-    words = {
+        return "TLS: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file that does not exist."
+    problems = {
         requests.exceptions.ProxyError: f"the proxy {_find_proxy(url)} cannot be used.",
-        ssl.SSLError: "TLS: the connection cannot be made secure. What answers may not be Discord.",
-        socket.gaierror: f"DNS: the name {url.host} is not found. Is there a network, and a name server?",
-        ConnectionRefusedError: f"nothing listens at {url.host}: the connection is refused.",
-        TimeoutError: f"no answer from {url.host} in time: no network, or a firewall that drops what is sent.",
+        ssl.SSLError: "TLS: the handshake failed. The server may not be Discord.",
+        socket.gaierror: f"DNS: the name {url.host} was not found. Check the network and the name server.",
+        ConnectionRefusedError: f"nothing listens at {url.host}: the connection was refused.",
+        TimeoutError: f"no response from {url.host} in time: the network is down, or a firewall drops the packets.",
     }
-    kind = next((kind for kind in words if any(isinstance(cause, kind) for cause in causes)), None)
-    return f"{words[kind] if kind else f'the connection to {url.host} fails.'} ({error})"
+    kind = next((kind for kind in problems if any(isinstance(cause, kind) for cause in causes)), None)
+    return f"{problems[kind] if kind else f'the connection to {url.host} failed.'} ({error})"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield `error` and the exceptions that led to it, which `requests` and `urllib3` keep in several attributes."""
+    trail: list[object] = [error]
+    for each in trail:
+        if isinstance(each, BaseException) and len(trail) < _MAX_CAUSES:
+            yield each
+            trail += [getattr(each, "reason", None), *each.args, each.__cause__, each.__context__]
 
 
 def _explain_certificate(error: Any) -> str:
     text = f"TLS: the certificate is not accepted ({error.verify_message})."
-    if error.verify_code in _CERTIFICATE_TIMES:
-        return f"{text} Is this machine's clock right? It says {time.strftime('%Y-%m-%d %H:%M')}."
-    return f"{text} A proxy that reads along needs its own certificate in REQUESTS_CA_BUNDLE."
+    if error.verify_code in _CERTIFICATE_TIME_ERRORS:
+        return f"{text} Check this machine's clock, which shows {time.strftime('%Y-%m-%d %H:%M')}."
+    return f"{text} If a proxy inspects the connection, add its certificate to REQUESTS_CA_BUNDLE."
 
 
-def _clock_skew(answer: Response) -> str:
-    """Return words about this machine's clock if it differs from that of the answer, or nothing."""
+def _explain_clock_skew(response: Response) -> str:
+    """Return a sentence on this machine's clock if it differs from the date of `response`, or ""."""
     try:
-        skew = time.time() - parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+        skew = time.time() - parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
     except (OSError, OverflowError, TypeError, ValueError):
         return ""
     if abs(skew) <= _CLOCK_TOLERANCE:
         return ""
     return (
         f"this machine's clock is {_span(abs(skew))} {'fast' if skew > 0 else 'slow'}: "
-        "cards show wrong times, and TLS may fail. Set it, best by NTP."
+        "cards show wrong times, and TLS may fail. Set the clock, for example with NTP."
     )
 
 
@@ -183,7 +194,7 @@ def _span(seconds: float) -> str:
 
 
 def _find_proxy(url: WebhookURL) -> str:
-    """Return the proxy that is used, without its password, or nothing."""
+    """Return the proxy of the connection without its password, or "" for a direct connection."""
     from requests.utils import get_environ_proxies, select_proxy  # noqa: PLC0415 - 110 ms
 
     proxy = select_proxy(url.base, get_environ_proxies(url.base))

@@ -1,4 +1,4 @@
-"""A small program that really works and really fails, and what of its log arrived in the channel."""
+"""`discord-logging demo` runs a small program that works and fails, and shows which of its records have arrived."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 _LOGGER = "shop"
 _BURST = 300
-_LINES_SHOWN = 24
+_MAX_LINES_SHOWN = 24
 _DEADLINE = 180.0
 _PATIENCE = 5.0
-_HOPELESS = ("retrying", "stopped", "blocked")
+_HOPELESS_STATUSES = ("retrying", "stopped", "blocked")
 
 
 class OrderError(Exception):
-    """An order cannot be read."""
+    """An order is malformed."""
 
 
 def run_demo(webhook_url: str, discord: LocalDiscord | None = None) -> int:
-    """Log what the program does to `webhook_url`, print what arrived, and return 1 if anything is missing.
+    """Run the program with a handler for `webhook_url`, print the delivered records, and return 1 if one is missing.
 
     Args:
-        webhook_url: The webhook.
-        discord: The local Discord behind it, to read the channel from; `None` is a real one.
+        webhook_url: The URL of the webhook.
+        discord: The local Discord of the webhook, whose channel is printed; `None` stands for the real Discord.
     """
     _configure(webhook_url)
     logger = logging.getLogger(_LOGGER)
@@ -55,7 +55,7 @@ def run_demo(webhook_url: str, discord: LocalDiscord | None = None) -> int:
 
 
 class _Collector(logging.Handler):
-    """Remembers what was logged, to be looked for in the channel."""
+    """Collects the logged messages, so that they can be looked up in the channel."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def _configure(webhook_url: str) -> None:
 def _run_shop(logger: logging.Logger) -> None:
     logger.debug("Reading orders from %s", "orders.jsonl")
     total = sum(_read_order('{"item": "tea", "price": "3.50", "count": 2}').values())
-    logger.info("1 order read, %.2f in all", total)
+    logger.info("1 order read, %.2f in total", total)
     logger.warning("Stock of %s is low", "tea", extra={"item": "tea", "left": 3, "warehouse": "Hamburg"})
     try:
         _read_order('{"item": "coffee", "price": "4,20", "count": 1}')
@@ -117,18 +117,18 @@ def _pack(logger: logging.Logger) -> None:
 
 
 def _wait(handler: DiscordHandler) -> None:
-    """Wait while the limits hold the records back, but not for a Discord that cannot be reached."""
+    """Wait while rate limits delay the records, but not while Discord cannot be reached."""
     deadline = time.monotonic() + _DEADLINE
     while not handler.flush(_PATIENCE) and time.monotonic() < deadline:
         health = handler.health()
-        if not health["pending"] or health["status"] in _HOPELESS:
+        if not health["pending"] or health["status"] in _HOPELESS_STATUSES:
             break
         sys.stdout.write(f"  {health['delivered']} of {health['accepted']} records delivered ...\n")
         time.sleep(_PATIENCE)
 
 
 def _print_channel(discord: LocalDiscord, logged: Sequence[str]) -> Sequence[str]:
-    """Print what stands in the channel, and return what of `logged` does not."""
+    """Print the messages of the channel, and return the texts of `logged` that are in none of them."""
     shown, number = "", 0
     for number, message in enumerate(discord.messages, 1):
         sys.stdout.write(f"Message {number}: {len(message.embeds)} embeds, {len(message.files)} files\n")
@@ -149,15 +149,16 @@ def _card_text(embed: Mapping[str, Any]) -> str:
 
 def _shorten(text: str) -> str:
     lines = text.splitlines()
-    if len(lines) <= _LINES_SHOWN:
+    omitted = len(lines) - _MAX_LINES_SHOWN + 1
+    if omitted <= 1:
         return text
-    return "\n".join([*lines[: _LINES_SHOWN - 3], f"... {len(lines) - _LINES_SHOWN + 1} lines more ...", *lines[-2:]])
+    return "\n".join([*lines[: _MAX_LINES_SHOWN - 3], f"... {omitted} more lines ...", *lines[-2:]])
 
 
 def _print_summary(health: dict[str, Any]) -> None:
     sys.stdout.write(
         f"{health['delivered']} of {health['accepted']} records delivered with {health['requests']} requests, "
-        f"{sum(health['rate_limited'].values())} of them answered with 429.\n"
+        f"{sum(health['rate_limited'].values())} of which got a 429.\n"
     )
     if health["dropped"]:
         sys.stdout.write(f"{health['dropped']} records could not be delivered.\n")

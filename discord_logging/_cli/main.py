@@ -14,83 +14,84 @@ from discord_logging._cli.demo import run_demo
 from discord_logging._cli.lines.formats import LEVELS
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import DiscordLoggingError, InvalidSettingError, InvalidWebhookURLError
-from discord_logging._records.settings import parse_enabled, parse_level
+from discord_logging._handler import is_enabled_in_environment
+from discord_logging._records.settings import check_level
 from discord_logging._text.sanitize import mask_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MAX_URL = 8192
+_MAX_URL_CHARACTERS = 8192
 _URL_HELP = """\
-The webhook's URL is a password, which `ps` shows to everybody if it is an argument. It is taken from --url-file, or
-else from the environment variable DISCORD_WEBHOOK_URL.
+The webhook URL is a password, and `ps` shows arguments to everybody. The command therefore reads the URL from
+--url-file or, without that option, from the environment variable DISCORD_WEBHOOK_URL.
 """
 _CHECK_HELP = """\
-Ask Discord about the webhook and say what is wrong, if anything is: the URL, the token, the network, a proxy, TLS, a
-block, the clock. Posts nothing without --post.
+Ask Discord about the webhook and report what is wrong, if anything is: the URL, the token, the network, a proxy, TLS,
+a block, the clock. Nothing is posted without --post.
 """
 _CHECK_EXAMPLE = """\
 example:
   DISCORD_WEBHOOK_URL=https://discord.com/api/webhooks/... discord-logging check
 
-exit codes: 0 it can be posted to; 1 it cannot; 2 no or a wrong URL, or wrong usage; 130 after Ctrl-C.
+exit codes: 0 messages can be posted; 1 they cannot; 2 missing or malformed URL, or wrong usage; 130 after Ctrl-C.
 """
-_SEND_HELP = "Send a card, with files if there are any, and wait until it has arrived."
+_SEND_HELP = "Send one card, optionally with files, and wait until it has arrived."
 _SEND_EXAMPLE = """\
 examples:
   discord-logging send --level error --title Backup --field host=db1 "The disk is full"
   df -h | discord-logging send --title "Disks of $(hostname)"
-  discord-logging send --file report.pdf "The report of today"
+  discord-logging send --file report.pdf "Today's report"
 
-exit codes: 0 delivered; 1 not delivered; 2 no or a wrong URL, a file that cannot be read, or wrong usage; 130 after
+exit codes: 0 delivered; 1 not delivered; 2 missing or malformed URL, unreadable file, or wrong usage; 130 after
 Ctrl-C.
 """
 _PIPE_HELP = """\
-Put standard input into the channel, each line a record. Levels, loggers and times are recognised in common formats:
-"ERROR ...", "[error] ...", "2026-01-01 12:00:00,123 WARNING name: ...", logfmt, syslog priorities, glog, JSON lines.
-Indented lines and tracebacks belong to the line above. When more comes than the channel takes, it is folded; when
-even that is too much, reading waits.
+Post standard input to the channel, one record for each line. Levels, loggers and times are recognised in common
+formats: "ERROR ...", "[error] ...", "2026-01-01 12:00:00,123 WARNING name: ...", logfmt, syslog priorities, glog,
+JSON lines. Indented lines and tracebacks belong to the line above. Records that arrive faster than the channel takes
+messages share a message; if even that is too slow, reading pauses.
 """
 _PIPE_EXAMPLE = """\
 examples:
   ./nightly.sh 2>&1 | discord-logging pipe --tee --level warning
   tail -F /var/log/app.log | discord-logging pipe --url-file /etc/discord-url
 
-exit codes: 0 all was delivered; 1 not all was, or not all could be read or passed on; 2 no or a wrong URL, or wrong
-usage; 128 + n after signal n, such as 130 after Ctrl-C or 141 when nobody reads what --tee passes on: then no more is
-read, and what was read is delivered.
+exit codes: 0 everything was delivered; 1 something was not delivered, or could not be read or passed on; 2 missing or
+malformed URL, or wrong usage; 128 + n after signal n, such as 130 after Ctrl-C, or 141 if nobody reads the output of
+--tee any more. After a signal, reading stops, and the lines read so far are delivered.
 """
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        # A webhook URL that was given as an argument is not to stand in a log of errors as well.
+        # A webhook URL that was given as an argument must not appear in a log of errors as well.
         super().error(mask_token(message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    It is 0 when it did what it was asked, 1 when not, 2 for wrong usage, and 130 after Ctrl-C; `--help` tells more.
+    The exit code is 0 after success, 1 after a failure, 2 for wrong usage, and 130 after Ctrl-C; `--help` lists them.
 
     Args:
-        arguments: The words after the program's name; `None` takes those of this process.
+        arguments: The arguments after the program's name; `None` takes those of this process.
     """
     _open_streams()
     options = _build_parser().parse_args(arguments)
     try:
         return int(options.run(options))
     except (DiscordLoggingError, ImportError, OSError, ValueError) as error:
-        # dictConfig wraps what went wrong in words of its own.
+        # dictConfig wraps our error in one with a message of its own.
         cause = error.__cause__ if isinstance(error.__cause__, DiscordLoggingError) else error
         sys.stderr.write(f"discord-logging: {mask_token(str(cause))}\n")
-        return int(getattr(options, "trouble", 1))
+        return int(getattr(options, "error_code", 1))
     except KeyboardInterrupt:
         return 130
 
 
 def _open_streams() -> None:
-    """Let a standard stream that whoever started this process has closed lead nowhere, rather than be `None`."""
+    """Open devnull for each standard stream that is `None`, because it was closed before this process started."""
     for name, mode in ("stdin", "r"), ("stdout", "w"), ("stderr", "w"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for ever
@@ -104,26 +105,29 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_pipe(commands)
 
     demo = commands.add_parser("demo", help="log real records and show what arrives in a local Discord")
-    demo.add_argument("--webhook-url", help="post to this webhook instead, or - to read its URL from standard input")
-    demo.add_argument("--port", type=int, default=0, help="the port of the local Discord (default: any free one)")
+    demo.add_argument("--webhook-url", help="post to this webhook instead; - reads its URL from standard input")
+    demo.add_argument("--port", type=int, default=0, help="the port of the local Discord (default: any free port)")
     demo.add_argument(
         "--keep-open",
         action=argparse.BooleanOptionalAction,
         default=sys.stdin is not None and sys.stdin.isatty(),
-        help="go on showing the channel until Ctrl-C (default: when run in a terminal)",
+        help="keep showing the channel until Ctrl-C (default: only in a terminal)",
     )
     demo.set_defaults(run=_run_demo)
 
     sandbox = commands.add_parser("sandbox", help="run a local Discord to develop with")
-    sandbox.add_argument("--port", type=int, default=8065, help="its port (default: %(default)s)")
+    sandbox.add_argument("--port", type=int, default=8065, help="the port to listen on (default: %(default)s)")
     sandbox.add_argument(
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="where it listens (default: %(default)s); any other than loopback lets others read the channel and post",
+        help="the address to listen on (default: %(default)s); any address but loopback lets other machines read the "
+        "channel and post to it",
     )
     sandbox.add_argument(
-        "--keep", metavar="FILE", help="keep webhook and channel in this SQLite file, to be there again (default: none)"
+        "--keep",
+        metavar="FILE",
+        help="keep the webhook and the channel in this SQLite file for the next start (default: keep nothing)",
     )
     sandbox.set_defaults(run=_run_sandbox)
     return parser
@@ -133,15 +137,19 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     check = _add_command(commands, "check", "ask Discord about the webhook", _CHECK_HELP, _CHECK_EXAMPLE)
     check.add_argument("--post", action="store_true", help="post a test card as well")
     check.add_argument(
-        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="for the answer (default: %(default)g)"
+        "--timeout",
+        type=_seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="the longest wait for the response (default: %(default)g)",
     )
     check.set_defaults(run=_run_check)
 
 
 def _add_send(commands: argparse._SubParsersAction[_Parser]) -> None:
     send = _add_command(commands, "send", "send one card", _SEND_HELP, _SEND_EXAMPLE)
-    send.add_argument("text", nargs="*", help="the text (default: standard input, as with -)")
-    send.add_argument("--title", default="", help="the title of the card (default: its level)")
+    send.add_argument("text", nargs="*", help="the text; - reads it from standard input, which is the default")
+    send.add_argument("--title", default="", help="the title of the card (default: the level)")
     send.add_argument(
         "--level", type=_level, default="INFO", help="debug, info, warning, error or critical (default: info)"
     )
@@ -149,33 +157,39 @@ def _add_send(commands: argparse._SubParsersAction[_Parser]) -> None:
     send.add_argument(
         "--file", action="append", default=[], metavar="PATH", help="a file to attach, up to 10 MB; may be repeated"
     )
-    send.add_argument("--username", help="the name it is posted under (default: the webhook's)")
+    send.add_argument("--username", help="the name to post under (default: the webhook's name)")
     send.add_argument(
-        "--wait", type=_seconds, default=60.0, metavar="SECONDS", help="to try at the most (default: %(default)g)"
+        "--wait", type=_seconds, default=60.0, metavar="SECONDS", help="give up after this time (default: %(default)g)"
     )
     send.set_defaults(run=_run_send)
 
 
 def _add_pipe(commands: argparse._SubParsersAction[_Parser]) -> None:
-    pipe = _add_command(commands, "pipe", "put standard input into the channel", _PIPE_HELP, _PIPE_EXAMPLE)
+    pipe = _add_command(commands, "pipe", "post standard input to the channel", _PIPE_HELP, _PIPE_EXAMPLE)
     pipe.add_argument("--level", type=_level, default="NOTSET", help="the lowest level that is sent (default: all)")
     pipe.add_argument(
-        "--default-level", type=_level, default="INFO", metavar="LEVEL", help="of lines that tell none (default: info)"
+        "--default-level",
+        type=_level,
+        default="INFO",
+        metavar="LEVEL",
+        help="the level of lines that have no level (default: info)",
     )
-    pipe.add_argument("--name", default="stdin", help="the logger of lines that name none (default: %(default)s)")
-    pipe.add_argument("--username", help="the name that messages are posted under (default: the webhook's)")
-    pipe.add_argument("--tee", action="store_true", help="pass all lines on to standard output, as they are")
+    pipe.add_argument(
+        "--name", default="stdin", help="the logger name of lines that have no logger name (default: %(default)s)"
+    )
+    pipe.add_argument("--username", help="the name to post under (default: the webhook's name)")
+    pipe.add_argument("--tee", action="store_true", help="copy all lines to standard output, unchanged")
     pipe.add_argument(
         "--progress",
         action=argparse.BooleanOptionalAction,
-        help="show on stderr how far it is (default: when that is a terminal)",
+        help="show the progress on stderr (default: only if stderr is a terminal)",
     )
     pipe.add_argument(
         "--wait",
         type=_seconds,
         default=120.0,
         metavar="SECONDS",
-        help="give up when nothing could be delivered for so long (default: %(default)g)",
+        help="give up if no record could be delivered for this time (default: %(default)g)",
     )
     pipe.set_defaults(run=_run_pipe)
 
@@ -183,7 +197,7 @@ def _add_pipe(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _add_command(
     commands: argparse._SubParsersAction[_Parser], name: str, summary: str, text: str, example: str
 ) -> argparse.ArgumentParser:
-    """Return a parser with what all commands for a webhook have."""
+    """Return a parser with the options that all commands for a webhook share."""
     command = commands.add_parser(
         name,
         help=summary,
@@ -192,9 +206,9 @@ def _add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.add_argument("--url-file", metavar="PATH", help="a file with the webhook's URL in its first line")
-    command.add_argument("--allow-http", action="store_true", help="let the URL be plain http to another machine")
-    command.set_defaults(trouble=2)
+    command.add_argument("--url-file", metavar="PATH", help="a file with the webhook URL in its first line")
+    command.add_argument("--allow-http", action="store_true", help="allow a plain http URL to another machine")
+    command.set_defaults(error_code=2)
     return command
 
 
@@ -203,7 +217,7 @@ def _level(word: str) -> int:
     try:
         return LEVELS.get(name) or parse_level("the level", name, "be one such as warning or 30")
     except InvalidSettingError:
-        raise argparse.ArgumentTypeError(f"{word!r} is no level such as debug, info, warning or error") from None
+        raise argparse.ArgumentTypeError(f"{word!r} is not a level such as debug, info, warning or error") from None
 
 
 def _seconds(word: str) -> float:
@@ -212,22 +226,22 @@ def _seconds(word: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0.1 <= seconds <= 1e6:  # noqa: PLR2004 - a sane wait
-        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds, at least 0.1")
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number of seconds, at least 0.1")
     return seconds
 
 
 def _find_url(options: argparse.Namespace) -> str:
-    """Return the webhook's URL.
+    """Return the webhook URL.
 
     Raises:
-        InvalidWebhookURLError: There is none, or it is malformed.
+        InvalidWebhookURLError: The URL is missing or malformed.
     """
     url = _read_url(options.url_file) if options.url_file else os.environ.get("DISCORD_WEBHOOK_URL", "").strip()
     if not url:
         where = f"The file {options.url_file} is empty" if options.url_file else "No webhook URL is set"
         raise InvalidWebhookURLError(
-            f"{where}: set DISCORD_WEBHOOK_URL, or give --url-file a file with it. Discord shows it in the channel's "
-            "settings, under Integrations, Webhooks."
+            f"{where}: set DISCORD_WEBHOOK_URL, or name a file that holds the URL with --url-file. Discord shows the "
+            "URL in the channel's settings, under Integrations, Webhooks."
         )
     WebhookURL.parse(url, allow_http=options.allow_http)
     return url
@@ -238,15 +252,7 @@ def _read_url(path: str) -> str:
         mode = os.fstat(file.fileno()).st_mode
         if os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IROTH:
             sys.stderr.write(f"discord-logging: everybody on this machine can read {path}: chmod 600 {path}\n")
-        return file.readline(_MAX_URL).strip()
-
-
-def _is_enabled() -> bool:
-    name = "DISCORD_NOTIFICATIONS_ENABLED"
-    if parse_enabled(os.environ.get(name) or True, name=name):
-        return True
-    sys.stderr.write(f"discord-logging: nothing sent: {name} is false\n")
-    return False
+        return file.readline(_MAX_URL_CHARACTERS).strip()
 
 
 def _run_check(options: argparse.Namespace) -> int:
@@ -259,7 +265,10 @@ def _run_send(options: argparse.Namespace) -> int:
     from discord_logging._cli.send import run_send  # noqa: PLC0415 - as above
 
     url = WebhookURL.parse(_find_url(options), allow_http=options.allow_http)
-    return run_send(options, url) if _is_enabled() else 0
+    if is_enabled_in_environment():
+        return run_send(options, url)
+    sys.stderr.write("discord-logging: nothing sent: DISCORD_NOTIFICATIONS_ENABLED is false\n")
+    return 0
 
 
 def _run_pipe(options: argparse.Namespace) -> int:
@@ -278,7 +287,7 @@ def _run_demo(options: argparse.Namespace) -> int:
         sys.stdout.write(f"A local Discord is at {discord.url}\n")
         exit_code = run_demo(discord.webhook_url, discord)
         if options.keep_open:
-            sys.stdout.write(f"Look at the channel: {discord.url} (Ctrl-C ends)\n")
+            sys.stdout.write(f"Open the channel in a browser: {discord.url} (press Ctrl-C to end)\n")
             _wait_for_interrupt()
         return exit_code
 
@@ -288,7 +297,9 @@ def _run_sandbox(options: argparse.Namespace) -> NoReturn:
 
     with LocalDiscord(host=options.host, port=options.port, keep=options.keep, public=True) as discord:
         sys.stdout.write(
-            f"The channel: {discord.url}\n\nexport DISCORD_WEBHOOK_URL={discord.webhook_url}\n\nCtrl-C ends.\n"
+            f"The channel is at {discord.url}\n\n"
+            f"export DISCORD_WEBHOOK_URL={discord.webhook_url}\n\n"
+            "Press Ctrl-C to end.\n"
         )
         _wait_for_interrupt()
 

@@ -1,4 +1,4 @@
-"""`discord-logging pipe`: standard input, line by line, into the channel."""
+"""`discord-logging pipe` posts standard input to the channel, one record for each line."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-_CHUNK = 65_536
-_MAX_LINE = 500_000
-"""In bytes. A longer one is several."""
+_CHUNK_BYTES = 65_536
+_MAX_LINE_BYTES = 500_000
+"""The longest line, in bytes. A longer line is split into several."""
 _PAUSE = 0.2
-"""Seconds without input after which the last record has no more lines, and what came is sent."""
-_HOLD = 3.0
-"""Seconds for which records of a stream without a pause are gathered, so that few messages take them."""
-_MAX_HELD = 25_000
-_POLL = 0.02
-_MAX_RECORDS = 50_000
-"""So many records are handed over before they are waited for; twice as many fit in the queue."""
-_MAX_TEXT_CHARACTERS = 12_000_000
-"""In characters, likewise."""
+"""The time without input, in seconds, after which the last record is complete and all held records are sent."""
+_HOLD_TIME = 3.0
+"""The time, in seconds, for which records of a stream without a pause are held, so that they share messages."""
+_MAX_HELD_RECORDS = 25_000
+_POLL_INTERVAL = 0.02
+_MAX_WAITING_RECORDS = 50_000
+"""The number of records after which reading pauses until they are delivered. The queue has room for twice as many."""
+_MAX_WAITING_CHARACTERS = 12_000_000
+"""The number of characters after which reading pauses, likewise."""
 _QUEUE_BYTES = 256_000_000
-"""Far more than what is waited for, for fields take more than the text they came in."""
-_LAST_WAIT = 5.0
-"""Seconds to deliver what was read after a signal."""
+"""The size of the queue, with ample room for the waiting text, because fields take more memory than their text."""
+_TIME_AFTER_SIGNAL = 5.0
+"""The time after a signal, in seconds, to deliver the records read so far."""
 _BROKEN_PIPE = 128 + 13
 
 
 def run_pipe(options: argparse.Namespace, webhook_url: str) -> int:
-    """Deliver standard input and return the exit code: 0 all, 1 not all, 128 + n after signal n."""
+    """Deliver standard input and return the exit code: 0 if all is delivered, 1 if not, 128 + n after signal n."""
     handler = DiscordHandler(
         webhook_url,
         options.level,
         username=options.username,
-        queue_size=2 * _MAX_RECORDS,
+        queue_size=2 * _MAX_WAITING_RECORDS,
         queue_bytes=_QUEUE_BYTES,
         allow_http=options.allow_http,
     )
@@ -64,7 +64,7 @@ class _InputError(Exception):
 
 
 class _Signals:
-    """Takes note of the first signal that is to end the program; the second one ends it."""
+    """Notes the first signal that asks the program to end; the second signal ends it at once."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -100,43 +100,43 @@ class _Pipe:
         self._lines = self._held_text = self._waiting_records = self._waiting_text = self._delivered = 0
         self._held: list[logging.LogRecord] = []
         self._release_at = 0.0
-        self._is_hopeless = self._is_cut_off = self._is_broken = False
+        self._has_given_up = self._has_no_reader = self._has_failed = False
 
     def run(self) -> int:
         try:
             self._read()
         except _InputError as error:
             sys.stderr.write(f"discord-logging: standard input cannot be read: {error}\n")
-            self._is_broken = True
-        self._pause()
+            self._has_failed = True
+        self._flush_held()
         if not self._signals.number:
             self._wait(self._options.wait)
         if self._signals.number:
-            self._wait(_LAST_WAIT)
+            self._wait(_TIME_AFTER_SIGNAL)
         health = self._handler.health()
         self._progress.show(self._lines, health, is_last=True)
         if self._signals.number:
             return 128 + self._signals.number
-        if self._is_cut_off:
+        if self._has_no_reader:
             return _BROKEN_PIPE
-        return 0 if health["delivered"] == health["accepted"] and not self._is_broken else 1
+        return 0 if health["delivered"] == health["accepted"] and not self._has_failed else 1
 
     def _read(self) -> None:
         rest = b""
         for chunk in _read_chunks(sys.stdin.fileno()):
-            if chunk and self._options.tee and not self._is_broken:
+            if chunk and self._options.tee and not self._has_failed:
                 self._pass_on(chunk)
             if chunk:
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     self._feed(line)
-                while len(rest) >= _MAX_LINE:
-                    self._feed(rest[:_MAX_LINE])
-                    rest = rest[_MAX_LINE:]
+                while len(rest) >= _MAX_LINE_BYTES:
+                    self._feed(rest[:_MAX_LINE_BYTES])
+                    rest = rest[_MAX_LINE_BYTES:]
             else:
-                self._pause()
+                self._flush_held()
             self._show_progress()
-            if self._signals.number or self._is_cut_off:
+            if self._signals.number or self._has_no_reader:
                 break
         if rest:
             self._feed(rest)
@@ -145,13 +145,13 @@ class _Pipe:
         try:
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
-        except OSError as error:  # a full disk is what somebody wants to hear of
+        except OSError as error:
             if isinstance(error, BrokenPipeError):
-                self._is_cut_off = True
-            else:
+                self._has_no_reader = True
+            else:  # such as a full disk
                 sys.stderr.write(f"discord-logging: standard output cannot be written to any more: {error.strerror}\n")
-                self._is_broken = True
-            # Python would try again at exit, and complain.
+                self._has_failed = True
+            # Python would otherwise write again at exit, and print an error.
             with contextlib.suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -161,18 +161,18 @@ class _Pipe:
         self._held_text += len(text)
         for record in self._records.feed(text):
             self._hold(record)
-        is_much = len(self._held) >= _MAX_HELD or self._held_text >= _MAX_TEXT_CHARACTERS
-        if self._held and (is_much or clock.monotonic() >= self._release_at):
+        is_full = len(self._held) >= _MAX_HELD_RECORDS or self._held_text >= _MAX_WAITING_CHARACTERS
+        if self._held and (is_full or clock.monotonic() >= self._release_at):
             self._release()
 
-    def _pause(self) -> None:
+    def _flush_held(self) -> None:
         for record in self._records.finish():
             self._hold(record)
         self._release()
 
     def _hold(self, record: logging.LogRecord) -> None:
         if record.levelno >= self._handler.level:
-            self._release_at = self._release_at if self._held else clock.monotonic() + _HOLD
+            self._release_at = self._release_at if self._held else clock.monotonic() + _HOLD_TIME
             self._held.append(record)
 
     def _release(self) -> None:
@@ -184,23 +184,23 @@ class _Pipe:
     def _hand_over(self, record: logging.LogRecord) -> None:
         self._waiting_records += 1
         self._handler.handle(record)
-        if self._waiting_records >= _MAX_RECORDS or self._waiting_text >= _MAX_TEXT_CHARACTERS:
+        if self._waiting_records >= _MAX_WAITING_RECORDS or self._waiting_text >= _MAX_WAITING_CHARACTERS:
             self._wait(self._options.wait)
             self._waiting_records = self._waiting_text = 0
 
     def _wait(self, patience: float) -> None:
-        """Wait until all is delivered, but not when nothing was for `patience` seconds, or after a signal."""
-        self._handler.flush(0)  # nothing is held back any longer
-        ended, since = self._signals.number, float("-inf") if self._is_hopeless else clock.monotonic()
+        """Wait until all records are delivered, `patience` seconds have passed without a delivery, or a signal came."""
+        self._handler.flush(0)  # the handler releases repeats that it holds back
+        signal_before, since = self._signals.number, float("-inf") if self._has_given_up else clock.monotonic()
         while (health := self._handler.health())["pending"]:
             if health["delivered"] != self._delivered:
                 self._delivered, since = health["delivered"], clock.monotonic()
-            self._is_hopeless = clock.monotonic() - since > patience
-            if self._is_hopeless or self._signals.number != ended:
+            self._has_given_up = clock.monotonic() - since > patience
+            if self._has_given_up or self._signals.number != signal_before:
                 return
             self._show_progress()
-            clock.sleep(_POLL)
-        self._is_hopeless = False
+            clock.sleep(_POLL_INTERVAL)
+        self._has_given_up = False
 
     def _show_progress(self) -> None:
         if self._progress.is_due():
@@ -208,8 +208,9 @@ class _Pipe:
 
 
 def _read_chunks(descriptor: int) -> Iterator[bytes]:
-    """Yield what comes, and `b""` while nothing does."""
-    # A thread, for Windows can wait for no pipe. Not through sys.stdin, whose lock the thread would hold at exit.
+    """Yield the chunks that arrive, and `b""` after each pause."""
+    # A thread reads, because Windows cannot wait for a pipe with a time-out. The thread does not use sys.stdin, because
+    # it would hold the lock of sys.stdin at exit.
     chunks: queue.Queue[bytes | OSError] = queue.Queue(4)
     threading.Thread(target=_read_all, args=(descriptor, chunks), name="stdin", daemon=True).start()
     while True:
@@ -229,7 +230,7 @@ def _read_all(descriptor: int, chunks: queue.Queue[bytes | OSError]) -> None:
     chunk = b"?"
     while chunk:
         try:
-            chunk = os.read(descriptor, _CHUNK)
+            chunk = os.read(descriptor, _CHUNK_BYTES)
         except OSError as error:  # such as a directory
             chunks.put(error)
             return

@@ -1,4 +1,4 @@
-"""A line on stderr that says how far it is."""
+"""The progress of `discord-logging pipe`, on stderr."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ _SLOW_INTERVAL = 2.0
 
 
 class Progress:
-    """Shows how many records were read and delivered: one line that changes, or, where there is no terminal, a few.
+    """Shows how many lines were read and how many records were delivered.
+
+    In a terminal the progress is one line that changes; elsewhere a new line is written every few seconds.
 
     Args:
-        is_shown: `None` is in a terminal only.
+        is_shown: Whether to show the progress; `None` shows it in a terminal only.
     """
 
     def __init__(self, *, is_shown: bool | None) -> None:
@@ -24,21 +26,21 @@ class Progress:
         self._next = clock.monotonic() + _INTERVAL
 
     def is_due(self) -> bool:
-        """Tell whether it is time to show something."""
+        """Return whether it is time to call `show`."""
         return self._is_shown and clock.monotonic() >= self._next
 
     def show(self, lines: int, health: dict[str, Any], *, is_last: bool = False) -> None:
-        """Show how far it is."""
+        """Show the progress; `is_last` ends the line."""
         if not self._is_shown:
             return
         self._next = clock.monotonic() + (_INTERVAL if self._is_terminal else _SLOW_INTERVAL)
-        trouble = health["status"] if health["status"] != "ok" and health["pending"] else ""
+        status = health["status"] if health["status"] != "ok" and health["pending"] else ""
         parts = [
             f"{lines:,} lines read",
             f"{health['delivered']:,} of {health['accepted']:,} records delivered",
             f"{health['requests']:,} requests",
             f"{health['dropped']:,} lost" if health["dropped"] else "",
-            trouble,
+            status,
         ]
         text = ", ".join(part for part in parts if part)
         begin = "\r\x1b[K" if self._is_terminal else ""

@@ -1,4 +1,4 @@
-"""`discord-logging send`: one message, with files, and whether it arrived."""
+"""`discord-logging send` posts one message, with files, and reports whether it arrived."""
 
 from __future__ import annotations
 
@@ -36,22 +36,21 @@ if TYPE_CHECKING:
     from discord_logging._records.record import FrozenRecord
 
 _MAX_FILES = 9
-"""Discord takes ten; one place is for a text that no card can hold."""
-_MAX_BYTES = 10_000_000
-"""Discord takes 10 MiB a file (https://docs.discord.com/developers/reference#uploading-files)."""
-_MAX_BYTES_IN_ALL = 16_000_000
+"""The largest number of files. Discord takes ten, of which one may hold a text that is too long for the card."""
+_MAX_FILE_BYTES = 10_000_000
+"""The largest file, in bytes. Discord takes 10 MiB (https://docs.discord.com/developers/reference#uploading-files)."""
+_MAX_TOTAL_FILE_BYTES = 16_000_000
 _MAX_TEXT_BYTES = 5_000_000
-"""In bytes."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def run_send(options: argparse.Namespace, url: WebhookURL) -> int:
-    """Send what was asked for and return the exit code: 0 delivered, 1 not."""
+    """Send the message and return the exit code: 0 if it was delivered, 1 if not."""
     files = read_files(options.file)
     text = _read_text(options)
     if not (text.strip() or options.title or options.field or files):
         raise InvalidSettingError("There is nothing to send: give a text, --title, --field or --file.")
-    trouble = deliver(
+    failure = deliver(
         url,
         text,
         level=options.level,
@@ -61,9 +60,9 @@ def run_send(options: argparse.Namespace, url: WebhookURL) -> int:
         files=files,
         patience=options.wait,
     )
-    if trouble:
-        sys.stderr.write(f"discord-logging: the message was not delivered: {trouble}\n")
-    return 1 if trouble else 0
+    if failure:
+        sys.stderr.write(f"discord-logging: the message was not delivered: {failure}\n")
+    return 1 if failure else 0
 
 
 def deliver(
@@ -77,19 +76,19 @@ def deliver(
     files: Sequence[File] = (),
     patience: float = 60.0,
 ) -> str:
-    """Post a card and return nothing, or why it could not be delivered. Blocks.
+    """Post a card and return "", or the reason why it could not be delivered.
 
-    It goes the way of a record, with its limits and its retries, on this thread.
+    The card is delivered like a log record, with its rate limits and retries, but on this thread, which is blocked.
 
     Args:
-        url: The webhook.
-        text: Its text.
-        level: Its level.
-        title: Its title; `""` is that of the level.
-        fields: Its fields.
-        username: The name it is posted under; `None` is the webhook's own.
-        files: What is attached.
-        patience: Seconds to try at the most.
+        url: The URL of the webhook.
+        text: The text of the card.
+        level: The level of the card.
+        title: The title of the card; `""` takes the title of the level.
+        fields: The fields of the card.
+        username: The name to post under; `None` takes the name of the webhook.
+        files: The files to attach.
+        patience: The longest time to try, in seconds.
     """
     context = {name: str(DEFAULT_MASKER.mask_value(name, value)) for name, value in (fields or {}).items()}
     settings = CardSettings(_Card(title), username=username, thread_id=url.thread_id, context=context)
@@ -109,11 +108,11 @@ def deliver(
             clock.sleep(delay)
     finally:
         sender.close()
-    return "" if backlog.delivered else delivery.last_trouble or "the rate limit lasts too long"
+    return "" if backlog.delivered else delivery.last_trouble or "the rate limit lasts longer than the allowed wait"
 
 
 class _Card(EmbedFormatter):
-    """A card of somebody's own: without the process that sends it, which tells nothing."""
+    """A card with a given title, and without the process id of the command, which is of no interest."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -139,13 +138,13 @@ class _FileSender(WebhookSender):
 
 
 def read_fields(words: Sequence[str]) -> dict[str, str]:
-    """Return the fields of `name=value` words.
+    """Return the fields that arguments of the form `name=value` stand for.
 
     Raises:
-        InvalidSettingError: One is none, or there are more than a card has room for.
+        InvalidSettingError: An argument has another form, or there are more fields than a card has room for.
     """
     if len(words) > lengths.FIELDS:
-        raise InvalidSettingError(f"A card has {lengths.FIELDS} fields at the most, not {len(words)}.")
+        raise InvalidSettingError(f"A card has at most {lengths.FIELDS} fields, not {len(words)}.")
     pairs = [word.partition("=") for word in words]
     for name, equals, _ in pairs:
         if not (equals and name.strip()):
@@ -157,14 +156,14 @@ def read_files(paths: Sequence[str]) -> list[File]:
     """Return the files at `paths`.
 
     Raises:
-        InvalidSettingError: One cannot be read or is too large, or there are too many.
+        InvalidSettingError: A file cannot be read or is too large, or there are too many files.
     """
     if len(paths) > _MAX_FILES:
-        raise InvalidSettingError(f"A message has {_MAX_FILES} files at the most, not {len(paths)}.")
+        raise InvalidSettingError(f"A message has at most {_MAX_FILES} files, not {len(paths)}.")
     files = [File(_file_name(path), _read_file(path)) for path in paths]
-    if (size := sum(len(file.content) for file in files)) > _MAX_BYTES_IN_ALL:
+    if (size := sum(len(file.content) for file in files)) > _MAX_TOTAL_FILE_BYTES:
         raise InvalidSettingError(
-            f"The files of a message must have {_MAX_BYTES_IN_ALL:,} bytes in all at the most, not {size:,}."
+            f"The files of a message must have at most {_MAX_TOTAL_FILE_BYTES:,} bytes in total, not {size:,}."
         )
     return files
 
@@ -172,16 +171,16 @@ def read_files(paths: Sequence[str]) -> list[File]:
 def _read_file(path: str) -> bytes:
     try:
         with Path(path).open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+            content = file.read(_MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         raise InvalidSettingError(f"--file {path}: {getattr(error, 'strerror', None) or error}.") from None
-    if len(content) > _MAX_BYTES:
-        raise InvalidSettingError(f"--file {path} has more than the {_MAX_BYTES:,} bytes that Discord takes.")
+    if len(content) > _MAX_FILE_BYTES:
+        raise InvalidSettingError(f"--file {path} has more than the {_MAX_FILE_BYTES:,} bytes that Discord takes.")
     return content
 
 
 def _file_name(path: str) -> str:
-    """Return the name, with nothing in it that Discord would change."""
+    """Return the name of the file without the characters that Discord would change."""
     return _UNSAFE.sub("_", Path(path).name).lstrip("._")[-100:] or "file"
 
 
@@ -189,12 +188,12 @@ def _read_text(options: argparse.Namespace) -> str:
     words: list[str] = options.text
     if words and words != ["-"]:
         return " ".join(words)
-    # A title, a field or a file makes a message without any text from standard input.
+    # A title, a field or a file is enough for a message, so standard input is not read.
     if not words and (options.title or options.field or options.file):
         return ""
     if not words and sys.stdin.isatty():
-        raise InvalidSettingError("There is nothing to send: give a text, or - to type it.")
+        raise InvalidSettingError("There is nothing to send: give a text, or - to read standard input.")
     content = sys.stdin.buffer.read(_MAX_TEXT_BYTES + 1)
     if len(content) > _MAX_TEXT_BYTES:
-        raise InvalidSettingError(f"The text has more than {_MAX_TEXT_BYTES:,} bytes: attach it with --file.")
+        raise InvalidSettingError(f"The text has more than {_MAX_TEXT_BYTES:,} bytes: attach it with --file instead.")
     return content.decode(errors="backslashreplace").rstrip("\n")

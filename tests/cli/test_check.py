@@ -44,7 +44,7 @@ def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[responses.RequestsMock]:
 
 @pytest.fixture
 def check(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Return a function that runs the command and gives its exit code and output."""
+    """Return a function that runs the command and returns its exit code and output."""
 
     def run(*words: str) -> tuple[int, str]:
         code = main(["check", *words])
@@ -55,8 +55,8 @@ def check(capsys: pytest.CaptureFixture[str]) -> Any:
     return run
 
 
-def test_all_is_well(discord: LocalDiscord, check: Any) -> None:
-    """It names webhook, channel and server, and posts nothing."""
+def test_a_working_webhook_is_described(discord: LocalDiscord, check: Any) -> None:
+    """The output names the webhook, its channel and its server, and nothing is posted."""
     code, output = check()
     assert code == 0
     assert output.startswith("ok: webhook 'Local Discord' (")
@@ -65,8 +65,8 @@ def test_all_is_well(discord: LocalDiscord, check: Any) -> None:
     assert not discord.messages
 
 
-def test_a_test_card_is_posted_if_asked_for(discord: LocalDiscord, check: Any) -> None:
-    """And its failure is told."""
+def test_a_test_card_is_posted_with_the_option(discord: LocalDiscord, check: Any) -> None:
+    """A test card that cannot be posted is reported."""
     code, output = check("--post")
     assert (code, len(discord.messages)) == (0, 1)
     assert "ok: a test card was posted." in output
@@ -77,54 +77,55 @@ def test_a_test_card_is_posted_if_asked_for(discord: LocalDiscord, check: Any) -
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "headers", "said"),
+    ("status", "body", "headers", "explanation"),
     [
-        (404, {"message": "Unknown Webhook", "code": 10015}, VIA, "gone: there is no such webhook"),
+        (404, {"message": "Unknown Webhook", "code": 10015}, VIA, "gone: the webhook does not exist"),
         (401, {"message": "Invalid Webhook Token", "code": 50027}, VIA, "wrong token"),
-        (429, "<html>error code: 1015</html>", {"Server": "cloudflare"}, "blocked: the network in front of Discord"),
-        (403, "error code: 1010", {"Server": "cloudflare"}, "blocked: the network in front of Discord"),
+        (429, "<html>error code: 1015</html>", {"Server": "cloudflare"}, "blocked: Cloudflare, in front of Discord"),
+        (403, "error code: 1010", {"Server": "cloudflare"}, "blocked: Cloudflare, in front of Discord"),
         (429, {"message": "x", "retry_after": 200.0, "global": False}, VIA, "rate limited (scope"),
         (403, {"message": "Missing", "code": 50013}, VIA, "forbidden"),
-        (407, "", {}, "the proxy wants a user name"),
-        (503, "", {}, "Discord is in trouble"),
+        (407, "", {}, "the proxy needs a user name"),
+        (503, "", {}, "Discord has a server error"),
         (302, "", {"Location": "https://login.example/"}, "login page of the network"),
         (200, "<html>Welcome to the hotel</html>", {}, "login page of the network"),
-        (200, {**WEBHOOK, "type": 2}, VIA, "nothing can be posted to"),
+        (200, {**WEBHOOK, "type": 2}, VIA, "which accepts no messages"),
     ],
 )
-def test_what_is_wrong_is_said_in_words(
-    http: responses.RequestsMock, check: Any, *, status: int, body: Any, headers: dict[str, str], said: str
+def test_each_bad_response_is_explained(
+    http: responses.RequestsMock, check: Any, *, status: int, body: Any, headers: dict[str, str], explanation: str
 ) -> None:
-    """Each answer has a meaning."""
+    """The output explains what each status and body means."""
     content: dict[str, Any] = {"json": body} if isinstance(body, dict) else {"body": body}
     http.get(URL, status=status, headers=headers, **content)
     code, output = check()
     assert code == 1
     assert "WRONG: " in output
-    assert said in output
+    assert explanation in output
 
 
-def test_who_owns_it_is_said(http: responses.RequestsMock, check: Any) -> None:
-    """An application's webhook tells which, and a name cannot play with the terminal."""
+def test_the_application_that_owns_the_webhook_is_named(http: responses.RequestsMock, check: Any) -> None:
+    """The output holds the application's id, and no terminal sequence from the webhook's name."""
     http.get(URL, json={**WEBHOOK, "type": 3, "application_id": "99", "name": "\x1b[31mOps"}, headers=VIA)
     code, output = check()
     assert code == 0
     assert output == (
-        "ok: webhook 'Ops' (123456789012345678) in channel 42 of server 7: an application's, owned by application 99.\n"
+        "ok: webhook 'Ops' (123456789012345678) in channel 42 of server 7: a webhook of an application, "
+        "owned by application 99.\n"
     )
 
 
 @pytest.mark.parametrize(
-    ("ahead", "said"), [(3600, "60 min slow"), (-90_000 * 3, "3 d fast"), (-125, "2 min fast"), (0, ""), (None, "")]
+    ("ahead", "note"), [(3600, "60 min slow"), (-90_000 * 3, "3 d fast"), (-125, "2 min fast"), (0, ""), (None, "")]
 )
-def test_a_wrong_clock_is_noted(http: responses.RequestsMock, check: Any, ahead: int | None, said: str) -> None:
-    """It is compared with that of the answer."""
+def test_a_wrong_clock_is_noted(http: responses.RequestsMock, check: Any, ahead: int | None, note: str) -> None:
+    """This machine's clock is compared with the date of the response."""
     date = "nonsense" if ahead is None else formatdate(time.time() + ahead, usegmt=True)
     http.get(URL, json=WEBHOOK, headers={**VIA, "Date": date})
     code, output = check()
     assert code == 0
-    assert said in output
-    assert ("clock is" in output) == bool(said)
+    assert note in output
+    assert ("clock is" in output) == bool(note)
 
 
 def certificate_error(code: int) -> ssl.SSLCertVerificationError:
@@ -134,7 +135,7 @@ def certificate_error(code: int) -> ssl.SSLCertVerificationError:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "explanation"),
     [
         (
             requests.exceptions.ConnectionError(socket.gaierror(-2, "Name or service not known")),
@@ -142,30 +143,32 @@ def certificate_error(code: int) -> ssl.SSLCertVerificationError:
         ),
         (requests.exceptions.ConnectionError(ConnectionRefusedError(111, "Connection refused")), "nothing listens at"),
         (requests.exceptions.ProxyError("cannot"), "the proxy http://proxy.example:3128 cannot be used"),
-        (requests.exceptions.ProxyError(OSError("Tunnel connection failed: 407 Auth")), "the proxy wants a user name"),
-        (requests.exceptions.SSLError(ssl.SSLError(1, "wrong version number")), "TLS: the connection cannot be made"),
+        (requests.exceptions.ProxyError(OSError("Tunnel connection failed: 407 Auth")), "the proxy needs a user name"),
+        (requests.exceptions.SSLError(ssl.SSLError(1, "wrong version number")), "TLS: the handshake failed"),
         (requests.exceptions.SSLError(certificate_error(20)), "REQUESTS_CA_BUNDLE"),
-        (requests.exceptions.SSLError(certificate_error(9)), "Is this machine's clock right? It says 20"),
-        (OSError("Could not find a suitable TLS CA certificate bundle, invalid path: x"), "names a file that is not"),
-        (requests.exceptions.ConnectTimeout(TimeoutError("timed out")), "in time: no network"),
-        (requests.exceptions.ConnectionError("aborted"), "the connection to discord.com fails"),
+        (requests.exceptions.SSLError(certificate_error(9)), "Check this machine's clock, which shows 20"),
+        (OSError("Could not find a suitable TLS CA certificate bundle, invalid path: x"), "names a file that does not"),
+        (requests.exceptions.ConnectTimeout(TimeoutError("timed out")), "in time: the network is down"),
+        (requests.exceptions.ConnectionError("aborted"), "the connection to discord.com failed"),
     ],
 )
-def test_failures_are_said_in_words(
-    http: responses.RequestsMock, check: Any, error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+def test_each_failure_is_explained(
+    http: responses.RequestsMock, check: Any, error: Exception, explanation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DNS, proxy, TLS and a silent network are told apart, and no password of a proxy is shown."""
+    """The output distinguishes DNS, proxy, TLS and a silent network, and shows no password of a proxy."""
     monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@proxy.example:3128")
     http.get(URL, body=error)
     code, output = check()
     assert code == 1
-    assert said in output
+    assert explanation in output
     assert "through the proxy http://proxy.example:3128." in output
     assert "secret" not in output
 
 
-def test_a_real_refusal_and_a_real_deadline(monkeypatch: pytest.MonkeyPatch, check: Any, discord: LocalDiscord) -> None:
-    """Nothing listens, and nobody answers, over real sockets."""
+def test_a_closed_port_and_a_silent_server_are_explained(
+    monkeypatch: pytest.MonkeyPatch, check: Any, discord: LocalDiscord
+) -> None:
+    """Over real sockets, a refused connection and a missing response are recognised within the time-out."""
     discord.stop()
     assert "nothing listens" in check()[1]
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -181,7 +184,7 @@ def test_a_real_refusal_and_a_real_deadline(monkeypatch: pytest.MonkeyPatch, che
 def test_a_silent_name_server_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, check: Any, discord: LocalDiscord
 ) -> None:
-    """Python cannot interrupt the resolver."""
+    """The command ends although Python cannot interrupt the resolver."""
     ended = threading.Event()
     monkeypatch.setattr("discord_logging._cli.check._GRACE", 0.1)
 
@@ -203,15 +206,15 @@ def test_a_silent_name_server_is_not_waited_for(
 
 @pytest.mark.usefixtures("discord")
 def test_switched_off_is_noted(monkeypatch: pytest.MonkeyPatch, check: Any) -> None:
-    """The webhook may be well and nothing posted all the same."""
+    """The output says that handlers post nothing, although the webhook works."""
     monkeypatch.setenv("DISCORD_NOTIFICATIONS_ENABLED", "no")
     code, output = check()
     assert code == 0
     assert "note: DISCORD_NOTIFICATIONS_ENABLED" in output
 
 
-def test_a_process_checks(discord: LocalDiscord) -> None:
-    """From the shell."""
+def test_the_command_works_in_a_process(discord: LocalDiscord) -> None:
+    """A process prints the result on stdout, and nothing on stderr."""
     environment = {**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url}
     command = [sys.executable, "-m", "discord_logging", "check"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)

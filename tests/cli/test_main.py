@@ -1,4 +1,4 @@
-"""The command line."""
+"""Tests of the command line."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class TestDemo:
     """`discord-logging demo` shows what arrives."""
 
     def test_every_record_arrives_in_the_local_discord(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Without arguments it needs nothing but itself, and prints the cards."""
+        """Without arguments the command needs no webhook, and prints the cards."""
         assert main(["demo", "--no-keep-open"]) == 0
         output = capsys.readouterr().out
         assert "18 of 18 records found in 2 messages." in output
-        assert "18 of 18 records delivered with 2 requests, 0 of them answered with 429." in output
+        assert "18 of 18 records delivered with 2 requests, 0 of which got a 429." in output
         assert "A local Discord is at http://127.0.0.1:" in output
         for words in ("ERROR · shop", "OrderError", "could not convert string to float", "order_id: 4711", "packer"):
             assert words in output
@@ -48,7 +48,7 @@ class TestDemo:
     def test_posts_to_a_given_webhook(
         self, discord: LocalDiscord, from_stdin: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The same goes to a real channel, whose URL need not be shown to `ps`."""
+        """The URL may come from standard input, so that `ps` does not show it."""
         monkeypatch.setattr(sys, "stdin", io.StringIO(discord.webhook_url + "\n"))
         assert main(["demo", "--webhook-url", "-" if from_stdin else discord.webhook_url]) == 0
         assert sum(len(message.embeds) for message in discord.messages) == 18
@@ -61,18 +61,18 @@ class TestDemo:
         assert main(["demo", "--no-keep-open"]) == 0
         output = capsys.readouterr().out
         assert "306 of 306 records found" in output
-        assert "lines more" in output
+        assert "more lines" in output
 
     def test_missing_record_is_exit_code_1(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What was delivered but is not in the channel is missing."""
+        """A record that was delivered but is not in the channel is reported as missing."""
         monkeypatch.setattr(demo, "_card_text", lambda _: "")
         assert main(["demo", "--no-keep-open"]) == 1
         assert "0 of 18 records found" in capsys.readouterr().out
 
     def test_unreachable_discord_is_exit_code_1_and_counted(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """What could not be delivered is said, without the token."""
+        """The output has the number of undelivered records, and not the token."""
         assert main(["demo", "--webhook-url", REFUSED]) == 1
         output = "".join(capsys.readouterr())
         assert "18 records could not be delivered" in output
@@ -81,14 +81,14 @@ class TestDemo:
     def test_progress_is_shown_while_the_limits_hold(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A wait for the channel's limit is told of."""
+        """The output shows the progress while the rate limit delays records."""
         monkeypatch.setattr(demo, "_PATIENCE", 0.4)
         with LocalDiscord(webhook_limit=(1, 1.0)) as discord:
             assert demo.run_demo(discord.webhook_url, discord) == 0
         assert re.search(r"\d+ of 18 records delivered \.\.\.", capsys.readouterr().out)
 
     def test_channel_stays_open_until_interrupted(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """In a terminal the page stays there to be looked at, until Ctrl-C."""
+        """With `--keep-open` the page is served until Ctrl-C."""
 
         def interrupt() -> None:
             raise KeyboardInterrupt
@@ -98,7 +98,7 @@ class TestDemo:
 
 
 def test_wrong_url_is_an_error_without_the_token(capsys: pytest.CaptureFixture[str]) -> None:
-    """A malformed URL is exit code 1 and one line."""
+    """A malformed URL gives exit code 1 and one line on stderr."""
     assert main(["demo", "--webhook-url", f"https://discord.com/{TOKEN}"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("discord-logging: ")
@@ -108,17 +108,19 @@ def test_wrong_url_is_an_error_without_the_token(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("command", ["check", "send", "pipe"])
 class TestURL:
-    """Where the commands for a webhook take its URL from."""
+    """The commands for a webhook read its URL from the environment or a file."""
 
-    def test_none_is_exit_code_2(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
-        """It says what to do."""
+    def test_missing_url_is_exit_code_2(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """The message names the variable and the option."""
         assert main([command]) == 2
-        assert "No webhook URL is set: set DISCORD_WEBHOOK_URL, or give --url-file" in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert "No webhook URL is set: set DISCORD_WEBHOOK_URL, or name a file" in error
+        assert "--url-file" in error
 
-    def test_a_malformed_one_is_exit_code_2(
+    def test_malformed_url_is_exit_code_2(
         self, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """It says what a right one looks like, without the token."""
+        """The message shows the right form, and not the token."""
         monkeypatch.setenv("DISCORD_WEBHOOK_URL", f"https://discord.com/webhooks/1/{TOKEN}")
         assert main([command]) == 2
         error = capsys.readouterr().err
@@ -128,7 +130,7 @@ class TestURL:
     def test_empty_and_missing_files_are_exit_code_2(
         self, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """The file is named."""
+        """The message names the file."""
         path = tmp_path / "url"
         path.touch()
         assert main([command, "--url-file", str(path)]) == 2
@@ -138,15 +140,15 @@ class TestURL:
         assert "No such file" in error
         assert TOKEN not in error
 
-    def test_it_is_no_argument(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
-        """Given as one all the same, it is at least not repeated."""
+    def test_url_is_not_accepted_as_an_argument(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """The error does not repeat the token of a URL that is given as an argument."""
         with pytest.raises(SystemExit) as exit_info:
             main([command, "--url", REFUSED])
         assert exit_info.value.code == 2
         assert TOKEN not in capsys.readouterr().err
 
     def test_help_has_an_example_and_the_exit_codes(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
-        """And where the URL comes from."""
+        """The help also says where the URL comes from."""
         with pytest.raises(SystemExit):
             main([command, "--help"])
         output = capsys.readouterr().out
@@ -158,7 +160,7 @@ class TestURL:
 def test_url_file_that_others_can_read_is_warned_of(
     discord: LocalDiscord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It works all the same; one that only its owner can read is silent."""
+    """The command works nevertheless; for a file that only its owner can read there is no warning."""
     path = tmp_path / "url"
     path.write_text(f"\ufeff{discord.webhook_url}\nanything\n", encoding="utf-8")
     path.chmod(0o644)
@@ -172,7 +174,7 @@ def test_url_file_that_others_can_read_is_warned_of(
 def test_plain_http_is_for_this_machine_unless_allowed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A proxy of one's own may be without TLS."""
+    """A user's own proxy may be without TLS."""
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", f"http://proxy.example/api/webhooks/1/{TOKEN}")
     assert main(["send", "x"]) == 2
     assert "plain http" in capsys.readouterr().err
@@ -185,7 +187,7 @@ def test_plain_http_is_for_this_machine_unless_allowed(
     [["--level", "loud"], ["--level", "-5"], ["--wait", "soon"], ["--wait", "0"], ["--wait", "nan"]],
 )
 def test_wrong_levels_and_times_are_exit_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """The value is named."""
+    """The message names the option."""
     with pytest.raises(SystemExit) as exit_info:
         main(["send", *words, "x"])
     assert exit_info.value.code == 2
@@ -211,7 +213,7 @@ def test_sandbox_shows_where_it_is(capsys: pytest.CaptureFixture[str], monkeypat
 def test_sandbox_keeps_its_channel(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With `--keep FILE` the webhook is the same after a restart; a file of something else is exit code 1."""
+    """With `--keep FILE` the webhook is the same after a restart; another kind of file gives exit code 1."""
 
     def interrupt() -> None:
         raise KeyboardInterrupt
@@ -225,23 +227,23 @@ def test_sandbox_keeps_its_channel(
     assert outputs[0] == outputs[1] != []
     (tmp_path / "channel").write_text("a diary, longer than the header of a database would be; " * 4)
     assert main(arguments) == 1
-    assert "is not a channel that a sandbox has kept" in capsys.readouterr().err
+    assert "was not written by a sandbox" in capsys.readouterr().err
 
 
 def test_sandbox_warns_of_an_address_that_others_reach(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--host` is served, and said to be open."""
+    """`--host` makes the server listen there, with a warning."""
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("discord_logging._cli.main._wait_for_interrupt", interrupt)
-    with pytest.warns(UserWarning, match="whoever can reach it"):
+    with pytest.warns(UserWarning, match="anybody who can reach it"):
         assert main(["sandbox", "--port", "0", "--host", "0.0.0.0"]) == 130  # noqa: S104 - the point of the test
 
 
 @pytest.mark.parametrize("port", ["-1", "65536"])
-def test_sandbox_refuses_what_is_no_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """It does not wait for ever to listen there."""
+def test_sandbox_refuses_an_impossible_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command ends at once with a message."""
     assert main(["sandbox", "--port", port]) == 1
     assert "port must be between 0 and 65535" in capsys.readouterr().err
 
@@ -256,10 +258,10 @@ def test_sandbox_refuses_what_is_no_port(port: str, capsys: pytest.CaptureFixtur
         ("stderr", ["send", "--file", "missing", "text"], 2),
     ],
 )
-def test_closed_streams(
+def test_commands_work_with_closed_streams(
     discord: LocalDiscord, name: str, arguments: list[str], code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A daemon may have started it without them."""
+    """A daemon may start the command without standard streams."""
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", discord.webhook_url)
     with Path(os.devnull).open() as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)

@@ -1,4 +1,4 @@
-"""`discord-logging pipe`."""
+"""Tests of `discord-logging pipe`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def discord(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalDiscord]:
 
 @pytest.fixture
 def pipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
-    """Return a function that runs the command with some input."""
+    """Return a function that runs the command with the given input."""
 
     def run(content: bytes, *words: str) -> int:
         path = tmp_path / "input"
@@ -60,7 +60,7 @@ def wait_for(condition: Callable[[], Any], timeout: float = 20.0) -> None:
 
 
 def texts(discord: LocalDiscord) -> str:
-    """Return all that stands in the channel."""
+    """Return all text in the channel."""
     parts = []
     for message in discord.messages:
         parts += [f"{embed.get('title', '')}\n{embed.get('description', '')}" for embed in message.embeds]
@@ -84,8 +84,8 @@ def running(url: str, *words: str, **options: Any) -> Iterator[subprocess.Popen[
             process.kill()
 
 
-def test_lines_are_cards(discord: LocalDiscord, pipe: Callable[..., int]) -> None:
-    """With level, logger and name, and without what tells of this process."""
+def test_lines_become_cards(discord: LocalDiscord, pipe: Callable[..., int]) -> None:
+    """The cards have the level and the logger of the line, and not the id of this process."""
     assert pipe(b"ERROR:shop:lost\n  more\r\nplain \xff\nlast", "--name", "nightly", "--username", "Ops") == 0
     embeds = [embed for message in discord.messages for embed in message.embeds]
     assert [embed["title"] for embed in embeds] == ["❌ ERROR · shop", "ℹ️ INFO · nightly", "ℹ️ INFO · nightly"]  # noqa: RUF001 - the emoji
@@ -94,17 +94,17 @@ def test_lines_are_cards(discord: LocalDiscord, pipe: Callable[..., int]) -> Non
     assert "pid" not in embeds[0]["footer"]["text"]
 
 
-def test_levels_choose(discord: LocalDiscord, pipe: Callable[..., int]) -> None:
-    """What is below the level is not sent; what tells none has the default."""
+def test_lines_below_the_level_are_not_sent(discord: LocalDiscord, pipe: Callable[..., int]) -> None:
+    """A line without a level has the default level."""
     assert pipe(b"INFO no\nyes\nDEBUG no\nERROR yes\n", "--level", "warning", "--default-level", "warn") == 0
     assert "no" not in texts(discord)
     assert texts(discord).count("yes") == 2
 
 
-def test_tee_passes_on_what_came(
+def test_tee_copies_standard_input(
     discord: LocalDiscord, pipe: Callable[..., int], capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    """Byte by byte, no matter what it is."""
+    """Standard output is equal to standard input, byte by byte."""
     content = b"one\r\n\xff\x00\ntwo"
     assert pipe(content, "--tee") == 0
     assert capfdbinary.readouterr().out == content
@@ -114,20 +114,20 @@ def test_tee_passes_on_what_came(
 def test_long_lines_are_several_records(
     discord: LocalDiscord, pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line without end does not fill the memory, and nothing of it is lost."""
-    monkeypatch.setattr("discord_logging._cli.pipe._MAX_LINE", 1000)
-    monkeypatch.setattr("discord_logging._cli.pipe._CHUNK", 700)
+    """A very long line does not fill the memory, and all of it is delivered."""
+    monkeypatch.setattr("discord_logging._cli.pipe._MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr("discord_logging._cli.pipe._CHUNK_BYTES", 700)
     assert pipe(b"a" * 1000 + b"b" * 1000 + b"c" * 500 + b"\nnext\n") == 0
     embeds = [embed["description"] for message in discord.messages for embed in message.embeds]
     assert embeds == ["a" * 1000, "b" * 1000, "c" * 500, "next"]
 
 
-def test_a_full_queue_is_waited_for(
+def test_reading_pauses_while_the_queue_is_full(
     discord: LocalDiscord, pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More records than fit in the queue are all delivered."""
-    monkeypatch.setattr("discord_logging._cli.pipe._MAX_RECORDS", 100)
-    monkeypatch.setattr("discord_logging._cli.pipe._MAX_HELD", 70)
+    """All records are delivered, although they do not fit in the queue at once."""
+    monkeypatch.setattr("discord_logging._cli.pipe._MAX_WAITING_RECORDS", 100)
+    monkeypatch.setattr("discord_logging._cli.pipe._MAX_HELD_RECORDS", 70)
     assert pipe(b"".join(b"line %d.\n" % number for number in range(1000))) == 0
     text = texts(discord)
     assert all(f"line {number}." in text for number in range(1000))
@@ -136,7 +136,7 @@ def test_a_full_queue_is_waited_for(
 def test_progress_is_shown(
     discord: LocalDiscord, pipe: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While it waits, and at the end."""
+    """The progress is shown during the wait and at the end."""
     monkeypatch.setattr("discord_logging._cli.progress._INTERVAL", 0)
     monkeypatch.setattr("discord_logging._cli.progress._SLOW_INTERVAL", 0)
     discord.fail_next(Fault.stall(0.3))
@@ -149,9 +149,9 @@ def test_progress_is_shown(
 def test_unreachable_discord_is_exit_code_1(
     pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is given up on when nothing can be delivered, once, and the loss is told."""
+    """The command gives up once after `--wait` seconds, and reports the loss."""
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", REFUSED)
-    monkeypatch.setattr("discord_logging._cli.pipe._MAX_RECORDS", 2)
+    monkeypatch.setattr("discord_logging._cli.pipe._MAX_WAITING_RECORDS", 2)
     began = time.monotonic()
     assert pipe(b"one\ntwo\nthree\nfour\nfive\nsix\n", "--wait", "0.3") == 1
     assert time.monotonic() - began < 10
@@ -161,28 +161,28 @@ def test_unreachable_discord_is_exit_code_1(
 
 
 def test_a_deleted_webhook_is_exit_code_1(discord: LocalDiscord, pipe: Callable[..., int]) -> None:
-    """At once: nothing will ever be taken."""
+    """The command ends at once, because a deleted webhook never accepts a message."""
     discord.fail_next(Fault.webhook_deleted())
     assert pipe(b"one\n") == 1
 
 
-def test_switched_off_passes_lines_on(
+def test_disabled_notifications_still_copy_lines(
     discord: LocalDiscord,
     pipe: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    """A program that pipes is not to fail because notifications are off."""
+    """A pipeline does not fail because notifications are disabled."""
     monkeypatch.setenv("DISCORD_NOTIFICATIONS_ENABLED", "false")
     assert pipe(b"one\n", "--tee") == 0
     assert capfdbinary.readouterr().out == b"one\n"
     assert not discord.requests
 
 
-def test_what_cannot_be_read_is_exit_code_1(
+def test_unreadable_input_is_exit_code_1(
     discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A directory is no input."""
+    """A directory cannot be read."""
     descriptor = os.open(tmp_path, os.O_RDONLY)
     monkeypatch.setattr(sys, "stdin", type("Stdin", (io.StringIO,), {"fileno": lambda _: descriptor})())
     assert main(["pipe"]) == 1
@@ -192,7 +192,7 @@ def test_what_cannot_be_read_is_exit_code_1(
 
 
 def test_lines_arrive_while_input_stays_open(discord: LocalDiscord) -> None:
-    """As with `tail -f`: the last record does not wait for another, and a pause ends nothing else."""
+    """With the output of `tail -f`, the last record does not wait for another, and reading goes on after a pause."""
     with running(discord.webhook_url) as process:
         assert process.stdin
         process.stdin.write(b"ERROR first\n")
@@ -205,8 +205,8 @@ def test_lines_arrive_while_input_stays_open(discord: LocalDiscord) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_reading_and_what_was_read_is_delivered(discord: LocalDiscord, number: signal.Signals) -> None:
-    """The exit code is that of the signal, and nothing is said."""
+def test_a_signal_ends_reading_and_read_lines_are_delivered(discord: LocalDiscord, number: signal.Signals) -> None:
+    """The exit code is that of the signal, and stderr stays empty."""
     with running(discord.webhook_url, "--tee") as process:
         assert process.stdin
         assert process.stdout
@@ -220,8 +220,8 @@ def test_a_signal_ends_reading_and_what_was_read_is_delivered(discord: LocalDisc
     assert "two" in texts(discord)
 
 
-def test_a_second_signal_ends_it_at_once() -> None:
-    """Nobody has to wait for a Discord that is away."""
+def test_a_second_signal_ends_the_command_at_once() -> None:
+    """The user need not wait for a Discord that cannot be reached."""
     with running(REFUSED, "--tee") as process:
         assert process.stdin
         assert process.stdout
@@ -240,7 +240,7 @@ def test_a_second_signal_ends_it_at_once() -> None:
 
 
 def test_a_signal_that_is_ignored_stays_ignored(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As under nohup; and what was there before is there again afterwards."""
+    """SIGHUP stays ignored under nohup, and the previous signal handlers are restored at the end."""
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with _Signals() as signals:
@@ -258,12 +258,12 @@ def test_a_signal_that_is_ignored_stays_ignored(discord: LocalDiscord, monkeypat
     assert not discord.requests
 
 
-def test_a_signal_while_it_waits_is_exit_code_128_and_more(
+def test_a_signal_during_the_wait_is_exit_code_128_plus_its_number(
     pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It does not wait any longer for what cannot be delivered."""
+    """The command waits only a short time for records that cannot be delivered."""
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", REFUSED)
-    monkeypatch.setattr("discord_logging._cli.pipe._LAST_WAIT", 0.2)
+    monkeypatch.setattr("discord_logging._cli.pipe._TIME_AFTER_SIGNAL", 0.2)
     health = DiscordHandler.health
 
     def interrupted(handler: DiscordHandler) -> dict[str, Any]:
@@ -275,8 +275,8 @@ def test_a_signal_while_it_waits_is_exit_code_128_and_more(
     assert pipe(b"one\n") == 128 + signal.SIGTERM
 
 
-def test_nobody_reads_what_is_passed_on(discord: LocalDiscord) -> None:
-    """It stops as other filters do, after delivering what it read, and without a complaint."""
+def test_a_closed_reader_of_tee_ends_the_command(discord: LocalDiscord) -> None:
+    """The command ends as other filters do, delivers the lines it has read, and prints nothing on stderr."""
     with running(discord.webhook_url, "--tee") as process:
         assert process.stdin
         assert process.stdout
@@ -289,10 +289,10 @@ def test_nobody_reads_what_is_passed_on(discord: LocalDiscord) -> None:
     assert "one" in texts(discord)
 
 
-def test_broken_pipe_in_this_process(
+def test_a_broken_pipe_without_a_descriptor_ends_the_command(
     discord: LocalDiscord, pipe: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same, without a descriptor to put right."""
+    """A standard output without a descriptor cannot be replaced by devnull."""
 
     class Closed(io.RawIOBase):
         def writable(self) -> bool:
@@ -307,13 +307,13 @@ def test_broken_pipe_in_this_process(
     assert "one" in texts(discord)
 
 
-def test_full_disk(
+def test_a_full_disk_is_reported_once(
     discord: LocalDiscord,
     pipe: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What cannot be passed on is delivered all the same, and the trouble is told once."""
+    """Lines that cannot be copied to standard output are still delivered."""
 
     class Full(io.RawIOBase):
         def writable(self) -> bool:
@@ -322,7 +322,7 @@ def test_full_disk(
         def write(self, _: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("discord_logging._cli.pipe._CHUNK", 4)
+    monkeypatch.setattr("discord_logging._cli.pipe._CHUNK_BYTES", 4)
     stdout = SimpleNamespace(buffer=Full(), isatty=lambda: False, fileno=Full().fileno)
     monkeypatch.setattr(sys, "stdout", stdout)
     assert pipe(b"one\ntwo\n", "--tee") == 1
@@ -331,7 +331,7 @@ def test_full_disk(
 
 
 def test_large_input_is_delivered_whole(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forty thousand lines take a few messages and few seconds, of which a busy machine has more."""
+    """All of forty thousand lines are delivered, in a few messages and a few seconds."""
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     content = b"".join(b"2026-01-01 12:00:00,123 INFO app: request %d.\n" % number for number in range(40_000))
     with running(discord.webhook_url) as process:

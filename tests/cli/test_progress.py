@@ -1,4 +1,4 @@
-"""The line on stderr that says how far it is."""
+"""Tests of the progress on stderr."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ HEALTH: dict[str, Any] = {
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
-        """Say that it is one."""
+        """Return True, as a terminal does."""
         return True
 
 
 def test_one_line_changes_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is written over until it is the last."""
+    """Each line replaces the one before, and the last line is ended."""
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     monkeypatch.setattr("discord_logging._cli.progress._INTERVAL", 0)
     progress = Progress(is_shown=None)
@@ -36,8 +36,8 @@ def test_one_line_changes_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     )
 
 
-def test_nothing_is_shown_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Unless it was asked for: then there are whole lines, and few."""
+def test_nothing_is_shown_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """With `is_shown` the progress is written in whole lines, at longer intervals."""
     progress = Progress(is_shown=None)
     progress.show(1, HEALTH, is_last=True)
     assert not progress.is_due()
@@ -48,7 +48,7 @@ def test_nothing_is_shown_where_there_is_no_terminal(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "1 lines read, 1,000 of 1,200 records delivered, 3 requests\n"
 
 
-def test_no_stderr_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program without a console has none."""
+def test_missing_stderr_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program without a console has no stderr."""
     monkeypatch.setattr(sys, "stderr", None)
     Progress(is_shown=None).show(1, HEALTH)

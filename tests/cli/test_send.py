@@ -1,4 +1,4 @@
-"""`discord-logging send`."""
+"""Tests of `discord-logging send`."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def give_input(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
 
 
-def test_sends_a_card(discord: LocalDiscord) -> None:
-    """Text, level, title, fields and name are where they belong."""
+def test_a_card_is_sent(discord: LocalDiscord) -> None:
+    """Text, level, title, fields and user name are in their places."""
     words = ["--level", "warn", "--title", "Backup", "--field", "host=db1", "--field", "free=1=2", "--username", "Ops"]
     assert main(["send", *words, "disk", "is full"]) == 0
     (message,) = discord.messages
@@ -49,7 +49,7 @@ def test_sends_a_card(discord: LocalDiscord) -> None:
 def test_text_comes_from_standard_input(
     discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
-    """Bytes that are no UTF-8 are shown as such."""
+    """Bytes that are not UTF-8 are shown with backslashes."""
     give_input(monkeypatch, b"one\ntwo \xff\n")
     assert main(["send", *words]) == 0
     (embed,) = discord.messages[0].embeds
@@ -57,8 +57,8 @@ def test_text_comes_from_standard_input(
     assert embed["title"].endswith("INFO")
 
 
-def test_files_are_attached_as_they_are(discord: LocalDiscord, tmp_path: Path) -> None:
-    """Their names are made safe, and a text that is too long for the card is one more."""
+def test_files_are_attached_unchanged(discord: LocalDiscord, tmp_path: Path) -> None:
+    """The file names are made safe, and a text that is too long for the card is another file."""
     (tmp_path / "a b.png").write_bytes(b"\x89PNG\x00\xff")
     (tmp_path / "..x").write_bytes(b"text")
     assert main(["send", "--file", str(tmp_path / "a b.png"), "--file", str(tmp_path / "..x"), "long " * 2000]) == 0
@@ -70,28 +70,28 @@ def test_files_are_attached_as_they_are(discord: LocalDiscord, tmp_path: Path) -
 
 
 def test_a_file_needs_no_text(discord: LocalDiscord, tmp_path: Path) -> None:
-    """And standard input is not waited for."""
+    """With a file, the command does not wait for standard input."""
     (tmp_path / "report.txt").write_text("all is well")
     assert main(["send", "--file", str(tmp_path / "report.txt")]) == 0
     assert [file.text for file in discord.messages[0].files] == ["all is well"]
 
 
-def test_what_is_limited_is_sent_again(discord: LocalDiscord) -> None:
-    """A 429 is waited out."""
+def test_a_rate_limited_message_is_sent_again(discord: LocalDiscord) -> None:
+    """After a 429 the command waits, and then the message arrives."""
     discord.fail_next(Fault.rate_limited(0.2))
     assert main(["send", "hello"]) == 0
     assert len(discord.messages) == 1
 
 
 def test_a_deleted_webhook_is_exit_code_1(discord: LocalDiscord, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says why."""
+    """The message on stderr has Discord's reason."""
     discord.fail_next(Fault.webhook_deleted())
     assert main(["send", "hello"]) == 1
     assert "the message was not delivered: HTTP 404 Unknown Webhook (code 10015)" in capsys.readouterr().err
 
 
-def test_trouble_ends_in_time(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A Discord that cannot be reached is given up on, and the token is not shown."""
+def test_unreachable_discord_ends_in_time(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command gives up after `--wait` seconds, and does not show the token."""
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", REFUSED)
     assert main(["send", "--wait", "0.5", "hello"]) == 1
     error = capsys.readouterr().err
@@ -100,37 +100,37 @@ def test_trouble_ends_in_time(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--field", "novalue", "x"], "NAME=VALUE"),
         (["--field", "=1", "x"], "NAME=VALUE"),
-        ([*["--field", "a=1"] * 26, "x"], "25 fields at the most"),
+        ([*["--field", "a=1"] * 26, "x"], "at most 25 fields"),
         (["--file", "/nowhere/x"], "No such file"),
         (["--file", "a\0b"], "null"),
-        (["--file", "x"] * 10, "9 files at the most"),
+        (["--file", "x"] * 10, "at most 9 files"),
         (["--username", "discord", "x"], "username must be"),
         ([" "], "nothing to send"),
     ],
 )
-def test_wrong_words_are_exit_code_2(
-    discord: LocalDiscord, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+def test_wrong_arguments_are_exit_code_2(
+    discord: LocalDiscord, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The one line names what is wrong, and nothing is sent."""
+    """The message names the mistake, and nothing is sent."""
     assert main(["send", *words]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not discord.requests
 
 
 def test_too_large_files_and_texts_are_exit_code_2(
     discord: LocalDiscord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The limits are said before anything is sent."""
+    """The message names the limit, and nothing is sent."""
     path = tmp_path / "x.bin"
     path.write_bytes(b"x" * 20)
-    monkeypatch.setattr(send, "_MAX_BYTES_IN_ALL", 30)
+    monkeypatch.setattr(send, "_MAX_TOTAL_FILE_BYTES", 30)
     assert main(["send", "--file", str(path), "--file", str(path)]) == 2
-    assert "30 bytes in all" in capsys.readouterr().err
-    monkeypatch.setattr(send, "_MAX_BYTES", 10)
+    assert "30 bytes in total" in capsys.readouterr().err
+    monkeypatch.setattr(send, "_MAX_FILE_BYTES", 10)
     assert main(["send", "--file", str(path)]) == 2
     assert "more than the 10 bytes" in capsys.readouterr().err
     monkeypatch.setattr(send, "_MAX_TEXT_BYTES", 10)
@@ -142,25 +142,25 @@ def test_too_large_files_and_texts_are_exit_code_2(
 
 @pytest.mark.usefixtures("discord")
 def test_a_terminal_is_not_read_by_mistake(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a text it would seem to hang."""
+    """Without a text the command would seem to hang."""
     give_input(monkeypatch, b"")
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     assert main(["send"]) == 2
     assert "give a text" in capsys.readouterr().err
 
 
-def test_switched_off_is_no_failure(
+def test_disabled_notifications_are_not_a_failure(
     discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The environment says so, and it is said."""
+    """The exit code is 0, and the message names the environment variable."""
     monkeypatch.setenv("DISCORD_NOTIFICATIONS_ENABLED", "false")
     assert main(["send", "hello"]) == 0
     assert "nothing sent: DISCORD_NOTIFICATIONS_ENABLED is false" in capsys.readouterr().err
     assert not discord.requests
 
 
-def test_a_process_sends(discord: LocalDiscord) -> None:
-    """From the shell."""
+def test_the_command_works_in_a_process(discord: LocalDiscord) -> None:
+    """A process reads standard input and prints nothing on stderr."""
     command = [sys.executable, "-m", "discord_logging", "send", "--level", "error"]
     environment = {**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url}
     done = subprocess.run(command, input=b"hello", env=environment, capture_output=True, timeout=30, check=False)

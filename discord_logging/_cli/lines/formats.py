@@ -1,4 +1,4 @@
-"""What a line of somebody's log says: its level, logger and time in the formats that are common, and its message."""
+"""The common formats of log lines: each line is read into level, logger, time and message."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LEVELS = MappingProxyType(
         **dict.fromkeys(("CRIT", "CRITICAL", "FATAL", "ALERT", "EMERG", "EMERGENCY", "PANIC"), logging.CRITICAL),
     }
 )
-"""The levels of Python that the words of other programs mean."""
-_SYSLOG = (50, 50, 50, 40, 30, 20, 20, 10)
-"""The levels that syslog's severities mean (https://www.rfc-editor.org/rfc/rfc5424#section-6.2.1)."""
-_GLOG = MappingProxyType({"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "FATAL"})
+"""Python's levels by the level names of other programs."""
+_SYSLOG_LEVELS = (50, 50, 50, 40, 30, 20, 20, 10)
+"""Python's levels by syslog's severities (https://www.rfc-editor.org/rfc/rfc5424#section-6.2.1)."""
+_GLOG_LEVEL_NAMES = MappingProxyType({"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "FATAL"})
 _MAX_PRIORITY = 191
 
 _LEVEL_KEYS = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "levelno")
@@ -34,11 +34,13 @@ _MESSAGE_KEYS = ("message", "msg", "event", "short_message")
 _NAME_KEYS = ("logger", "name", "logger_name", "log.logger")
 _TIME_KEYS = ("timestamp", "time", "@timestamp", "ts", "asctime", "datetime", "created")
 _TRACEBACK_KEYS = ("exc_text", "exc_info", "exception", "traceback", "stack_trace", "stacktrace", "stack")
-_SHOWN = MappingProxyType({"pathname": str, "lineno": int, "funcName": str, "process": int, "processName": str})
-"""What a `logging.LogRecord` has a place for, if it is of this kind."""
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_RECORD_ATTRIBUTE_TYPES = MappingProxyType(
+    {"pathname": str, "lineno": int, "funcName": str, "process": int, "processName": str}
+)
+"""The attributes of a `logging.LogRecord` that a line may set, with the types that their values must have."""
+_STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
-_WORD = "|".join(sorted(LEVELS, key=len, reverse=True))
+_LEVEL_NAME = "|".join(sorted(LEVELS, key=len, reverse=True))
 _PRIORITY = re.compile(r"<(\d{1,3})>(?:1 (?P<time>\S+) \S+ (?P<name>\S+) \S+ \S+ (?:-|(?:\[[^\]]*\])+) ?)?", re.ASCII)
 _GLOG_LINE = re.compile(
     r"(?P<level>[IWEF])(?P<month>\d\d)(?P<day>\d\d) (?P<time>\d\d:\d\d:\d\d\.\d+) +\d+ "
@@ -47,24 +49,24 @@ _GLOG_LINE = re.compile(
 )
 _BEGIN = re.compile(rf"(?P<bracket>\[)?{TIME}", re.ASCII)
 _IN_BRACKET = re.compile(
-    rf"[:,\s]{{1,9}}(?P<level>{_WORD})(?:[/\s]+(?P<name>[^\][]{{0,200}}))?\]\s*", re.ASCII | re.IGNORECASE
+    rf"[:,\s]{{1,9}}(?P<level>{_LEVEL_NAME})(?:[/\s]+(?P<name>[^\][]{{0,200}}))?\]\s*", re.ASCII | re.IGNORECASE
 )
 _TAG = re.compile(r"\s*\S+ (?P<name>[\w./-]+)(?:\[\d+\])?: ", re.ASCII)
 _BEFORE = (
     r"(?:(?:\[[^\][]{0,60}\]|\([^()]{1,60}\)|[^\s:=\[\]{}\"]{1,60} +[-|](?= )|[^\s:]{1,200}:\d+(?::\d+)?:)"
     r"[\s|-]{0,20}){0,3}?"
 )
-"""What may stand between a time and a level: what is in brackets, a name and a dash, a file and its line."""
+"""The text that may stand between time and level: text in brackets, a name and a dash, a file and a line number."""
 _HEAD = re.compile(
     rf"[\s|-]{{0,20}}(?P<before>{_BEFORE})(?:"
-    rf"[\[(<] ?(?i:(?P<boxed>{_WORD})) {{0,4}}[\])>]"
-    rf"|(?P<bare>{_WORD})(?=[\s:|\]-]|$)"
-    rf"|(?i:(?P<told>{_WORD}))(?=:(?!:)))",
+    rf"[\[(<] ?(?i:(?P<boxed>{_LEVEL_NAME})) {{0,4}}[\])>]"
+    rf"|(?P<bare>{_LEVEL_NAME})(?=[\s:|\]-]|$)"
+    rf"|(?i:(?P<before_colon>{_LEVEL_NAME}))(?=:(?!:)))",
     re.ASCII,
 )
 _TIMED_HEAD = re.compile(
     rf"[\s|-]{{0,20}}(?P<before>{_BEFORE}(?:[\w.$/-]{{1,60}} +)??)"
-    rf"(?:[\[(<] ?)?(?P<bare>(?i:{_WORD}))(?=[\s:|\])>,-]|$)(?: {{0,4}}[\])>])?",
+    rf"(?:[\[(<] ?)?(?P<bare>(?i:{_LEVEL_NAME}))(?=[\s:|\])>,-]|$)(?: {{0,4}}[\])>])?",
     re.ASCII,
 )
 _LOGURU = re.compile(r" *\| (?P<name>[\w.]+):(?P<function>[\w<>]+):(?P<line>\d+) - ", re.ASCII)
@@ -72,24 +74,24 @@ _BASIC = re.compile(r":(?P<name>[\w.$-]+):", re.ASCII)
 _NAMED = re.compile(
     r"\s+(?:- )?(?:\[(?P<boxed>[\w.$-]+)\]:?|(?P<name>[A-Za-z_][\w.$-]*)(?::(?=\s)| +-(?= )))\s+", re.ASCII
 )
-_BETWEEN = re.compile(r"\s*(?:[:|]|-(?=\s))?\s*")
+_SEPARATOR = re.compile(r"\s*(?:[:|]|-(?=\s))?\s*")
 _NAME_BEFORE = re.compile(r"(?P<name>[\w.$/-]+) +[-|]\s*", re.ASCII)
-_NO_NAME = re.compile(r"Error$|Exception$|Warning$|Interrupt$")
+_EXCEPTION_NAME = re.compile(r"Error$|Exception$|Warning$|Interrupt$")
 _PAIR = re.compile(r'([A-Za-z_@][\w.@/-]*)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?:\s+|$)')
-_LOGFMT_LEVEL = re.compile(rf'(?<![\w.])(?:level|lvl|severity)="?(?P<level>{_WORD})\b', re.ASCII | re.IGNORECASE)
+_LOGFMT_LEVEL = re.compile(rf'(?<![\w.])(?:level|lvl|severity)="?(?P<level>{_LEVEL_NAME})\b', re.ASCII | re.IGNORECASE)
 
 
 class Line(NamedTuple):
-    """What a line says.
+    """The parts of a line.
 
     Attributes:
-        message: What is left of it.
-        levelno: Python's level, or `None` when it tells none.
-        levelname: The word for it.
-        name: The logger, or nothing.
-        created: Its time, or `None`.
-        traceback: The text of an exception, or nothing.
-        attributes: Attributes for its `logging.LogRecord`: where it was logged, and `extra` values.
+        message: The text without the other parts.
+        levelno: The number of Python's level, or `None` if the line has no level.
+        levelname: The name of the level, or "".
+        name: The name of the logger, or "".
+        created: The time in seconds since the epoch, or `None`.
+        traceback: The text of a traceback, or "".
+        attributes: Attributes for the `logging.LogRecord`: the source location, and `extra` values.
     """
 
     message: str
@@ -102,7 +104,7 @@ class Line(NamedTuple):
 
 
 def read_line(text: str) -> Line:
-    """Return what a line of text says. What is in no format that is known is all message."""
+    """Return the parts of a line of text. A line in an unknown format is all message."""
     line = _read_line(text)
     return line if line.message.strip() else line._replace(message=text)
 
@@ -113,12 +115,12 @@ def _read_line(text: str) -> Line:
     if match := _PRIORITY.match(text):
         priority = int(match[1])
         if priority <= _MAX_PRIORITY:
-            return _read_syslog(match, text[match.end() :], _SYSLOG[priority % 8])
+            return _read_syslog(match, text[match.end() :], _SYSLOG_LEVELS[priority % 8])
     if match := _GLOG_LINE.match(text):
-        word = _GLOG[match["level"]]
-        place = {"pathname": match["file"], "lineno": int(match["line"])}
+        level_name = _GLOG_LEVEL_NAMES[match["level"]]
+        location = {"pathname": match["file"], "lineno": int(match["line"])}
         created = read_any_time(f"{time.localtime().tm_year}-{match['month']}-{match['day']} {match['time']}")
-        return Line(text[match.end() :], LEVELS[word], word, "", created, "", place)
+        return Line(text[match.end() :], LEVELS[level_name], level_name, "", created, "", location)
     if "=" in text and (line := _read_logfmt(text)):
         return line
     return _read_text(text)
@@ -130,16 +132,16 @@ def _level(word: str) -> tuple[int, str]:
 
 
 def _level_of(value: object, *, is_pino: bool) -> tuple[int, str] | None:
-    """Return the level that a value of JSON or logfmt means, or `None`."""
+    """Return the level that a value of JSON or logfmt stands for, or `None`."""
     if isinstance(value, str):
         name = value.strip().upper()
         if name in LEVELS:
             return LEVELS[name], name
-        value = int(name) if name.isdecimal() and len(name) <= 2 else None  # noqa: PLR2004 - no level is larger
+        value = int(name) if name.isdecimal() and len(name) <= 2 else None  # noqa: PLR2004 - larger numbers are not levels
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 60:  # noqa: PLR2004 - as above
         return None
-    # pino and bunyan count from 10 for their trace (https://getpino.io/#/docs/api?id=loggerlevels-object).
-    levelno = _SYSLOG[value] if value < len(_SYSLOG) else min(max(value - 10 * is_pino, 10), 50)
+    # The levels of pino and bunyan begin with 10 for TRACE (https://getpino.io/#/docs/api?id=loggerlevels-object).
+    levelno = _SYSLOG_LEVELS[value] if value < len(_SYSLOG_LEVELS) else min(max(value - 10 * is_pino, 10), 50)
     return levelno, logging.getLevelName(levelno)
 
 
@@ -162,7 +164,7 @@ def _read_logfmt(text: str) -> Line | None:
         values[pair[1]] = _unquote(pair[2])
         position = pair.end()
     if position < len(text):
-        # Words are among them.
+        # The line also has text that is not a pair.
         return Line(text, *_level(match["level"]))
     return _read_values(values, text)
 
@@ -184,7 +186,7 @@ def _read_values(values: dict[str, Any], text: str) -> Line:
     name = _pop(values, _NAME_KEYS, _text)
     traceback = _pop(values, _TRACEBACK_KEYS, _text)
     if level is None and message is None:
-        # The object is data and no log: nothing of it is moved.
+        # The object is data, not a log line: it is shown as it is.
         return Line(text)
     levelno, levelname = level or (None, "")
     return Line(
@@ -199,7 +201,7 @@ def _read_values(values: dict[str, Any], text: str) -> Line:
 
 
 def _pop(values: dict[str, Any], keys: tuple[str, ...], read: Any) -> Any:
-    """Take the first of `keys` that can be read out of `values`, and return what it says, or `None`."""
+    """Remove the first of `keys` that `read` can read from `values`, and return the value read, or `None`."""
     for key in keys:
         if key in values and (found := read(values[key])) is not None:
             del values[key]
@@ -214,13 +216,13 @@ def _text(value: object) -> str | None:
 def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, _SHOWN.get(name, ())):
+        if isinstance(value, _RECORD_ATTRIBUTE_TYPES.get(name, ())):
             attributes[name] = value
         elif name == "filename" and isinstance(value, str):
             attributes.setdefault("pathname", value)
         else:
-            # An attribute of the record itself would hide it.
-            attributes[f"{name}_" if name in _STANDARD else name] = value
+            # A standard attribute of the record would hide the value.
+            attributes[f"{name}_" if name in _STANDARD_ATTRIBUTES else name] = value
     return attributes
 
 
@@ -256,29 +258,29 @@ def _read_text(text: str) -> Line:
 
 
 def _read_head(text: str, rest: str, position: int, pattern: re.Pattern[str], line: Line) -> Line:
-    """Read level and logger at `position`, behind the time if there is one; `rest` is the message if there is none."""
+    """Read level and logger at `position`, after the time; `rest` is the message if there is no level."""
     head = pattern.match(text, position)
     if head is None:
         return line._replace(message=rest)
     found = head.groupdict()
-    levelno, levelname = _level(found.get("boxed") or found["bare"] or found["told"])
+    levelno, levelname = _level(found.get("boxed") or found["bare"] or found["before_colon"])
     before, position = head["before"].strip(), head.end()
-    name, place = line.name, {}
+    name, location = line.name, {}
     if not name and (match := _NAME_BEFORE.match(before)):
         name, before = match["name"], before[match.end() :]
     if match := _LOGURU.match(text, position):
         name, position = match["name"], match.end()
-        place = {"pathname": name, "lineno": int(match["line"]), "funcName": match["function"]}
+        location = {"pathname": name, "lineno": int(match["line"]), "funcName": match["function"]}
     elif not name and (match := _find_name(text, position, is_timed=line.created is not None)):
         name, position = match[match.lastgroup or 0], match.end()
     else:
-        position = match.end() if (match := _BETWEEN.match(text, position)) else position
+        position = match.end() if (match := _SEPARATOR.match(text, position)) else position
     message = f"{before} {text[position:]}".strip()
-    return Line(message, levelno, levelname, name, line.created, "", place)
+    return Line(message, levelno, levelname, name, line.created, "", location)
 
 
 def _find_name(text: str, position: int, *, is_timed: bool) -> re.Match[str] | None:
     match = _BASIC.match(text, position)
     if match is None and is_timed:
         match = _NAMED.match(text, position)
-    return match if match and not _NO_NAME.search(match[match.lastgroup or 0]) else None
+    return match if match and not _EXCEPTION_NAME.search(match[match.lastgroup or 0]) else None

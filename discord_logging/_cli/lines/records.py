@@ -1,4 +1,4 @@
-"""Lines joined to log records: what is indented, and a traceback, belong to the line above."""
+"""Lines are joined to log records: indented lines and tracebacks belong to the line above."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MAX_CHARACTERS = 1_000_000
-"""The longest record, in characters. What is longer goes on in another one."""
-_MAX_BLANK = 20
+"""The longest record, in characters. The rest of a longer record becomes another record."""
+_MAX_BLANK_LINES = 20
 _TRACEBACK = re.compile(r"(?:\s*\+ Exception Group )?Traceback \(most recent call last\):")
 _LINK = re.compile(r"(?:During handling of the above exception|The above exception was the direct cause|Caused by: )")
 _FRAME = re.compile(r"\s+at ")
@@ -23,11 +23,11 @@ _ERROR_LINE = re.compile(r"[A-Za-z_][\w.]*(?:: |:?$)")
 
 
 class LineRecords:
-    """Makes records of lines.
+    """Makes log records from lines.
 
     Args:
-        name: The logger of lines that name none.
-        levelno: The level of lines that tell none.
+        name: The logger name of lines that have no logger name.
+        levelno: The level of lines that have no level.
     """
 
     def __init__(self, name: str, levelno: int) -> None:
@@ -37,7 +37,7 @@ class LineRecords:
         self._is_error_due = False
 
     def feed(self, text: str) -> Iterator[logging.LogRecord]:
-        """Take a line and yield the records that are complete now."""
+        """Take a line, and yield the records that it completes."""
         if "\x1b" in text:
             text = clean(text)
         if not text.strip():
@@ -56,7 +56,7 @@ class LineRecords:
         self._add(text)
 
     def finish(self) -> Iterator[logging.LogRecord]:
-        """Yield the record that may have waited for more lines."""
+        """Yield the last record, if there is one."""
         if self._line is not None:
             line, self._line = self._line, None
             yield self._make(line)
@@ -75,9 +75,9 @@ class LineRecords:
             self._add(text)
 
     def _belongs(self, text: str) -> bool:
-        """Tell whether the line goes on with the record."""
+        """Return whether the line belongs to the current record."""
         if _TRACEBACK.match(text):
-            # One by itself has nobody's level. A second one is another record, unless a line says how they are linked.
+            # A traceback belongs to a line with a level. A second one is another record, unless a line links the two.
             return self._is_linked or (self._is_leveled and not self._blank and not self._traceback)
         if text[0].isspace():
             return True
@@ -89,7 +89,7 @@ class LineRecords:
         is_start = bool(_TRACEBACK.match(text))
         is_trace = is_start or _FRAME.match(text) or _LINK.match(text)
         target = self._traceback if self._traceback or is_trace else self._more
-        target += [""] * min(self._blank, _MAX_BLANK)
+        target += [""] * min(self._blank, _MAX_BLANK_LINES)
         target.append(text)
         self._blank = 0
         self._size += len(text) + 1
@@ -98,13 +98,13 @@ class LineRecords:
 
     def _make(self, line: Line) -> logging.LogRecord:
         levelno = self._levelno if line.levelno is None else line.levelno
-        # An exception that came without a record: its last line says what it is.
+        # The message of a traceback without a record is its last line, which names the exception.
         ends = (text for text in reversed(self._traceback) if text and not text[0].isspace())
         message = line.message or next(ends, "Exception Group")
         record = logging.LogRecord(line.name or self._name, levelno, "", 0, "\n".join([message, *self._more]), (), None)
         record.levelname = line.levelname or record.levelname
         record.created = self._created if line.created is None else line.created
-        # These are ours, not those of the program that wrote the line.
+        # The values are those of this process, not of the program that wrote the line.
         record.process = record.processName = record.threadName = None
         record.exc_text = "\n".join([line.traceback] * bool(line.traceback) + self._traceback) or None
         record.__dict__.update(line.attributes)

@@ -1,4 +1,4 @@
-"""Times as logs have them."""
+"""The common formats of times in logs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ TIME = (
     r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?P<fraction>[.,]\d{1,9})?"
     r"(?: ?(?P<zone>Z|UTC|[+-]\d\d:?\d\d))?(?!\w|:\d)"
 )
-"""Matches a time with or without its day; `read_time` takes the match."""
+"""A pattern for a time with or without a date; `read_time` takes the match."""
 _WHOLE = re.compile(TIME, re.ASCII)
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
-"""A number larger than the first is none of seconds, but has so many in one."""
+"""Pairs of the smallest number that counts in a unit below seconds, and the number of such units in a second."""
 _TOMORROW = timedelta(days=1)
 
 
 def read_time(match: re.Match[str]) -> float | None:
-    """Return the time that `TIME` matched, in seconds since the epoch, or `None` if there is no such time.
+    """Return the time that `TIME` matched, in seconds since the epoch, or `None` if the time does not exist.
 
-    Without a zone it is this machine's. Without a year it is the last such day; without a day it is today.
+    A time without a zone is in this machine's zone. A date without a year is the latest such date that is not in the
+    future, and a time without a date is a time of today.
     """
     found = match.groupdict()
     now = datetime.now()  # noqa: DTZ005 - a log without a zone has this machine's
@@ -44,11 +45,11 @@ def read_time(match: re.Match[str]) -> float | None:
 
 
 def read_any_time(value: object) -> float | None:
-    """Return a time that is text, or a number of seconds, milli-, micro- or nanoseconds, or `None` if it is none."""
+    """Return the time that a text or a number of seconds, milli-, micro- or nanoseconds stands for, or `None`."""
     if isinstance(value, str):
         match = _WHOLE.fullmatch(value.strip())
         return read_time(match) if match else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e20:  # noqa: PLR2004 - some year
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e20:  # noqa: PLR2004 - far beyond any year
         return None
     seconds = next((value / unit for least, unit in _UNITS if value >= least), float(value))
     return seconds if math.isfinite(seconds) else None

@@ -1,4 +1,4 @@
-"""What a line of somebody's log says."""
+"""Tests of the formats of log lines."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
     ],
 )
 def test_level_logger_and_message(text: str, level: int | None, name: str, message: str) -> None:
-    """Each common format is read, and what is in none is all message."""
+    """Each common format is read, and a line in another format is all message."""
     line = read_line(text)
     assert (line.levelno, line.name, line.message) == (level, name, message)
 
@@ -98,8 +98,8 @@ def test_level_of_json(values: dict[str, Any], level: int | None) -> None:
     assert line.message == "hello"
 
 
-def test_json_line_has_all_that_it_says() -> None:
-    """Time, logger, place and traceback go where a record has them; all other keys are fields."""
+def test_all_keys_of_a_json_line_are_kept() -> None:
+    """Time, logger, location and traceback become attributes of the record; all other keys become fields."""
     line = read_line(
         '{"level":"error","event":"lost","logger":"a.b","timestamp":"2026-01-01T12:00:00Z","exception":"Traceback",'
         '"lineno":3,"filename":"x.py","order":7,"args":[1],"process":"worker"}'
@@ -115,8 +115,8 @@ def test_json_line_has_all_that_it_says() -> None:
     )
 
 
-def test_json_that_is_no_log_stays_as_it_is() -> None:
-    """Data without level and message is shown whole, and so is a level without words."""
+def test_json_that_is_not_a_log_line_stays_unchanged() -> None:
+    """Data without a message is shown whole, with or without a level."""
     assert read_line('{"name": "x", "time": 1}') == Line('{"name": "x", "time": 1}')
     line = read_line('{"level": "error", "code": 7}')
     assert (line.levelno, line.message, line.attributes) == (ERROR, '{"level": "error", "code": 7}', {})
@@ -126,12 +126,12 @@ def test_json_that_is_no_log_stays_as_it_is() -> None:
     "text", ["{" * 100_000 + "}", '{"a":' * 50_000 + "1" + "}" * 50_000, '{"a":' + "1" * 5000 + "}"]
 )
 def test_hostile_json_is_text(text: str) -> None:
-    """What nests without end, or has a number without end, is no error."""
+    """Deep nesting and a very long number do not raise an error."""
     assert read_line(text).message
 
 
-def test_places_of_loguru_and_glog() -> None:
-    """File, line and function are where they belong."""
+def test_locations_of_loguru_and_glog_are_read() -> None:
+    """File, line and function become attributes of the record."""
     line = read_line("2026-01-01 12:00:00.123 | ERROR    | shop.orders:read:12 - no")
     assert line.attributes == {"pathname": "shop.orders", "lineno": 12, "funcName": "read"}
     line = read_line("W0101 12:00:00.123456    1234 file.go:42] boom")
@@ -154,7 +154,7 @@ def test_places_of_loguru_and_glog() -> None:
     ],
 )
 def test_hostile_line_takes_no_time(text: str) -> None:
-    """No line makes an expression try without end."""
+    """A regular expression does not backtrack for long on any of these lines."""
     began = time.thread_time()
     read_line(text)
     assert time.thread_time() - began < 10
@@ -167,7 +167,7 @@ def test_hostile_line_takes_no_time(text: str) -> None:
     )
 )
 def test_any_line_can_be_read(text: str) -> None:
-    """Whatever it is, there is a message unless there was none, and its level is one of Python's."""
+    """Every line that is not blank has a message, and its level is one of Python's or `None`."""
     line = read_line(text)
     assert bool(line.message.strip()) >= bool(text.strip())
     assert line.levelno in (None, *range(10, 51))

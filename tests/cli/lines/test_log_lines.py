@@ -1,4 +1,4 @@
-"""Lines as popular programs and libraries log them are shown as they are, and taken at the first try."""
+"""Lines that popular programs and libraries log are shown unchanged, and Discord accepts them at the first attempt."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ LINES = {
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 def test_a_line_is_shown_as_it_was_logged(discord: LocalDiscord, line: str) -> None:
-    """On a card, with its marks escaped, and nobody is notified."""
+    """The card shows the line with its Markdown escaped, and notifies nobody."""
     handler = DiscordHandler(discord.webhook_url)
     handler.handle(logging.makeLogRecord({"msg": line, "name": "app", "levelno": 40, "levelname": "ERROR"}))
     assert handler.flush()

@@ -1,4 +1,4 @@
-"""Times as logs have them."""
+"""Tests of the formats of times."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ NEW_YEAR = 1767225600.0  # 2026-01-01 00:00:00 UTC
         (NEW_YEAR * 1e9, NEW_YEAR),
     ],
 )
-def test_a_time_with_a_zone_is_what_it_says(value: object, seconds: float) -> None:
-    """Text in the common forms, and numbers in any unit."""
+def test_a_time_with_a_zone_is_read(value: object, seconds: float) -> None:
+    """Texts in the common formats, and numbers in any unit, are read."""
     assert read_any_time(value) == pytest.approx(seconds, abs=0.001)
 
 
 @pytest.mark.parametrize(
     "value", ["", "yesterday", "2026-99-01 00:00:00", "0000-01-01 00:00:00", True, None, -1, 1e30, []]
 )
-def test_what_is_no_time_is_none(value: object) -> None:
-    """A month 99, a word, a bool."""
+def test_a_value_that_is_not_a_time_gives_none(value: object) -> None:
+    """Words, impossible dates and other types are not times."""
     assert read_any_time(value) is None
 
 
-def test_a_time_without_a_zone_is_this_machines() -> None:
-    """As `logging` writes it."""
+def test_a_time_without_a_zone_is_in_the_local_zone() -> None:
+    """`logging` writes times without a zone."""
     assert read_any_time("2026-07-01 12:30:00") == time.mktime((2026, 7, 1, 12, 30, 0, 0, 0, -1))
 
 
 def test_a_time_without_a_day_is_today() -> None:
-    """As tools write it that run for a short while."""
+    """Tools that run for a short time write no date."""
     today = datetime.now().astimezone()
     seconds = read_any_time("12:30:00")
     assert seconds is not None
@@ -54,7 +54,7 @@ def test_a_time_without_a_day_is_today() -> None:
 
 
 @freeze_time("2026-01-10 12:00:00")
-def test_a_time_without_a_year_is_the_last_such() -> None:
-    """A syslog tells no year, and no log is from the future."""
+def test_a_time_without_a_year_is_the_latest_past_one() -> None:
+    """Syslog writes no year, and no log line is from the future."""
     assert read_any_time("Dec 15 00:00:00") == time.mktime((2025, 12, 15, 0, 0, 0, 0, 0, -1))
     assert read_any_time("Jan  5 00:00:00") == time.mktime((2026, 1, 5, 0, 0, 0, 0, 0, -1))
