@@ -1,4 +1,4 @@
-"""Answers in the shapes Discord and the edge in front of it give them."""
+"""HTTP responses in the forms that Discord and the edge in front of it send."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EDGE_PAGE = (
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; a mapping or list as its body goes out as JSON, text as UTF-8."""
+    """An HTTP response; a mapping or list as its body is sent as JSON, and text as UTF-8."""
 
     status: int
     body: Any = b""
@@ -40,8 +40,8 @@ class Answer:
         return {"Content-Type": "application/json", **self.headers}, json.dumps(self.body).encode()
 
 
-class Refusal(Exception):  # noqa: N818  # the word for it; it never leaves the sandbox
-    """A request that is refused, and with what answer."""
+class Refusal(Exception):  # noqa: N818  # it never leaves the sandbox
+    """A request is refused, with `answer` as the response."""
 
     def __init__(self, status: int, code: int, message: str, errors: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -50,17 +50,17 @@ class Refusal(Exception):  # noqa: N818  # the word for it; it never leaves the 
 
 
 def invalid_form(errors: Mapping[str, Any]) -> Refusal:
-    """Return the refusal of a form with this tree of errors."""
+    """Return the refusal of a form with a tree of errors."""
     return Refusal(400, 50035, "Invalid Form Body", errors)
 
 
 def general(status: int) -> Answer:
-    """Return an answer that says no more than its status."""
+    """Return Discord's general response with a status."""
     return Answer(status, {"message": f"{status}: {phrase(status)}", "code": 0})
 
 
 def phrase(status: int) -> str:
-    """Return HTTP's words for a status."""
+    """Return HTTP's reason phrase for a status."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -69,29 +69,29 @@ def phrase(status: int) -> str:
 
 def rate_limited(retry_after: float, scope: str) -> Answer:
     """Return a 429 of the API: `retry_after` in seconds, `scope` user, shared or global."""
-    what = "The resource is" if scope == "shared" else "You are"
-    body = {"message": f"{what} being rate limited.", "retry_after": retry_after, "global": scope == "global"}
+    subject = "The resource is" if scope == "shared" else "You are"
+    body = {"message": f"{subject} being rate limited.", "retry_after": retry_after, "global": scope == "global"}
     headers = {"Retry-After": str(math.ceil(retry_after)), "X-RateLimit-Scope": scope}
     return Answer(429, body, headers | {"X-RateLimit-Global": "true"} if scope == "global" else headers)
 
 
 def edge_page() -> Answer:
-    """Return the page with which Cloudflare refuses an address."""
+    """Return the page that Cloudflare sends to a blocked address."""
     return Answer(429, _EDGE_PAGE, {"Content-Type": "text/html; charset=UTF-8", "Server": "cloudflare"})
 
 
 def edge_ban() -> Answer:
-    """Return the static JSON for an address that is banned: no time, no rate limit headers."""
+    """Return the static JSON for a banned address, which has neither a `Retry-After` nor rate limit headers."""
     return Answer(429, {"message": _BANNED, "code": 0}, {"Server": "cloudflare"})
 
 
 def edge_text(status: int, text: str) -> Answer:
-    """Return a short text of Cloudflare's."""
+    """Return a short text of Cloudflare."""
     return Answer(status, text, {"Server": "cloudflare"})
 
 
 def as_v6(answer: Answer) -> Answer:
-    """Return the answer as API v6 and v7 give it: milliseconds, and lists of errors in place of the tree."""
+    """Return the response in the form of API v6 and v7: times in milliseconds, and lists of errors for the tree."""
     if not isinstance(answer.body, dict):
         return answer
     if "retry_after" in answer.body:

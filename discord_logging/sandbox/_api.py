@@ -1,4 +1,4 @@
-"""The routes of the webhook API: requests in, answers and injected faults out."""
+"""The routes of the webhook API, which turn requests into responses and injected faults."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Api:
 
     @staticmethod
     async def _read(incoming: web.Request) -> Body | None:
-        """Read the body; of one that is too large no more than shows that it is."""
+        """Read the body; return `None`, without reading the rest, if it is too large."""
         if (incoming.content_length or 0) > incoming.client_max_size:
             return None
         try:
@@ -129,10 +129,10 @@ class Api:
 
 
 def _closed(transport: asyncio.Transport | None, *, reset: bool = False) -> web.StreamResponse:
-    """Close the connection; the response returned is for aiohttp alone, it goes nowhere."""
+    """Close the connection. aiohttp needs the returned response, but does not send it."""
     if transport is not None:
         if reset:
-            # to linger for no time turns the close into a reset; Windows has the two numbers shorter
+            # Lingering for zero seconds turns the close into a reset. On Windows the two numbers are shorter.
             no_time = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_time)
         transport.close()

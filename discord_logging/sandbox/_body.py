@@ -1,4 +1,4 @@
-"""From the bytes of a request to the form in it: JSON, multipart or urlencoded."""
+"""The body of a request is parsed: JSON, multipart or urlencoded."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 _TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
 _FILE_PART = re.compile(r"files\[(\d)\]")
-# Far more than any message can need; beyond that a request is there to hurt.
-_JSON_BYTES = 4 * 1024 * 1024
+_MAX_JSON_BYTES = 4 * 1024 * 1024
+"""The largest JSON, in bytes: far more than a message can need, but little enough against hostile requests."""
 _MAX_LEVELS = 100
 _VALUE_BYTES = 100
 
 
 @dataclass(frozen=True)
 class Body:
-    """What came with a request: a payload and files, or the refusal of what cannot be read.
+    """The body of a request: a payload and files, or the refusal of an unreadable body.
 
-    `size` is about how many bytes of memory it takes to keep it.
+    `size` is the approximate memory that it takes, in bytes.
     """
 
     payload: Any = None
@@ -65,7 +65,7 @@ def secure_filename(name: str) -> str:
 
 
 def _sized(payload: Any, data: bytes, files: Sequence[File] = ()) -> Body:
-    """Return a body that knows its size; refuse a payload that is nested deeper than any message is."""
+    """Return a body with its size, and refuse a payload that is nested deeper than a message can be."""
     values, level = 0, [payload]
     for _ in range(_MAX_LEVELS):
         values += len(level)
@@ -80,7 +80,7 @@ def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
 
 
 def _check_size(data: bytes | str) -> None:
-    if len(data) > _JSON_BYTES:
+    if len(data) > _MAX_JSON_BYTES:
         raise Refusal(413, 40005, "Request entity too large")
 
 
@@ -125,7 +125,7 @@ def _multipart(content_type: str, data: bytes) -> Body:
             _check_size(content)
             fields[name] = content.decode("utf-8", "replace")
         elif "%" not in name:
-            # names other than files[n] pass too (discord-webhook sends them), percent-encoded brackets do not
+            # Discord accepts other names than files[n], which discord-webhook sends, but no percent-encoded brackets.
             numbered = _FILE_PART.fullmatch(name)
             files.append(_file(numbered[1] if numbered else name, filename, part, content))
     return _sized(_form(fields), data, files)
@@ -134,7 +134,7 @@ def _multipart(content_type: str, data: bytes) -> Body:
 def _filename(part: MimePart) -> str | None:
     try:
         return part.get_filename()
-    except (UnicodeError, LookupError):  # an encoding (RFC 2231) of which nothing can be made
+    except (UnicodeError, LookupError):  # an unknown or broken encoding (RFC 2231)
         return "unknown"
 
 

@@ -1,4 +1,4 @@
-"""The components that a webhook without an application may send: layout and links, nothing that acts."""
+"""The components that a webhook without an application may send: layout and links, without interaction."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _CHILDREN = {_Type.ACTION_ROW: (_Type.BUTTON,), _Type.SECTION: (_Type.TEXT,), _T
 _MAX_CHILDREN = {_Type.ACTION_ROW: 5, _Type.SECTION: 3, _Type.CONTAINER: 40}
 _LINK = 5
 _MAX_COMPONENTS = 40
-_CHARACTERS = 4000
+_MAX_CHARACTERS = 4000
 
 
 def components(fields: Fields, value: Any, names: Collection[str], *, v2: bool) -> list[dict[str, Any]]:
-    """Read the components of a message; without `v2` (the flag) only rows of links are known."""
+    """Read the components of a message; without the flag `v2` only rows of links are allowed."""
     items = fields.items(value, ("components",), _MAX_COMPONENTS)
     allowed = _TOP if v2 else (_Type.ACTION_ROW,)
     for index, item in enumerate(items):
@@ -42,14 +42,14 @@ def components(fields: Fields, value: Any, names: Collection[str], *, v2: bool) 
     if sum(1 for _ in _walk(items)) > _MAX_COMPONENTS:
         message = f"Total number of components cannot exceed {_MAX_COMPONENTS}"
         fields.error(("components",), "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", message)
-    if sum(map(len, text_of(items))) > _CHARACTERS:
-        message = f"The displayable text exceeds the maximum size of {_CHARACTERS}"
+    if sum(map(len, text_of(items))) > _MAX_CHARACTERS:
+        message = f"The displayable text exceeds the maximum size of {_MAX_CHARACTERS}"
         fields.error(("components",), "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED", message)
     return items
 
 
 def text_of(items: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the texts that stand in components."""
+    """Return the texts of components."""
     return [str(item["content"]) for item in _walk(items) if item["type"] == _Type.TEXT]
 
 
@@ -84,7 +84,7 @@ def _check_section(fields: Fields, item: Mapping[str, Any], path: Path, names: C
 
 
 def _check_text(fields: Fields, item: Mapping[str, Any], path: Path, _: Collection[str]) -> None:
-    fields.text(item.get("content"), (*path, "content"), _CHARACTERS, 1, required=True)
+    fields.text(item.get("content"), (*path, "content"), _MAX_CHARACTERS, 1, required=True)
 
 
 def _check_link(fields: Fields, item: Mapping[str, Any], path: Path, _: Collection[str]) -> None:

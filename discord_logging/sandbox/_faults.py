@@ -1,4 +1,4 @@
-"""Faults to inject: what can go wrong between a client and Discord."""
+"""Faults that can be injected between a client and Discord."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What happens to one request in place of the ordinary.
+    """A fault that happens to one request.
 
     Attributes:
-        status: The status to answer; `None` is the ordinary handling and answer.
-        body: The body to that status: a mapping is sent as JSON; `None` is Discord's general body.
-        headers: The headers to that status; `None` is ``Via`` alone.
-        delay: How long nothing is answered, in seconds.
-        save: Handle the request as usual before the delay, so that the message is saved whatever is answered then.
-        drop: Give no answer: ``"close"`` the connection or ``"reset"`` it.
-        drip: Send the answer byte by byte, with so many seconds between two.
-        raw: Send these bytes as they are in place of an answer, and close.
+        status: The status of the response; `None` handles the request and responds as usual.
+        body: The body of a response with `status`. A mapping is sent as JSON; `None` sends Discord's general body.
+        headers: The headers of a response with `status`; `None` sends ``Via`` alone.
+        delay: The time before the response, in seconds.
+        save: Whether the message is saved, as usual, before the delay and whatever the response is.
+        drop: Send no response, but ``"close"`` or ``"reset"`` the connection.
+        drip: Send the response byte by byte, with this time in seconds between two bytes.
+        raw: Send these bytes instead of a response, and close the connection.
     """
 
     status: int | None = None
@@ -47,7 +47,7 @@ class Fault:
         answer = _answers.rate_limited(retry_after, scope)
         headers = {**_answers.VIA, **answer.headers}
         if scope != "global":
-            # the channel's limit is not in the headers: they tell of a bucket with requests left
+            # The headers do not show the channel's limit: their bucket still has requests left.
             remaining, reset_after = (4, 2.0) if scope == "shared" else (0, retry_after)
             headers |= {
                 "X-RateLimit-Limit": "5",
@@ -63,8 +63,8 @@ class Fault:
         """Return a refusal by the edge in front of Discord.
 
         Args:
-            json: The static JSON for a banned address in place of the HTML page for error 1015.
-            retry_after: Seconds for a ``Retry-After`` header; `None` (the default) sends none.
+            json: Whether to send the static JSON for a banned address instead of the HTML page for error 1015.
+            retry_after: The ``Retry-After`` header, in seconds; `None` (the default) sends no such header.
         """
         answer = _answers.edge_ban() if json else _answers.edge_page()
         wait = {} if retry_after is None else {"Retry-After": str(retry_after)}
@@ -72,34 +72,42 @@ class Fault:
 
     @classmethod
     def webhook_deleted(cls) -> Fault:
-        """Return the 404 for a webhook that is gone."""
+        """Return the 404 for a deleted webhook."""
         return cls(status=404, body={"message": "Unknown Webhook", "code": 10015})
 
     @classmethod
     def dropped(cls, *, save: bool = False, reset: bool = False) -> Fault:
-        """Return a connection lost before the answer: closed or `reset`, the message saved first or not."""
+        """Return a connection that is lost before the response.
+
+        Args:
+            save: Whether the message is saved first.
+            reset: Whether the connection is reset instead of closed.
+        """
         return cls(drop="reset" if reset else "close", save=save)
 
     @classmethod
     def stall(cls, seconds: float, *, save: bool = False) -> Fault:
-        """Return a silence of `seconds` before the answer, the message saved before it or not.
+        """Return a delay of `seconds` before the response.
 
-        A message that is not saved before is saved after, unless the client has gone by then.
+        Args:
+            seconds: The delay, in seconds.
+            save: Whether the message is saved before the delay. Otherwise it is saved after the delay, unless the
+                client has closed the connection by then.
         """
         return cls(delay=seconds, save=save)
 
     @classmethod
     def dripping(cls, interval: float) -> Fault:
-        """Return an ordinary answer that comes byte by byte, every `interval` seconds; the message is saved."""
+        """Return an ordinary response that is sent byte by byte, every `interval` seconds; the message is saved."""
         return cls(drip=interval, save=True)
 
     @classmethod
     def malformed(cls, *, save: bool = False) -> Fault:
-        """Return bytes that are not HTTP."""
+        """Return a response that is not HTTP."""
         return cls(raw=b"\x15\x03\x01\x00\x02\x02\x46 this is not HTTP\r\n\r\n", save=save)
 
     def answer(self) -> Answer | None:
-        """Return the answer that stands in place of the ordinary one, if any does."""
+        """Return the response that replaces the ordinary one, or `None`."""
         if self.status is None:
             return None
         body = _answers.general(self.status).body if self.body is None else self.body
@@ -114,4 +122,4 @@ TROUBLES: dict[str, Callable[[], Fault]] = {
     "drop": Fault.dropped,
     "edge_block": Fault.edge_block,
 }
-"""The troubles that the page makes, by the names of its buttons."""
+"""The faults that the page can inject, by the names of its buttons."""

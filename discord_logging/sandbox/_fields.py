@@ -1,4 +1,4 @@
-"""Discord's types of fields: each reads a value of a payload and notes what is wrong with it.
+"""Discord's types of fields: each reads a value of a payload and collects the errors in it.
 
 The errors form Discord's tree: keys and indexes down to leaves of ``{"_errors": [{"code": …, "message": …}]}``
 (https://discord.com/developers/docs/reference#error-messages).
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 
-# Discord does not publish what it strips; these were seen to go: C0 but tab, newline, CR, ESC; and bidi overrides.
+# Discord does not document which characters it strips. It was seen to strip the C0 controls except tab, newline, CR and
+# ESC, and the bidirectional controls.
 _STRIPPED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\u202a-\u202e\u2066-\u2069]")
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?")
 _MEDIA_SCHEMES = ("http", "https", "attachment")
-_MAX_SHOWN = 200
 _TRUE, _FALSE = (True, "true", "True", "1"), (False, "false", "False", "0")
 
 
 class Fields:
-    """Reads values at their paths and collects the errors; what has an error is read as absent."""
+    """Reads values at their paths and collects the errors; a value with an error is read as absent."""
 
     def __init__(self) -> None:
         self.errors: dict[str, Any] = {}
@@ -38,13 +38,13 @@ class Fields:
         branch.setdefault("_errors", []).append({"code": code, "message": message})
 
     def text(self, value: Any, path: Path, longest: int, shortest: int = 0, *, required: bool = False) -> str | None:
-        """Read a string: stripped of what Discord strips, trimmed, its length in code points."""
+        """Read a string, strip it as Discord does, and check its length in code points."""
         if value is None:
             if required:
                 self.error(path, "BASE_TYPE_REQUIRED", "This field is required")
             return None
         if not isinstance(value, str | int | float):
-            self.error(path, "STRING_TYPE_CONVERT", f'Could not interpret "{_shown(value)}" as string.')
+            self.error(path, "STRING_TYPE_CONVERT", f'Could not interpret "{shorten(value)}" as string.')
             return None
         text = _STRIPPED.sub("", str(value)).strip()
         if shortest and not shortest <= len(text) <= longest:
@@ -62,7 +62,7 @@ class Fields:
         except ValueError:
             number = None
         if number is None:
-            self.error(path, "NUMBER_TYPE_COERCE", f'Value "{_shown(value)}" is not int.')
+            self.error(path, "NUMBER_TYPE_COERCE", f'Value "{shorten(value)}" is not int.')
         elif number > largest:
             self.error(path, "NUMBER_TYPE_MAX", f"int value should be less than or equal to {largest}.")
         elif number < 0:
@@ -80,7 +80,7 @@ class Fields:
         if value is None:
             return None
         if isinstance(value, bool) or not re.fullmatch(r"0|[1-9][0-9]{0,19}", str(value)):
-            self.error(path, "NUMBER_TYPE_COERCE", f'Value "{_shown(value)}" is not snowflake.')
+            self.error(path, "NUMBER_TYPE_COERCE", f'Value "{shorten(value)}" is not snowflake.')
         return str(value)
 
     def items(self, value: Any, path: Path, most: int) -> list[Any]:
@@ -112,7 +112,7 @@ class Fields:
         longest: int = 2048,
         required: bool = False,
     ) -> str | None:
-        """Read a URL; a host without a dot is no host to Discord."""
+        """Read a URL; Discord refuses a host without a dot."""
         url = self.text(value, path, longest, required=required)
         if url is None:
             return None
@@ -123,7 +123,7 @@ class Fields:
         except ValueError:
             well_formed = False
         if well_formed and parts.scheme not in schemes:
-            message = f'Scheme "{_shown(parts.scheme)}" must be one of {tuple(schemes)}.'
+            message = f'Scheme "{shorten(parts.scheme)}" must be one of {tuple(schemes)}.'
             self.error(path, "URL_TYPE_INVALID_SCHEME", message)
         elif not well_formed or not known_host:
             self.error(path, "URL_TYPE_INVALID_URL", "Not a well formed URL.")
@@ -147,12 +147,12 @@ class Fields:
         try:
             datetime.fromisoformat(match[1] if match else "")
         except ValueError:
-            self.error(path, "DATE_TIME_TYPE_PARSE", f"Could not parse {_shown(value)}. Should be ISO8601.")
+            self.error(path, "DATE_TIME_TYPE_PARSE", f"Could not parse {shorten(value)}. Should be ISO8601.")
             return None
         return str(value) if match and match[3] else f"{value}+00:00"
 
 
-def _shown(value: Any) -> str:
-    """Return a value for an error, which must not be as long as what was sent."""
+def shorten(value: Any, limit: int = 200) -> str:
+    """Return `value` as a text of at most `limit` characters and three dots, so that errors stay short."""
     text = str(value)
-    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
+    return text if len(text) <= limit else text[:limit] + "..."

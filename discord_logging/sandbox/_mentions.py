@@ -1,4 +1,4 @@
-"""Which mentions in a message notify somebody."""
+"""The mentions in a message that notify somebody."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MENTION = re.compile(r"@(?:everyone|here)|<@!?(?P<user>\d+)>|<@&(?P<role>\d+)>")
-# Documented is {"parse": ["users"]}; seen were pings of everyone and of roles. A client must not count on either.
+# Discord documents {"parse": ["users"]}, but was seen to ping everyone and roles too. A client must rely on neither.
 _DEFAULT = {"parse": ["users", "roles", "everyone"]}
 
 
 def pings(text: str, allowed_mentions: Mapping[str, Any] | None) -> list[str]:
-    """Return the mentions in `text` that `allowed_mentions` lets through, each once."""
+    """Return the mentions in `text` that `allowed_mentions` allows, each once."""
     allowed = _DEFAULT if allowed_mentions is None else allowed_mentions
     parse, users, roles = ({str(item) for item in allowed.get(key) or ()} for key in ("parse", "users", "roles"))
     found: dict[str, None] = {}

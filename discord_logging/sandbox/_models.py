@@ -1,4 +1,4 @@
-"""What the local Discord keeps: messages, their files, the requests that came, and its webhooks."""
+"""The objects that the local Discord keeps: messages, files, requests, webhooks and threads."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class EmbedImage(TypedDict, total=False):
 
 
 class Embed(TypedDict, total=False):
-    """An embed as it stands in a message: trimmed, and without the keys that were empty."""
+    """An embed of a message: trimmed, and without empty keys."""
 
     type: str
     title: str
@@ -76,13 +76,13 @@ class File:
     """A file of a message.
 
     Attributes:
-        filename: Its name as Discord sanitises it: ASCII letters, digits, ``.``, ``_`` and ``-``.
-        content_type: The Content-Type of its part, with parameters.
-        data: Its bytes.
-        title: The name it was uploaded under.
+        filename: The name as Discord sanitises it: ASCII letters, digits, ``.``, ``_`` and ``-``.
+        content_type: The Content-Type of the part, with parameters.
+        data: The content, in bytes.
+        title: The name under which the file was uploaded.
         description: The alternative text, or `None`.
-        id: The attachment's id; for a file that is still a part of a request, its number ``n`` in ``files[n]``, or the
-            name of a part that is named otherwise.
+        id: The attachment's id. The id of a file in a request is the number ``n`` in ``files[n]``, or the name of its
+            part if that has another form.
     """
 
     filename: str
@@ -94,30 +94,30 @@ class File:
 
     @property
     def text(self) -> str:
-        """The bytes read as UTF-8."""
+        """The content, decoded as UTF-8."""
         return self.data.decode("utf-8")
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message that stands in a channel.
+    """A message in a channel.
 
     Attributes:
         id: The message's id.
-        channel_id: The channel it stands in; for a message in a thread, the thread.
-        webhook_id: The webhook that posted it.
-        content: Its text, trimmed.
-        username: The name it is shown under.
-        avatar_url: The picture asked for, or `None`.
-        embeds: Its embeds, trimmed, in Discord's form; none with the flag ``SUPPRESS_EMBEDS``.
-        components: Its components; none unless ``with_components`` was asked for.
-        files: Its files.
+        channel_id: The id of the channel, or of the thread for a message in a thread.
+        webhook_id: The id of the webhook that posted the message.
+        content: The text, trimmed.
+        username: The name of the author.
+        avatar_url: The address of the author's picture, or `None`.
+        embeds: The embeds, trimmed, in Discord's form; empty with the flag ``SUPPRESS_EMBEDS``.
+        components: The components; empty unless the request has ``with_components``.
+        files: The files.
         flags: Discord's message flags.
-        timestamp: When it was posted (UTC).
-        edited: When it was last edited (UTC), or `None`.
+        timestamp: The time of posting (UTC).
+        edited: The time of the last edit (UTC), or `None`.
         pings: The mentions that notify somebody: ``@everyone``, ``@here``, ``<@user id>``, ``<@&role id>``.
-        payload: The JSON that posted it; after an edit, the JSON of the edit.
-        size: About how many bytes of memory it takes.
+        payload: The JSON of the request that posted the message, or of the request that edited it last.
+        size: The approximate memory of the message, in bytes.
     """
 
     id: str
@@ -138,7 +138,7 @@ class Message:
 
     @property
     def text(self) -> str:
-        """All its words, in lines: the content, those of embeds and components, names and text of files."""
+        """All text of the message, in lines: the content, embeds, components, and the names and text of files."""
         lines = [self.content]
         for embed in self.embeds:
             lines += [embed.get("author", {}).get("name", ""), embed.get("title", ""), embed.get("description", "")]
@@ -152,20 +152,20 @@ class Message:
 
 @dataclass
 class Request:
-    """A request to the webhook API, whatever became of it.
+    """A request to the webhook API, accepted or refused.
 
     Attributes:
         method: The HTTP method.
-        path: Path and query, the token masked.
-        headers: The request's headers; names in any case.
-        payload: The JSON or form that came, `None` where it cannot be read.
-        files: The files that came with it.
-        time: When it arrived, by `time.monotonic`, in seconds.
-        fault: The injected fault it met, or `None`.
-        finished: When its answer was given, by `time.monotonic`; `None` while it waits.
-        status: The HTTP status answered; `None` while it waits and where no answer was given.
-        answer: The body answered.
-        size: About how many bytes of memory it takes.
+        path: The path with the query; the token is masked.
+        headers: The headers of the request; their names are case-insensitive.
+        payload: The JSON or form of the request; `None` if it is unreadable.
+        files: The files of the request.
+        time: The time of arrival, by `time.monotonic`, in seconds.
+        fault: The fault that was injected into the request, or `None`.
+        finished: The time of the response, by `time.monotonic`; `None` until then.
+        status: The HTTP status of the response; `None` until then, and for a request without a response.
+        answer: The body of the response.
+        size: The approximate memory of the request, in bytes.
     """
 
     method: str
@@ -183,7 +183,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Webhook:
-    """A webhook and what is to know of its channel."""
+    """A webhook, with the properties of its channel."""
 
     id: str
     token: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""The page that shows the channel, and what it needs: what is new as JSON, the files, style and script, trouble."""
+"""The page that shows the channel, with its routes: new messages as JSON, files, styles, scripts and faults."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _FILES = (
     "panel.js",
     "page.js",
 )
-_MAX_SHOWN = 5000
-_MAX_AT_ONCE = 250
+_MAX_MESSAGES = 5000
+_MAX_BATCH = 250
 _MAX_REFUSED = 100
 _MAX_TIMES = 1000
-_PREVIEW_BYTES = 1500
-_PAYLOAD_CHARACTERS = 20_000
+_MAX_PREVIEW_BYTES = 1500
+_MAX_PAYLOAD_CHARACTERS = 20_000
 _TEXT_NAME = re.compile(r".+\.(?:txt|log|md|json|csv|py|js|yaml|yml|toml|ini|xml|html|sql|diff)", re.IGNORECASE)
 _SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
@@ -58,14 +58,14 @@ _HEADERS = {
 async def loopback_only(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Refuse requests made under a foreign name, which a page elsewhere may have rebound to this machine."""
+    """Refuse requests with a foreign host name, which a hostile page may have bound to this machine (DNS rebinding)."""
     if not _LOOPBACK.fullmatch(request.headers.get("Host", "")):
-        return web.Response(status=403, text="only loopback names are served\n")
+        return web.Response(status=403, text="the Host header must be a loopback name\n")
     return await handler(request)
 
 
 class Page:
-    """Serves the page."""
+    """Serves the page that shows the channel."""
 
     def __init__(self, state: State, webhooks: Webhooks) -> None:
         self._state = state
@@ -91,8 +91,8 @@ class Page:
 
     async def _messages(self, request: web.Request) -> web.Response:
         after, now = int(_number(request, "after")), time.monotonic()
-        revision, ids, changed = self._state.since(after, _MAX_SHOWN, _MAX_AT_ONCE)
-        more = len(changed) == _MAX_AT_ONCE
+        revision, ids, changed = self._state.since(after, _MAX_MESSAGES, _MAX_BATCH)
+        more = len(changed) == _MAX_BATCH
         seen = _number(request, "seen")
         refused = [] if more else self._state.refused(seen, _MAX_REFUSED)
         answer = {
@@ -110,12 +110,12 @@ class Page:
         return web.json_response(answer, headers=_HEADERS)
 
     async def _trouble(self, request: web.Request) -> web.Response:
-        """Let something go wrong; only the page itself may ask for it."""
+        """Inject a fault, or delete or restore the webhooks; only the page itself may ask for it."""
         if request.headers.get("Origin") not in (None, f"http://{request.host}"):
-            return web.Response(status=403, headers=_HEADERS, text="only the page itself makes trouble\n")
+            return web.Response(status=403, headers=_HEADERS, text="only the page itself may inject faults\n")
         try:
-            wish = json.loads(await request.read())
-            kind, times = wish["kind"], int(wish.get("times", 1))
+            command = json.loads(await request.read())
+            kind, times = command["kind"], int(command.get("times", 1))
         except (ValueError, TypeError, KeyError, AttributeError):
             kind, times = None, 1
         if kind == "delete_webhook":
@@ -138,7 +138,7 @@ class Page:
         message = self._state.message(request.match_info["message_id"])
         index = int(request.match_info["index"])
         if message is None or index >= len(message.files):
-            return web.Response(status=404, headers=_HEADERS, text="no such file\n")
+            return web.Response(status=404, headers=_HEADERS, text="the file does not exist\n")
         file = message.files[index]
         content_type = file.content_type if file.content_type in _SHOWN_INLINE else "application/octet-stream"
         disposition = f'attachment; filename="{file.filename}"'
@@ -170,7 +170,7 @@ class Page:
 
 
 def _number(request: web.Request, name: str) -> float:
-    """Return a number of the query; 0 if it is not one."""
+    """Return a number of the query, or 0 if the text is not a number."""
     text = request.query.get(name, "")
     return float(text) if re.fullmatch(r"\d{1,15}(?:\.\d{1,15})?", text, re.ASCII) else 0.0
 
@@ -184,7 +184,7 @@ def _file(message: Message, index: int, file: File) -> dict[str, Any]:
         "description": file.description,
         "size": len(file.data),
         "picture": file.content_type in _SHOWN_INLINE,
-        "preview": file.data[:_PREVIEW_BYTES].decode("utf-8", "ignore") if text else None,
+        "preview": file.data[:_MAX_PREVIEW_BYTES].decode("utf-8", "ignore") if text else None,
         "url": attachment_path(message, index, file),
     }
 
@@ -195,7 +195,7 @@ def _refused(request: Request, now: float) -> dict[str, Any]:
         "method": request.method,
         "path": request.path,
         "status": request.status,
-        "answer": request.answer.decode("utf-8", "replace")[:_PAYLOAD_CHARACTERS],
-        "payload": payload and payload[:_PAYLOAD_CHARACTERS],
+        "answer": request.answer.decode("utf-8", "replace")[:_MAX_PAYLOAD_CHARACTERS],
+        "payload": payload and payload[:_MAX_PAYLOAD_CHARACTERS],
         "ago": now - (request.finished or now),
     }

@@ -1,9 +1,9 @@
-"""Discord's rate limits, pure in ``now``.
+"""Discord's rate limits, as pure functions of ``now``.
 
 A request passes, in this order, the global limit, the bucket of its webhook and route, and the hidden limit of the
-channel. Only the bucket shows in the headers of every answer; the channel's limit shows when it is hit, beside headers
-of a bucket that has requests left. Webhooks show the same bucket hash although each has a bucket of its own. Whatever
-its answer, a request has used up the bucket.
+channel. The headers of every response show the bucket alone. A 429 shows the channel's limit, together with headers of
+a bucket that has requests left. All webhooks show the same bucket hash, although each has its own bucket. Every request
+counts in the bucket, whatever its response is.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_LEVELS = 8
 
 @dataclass(frozen=True)
 class Take:
-    """What a bucket answered to one request; times in seconds from then."""
+    """The result of taking one request from a bucket; times are in seconds from then."""
 
     allowed: bool
     limit: int
@@ -38,7 +38,7 @@ class Take:
 
 @dataclass(frozen=True)
 class Level:
-    """How much of a limit is used up; `reset_after` in seconds until nothing is."""
+    """How much of a limit is used; `reset_after` is the time in seconds until all of it is free."""
 
     name: str
     limit: int
@@ -47,17 +47,17 @@ class Level:
 
 
 class Bucket(Protocol):
-    """Something that requests are taken from."""
+    """A limit from which requests are taken."""
 
     def level(self, name: str, now: float) -> Level:
-        """Say how full it is at the time `now`; nothing is taken."""
+        """Return how much is used at the time `now`; nothing is taken."""
 
     def take(self, now: float) -> Take:
         """Take one request at the time `now`."""
 
 
 class Window:
-    """A fixed window: it opens with a request, lets `limit` pass, and ends `seconds` later."""
+    """A fixed window, which begins with a request, lets `limit` requests pass, and ends `seconds` later."""
 
     def __init__(self, limit: int, seconds: float) -> None:
         self._limit = limit
@@ -81,7 +81,7 @@ class Window:
 
 
 class LeakyBucket:
-    """A sliding limit: one slot is free again every `seconds` / `limit`; reset is when all are."""
+    """A sliding limit: one slot becomes free every `seconds` / `limit`; the reset is when all slots are free."""
 
     def __init__(self, limit: int, seconds: float) -> None:
         self._limit = limit
@@ -91,7 +91,7 @@ class LeakyBucket:
     def take(self, now: float) -> Take:
         """Take one request at the time `now`."""
         empty_at = max(self._empty_at, now) + self._slot
-        # a slot's worth of rounding must not refuse who waited exactly as long as told
+        # A rounding error must not refuse a client that has waited exactly for `retry_after`.
         retry_after = empty_at - now - self._limit * self._slot
         allowed = retry_after <= self._slot * 1e-6
         if allowed:
@@ -108,7 +108,7 @@ class LeakyBucket:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a request may pass: `scope` is that of the limit it hit, or `None`."""
+    """Whether a request may pass; `scope` is the scope of the limit that it hit, or `None`."""
 
     scope: str | None
     retry_after: float
@@ -116,7 +116,7 @@ class Verdict:
     bucket_hash: str
 
     def answer(self) -> Answer | None:
-        """Return the 429, or `None` for a request that may pass."""
+        """Return the response with status 429, or `None` for a request that may pass."""
         return None if self.scope is None else _answers.rate_limited(_milliseconds(self.retry_after), self.scope)
 
     def headers(self, wall: float) -> dict[str, str]:
@@ -133,7 +133,7 @@ class Verdict:
 
 
 class RateLimits:
-    """All limits together; each is (requests, seconds), `None` is off."""
+    """All limits together; each is (requests, seconds), or `None` for no limit."""
 
     def __init__(
         self,
@@ -154,14 +154,14 @@ class RateLimits:
         self._banned_until = -math.inf
 
     def take(self, route: str, webhook_id: str, channel_id: str | None, now: float) -> Verdict:
-        """Take a request; `channel_id` is `None` for those the channel does not count."""
+        """Take a request; `channel_id` is `None` for requests that the channel's limit does not count."""
         bucket_hash = hashlib.blake2s(route.encode(), digest_size=16).hexdigest()
         if self._everybody and not (everybody := self._everybody.take(now)).allowed:
             return Verdict("global", everybody.retry_after, None, bucket_hash)
         take = None
         if self._webhook:
             bucket = self._buckets.setdefault((route, webhook_id), self._kind(*self._webhook))
-            if len(self._buckets) > _MAX_BUCKETS:  # ids that somebody guesses must not fill the memory
+            if len(self._buckets) > _MAX_BUCKETS:  # guessed ids must not fill the memory
                 del self._buckets[next(iter(self._buckets))]
             take = bucket.take(now)
             if not take.allowed:
@@ -173,22 +173,22 @@ class RateLimits:
         return Verdict(None, 0.0, take, bucket_hash)
 
     def levels(self, now: float) -> list[Level]:
-        """Say how much of every limit is used up at the time `now`, buckets of the webhooks first."""
+        """Return how much of every limit is used at the time `now`, with the buckets of webhooks first."""
         buckets: dict[str, Bucket] = {}
-        for kind, standing in (("", self._buckets), ("channel", self._channels)):
-            for key, bucket in list(standing.items())[-_MAX_LEVELS:]:
-                words = key if isinstance(key, tuple) else (kind, key)
-                buckets[f"{words[0]} …{words[1][-4:]}"] = bucket
+        for kind, existing in (("", self._buckets), ("channel", self._channels)):
+            for key, bucket in list(existing.items())[-_MAX_LEVELS:]:
+                parts = key if isinstance(key, tuple) else (kind, key)
+                buckets[f"{parts[0]} …{parts[1][-4:]}"] = bucket
         named = {**buckets, "global": self._everybody, "invalid requests": self._invalid}
         return [bucket.level(name, now) for name, bucket in named.items() if bucket]
 
     def count_invalid(self, now: float) -> None:
-        """Count a request answered with 401, 403 or 429; with the last one allowed the address is banned."""
+        """Count a response with 401, 403 or 429; the last allowed one bans the address."""
         if self._invalid and not self._invalid.take(now).remaining:
             self._banned_until = now + _BAN_SECONDS
 
     def banned(self, now: float) -> bool:
-        """Say whether the address is banned."""
+        """Return whether the address is banned."""
         return now < self._banned_until
 
 

@@ -1,4 +1,4 @@
-"""Discord's JSON objects for what the local Discord keeps."""
+"""Discord's JSON for the objects that the local Discord keeps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def webhook_json(webhook: Webhook) -> dict[str, Any]:
-    """Return a webhook as asked for with its token: without the user who made it."""
+    """Return a webhook as Discord shows it to a request with the token, which is without the user who made it."""
     return {
         "application_id": None,
         "avatar": None,
@@ -24,7 +24,7 @@ def webhook_json(webhook: Webhook) -> dict[str, Any]:
 
 
 def message_json(message: Message, base_url: str) -> dict[str, Any]:
-    """Return a message; its files are at `base_url`."""
+    """Return a message; the addresses of its files begin with `base_url`."""
     return {
         "id": message.id,
         "channel_id": message.channel_id,
@@ -53,7 +53,7 @@ def message_json(message: Message, base_url: str) -> dict[str, Any]:
 
 
 def attachment_path(message: Message, index: int, file: File) -> str:
-    """Return where a file is served."""
+    """Return the path of a file."""
     return f"/attachments/{message.id}/{index}/{file.filename}"
 
 

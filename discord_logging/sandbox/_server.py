@@ -1,4 +1,4 @@
-"""`LocalDiscord`: the server, its thread, and the way to look into it."""
+"""`LocalDiscord`: the server, its thread, and the methods to inspect the channel."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from aiohttp import web
 
 from ._api import Api
 from ._faults import Fault
+from ._fields import shorten
 from ._page import Page, loopback_only
 from ._rate_limits import Limit, RateLimits
 from ._sqlite_state import KeptState
@@ -33,37 +34,41 @@ if TYPE_CHECKING:
 
 _LAST_PORT = 65_535
 _REQUEST_BYTES = 25 * 1024 * 1024
-_MAX_TOLD = 5
-_MAX_TOLD = 300
+_MAX_LISTED = 5
+"""The largest number of messages, and of refused requests, that a `TimeoutError` lists."""
+_MAX_LISTED_CHARACTERS = 300
 
 
 class LocalDiscord:
-    """A Discord on loopback: its webhook API, faults on demand, and a page that shows the channel.
+    """A Discord on loopback: the webhook API, faults on demand, and a page that shows the channel.
 
-    It starts with one webhook in one text channel. It may be stopped and started again: port, webhooks and messages
-    stay. Every method may be called from any thread.
+    The server begins with one webhook in one text channel. It may be stopped and started again, and keeps its port,
+    webhooks and messages. Every method may be called from any thread.
 
     Args:
-        host: The address to listen on. All but loopback needs `public`.
-        port: The TCP port; 0 (the default) takes a free one at the first start.
-        webhook_limit: Requests and seconds for each webhook and route; default 5 in 2 s, `None` is off and sends no
-            rate limit headers.
-        channel_limit: Messages and seconds for each channel, which no header tells; default 30 in 60 s, `None` is off.
-        global_limit: Requests and seconds over all; default 50 in 1 s, `None` is off.
-        invalid_limit: Answers with 401, 403 or 429 and seconds until the address is banned for an hour; default 10,000
-            in 600 s, `None` is off.
-        sliding: Let the limit of a webhook slide instead of being a fixed window.
-        latency: Seconds from handling a request to its answer; default 0.
-        max_messages: How many messages, and how many requests, are kept; default 10,000, the oldest go first.
-        max_bytes: How many bytes of memory the messages with their files, and how many the requests, may take, about;
-            default 256 MiB, the oldest go first.
-        keep: An SQLite file for webhooks, threads and messages, which are there again when another LocalDiscord is made
-            with it; it is made when missing. `None` (the default) keeps them in memory.
-        public: Allow a `host` that others can reach; with a warning, for then they see the channel and can post to it.
+        host: The address to listen on. An address other than loopback needs `public`.
+        port: The TCP port; 0 (the default) takes a free port at the first start.
+        webhook_limit: The number of requests in a time in seconds for each webhook and route; default 5 in 2 s. `None`
+            switches the limit off, and responses have no rate limit headers.
+        channel_limit: The number of messages in a time in seconds for each channel, which no header shows; default 30
+            in 60 s. `None` switches the limit off.
+        global_limit: The number of all requests in a time in seconds; default 50 in 1 s. `None` switches the limit off.
+        invalid_limit: The number of responses with 401, 403 or 429 in a time in seconds, after which the client's
+            address is banned for an hour; default 10,000 in 600 s. `None` switches the limit off.
+        sliding: Whether the limit of a webhook is a sliding window instead of a fixed one.
+        latency: The time from handling a request to its response, in seconds; default 0.
+        max_messages: The largest number of messages, and of requests, that are kept; default 10,000. The oldest are
+            removed first.
+        max_bytes: The approximate memory for messages with their files, and for requests, in bytes; default 256 MiB.
+            The oldest are removed first.
+        keep: An SQLite file for webhooks, threads and messages, which the next LocalDiscord with this file has again.
+            A missing file is created. `None` (the default) keeps everything in memory.
+        public: Whether `host` may be an address that others can reach, so that they can see the channel and post to
+            it. A warning says so.
 
     Raises:
-        ValueError: `host` is not a loopback address, `port` is none, or `keep` is a file of something else.
-        OSError: `keep` cannot be read or written, or another LocalDiscord has it.
+        ValueError: `host` is not a loopback address, `port` is out of range, or `keep` is another kind of file.
+        OSError: `keep` cannot be read or written, or another LocalDiscord uses it.
     """
 
     def __init__(
@@ -85,11 +90,11 @@ class LocalDiscord:
         self._loopback = ipaddress.ip_address(host).is_loopback
         if not self._loopback and not public:
             raise ValueError(
-                f"{host} is not a loopback address; others could reach it. Pass public=True if you want that."
+                f"{host} is not a loopback address, so others could reach it. Pass public=True if you want that."
             )
         if not self._loopback:
             warnings.warn(
-                f"LocalDiscord on {host}: whoever can reach it sees the channel and can post to it", stacklevel=2
+                f"LocalDiscord on {host}: anybody who can reach it sees the channel and can post to it", stacklevel=2
             )
         if not 0 <= port <= _LAST_PORT:
             raise ValueError(f"port must be between 0 and {_LAST_PORT}, not {port}")
@@ -115,10 +120,10 @@ class LocalDiscord:
         return f"<LocalDiscord on {self._host}:{self._port}, {'started' if self._thread else 'stopped'}>"
 
     def start(self) -> Self:
-        """Start to serve; does nothing if it serves already. Returns when requests can come.
+        """Start the server, unless it is running. Returns when the server accepts requests.
 
         Raises:
-            OSError: the port cannot be had, or another LocalDiscord has the file.
+            OSError: The port cannot be opened, or another LocalDiscord uses the file.
         """
         with self._lifecycle:
             if self._thread is None:
@@ -131,7 +136,7 @@ class LocalDiscord:
         return self
 
     def stop(self) -> None:
-        """Stop to serve; requests that wait for an answer are cut off. Does nothing if it is stopped."""
+        """Stop the server, if it is running. Connections with an open request are closed."""
         with self._lifecycle:
             if self._thread is not None:
                 self._loop.call_soon_threadsafe(self._stopping.set)
@@ -152,7 +157,7 @@ class LocalDiscord:
         """The address of the page.
 
         Raises:
-            RuntimeError: it has never been started, and no port was given.
+            RuntimeError: The server has never been started, and no port was given.
         """
         if not self._port:
             raise RuntimeError("LocalDiscord has no port yet: start it first")
@@ -161,29 +166,29 @@ class LocalDiscord:
 
     @property
     def webhook_url(self) -> str:
-        """The URL of the webhook that is there from the start."""
+        """The URL of the first webhook."""
         return self._url_of(self._webhook)
 
     @property
     def messages(self) -> list[Message]:
-        """The messages that stand in the channels, in the order of their arrival: a copy."""
+        """A copy of the list of messages in all channels, in the order of their arrival."""
         return self._state.messages()
 
     @property
     def requests(self) -> list[Request]:
-        """The requests to the API in the order of their arrival, refused ones too: copies."""
+        """Copies of all requests to the API, including refused ones, in the order of their arrival."""
         return self._state.requests()
 
     def add_webhook(self, *, channel_id: str | None = None, forum: bool = False, requires_tags: bool = False) -> str:
         """Make another webhook.
 
         Args:
-            channel_id: The channel it posts to, such as `Message.channel_id`; `None` (the default) is a new one.
+            channel_id: The channel to post to, such as `Message.channel_id`; `None` (the default) is a new channel.
             forum: Whether the channel is a forum.
-            requires_tags: Whether the forum wants a tag on every new post.
+            requires_tags: Whether the forum requires a tag on every new post.
 
         Returns:
-            Its URL.
+            The URL of the webhook.
         """
         return self._url_of(self._state.add_webhook(channel_id, forum=forum, requires_tags=requires_tags))
 
@@ -191,16 +196,16 @@ class LocalDiscord:
         """Open a thread in the channel of a webhook.
 
         Args:
-            webhook_url: The webhook; `None` (the default) is the one that is there from the start.
-            locked: Whether nobody may post to it.
+            webhook_url: The URL of the webhook; `None` (the default) is the first webhook.
+            locked: Whether the thread is locked, so that nobody may post to it.
 
         Returns:
-            The id for ``thread_id``.
+            The id of the thread, for ``thread_id``.
         """
         match = PATH.fullmatch((webhook_url or self.webhook_url).removeprefix(self.url))
         webhook = match and self._state.webhook(match["id"])
         if not webhook:
-            raise ValueError("not a webhook of this LocalDiscord")
+            raise ValueError("webhook_url is not a webhook of this LocalDiscord")
         return self._state.add_thread(webhook.channel_id, locked=locked)
 
     @overload
@@ -212,19 +217,19 @@ class LocalDiscord:
     def wait_for(
         self, wanted: int | str | Callable[[Message], object] = 1, *, timeout: float = 5.0
     ) -> list[Message] | Message:
-        """Wait until messages have arrived, or a certain one stands in a channel.
+        """Wait until a number of messages have arrived, or until a certain message is in a channel.
 
         Args:
-            wanted: A number (default 1): so many messages since the start, or since `clear`. A text: a message in whose
-                `Message.text` it stands. A function: a message for which it returns something true.
-            timeout: For how many seconds at most; default 5.
+            wanted: A number (default 1) of messages since the start or since `clear`; a text that `Message.text`
+                contains; or a function that returns a true value for the message.
+            timeout: The longest wait, in seconds; default 5.
 
         Returns:
-            For a number the messages that stand in the channels; else the first that is wanted.
+            For a number, the messages in all channels; otherwise the first message that matches.
 
         Raises:
-            TimeoutError: it is not there; the error shows what is.
-            TypeError: `wanted` is none of these.
+            TimeoutError: The messages have not arrived. The text lists the messages that have.
+            TypeError: `wanted` has another type.
         """
         if not isinstance(wanted, (int, str)) and not callable(wanted):
             raise TypeError(f"wanted must be a number, a text or a function of a message, not {wanted!r}")
@@ -240,46 +245,47 @@ class LocalDiscord:
                         return message
             left = deadline - time.monotonic()
             if left <= 0:
-                raise TimeoutError(f"{self._missed(wanted)} after {timeout:g} s; {self._told(messages)}")
+                raise TimeoutError(f"{self._missed(wanted)} after {timeout:g} s; {self._list_arrivals(messages)}")
             self._state.wait_for_change(revision, left)
 
     def _missed(self, wanted: int | str | Callable[[Message], object]) -> str:
         if isinstance(wanted, int):
             return f"{self._state.counts()['messages']} of {wanted} messages have arrived"
-        return f"no message has the text {wanted!r}" if isinstance(wanted, str) else "no message is the one wanted"
+        return f"no message has the text {wanted!r}" if isinstance(wanted, str) else "the function accepts no message"
 
-    def _told(self, messages: list[Message]) -> str:
-        """Tell for an error what is there: the newest messages and the newest refusals."""
+    def _list_arrivals(self, messages: list[Message]) -> str:
+        """Return, for an error, a list of the newest messages and the newest refused requests."""
         forgotten = self.forgotten
-        lines = [f"{len(messages)} stand there{f', {forgotten} older ones had to leave' if forgotten else ''}"]
-        lines += [f"  {message.username}: {_cut(message.text)}" for message in messages[-_MAX_TOLD:]]
-        refused = [request for request in self.requests if request.status is None or request.status >= 400]  # noqa: PLR2004 - HTTP's own line between good and bad
-        for request in refused[-_MAX_TOLD:]:
+        removed = f", {forgotten} older ones were removed" if forgotten else ""
+        lines = [f"messages in the channels: {len(messages)}{removed}"]
+        lines += [f"  {message.username}: {_quote(message.text)}" for message in messages[-_MAX_LISTED:]]
+        refused = [request for request in self.requests if request.status is None or request.status >= 400]  # noqa: PLR2004 - HTTP's first error
+        for request in refused[-_MAX_LISTED:]:
             answer = request.answer.decode("utf-8", "replace")
-            lines.append(f"  {request.method} {request.path} was answered {request.status}: {_cut(answer)}")
+            lines.append(f"  {request.method} {request.path} was answered {request.status}: {_quote(answer)}")
         return "\n".join(lines)
 
     @property
     def forgotten(self) -> int:
-        """How many messages had to leave for newer ones, since the start or `clear`."""
+        """The number of messages that were removed to make room for newer ones, since the start or `clear`."""
         return self._state.counts()["forgotten"]
 
     def fail_next(self, fault: Fault, *, times: int = 1) -> None:
-        """Let the next requests that post a message meet a fault, after the faults that wait already.
+        """Apply a fault to the next requests that post a message, after the faults that are queued already.
 
         Args:
-            fault: What happens.
-            times: To how many requests; default 1.
+            fault: The fault.
+            times: The number of requests; default 1.
 
         Raises:
-            TypeError: `fault` is no `Fault`.
+            TypeError: `fault` is not a `Fault`.
         """
         if not isinstance(fault, Fault):
             raise TypeError(f"fault must be a Fault such as Fault.rate_limited(2), not {fault!r}")
         self._state.add_fault(fault, times)
 
     def clear(self) -> None:
-        """Forget messages, requests, faults to come and used-up limits; webhooks and threads stay."""
+        """Remove messages, requests and queued faults, and reset the limits; webhooks and threads stay."""
         self._state.clear()
         self._webhooks.limits = self._fresh_limits()
 
@@ -318,5 +324,5 @@ class LocalDiscord:
                 await runner.cleanup()
 
 
-def _cut(text: str) -> str:
-    return repr(text if len(text) <= _MAX_TOLD else text[:_MAX_TOLD] + "...")
+def _quote(text: str) -> str:
+    return repr(shorten(text, _MAX_LISTED_CHARACTERS))

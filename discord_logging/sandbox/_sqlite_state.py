@@ -1,4 +1,4 @@
-"""The local Discord's memory in an SQLite file, so that a restart shows yesterday's channel."""
+"""The local Discord's state in an SQLite file, so that the channel survives a restart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _APPLICATION = 0x44697363  # "Disc"
-_SECONDS_FOR_THE_LOCK = 0.5
+_LOCK_TIMEOUT = 0.5
 _TABLES = """
 CREATE TABLE webhooks (id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE threads (id TEXT PRIMARY KEY, body TEXT NOT NULL);
@@ -29,32 +29,32 @@ CREATE INDEX files_of_message ON files (message_id);
 
 
 class KeptState(State):
-    """A state that is written to a file before anything is answered; requests and faults are not.
+    """A state that is written to a file before each response. Requests and faults are kept in memory only.
 
     Args:
-        most: As `State` has it; what leaves the memory leaves the file.
-        most_bytes: As `State` has it.
+        max_count: The limit of `State`; a message that is removed from memory is removed from the file.
+        max_bytes: The limit of `State`.
         path: The file.
 
     Raises:
-        ValueError: the file is something else.
-        OSError: it cannot be read or written, or somebody else has it.
+        ValueError: The file is another kind of file.
+        OSError: The file cannot be read or written, or another process uses it.
     """
 
-    def __init__(self, most: int, most_bytes: int, path: str | Path) -> None:
-        super().__init__(most, most_bytes)
+    def __init__(self, max_count: int, max_bytes: int, path: str | Path) -> None:
+        super().__init__(max_count, max_bytes)
         self._path = path
         self._file: sqlite3.Connection | None = None
         with _named_errors(path):
             self._load()
 
     def open(self) -> None:
-        """Take the file for this process alone."""
+        """Open the file, and lock it for this process."""
         with self._changed:
-            self._db  # noqa: B018 - it opens what is closed
+            self._db  # noqa: B018 - it opens the file
 
     def close(self) -> None:
-        """Leave the file to others."""
+        """Close the file, so that another process can open it."""
         with self._changed:
             if self._file is not None:
                 self._file.close()
@@ -67,14 +67,14 @@ class KeptState(State):
         return self._file
 
     def clear(self) -> None:
-        """Forget messages, in the file too."""
+        """Remove messages, also from the file."""
         with self._changed, self._db as db:
             db.execute("DELETE FROM messages")
             db.execute("DELETE FROM files")
             super().clear()
 
     def put_webhook(self, webhook: Webhook) -> None:
-        """Add a webhook, or put a new version in its place."""
+        """Add or replace a webhook."""
         with self._changed, self._db as db:
             db.execute(
                 "INSERT INTO webhooks VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body",
@@ -83,7 +83,7 @@ class KeptState(State):
             super().put_webhook(webhook)
 
     def delete_webhook(self, webhook: Webhook) -> None:
-        """Forget a webhook."""
+        """Remove a webhook."""
         with self._changed, self._db as db:
             db.execute("DELETE FROM webhooks WHERE id = ?", (webhook.id,))
             super().delete_webhook(webhook)
@@ -102,7 +102,7 @@ class KeptState(State):
             super().post(message)
 
     def edit(self, message: Message) -> None:
-        """Put a new version in the place of a message."""
+        """Replace a message."""
         with self._changed, self._db as db:
             db.execute("UPDATE messages SET body = ? WHERE id = ?", (_message_body(message), message.id))
             db.execute("DELETE FROM files WHERE message_id = ?", (message.id,))
@@ -110,7 +110,7 @@ class KeptState(State):
             super().edit(message)
 
     def delete(self, message: Message) -> None:
-        """Take a message away."""
+        """Remove a message."""
         with self._changed, self._db:
             super().delete(message)
 
@@ -131,14 +131,15 @@ class KeptState(State):
 
 
 def _opened(path: str | Path) -> sqlite3.Connection:
-    # it holds the webhook's token, so nobody else may read it
+    # The file holds the webhook's token, so nobody else may read it.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    db = sqlite3.connect(path, timeout=_SECONDS_FOR_THE_LOCK, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, check_same_thread=False)
     try:
         with _named_errors(path):
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
             db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")  # outlasts the death of the process, and costs no fsync each time
+            # The data survives the end of the process, without an fsync for each message.
+            db.execute("PRAGMA synchronous = NORMAL")
             _prepare(db, path)
     except BaseException:
         db.close()
@@ -147,7 +148,7 @@ def _opened(path: str | Path) -> sqlite3.Connection:
 
 
 def _prepare(db: sqlite3.Connection, path: str | Path) -> None:
-    """Make the tables in a new file; refuse one that holds something else."""
+    """Create the tables in a new file, and refuse another kind of file."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
     if application == _APPLICATION:
         return
@@ -162,13 +163,13 @@ def _named_errors(path: str | Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise OSError(f"{path} cannot be used: {error}; is another sandbox running with it?") from None
+        raise OSError(f"{path} cannot be used: {error}; perhaps another sandbox uses it") from None
     except sqlite3.DatabaseError:
         raise _not_ours(path) from None
 
 
 def _not_ours(path: str | Path) -> ValueError:
-    return ValueError(f"{path} is not a channel that a sandbox has kept; name another file, or one that is not there")
+    return ValueError(f"{path} was not written by a sandbox; name another file, or one that does not exist")
 
 
 def _insert_files(db: sqlite3.Connection, message: Message) -> None:

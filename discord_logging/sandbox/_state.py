@@ -1,4 +1,4 @@
-"""What the local Discord remembers: safe to be read by any thread while the server writes."""
+"""The state of the local Discord, which any thread may read while the server writes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ if TYPE_CHECKING:
 
 
 class State:
-    """Webhooks, threads, messages, requests and faults to come.
+    """Webhooks, threads, messages, requests and queued faults.
 
     Args:
-        most: How many messages, how many requests and how many threads are kept; the oldest go first.
-        most_bytes: How many bytes the messages, and how many the requests, may take; the newest is kept whatever it
-            takes.
+        max_count: The largest number of messages, of requests and of threads; the oldest are removed first.
+        max_bytes: The largest size of the messages, and of the requests, in bytes; the newest is always kept.
     """
 
-    def __init__(self, most: int, most_bytes: int) -> None:
-        self._most = most
-        self._most_bytes = most_bytes
+    def __init__(self, max_count: int, max_bytes: int) -> None:
+        self._max_count = max_count
+        self._max_bytes = max_bytes
         self._changed = threading.Condition()
         self._webhooks: dict[str, Webhook] = {}
         self._threads: OrderedDict[str, Thread] = OrderedDict()
@@ -37,13 +36,13 @@ class State:
         self._reset()
 
     def open(self) -> None:
-        """Get ready to be written to; there is nothing to do for what is in memory."""
+        """Prepare for changes. A state in memory has nothing to prepare."""
 
     def close(self) -> None:
-        """Let go of what `open` took."""
+        """Undo `open`."""
 
     def clear(self) -> None:
-        """Forget messages, requests, counts and faults; webhooks and threads stay."""
+        """Remove messages, requests, counts and faults; webhooks and threads stay."""
         with self._changed:
             self._reset()
             self._changed.notify_all()
@@ -71,7 +70,7 @@ class State:
         return webhook
 
     def put_webhook(self, webhook: Webhook) -> None:
-        """Add a webhook, or put a new version in its place."""
+        """Add or replace a webhook."""
         with self._changed:
             self._webhooks[webhook.id] = webhook
 
@@ -81,7 +80,7 @@ class State:
             return self._webhooks.get(webhook_id)
 
     def delete_webhook(self, webhook: Webhook) -> None:
-        """Forget a webhook."""
+        """Remove a webhook."""
         with self._changed:
             self._webhooks.pop(webhook.id, None)
 
@@ -92,10 +91,10 @@ class State:
         return thread.id
 
     def put_thread(self, thread: Thread) -> None:
-        """Add a thread; the oldest are closed for it."""
+        """Add a thread, and remove the oldest threads if there are too many."""
         with self._changed:
             self._threads[thread.id] = thread
-            while len(self._threads) > self._most:
+            while len(self._threads) > self._max_count:
                 self._threads.popitem(last=False)
 
     def thread(self, thread_id: str) -> Thread | None:
@@ -104,17 +103,17 @@ class State:
             return self._threads.get(thread_id)
 
     def add_fault(self, fault: Fault, times: int) -> None:
-        """Queue a fault for so many requests."""
+        """Queue a fault for the given number of requests."""
         with self._changed:
             self._faults.extend([fault] * times)
 
     def next_fault(self) -> Fault | None:
-        """Take the next fault."""
+        """Remove and return the next fault."""
         with self._changed:
             return self._faults.popleft() if self._faults else None
 
     def begin(self, request: Request) -> None:
-        """Note a request that arrived."""
+        """Add a request that has arrived."""
         with self._changed:
             self._requests.append(request)
             self._request_bytes += request.size
@@ -123,7 +122,7 @@ class State:
                 self._request_bytes -= self._requests.popleft().size
 
     def finish(self, request: Request, status: int | None, answer: bytes) -> None:
-        """Note the answer to a request; no status is no answer."""
+        """Note the response to a request; a status of `None` stands for no response."""
         with self._changed:
             request.finished, request.status, request.answer = time.monotonic(), status, answer
             if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -132,18 +131,18 @@ class State:
                 self._counts["refused"] += 1
 
     def post(self, message: Message) -> None:
-        """Add a message; the oldest leave for it."""
+        """Add a message, and remove the oldest messages if there are too many."""
         with self._changed:
             self._put(message)
             self._counts["messages"] += 1
 
     def edit(self, message: Message) -> None:
-        """Put a new version in the place of a message."""
+        """Replace a message."""
         with self._changed:
             self._put(message)
 
     def delete(self, message: Message) -> None:
-        """Take a message away."""
+        """Remove a message."""
         with self._changed:
             self._revision += 1
             self._remove(message.id)
@@ -156,7 +155,7 @@ class State:
             return message
 
     def messages(self) -> list[Message]:
-        """Return what stands in the channels, in order."""
+        """Return the messages of all channels, in order."""
         with self._changed:
             return [message for _, message in self._messages.values()]
 
@@ -166,7 +165,7 @@ class State:
             return [replace(request) for request in self._requests]
 
     def counts(self) -> dict[str, int]:
-        """Return how many messages and requests arrived, how many were answered with what, and how many left."""
+        """Return the numbers of messages and requests, of 429s, of refused requests and of removed messages."""
         with self._changed:
             return dict(self._counts)
 
@@ -176,29 +175,29 @@ class State:
             return self._revision
 
     def wait_for_change(self, revision: int, timeout: float) -> None:
-        """Wait until there is another revision, at most `timeout` seconds."""
+        """Wait until the revision is another one, for at most `timeout` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._revision != revision, timeout)
 
-    def since(self, revision: int, most: int, batch: int) -> tuple[int, list[str] | None, list[Message]]:
-        """Return what has changed since `revision` in the newest `most` messages, in portions.
+    def since(self, revision: int, max_count: int, batch: int) -> tuple[int, list[str] | None, list[Message]]:
+        """Return the changes since `revision` in the newest `max_count` messages, in batches.
 
         Returns:
-            The revision to ask for next, the ids of the newest messages if any message has gone (`None` if not), and
-            at most `batch` messages that are new or edited.
+            The revision to ask for next; the ids of the newest messages if a message was removed, else `None`; and at
+            most `batch` new or edited messages.
         """
         with self._changed:
-            newest = list(self._messages.values())[-most:]
+            newest = list(self._messages.values())[-max_count:]
             changed = sorted((item for item in newest if item[0] > revision), key=itemgetter(0))
             ids = [message.id for _, message in newest] if self._removed_at > revision else None
             reached = changed[batch - 1][0] if len(changed) > batch else self._revision
             return reached, ids, [message for _, message in changed[:batch]]
 
-    def refused(self, since: float, most: int) -> list[Request]:
-        """Return the newest requests that were refused, or lost, after the monotonic time `since`, in order."""
+    def refused(self, since: float, max_count: int) -> list[Request]:
+        """Return the newest requests that were refused or got no response after the monotonic time `since`."""
         with self._changed:
-            found = (request for request in reversed(self._requests) if _trouble(request, since))
-            return [replace(request) for request in islice(found, most)][::-1]
+            found = (request for request in reversed(self._requests) if _is_refused(request, since))
+            return [replace(request) for request in islice(found, max_count)][::-1]
 
     def webhooks(self) -> list[Webhook]:
         """Return all webhooks."""
@@ -206,17 +205,17 @@ class State:
             return list(self._webhooks.values())
 
     def faults(self) -> int:
-        """Return how many faults are to come."""
+        """Return the number of queued faults."""
         with self._changed:
             return len(self._faults)
 
     def clear_faults(self) -> None:
-        """Forget the faults to come."""
+        """Remove the queued faults."""
         with self._changed:
             self._faults.clear()
 
     def _too_many(self, count: int, size: int) -> bool:
-        return count > self._most or (size > self._most_bytes and count > 1)
+        return count > self._max_count or (size > self._max_bytes and count > 1)
 
     def _put(self, message: Message) -> None:
         self._revision += 1
@@ -234,7 +233,7 @@ class State:
         self._message_bytes -= message.size if message else 0
 
 
-def _trouble(request: Request, since: float) -> bool:
+def _is_refused(request: Request, since: float) -> bool:
     if request.finished is None or request.finished <= since:
         return False
     return request.status is None or request.status >= HTTPStatus.BAD_REQUEST

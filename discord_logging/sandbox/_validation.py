@@ -1,6 +1,6 @@
-"""Discord's rules for a message: from a payload to what stands in the channel, or to the tree of errors.
+"""Discord's rules for a message, which turn a payload into a form for the channel or into a tree of errors.
 
-The numbers are those of https://discord.com/developers/docs/resources/webhook#execute-webhook and
+The limits are from https://discord.com/developers/docs/resources/webhook#execute-webhook and
 https://discord.com/developers/docs/resources/message#embed-object-embed-limits.
 """
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, IS_COMPONENTS_V2 = 1 << 2, 1 << 12, 1 << 15
 
 _FLAGS = (SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, IS_COMPONENTS_V2)
-_FILE_BYTES = 10 * 1024 * 1024
+_MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_FILES = 10
-_EMBED_CHARACTERS = 6000
+_MAX_EMBED_CHARACTERS = 6000
 
 
 @dataclass(frozen=True)
 class Form:
-    """A payload that passed: trimmed, in Discord's form, without what Discord ignores."""
+    """A valid payload: trimmed, in Discord's form, and without the keys that Discord ignores."""
 
     content: str
     username: str | None
@@ -45,26 +45,26 @@ class Form:
     applied_tags: list[str]
 
     def keeps(self, file: File) -> bool:
-        """Say whether an edit keeps this file of the message."""
+        """Return whether an edit keeps this file of the message."""
         return self.kept_attachments is None or file.id in self.kept_attachments
 
 
-def validate(payload: Any, files: list[File], *, with_components: bool, standing: Message | None = None) -> Form:
-    """Read a payload and the files that came with it.
+def validate(payload: Any, files: list[File], *, with_components: bool, existing: Message | None = None) -> Form:
+    """Read a payload and the files of its request.
 
     Args:
         payload: The JSON or form.
         files: The files of the request.
-        with_components: Whether components are asked for; otherwise they are ignored.
-        standing: The message to be edited.
+        with_components: Whether the request has ``with_components``; otherwise components are ignored.
+        existing: The message to be edited; `None` for a new message.
 
     Raises:
-        Refusal: with Discord's answer to what is wrong.
+        Refusal: The payload is invalid. The refusal has Discord's response.
     """
     _check_unicode(payload)
     fields = Fields()
     source = fields.model(payload, ())
-    old_files, old_flags = (standing.files, standing.flags) if standing else ([], 0)
+    old_files, old_flags = (existing.files, existing.flags) if existing else ([], 0)
     described, kept = _attachments(fields, source, files, old_files)
     names = {file.filename for file in (*described, *old_files)}
     flags = _flags(fields, source.get("flags")) | old_flags & IS_COMPONENTS_V2
@@ -93,10 +93,10 @@ def validate(payload: Any, files: list[File], *, with_components: bool, standing
 
 
 def webhook_name(payload: Any) -> str | None:
-    """Read the name that a change of a webhook asks for.
+    """Read the new name from a request that changes a webhook.
 
     Raises:
-        Refusal: with Discord's answer to what is wrong.
+        Refusal: The payload is invalid. The refusal has Discord's response.
     """
     _check_unicode(payload)
     fields = Fields()
@@ -110,7 +110,7 @@ def _check_unicode(payload: Any) -> None:
     try:
         json.dumps(payload, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        # a lone surrogate is not refused: it breaks Discord (discord-api-docs#6561)
+        # Discord does not refuse a lone surrogate, but fails with an internal error (discord-api-docs#6561).
         raise Refusal(500, 0, "500: Internal Server Error") from None
 
 
@@ -140,8 +140,8 @@ def _username(fields: Fields, value: Any, key: str = "username") -> str | None:
     return name
 
 
-def _snowflakes(fields: Fields, value: Any, path: Path, most: int) -> list[str]:
-    items = fields.items(value, path, most)
+def _snowflakes(fields: Fields, value: Any, path: Path, max_count: int) -> list[str]:
+    items = fields.items(value, path, max_count)
     return [fields.snowflake(item, (*path, index)) or "" for index, item in enumerate(items)]
 
 
@@ -165,15 +165,15 @@ def _allowed_mentions(fields: Fields, value: Any) -> dict[str, Any] | None:
 
 
 def _attachments(
-    fields: Fields, source: Mapping[str, Any], files: list[File], standing: Collection[File]
+    fields: Fields, source: Mapping[str, Any], files: list[File], existing: Collection[File]
 ) -> tuple[list[File], list[str] | None]:
-    """Return the new files with the names and descriptions given to them, and the ids of standing ones to keep."""
-    if any(len(file.data) > _FILE_BYTES for file in files):
+    """Return the new files with their names and descriptions, and the ids of the existing files to keep."""
+    if any(len(file.data) > _MAX_FILE_BYTES for file in files):
         raise Refusal(413, 40005, "Request entity too large")
     if len(files) > MAX_FILES:
         raise Refusal(400, 30015, "Maximum number of attachments in a message reached (10)")
     described = {file.id: file for file in files}
-    standing_ids = {file.id for file in standing}
+    existing_ids = {file.id for file in existing}
     kept = []
     for index, item in enumerate(fields.items(source.get("attachments"), ("attachments",), MAX_FILES)):
         path = ("attachments", index)
@@ -182,7 +182,7 @@ def _attachments(
         name = fields.text(entry.get("filename"), (*path, "filename"), 1024, 1)
         description = fields.text(entry.get("description"), (*path, "description"), 1024)
         title = fields.text(entry.get("title"), (*path, "title"), 1024)
-        if number in standing_ids:
+        if number in existing_ids:
             kept.append(number)
         elif number in described:
             filename = secure_filename(name or described[number].title)
@@ -196,8 +196,8 @@ def _attachments(
 def _embeds(fields: Fields, value: Any, names: Collection[str]) -> list[Embed]:
     items = fields.items(value, ("embeds",), 10)
     embeds = [_embed(fields, item, ("embeds", index), names) for index, item in enumerate(items)]
-    if sum(map(_characters, embeds)) > _EMBED_CHARACTERS:
-        message = f"Embed size exceeds maximum size of {_EMBED_CHARACTERS}"
+    if sum(map(_characters, embeds)) > _MAX_EMBED_CHARACTERS:
+        message = f"Embed size exceeds maximum size of {_MAX_EMBED_CHARACTERS}"
         fields.error(("embeds",), "MAX_EMBED_SIZE_EXCEEDED", message)
     shown = ("title", "description", "fields", "author", "footer", "image", "thumbnail")
     return [cast("Embed", embed) for embed in embeds if any(key in embed for key in shown)]

@@ -1,4 +1,4 @@
-"""The webhook API itself: from a call to an answer, without any network."""
+"""The webhook API itself, which answers calls without a network."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _BLOCKED_AGENTS = re.compile(r"Python-urllib/|Mozilla/")
 
 @dataclass(frozen=True)
 class Call:
-    """A request to the API; `now` is monotonic, in seconds."""
+    """A request to the API; `now` is a monotonic time in seconds."""
 
     method: str
     path: str
@@ -49,7 +49,7 @@ class Call:
 
     @property
     def executes(self) -> bool:
-        """Whether it is meant to post a message."""
+        """Whether the call posts a message."""
         match = PATH.fullmatch(self.path)
         return self.method == "POST" and match is not None and match["message_id"] is None
 
@@ -95,8 +95,8 @@ class Webhooks:
                 answer = self._dispatch(call, match, webhook)
             except Refusal as refusal:
                 answer = refusal.answer
-            except sqlite3.Error as error:  # what cannot be kept is not accepted
-                answer = Answer(500, {"message": f"500: Internal Server Error: not kept: {error}", "code": 0})
+            except sqlite3.Error as error:  # a message that cannot be saved is not accepted
+                answer = Answer(500, {"message": f"500: Internal Server Error: not saved: {error}", "code": 0})
         return replace(answer, headers={**verdict.headers(time.time()), **answer.headers})
 
     def _dispatch(self, call: Call, match: re.Match[str], webhook: Webhook | None) -> Answer:
@@ -210,9 +210,9 @@ def _payload(call: Call) -> Any:
     return call.body.payload
 
 
-def _form(call: Call, query: _Query, standing: Message | None = None) -> tuple[dict[str, Any], Form]:
+def _form(call: Call, query: _Query, existing: Message | None = None) -> tuple[dict[str, Any], Form]:
     payload = _payload(call)
-    form = validate(payload, call.body.files, with_components=query.with_components, standing=standing)
+    form = validate(payload, call.body.files, with_components=query.with_components, existing=existing)
     return payload or {}, form
 
 
@@ -221,7 +221,7 @@ def _stored(files: list[File]) -> list[File]:
 
 
 def _settled(message: Message, form: Form) -> Message:
-    """Return the message with what it pings; refuse one in which nothing stands."""
+    """Return the message with its pings, and refuse an empty message."""
     if not (message.content or message.embeds or message.components or message.files):
         raise Refusal(400, 50006, "Cannot send an empty message")
     text = "\n".join([message.content, *text_of(message.components)])
@@ -230,7 +230,7 @@ def _settled(message: Message, form: Form) -> Message:
 
 
 class _Query:
-    """The query of a call, checked."""
+    """The validated query of a call."""
 
     def __init__(self, query: Mapping[str, str]) -> None:
         fields = Fields()

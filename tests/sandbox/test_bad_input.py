@@ -174,7 +174,7 @@ def test_memory_has_a_bound_in_bytes(http: requests.Session) -> None:
         assert (len(local.requests), local.forgotten) == (2, 2)
         http.patch(f"{local.webhook_url}/messages/{local.messages[1].id}", files={"files[0]": ("b", bytes(5_000_000))})
         assert [len(message.files) for message in local.messages] == [2]
-        with pytest.raises(TimeoutError, match="1 stand there, 3 older ones had to leave"):
+        with pytest.raises(TimeoutError, match="messages in the channels: 1, 3 older ones were removed"):
             local.wait_for("nothing", timeout=0.01)
         http.delete(f"{local.webhook_url}/messages/{local.messages[0].id}")
         assert local._state._message_bytes == 0

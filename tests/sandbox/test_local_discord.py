@@ -96,7 +96,7 @@ def test_it_listens_on_loopback_only() -> None:
 
 def test_others_may_reach_it_if_that_is_wanted() -> None:
     """With `public` any address will do, with a warning, and any name for it."""
-    with pytest.warns(UserWarning, match=r"0\.0\.0\.0: whoever can reach it sees the channel and can post to it"):
+    with pytest.warns(UserWarning, match=r"0\.0\.0\.0: anybody who can reach it sees the channel and can post to it"):
         local = LocalDiscord(host="0.0.0.0", public=True)  # noqa: S104  # the point of the test
     with local:
         url = local.webhook_url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  # as above

@@ -104,7 +104,7 @@ def test_one_at_a_time(path: Path) -> None:
     idle = kept(path)
     idle._state.close()
     with kept(path):
-        with pytest.raises(OSError, match=r"channel\.sqlite cannot be used: .*locked; is another sandbox"):
+        with pytest.raises(OSError, match=r"channel\.sqlite cannot be used: .*locked; perhaps another sandbox"):
             kept(path)
         with pytest.raises(OSError, match="locked"):
             idle.start()
@@ -115,7 +115,7 @@ def test_one_at_a_time(path: Path) -> None:
 def test_a_file_of_something_else_is_left_alone(path: Path) -> None:
     """Neither text nor another program's database is touched; the error says what to do."""
     path.write_text("a diary, longer than the header of a database would be; " * 4)
-    with pytest.raises(ValueError, match="not a channel that a sandbox has kept; name another file"):
+    with pytest.raises(ValueError, match="was not written by a sandbox; name another file"):
         kept(path)
     path.unlink()
     with sqlite3.connect(path) as db:
@@ -133,7 +133,7 @@ def test_what_cannot_be_kept_is_not_accepted(path: Path, http: requests.Session)
         local._state._db.execute("PRAGMA query_only = ON")  # type: ignore[attr-defined]  # as on a full disk
         answer = http.post(local.webhook_url, json={"content": "x"})
         assert answer.status_code == 500
-        assert "not kept: attempt to write a readonly database" in answer.json()["message"]
+        assert "not saved: attempt to write a readonly database" in answer.json()["message"]
         assert local.messages == []
 
 
