@@ -1,4 +1,4 @@
-"""Exceptions that are logged by themselves: those that nobody catches, and those that pass a marked place."""
+"""Automatic logging of uncaught exceptions, and of exceptions that leave a marked function or block."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     _P = ParamSpec("_P")
     _R = TypeVar("_R")
 
-_TOLD = "_discord_logging_told"
-"""The attribute of an exception that was logged: which handlers of ours have it."""
+_REPORTED_TO = "_discord_logging_reported_to"
+"""The attribute of a logged exception that holds the ids of the Discord handlers that have it."""
 
 
 class _Hook:
-    """A function or method in place of another, `previous`."""
+    """A function or method that replaces another one, `previous`."""
 
     def __init__(self, capture: ExceptionCapture, act: Callable[..., None], previous: Any) -> None:
         self._capture = capture
@@ -53,14 +53,14 @@ class _Hook:
             hook(*args)
 
     def live(self) -> Any:
-        """Return itself, or what was there before if that is to be called instead."""
+        """Return this hook while it is installed, and the previous hook afterwards."""
         return self if self._capture.is_installed else _live(self._previous)
 
 
 class ExceptionCapture:
-    """What `capture_exceptions` installed. As a context manager it is uninstalled at the end of the block.
+    """The hooks that `capture_exceptions` installed. The end of a `with` block uninstalls them.
 
-    An exception that leaves the block is logged as one that ends the program: the hook that would have got it is gone
+    An exception that leaves the block is logged like one that ends the program, because the hook for it is uninstalled
     by then.
     """
 
@@ -87,9 +87,9 @@ class ExceptionCapture:
         self.uninstall()
 
     def uninstall(self) -> None:
-        """Put back what was there before. May be called twice.
+        """Restore the previous hooks. May be called twice.
 
-        A hook that somebody has wrapped since stays where it is, and only calls what was there before it.
+        A hook that other code has wrapped in the meantime stays in place, and only calls the previous hook.
         """
         self.is_installed = False
         for owner, name, hook in self._hooks:
@@ -101,13 +101,13 @@ class ExceptionCapture:
         self._captured_warnings = None
 
     def _install(self) -> None:
-        import asyncio.base_events  # noqa: PLC0415 - nobody else pays for it
+        import asyncio.base_events  # noqa: PLC0415 - slow, so imported on first use
         import multiprocessing.process  # noqa: PLC0415 - likewise
 
         self._hook(sys, "excepthook", self._on_main)
         self._hook(threading, "excepthook", self._on_thread)
         self._hook(sys, "unraisablehook", self._on_unraisable)
-        # Of the class, so that it holds for every loop, and only for what no handler of the user's has taken.
+        # The hook is on the class, so that it applies to every loop without a custom exception handler.
         self._hook(asyncio.base_events.BaseEventLoop, "default_exception_handler", self._on_loop)
         if uvloop := sys.modules.get("uvloop"):
             self._hook(uvloop.Loop, "default_exception_handler", self._on_loop)
@@ -125,7 +125,7 @@ class ExceptionCapture:
         return is_loud
 
     def _on_main(self, previous: Any, exc_type: Any, exception: Any, traceback: Any) -> None:
-        is_prompt = hasattr(sys, "ps1")  # whoever made the mistake is looking at it
+        is_prompt = hasattr(sys, "ps1")  # the user sees the traceback
         if not is_prompt and self._log(logging.CRITICAL, exception, "Uncaught exception"):
             _flush_before(previous, sys.__excepthook__)
         previous(exc_type, exception, traceback)
@@ -137,7 +137,7 @@ class ExceptionCapture:
         previous(args)
 
     def _on_unraisable(self, previous: Any, args: Any) -> None:
-        # As text at once: the object may be on its way out, and must not be kept.
+        # The object becomes text at once, because it may be about to be deleted and must not be kept alive.
         text = args.err_msg or "Exception ignored in"
         self._log(logging.ERROR, args.exc_value, "%s: %s", text, to_text(args.object, repr))
         previous(args)
@@ -146,13 +146,15 @@ class ExceptionCapture:
         exception, task = context.get("exception"), context.get("task") or context.get("future")
         extra = {"task": task.get_name()} if task and hasattr(task, "get_name") else {}
         self._log(logging.ERROR, exception, context.get("message") or "Unhandled exception in event loop", **extra)
-        # The hook that was there before logs it as well, to the logger `asyncio`, for the console and other handlers.
-        is_told = is_delivering.set(True) if _told(exception) and not isinstance(previous, _Hook) else None
+        # The previous hook logs the exception as well, to the logger `asyncio`, for the console and other handlers. Our
+        # handlers must not post it twice.
+        is_muted = _reported_to(exception) and not isinstance(previous, _Hook)
+        token = is_delivering.set(True) if is_muted else None
         try:
             previous(loop, context)
         finally:
-            if is_told:
-                is_delivering.reset(is_told)
+            if token:
+                is_delivering.reset(token)
 
     def _on_process(self, previous: Any, process: Any) -> None:
         try:
@@ -163,27 +165,32 @@ class ExceptionCapture:
 
 
 def capture_exceptions(logger: logging.Logger | str | None = None, *, warnings: bool = False) -> ExceptionCapture:
-    """Log exceptions that nobody catches.
+    """Log uncaught exceptions.
 
-    Each is logged once, with its traceback: at level `CRITICAL` one that ends the program (`sys.excepthook`) or a
-    process of `multiprocessing` that runs a `target`; at level `ERROR` one that ends a thread (`threading.excepthook`),
-    one that cannot be raised, as in `__del__` (`sys.unraisablehook`), and one that reaches the default exception
-    handler of an asyncio event loop, such as that of a task that is never awaited. `KeyboardInterrupt` and `SystemExit`
-    are not logged, nor is anything at an interactive prompt.
+    Each exception is logged once, with its traceback:
 
-    What was there before is called as well, so that tracebacks stay on the console. Before it calls a hook that is not
-    Python's own, and that may end the process at once, it blocks for the longest `flush_timeout` of all handlers at the
-    most; else the end of the interpreter delivers. An exception handler that is set for a loop decides alone, unless it
-    calls `loop.default_exception_handler`. Loops of uvloop are covered if it was imported before.
+    - at level `CRITICAL` an exception that ends the program (`sys.excepthook`) or a process of `multiprocessing` that
+      runs a `target`;
+    - at level `ERROR` an exception that ends a thread (`threading.excepthook`), that cannot be raised, as in `__del__`
+      (`sys.unraisablehook`), or that reaches the default exception handler of an asyncio event loop, such as that of a
+      task that is never awaited.
+
+    `KeyboardInterrupt`, `SystemExit` and exceptions at an interactive prompt are not logged.
+
+    The previous hooks are called as well, so that tracebacks stay on the console. A previous hook that is not Python's
+    own may end the process at once; before calling it, this one blocks until all records are delivered, for at most
+    the longest `flush_timeout` of all handlers. A custom exception handler of an event loop takes precedence, unless it
+    calls `loop.default_exception_handler`. Loops of uvloop are covered if uvloop was imported before.
 
     May be called twice, also with different loggers: each handler still gets an exception once.
 
     Args:
-        logger: The logger, or its name, to log to; `None` is the root logger.
+        logger: The logger, or its name, to log to; `None` stands for the root logger.
         warnings: Whether to call `logging.captureWarnings`, which logs warnings to the logger `py.warnings`.
 
     Returns:
-        An object with a method `uninstall`. It is a context manager as well; what leaves its block is logged.
+        An object with a method `uninstall`. The object is also a context manager, which logs an exception that leaves
+        its block.
 
     Raises:
         InvalidSettingError: `logger` is neither a logger nor a name.
@@ -193,7 +200,7 @@ def capture_exceptions(logger: logging.Logger | str | None = None, *, warnings: 
 
 @dataclass(frozen=True)
 class ExceptionLog:
-    """What `log_exceptions` returns: a decorator and a context manager."""
+    """A decorator and context manager, which `log_exceptions` returns."""
 
     logger: logging.Logger | str | None
     level: int
@@ -204,7 +211,7 @@ class ExceptionLog:
     def __enter__(self) -> Self:
         return self
 
-    # Not `bool`, which tells type checkers that what follows the block may be reached without it.
+    # With `bool`, type checkers would assume that the block may swallow exceptions.
     def __exit__(
         self, exc_type: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
@@ -216,11 +223,11 @@ class ExceptionLog:
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Return `function` with its exceptions logged."""
-        import inspect  # noqa: PLC0415 - 9 ms that others need not pay
+        import inspect  # noqa: PLC0415 - 9 ms
 
         _check_function(function)
         log = replace(self, where=getattr(function, "__qualname__", type(function).__name__))
-        kinds = function, type(function).__call__  # what an object is, its class says
+        kinds = function, type(function).__call__  # the second is for callable objects
         if any(map(inspect.isasyncgenfunction, kinds)):
             wrapper = _wrap_async_generator(log, function)
         elif any(map(inspect.iscoroutinefunction, kinds)):
@@ -255,20 +262,21 @@ def log_exceptions(
 ) -> Any:
     """Log exceptions that leave a function or a block.
 
-    A decorator, with or without parentheses, for functions, methods, generators, coroutines and asynchronous
-    generators, whose signature it keeps; and a context manager: `with log_exceptions(): ...`. Only an `Exception` is
-    logged, hence no `KeyboardInterrupt`, `SystemExit`, `GeneratorExit` or `asyncio.CancelledError`. An exception is
-    logged once, however many of these it passes; after that `capture_exceptions` leaves it alone too.
+    The result is a decorator, used with or without parentheses, for functions, methods, generators, coroutines and
+    asynchronous generators, whose signature it keeps; and a context manager: `with log_exceptions(): ...`. Only
+    subclasses of `Exception` are logged, so `KeyboardInterrupt`, `SystemExit`, `GeneratorExit` and
+    `asyncio.CancelledError` are not. An exception is logged once, even if it leaves several decorated functions or
+    reaches `capture_exceptions`.
 
     Args:
-        logger: The logger, or its name, to log to; `None` is the one with the name of the module that calls this.
+        logger: The logger, or its name, to log to; `None` stands for the logger of the calling module.
         level: The level to log at, `ERROR` by default.
-        message: What the record says beside the traceback; `None` is words with the name of the function.
-        reraise: Whether the exception goes on its way, which is the default. Else the function returns `None`, and
-            what follows the block runs.
+        message: The message of the record; `None` makes a message with the name of the function.
+        reraise: Whether the exception is raised again, which is the default. Otherwise the function returns `None`, or
+            the code after the block runs.
 
     Raises:
-        InvalidSettingError: An argument is not what it should be.
+        InvalidSettingError: An argument has a wrong type or value.
     """
     caller = sys._getframe(1)  # noqa: SLF001 - as in logging
     function = logger if callable(logger) else None
@@ -331,10 +339,10 @@ def _check_logger(logger: Any) -> logging.Logger | str | None:
 
 
 def _check_function(function: Any) -> None:
-    # A wrapped staticmethod would be a method.
+    # A wrapped staticmethod would become a method.
     if not callable(function) or isinstance(function, (type, staticmethod)):
         raise InvalidSettingError(
-            f"log_exceptions decorates functions, not {function!r}; it stands below @classmethod and @staticmethod."
+            f"log_exceptions decorates functions, not {function!r}; place it below @classmethod and @staticmethod."
         )
 
 
@@ -348,33 +356,37 @@ def _flush_before(previous: Any, standard: Any) -> None:
             flush_all()
 
 
-def _told(exception: Any) -> frozenset[int] | None:
-    """Return which handlers of ours have `exception` already, or `None` if it was not logged."""
+def _reported_to(exception: Any) -> frozenset[int] | None:
+    """Return the ids of the Discord handlers that have `exception` already, or `None` if it was not logged."""
     with contextlib.suppress(Exception):
-        told: frozenset[int] | None = exception.__dict__.get(_TOLD)
-        return told
+        handlers: frozenset[int] | None = exception.__dict__.get(_REPORTED_TO)
+        return handlers
     return None
 
 
 def _log_once(
     logger: logging.Logger | str | None, level: int, exception: Any, text: str, *args: object, **extra: object
 ) -> None:
-    """Log `exception`, unless all handlers of ours that would get it have it. Never raises an `Exception`."""
+    """Log `exception`, unless all Discord handlers of the logger have it already. Never raises an `Exception`."""
     with contextlib.suppress(Exception):
-        # Looked up late: `dictConfig` switches off loggers that exist when it runs.
+        # The logger is looked up now, because `dictConfig` disables the loggers that exist when it runs.
         target = logger if isinstance(logger, logging.Logger) else logging.getLogger(logger)
         if not target.isEnabledFor(level):
             return
-        told = _told(exception)
+        reported_to = _reported_to(exception)
         receivers = frozenset(id(each) for each in discord_handlers(target) if level >= each.level)
-        if told is not None and receivers <= told:
+        if reported_to is not None and receivers <= reported_to:
             return
         path, line, function = origin(exception.__traceback__)
         exc_info = type(exception), exception, exception.__traceback__
         target.handle(target.makeRecord(target.name, level, path, line, text, args, exc_info, function, extra))
-        mark_told(exception, receivers)
+        mark_reported(exception, receivers)
 
 
-def mark_told(exception: Any, handlers: frozenset[int]) -> None:
-    """Note that `handlers`, by their `id`, have `exception`. One that cannot be marked raises what it raises."""
-    exception.__dict__[_TOLD] = handlers | (_told(exception) or frozenset())
+def mark_reported(exception: Any, handlers: frozenset[int]) -> None:
+    """Note on `exception` that `handlers`, by their `id`, have it.
+
+    Raises:
+        Exception: The exception accepts no attribute.
+    """
+    exception.__dict__[_REPORTED_TO] = handlers | (_reported_to(exception) or frozenset())

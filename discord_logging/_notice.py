@@ -1,4 +1,4 @@
-"""What a notice shows: its arguments, checked on the caller's thread, and the formatters that lay them out."""
+"""Notices: their arguments are checked on the caller's thread, and formatters lay them out."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _PARTS = {
     "image": ("url",),
     "thumbnail": ("url",),
 }
-"""The keys of an embed's parts; the first is needed."""
+"""The keys of an embed's parts; the first key of each part is required."""
 _FIELD_EXAMPLES = "{'name': value}, or a list of (name, value), (name, value, inline) or {'name': …, 'value': …}"
 
 
 class Field(NamedTuple):
-    """A field as it was given; whether it is inline goes by its length if that was not said."""
+    """A field as it was given; if `inline` is `None`, short values are inline."""
 
     name: str
     value: Any
@@ -46,13 +46,13 @@ def check_text(name: str, value: object) -> str:
         TypeError: `value` is neither a str nor `None`.
     """
     if value is None or isinstance(value, str):
-        # A member of an enumeration that is a str may say something else of itself.
+        # A member of a str enumeration may have another `__str__`.
         return str.__str__(value) if value else ""
     raise TypeError(f"{name} must be a str, not {type(value).__name__}.")
 
 
 def check_fields(name: str, value: object) -> list[Field]:
-    """Return `value`, fields in one of the forms that people write, in order.
+    """Return the fields of `value` in order; `value` may be a mapping, a list of tuples or a list of mappings.
 
     Raises:
         InvalidSettingError: `value` has another form.
@@ -75,7 +75,7 @@ def _field(name: str, value: Any) -> Field:
 
 
 def as_values(fields: Iterable[Field]) -> dict[str, Any]:
-    """Return the fields' values by their names; those that share a name stand in one text."""
+    """Return the fields' values by name; the values of fields with the same name are joined."""
     values: dict[str, Any] = {}
     for name, value, _ in fields:
         values[name] = f"{to_text(values[name])}\n{to_text(value)}" if name in values else value
@@ -83,7 +83,7 @@ def as_values(fields: Iterable[Field]) -> dict[str, Any]:
 
 
 def check_timestamp(value: object) -> float | None:
-    """Return `value`, a `datetime` or a text in ISO 8601, in seconds since the epoch; without a zone it is local time.
+    """Return `value`, a `datetime` or an ISO 8601 text, in seconds since the epoch; no zone means local time.
 
     Raises:
         InvalidSettingError: `value` is not a time.
@@ -91,7 +91,7 @@ def check_timestamp(value: object) -> float | None:
     if value is None:
         return None
     try:
-        # Python 3.10 knows no Z.
+        # Python 3.10 does not accept Z.
         moment = datetime.fromisoformat(value.replace("Z", "+00:00")) if isinstance(value, str) else value
         if isinstance(moment, datetime):
             return moment.timestamp()
@@ -103,10 +103,10 @@ def check_timestamp(value: object) -> float | None:
 
 
 def check_part(name: str, value: object) -> dict[str, str]:
-    """Return `value`, a part of an embed such as its author, with its keys; a text alone is the first of them.
+    """Return `value`, a part of an embed such as its author, as a dict; a text becomes the value of the first key.
 
     Raises:
-        InvalidSettingError: `value` is not such a part.
+        InvalidSettingError: `value` has an unknown key, lacks the first one, or has an invalid URL.
         TypeError: A text is not a str.
     """
     first, *others = _PARTS[name]
@@ -124,12 +124,12 @@ def check_part(name: str, value: object) -> dict[str, str]:
 
 
 def _check_part_text(name: str, value: object) -> str:
-    # Discord refuses one that it shows nothing of.
-    return parse_url(name, value) if name.endswith("url") else clean(check_text(name, value)).strip()
+    # Discord refuses a text without visible characters.
+    return check_url(name, value) if name.endswith("url") else clean(check_text(name, value)).strip()
 
 
 def describe_limits(info: Mapping[str, Any]) -> dict[str, str]:
-    """Return what `DiscordHandler.get_rate_limit_info` gives in words, by name."""
+    """Return a description of each limit in the result of `DiscordHandler.get_rate_limit_info`, by name."""
     limits = [("webhook", bucket) for bucket in info["buckets"].values()]
     if info.get("channel", {}).get("limit") is not None:
         limits.append(("channel", info["channel"]))
@@ -144,7 +144,7 @@ def _describe_limit(limit: Mapping[str, Any]) -> str:
 
 
 class TitledCard(EmbedFormatter):
-    """A card with title, body and colour of its own, and no footer: its fields tell what belongs there."""
+    """A card with a given title, body and colour, and no footer, whose content is in the fields."""
 
     def __init__(self, title: str, description: str, color: int | None = None) -> None:
         super().__init__()
@@ -152,36 +152,36 @@ class TitledCard(EmbedFormatter):
         self.text = "\n".join(part for part in (title, description) if part)
 
     def title(self, record: FrozenRecord) -> str:
-        """Return what was given."""
+        """Return the given title, masked."""
         return record.mask(self._title)
 
     def color(self, record: FrozenRecord) -> int:
-        """Return what was given, or that of the level."""
+        """Return the given colour, or the colour of the level."""
         return super().color(record) if self._color is None else self._color
 
     def description(self, record: FrozenRecord) -> str:
-        """Return what was given, as it is."""
+        """Return the given text, masked and without Markdown."""
         return plain(record.mask(self._description), lengths.DESCRIPTION)
 
-    def footer(self, record: FrozenRecord) -> str:  # noqa: ARG002 - it overrides one that needs it
-        """Return none."""
+    def footer(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the overridden method needs it
+        """Return an empty text."""
         return ""
 
 
 class PlainText(EmbedFormatter):
-    """Nothing but the text, which becomes the content of its message where it can."""
+    """A formatter for a plain text, which becomes the content of the message if possible."""
 
     def embed(self, record: FrozenRecord) -> Embed:
-        """Return the text alone."""
+        """Return an embed with the text alone."""
         return {"description": _begin(record.message, lengths.CONTENT)}
 
 
 class RichCard(TitledCard):
-    """A card with what was given to `DiscordNotifier.send_embed`, and nothing else. Markdown in it is meant.
+    """A card with the arguments of `DiscordNotifier.send_embed`, whose Markdown is kept.
 
     Raises:
-        InvalidSettingError: A part is not right. The text names it.
-        TypeError: Likewise.
+        InvalidSettingError: An argument has a wrong value. The text names it.
+        TypeError: An argument has a wrong type. The text names it.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class RichCard(TitledCard):
             raise InvalidSettingError(f"An embed needs one of title, description, fields, {', '.join(_PARTS)}.")
 
     def values(self) -> dict[str, Any]:
-        """Return all else that there is to read, by name."""
+        """Return the fields, and the texts of the other parts, by name."""
         parts = {"url": self._url, **{name: ", ".join(part.values()) for name, part in self._parts.items()}}
         return as_values([*self._fields, *(Field(name, text) for name, text in parts.items() if text)])
 
@@ -211,29 +211,29 @@ class RichCard(TitledCard):
         if self._url:
             embed["url"] = record.mask(self._url)
         for name, part in self._parts.items():
-            if name != "footer":  # its text is fitted in with what is left
+            if name != "footer":  # its text takes the space that is left
                 embed[name] = {key: record.mask(text) for key, text in part.items()}
         if "author" in embed:
             embed["author"]["name"] = shorten(embed["author"]["name"], lengths.AUTHOR)
         return embed  # type: ignore[no-any-return]  # its keys are those of an embed
 
     def embed(self, record: FrozenRecord) -> Embed:
-        """Return the card."""
+        """Return the card with the icon of the footer."""
         embed = super().embed(record)
         if "footer" in embed and (icon_url := self._parts["footer"].get("icon_url")):
             embed["footer"]["icon_url"] = record.mask(icon_url)
         return embed
 
     def description(self, record: FrozenRecord) -> str:
-        """Return what was given, or its beginning."""
+        """Return the given text, masked, or its beginning."""
         return _begin(record.mask(self._description), lengths.DESCRIPTION)
 
     def footer(self, record: FrozenRecord) -> str:
-        """Return what was given."""
+        """Return the given footer, masked."""
         return record.mask(self._parts.get("footer", {}).get("text", ""))
 
     def fields(self, record: FrozenRecord) -> list[EmbedField]:
-        """Return what was given."""
+        """Return the given fields, masked."""
         mask = record.settings.masker.mask_value
         fields: list[EmbedField] = []
         for name, value, inline in self._fields:
@@ -244,7 +244,7 @@ class RichCard(TitledCard):
 
 
 def _begin(text: str, limit: int) -> str:
-    """Return as much of `text` as fits, with no code block left open."""
+    """Return as much of `text` as fits, without an open code block."""
     shown = clean(text).strip()
     if len(shown) <= limit:
         return shown

@@ -1,4 +1,4 @@
-"""`DiscordNotifier`, for what is no log record."""
+"""`DiscordNotifier` posts notices that are not log records."""
 
 from __future__ import annotations
 
@@ -38,35 +38,35 @@ if TYPE_CHECKING:
     Fields = Mapping[str, object] | Sequence[Mapping[str, object] | tuple[object, ...]] | None
 
 _MAX_PARTS = 5
-"""In so many messages a plain text is posted at the most. A longer one is attached as a file."""
+"""The largest number of messages for a plain text. A longer text is attached as a file."""
 _CARD = EmbedFormatter()
 _STARTED, _STOPPED = 0x2ECC71, 0x95A5A6
 _NAME = "notifier"
-"""What stands where a record has its logger, if there is no service."""
+"""The logger name of notices without a service."""
 
 
 class DiscordNotifier:
-    """Puts notices into a Discord channel: plain texts, rich embeds, start-up, errors.
+    """Posts notices to a Discord channel: plain texts, rich embeds, start-up, errors.
 
-    They go through the same queue, rate limiter and thread as the log records of the `DiscordHandler` for the same
-    webhook, so nothing here waits for the network. Neither its level nor its filters hold a notice back. Secrets are
-    masked as in records, also in addresses, and no mention in a text notifies anybody. What has no room in its message
-    is attached as a file.
+    Notices share the queue, the rate limiter and the thread with the log records of the `DiscordHandler` for the same
+    webhook, so no method but `flush` and `close` waits for the network. The level and the filters of the handler do not
+    apply to notices. Secrets are masked as in records, also in addresses, and mentions in a text notify nobody. Text
+    that does not fit in a message is attached as a file.
 
-    Every method that begins with `send_` returns whether the notice was accepted: not if the notifier is disabled or
-    closed, and not on the thread that delivers. It raises `ValueError` or `TypeError`, naming the argument, for an
-    argument that is not right, and nothing else.
+    Every method that begins with `send_` returns whether the notice was accepted. A notice is not accepted if the
+    notifier is disabled or closed, or on the thread that delivers. The methods raise `ValueError` or `TypeError` for a
+    wrong argument, which the text names, and no other exception.
 
     Args:
-        webhook_url: As for `DiscordHandler`; `None` takes `DISCORD_WEBHOOK_URL`, when the first notice is sent.
-        handler: A `DiscordHandler` to share instead. It stays open when the notifier is closed.
-        service: What the notices tell about, such as `"shop"`; it stands in their titles.
-        **settings: Those of `DiscordHandler`, checked at once.
+        webhook_url: As for `DiscordHandler`; `None` takes `DISCORD_WEBHOOK_URL` when the first notice is sent.
+        handler: A `DiscordHandler` to use instead. It stays open when the notifier is closed.
+        service: The subject of the notices, such as `"shop"`, for their titles.
+        **settings: The settings of `DiscordHandler`, which are checked at once.
 
     Raises:
-        InvalidWebhookURLError: As `DiscordHandler` does.
-        InvalidSettingError: Likewise. Also a `ValueError`.
-        TypeError: There is a `handler` as well as what it would be made of, or `handler` is not a `DiscordHandler`.
+        InvalidWebhookURLError: The webhook URL is malformed.
+        InvalidSettingError: A setting is unknown or has a wrong value. Also a `ValueError`.
+        TypeError: `handler` is given together with other settings, or is not a `DiscordHandler`.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class DiscordNotifier:
         self._closed = self._has_warned = False
         if handler is not None:
             if webhook_url is not None or settings or not hasattr(handler, "notify"):
-                raise TypeError("handler must be a DiscordHandler, and then there are no other settings.")
+                raise TypeError("handler must be a DiscordHandler, and cannot be combined with other settings.")
             self._make, self._made[0] = None, handler
         elif webhook_url is not None or settings:
             self._made[0] = self._make()
@@ -93,28 +93,29 @@ class DiscordNotifier:
 
     @property
     def handler(self) -> DiscordHandler:
-        """The handler that takes the notices. If it was closed, as `dictConfig` does, it is another one.
+        """The handler that takes the notices. A new one replaces a handler that was closed, as `dictConfig` does.
 
         Raises:
             InvalidWebhookURLError: The URL in the environment is malformed.
-            InvalidSettingError: `DISCORD_NOTIFICATIONS_ENABLED` is.
+            InvalidSettingError: `DISCORD_NOTIFICATIONS_ENABLED` is neither true nor false.
         """
-        # No lock, for a signal handler or a forked child would wait for it for ever. The first to set one wins.
+        # There is no lock, because a signal handler or a forked child could wait for it for ever. If two threads make a
+        # handler, `setdefault` keeps the first.
         while True:
             number = len(self._made)
             handler = self._made.get(number - 1)
             if handler is not None and (not handler.closed or self._make is None or self._closed or is_exiting()):
                 return handler
-            self._made.setdefault(number, self._make())  # type: ignore[misc]  # there is one where there is no handler
+            self._made.setdefault(number, self._make())  # type: ignore[misc]  # it is set where there is no handler
 
     def send_plaintext(self, text: str) -> bool:
-        """Post a text, in which Discord's Markdown counts.
+        """Post a text with Discord's Markdown.
 
-        More than 2,000 characters are split into up to 5 messages, between paragraphs, lines, sentences or words. Of a
-        text that is longer still the beginning is posted, with a file that holds all of it.
+        A text of more than 2,000 characters is split into up to 5 messages, between paragraphs, lines, sentences or
+        words. Of a text that is even longer, the beginning is posted, with the whole text as a file.
 
         Args:
-            text: The text. Not blank.
+            text: The text, which must not be blank.
         """
         if not isinstance(text, str):
             raise TypeError(f"text must be a str, not {type(text).__name__}.")
@@ -123,7 +124,7 @@ class DiscordNotifier:
         parts = [text]
         handler = self._find_handler()
         if handler and lengths.CONTENT < len(text) <= _MAX_PARTS * lengths.CONTENT:
-            # Masked first: a cut may part a secret from its name.
+            # The text is masked first, because a split may separate a secret from its name.
             parts = split_text(handler.mask(text), lengths.CONTENT)
         parts = parts if len(parts) <= _MAX_PARTS else [text]
         return all(self._post(self._record(logging.INFO, part), PlainText()) for part in parts)
@@ -142,20 +143,20 @@ class DiscordNotifier:
         thumbnail: str | Mapping[str, str] | None = None,
         timestamp: datetime | str | None = None,
     ) -> bool:
-        """Post an embed with what is given, of which there must be something to see. Markdown counts.
+        """Post an embed, which needs at least one visible part. Markdown is kept.
 
         Args:
             title: The title.
             description: The body.
-            color: `0xRRGGBB` or `"#rrggbb"`; `None` is that of the level `INFO`.
+            color: `0xRRGGBB` or `"#rrggbb"`; `None` takes the colour of the level `INFO`.
             fields: Names and values: a mapping, or a list of `(name, value)`, `(name, value, inline)` or
-                `{"name": …, "value": …, "inline": …}`. If it is not said, short values share a row.
+                `{"name": …, "value": …, "inline": …}`. Without `inline`, short values share a row.
             author: The small line above the title, or `{"name": …, "url": …, "icon_url": …}`.
             footer: The small line at the bottom, or `{"text": …, "icon_url": …}`.
-            url: Makes the title a link.
+            url: An address that makes the title a link.
             image: The address of a large picture.
-            thumbnail: That of a small one.
-            timestamp: A time to show, as `datetime` or in ISO 8601; without a zone it is local time.
+            thumbnail: The address of a small picture.
+            timestamp: The time to show, as a `datetime` or in ISO 8601; without a zone it is local time.
         """
         card = RichCard(
             title=title,
@@ -179,14 +180,14 @@ class DiscordNotifier:
         fields: Fields = None,
         timestamp: datetime | str | None = None,
     ) -> bool:
-        """Post a card as a log record has it, with the icon and the colour of its level.
+        """Post a card like that of a log record, with the icon and the colour of the level.
 
         Args:
-            level: A level's name, in any case, or number.
-            service: What it tells about; `None` is the notifier's own.
-            message: The body, shown as it is, without Markdown.
+            level: The name of a level, in upper or lower case, or its number.
+            service: The subject of the notice; `None` takes the notifier's service.
+            message: The body, which is shown without Markdown.
             fields: Names and values, as for `send_embed`; short values share a row.
-            timestamp: When it was; `None` is now.
+            timestamp: The time of the event; `None` stands for now.
         """
         name = level.upper() if isinstance(level, str) else level
         levelno = parse_level("level", name, "be a level such as 'ERROR' or 40")
@@ -195,17 +196,17 @@ class DiscordNotifier:
         return self._post(record, _CARD, values)
 
     def send_startup(self, service: str | None = None, message: object = None, fields: Fields = None) -> bool:
-        """Post that the program has started: host, process and Python version, and what is given.
+        """Post that the program has started, with host, process and Python version.
 
         Args:
-            service: What has started; `None` is the notifier's own.
-            message: Words to say beside it.
-            fields: Names and values, as for `send_diagnostic`.
+            service: The name of the program; `None` takes the notifier's service.
+            message: The body of the card.
+            fields: More names and values, as for `send_diagnostic`.
         """
         return self._send_life(("🟢", "started", _STARTED), service, message, fields)
 
     def send_shutdown(self, service: str | None = None, message: object = None, fields: Fields = None) -> bool:
-        """Post that the program stops, as `send_startup` does. `close` or the end of the program waits for it."""
+        """Post that the program stops, with the arguments of `send_startup`. `close` and exit wait for its delivery."""
         return self._send_life(("⏹️", "stopped", _STOPPED), service, message, fields)
 
     def _send_life(self, event: tuple[str, str, int], service: object, message: object, fields: object) -> bool:
@@ -223,11 +224,11 @@ class DiscordNotifier:
         return self._post(self._record(logging.INFO, card.text, name), card, values)
 
     def send_error(self, exc: BaseException, context: Fields = None) -> bool:
-        """Post an exception with its traceback, on the card of a log record with level `ERROR`.
+        """Post an exception with its traceback, on a card like that of a log record with level `ERROR`.
 
         Args:
             exc: The exception.
-            context: Names and values to show beside it.
+            context: Names and values to show with the exception.
         """
         if not isinstance(exc, BaseException):
             raise TypeError(f"exc must be an exception, not {type(exc).__name__}.")
@@ -247,13 +248,13 @@ class DiscordNotifier:
         service: str | None = None,
         fields: Fields = None,
     ) -> bool:
-        """Post a warning that a rate limit was exceeded, and how the limits of this channel are doing.
+        """Post a warning that a rate limit was exceeded, with the state of the limits of this channel.
 
         Args:
-            message: What happened, such as `"Too many subscriptions from one address"`.
-            limit: How many are allowed.
-            window: In how many seconds.
-            service: Whose limit it is; `None` is the notifier's own.
+            message: The event, such as `"Too many subscriptions from one address"`.
+            limit: The number of events that the limit allows.
+            window: The time to which the limit applies, in seconds.
+            service: The service with the limit; `None` takes the notifier's service.
             fields: Names and values, as for `send_diagnostic`.
         """
         amount = "" if limit is None else to_text(limit)
@@ -270,21 +271,21 @@ class DiscordNotifier:
         return self._post(self._record(logging.WARNING, card.text, name), card, values)
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Block until all that was accepted so far is delivered or dropped, as `DiscordHandler.flush` does.
+        """Block until all notices accepted so far are delivered or dropped, as `DiscordHandler.flush` does.
 
         Args:
-            timeout: Seconds to wait at the most; `None` is `flush_timeout`.
+            timeout: The longest wait, in seconds; `None` takes `flush_timeout`.
 
         Returns:
-            Whether all of it was delivered.
+            Whether all of them were delivered.
         """
         return self.handler.flush(timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Flush, take no more notices, and close the handler unless it was given. May be called twice.
+        """Flush, accept no more notices, and close the handler unless it was given. May be called twice.
 
         Args:
-            timeout: Seconds to wait at the most; `None` is `flush_timeout`.
+            timeout: The longest wait, in seconds; `None` takes `flush_timeout`.
         """
         self._closed = True
         for handler in list(self._made.values()):
@@ -294,16 +295,16 @@ class DiscordNotifier:
                 handler.close(timeout)
 
     def health(self) -> dict[str, Any]:
-        """Return how the webhook is doing, as plain data: what `DiscordHandler.health` gives."""
+        """Return the state of the delivery, in the form of `DiscordHandler.health`."""
         health = self.handler.health()
         return {**health, "status": "closed", "reason": "the notifier was closed"} if self._closed else health
 
     def get_rate_limit_info(self) -> dict[str, Any]:
-        """Return what is known of Discord's limits, as plain data: what `DiscordHandler.get_rate_limit_info` gives."""
+        """Return the state of Discord's limits, in the form of `DiscordHandler.get_rate_limit_info`."""
         return self.handler.get_rate_limit_info()
 
     def reset_rate_limits(self) -> None:
-        """Forget what was learned about Discord's limits, and try at once."""
+        """Reset the state of Discord's limits, and try to deliver at once."""
         self.handler.reset_rate_limits()
 
     def _record(self, levelno: int, text: str, service: str = "", created: float | None = None) -> logging.LogRecord:
@@ -313,7 +314,7 @@ class DiscordNotifier:
         return record
 
     def _find_handler(self) -> DiscordHandler | None:
-        """Return the handler, or `None` if there is none for what stands in the environment, which is said once."""
+        """Return the handler, or `None` if the environment has a wrong value, of which the user is warned once."""
         try:
             return self.handler
         except DiscordLoggingError as error:
@@ -330,4 +331,4 @@ class DiscordNotifier:
 
 
 discord_notifier: DiscordNotifier = DiscordNotifier()
-"""The ready one: configured from the environment, when it is first used."""
+"""A notifier that is ready to use. It reads its settings from the environment on first use."""

@@ -1,6 +1,6 @@
-"""Flask: unhandled exceptions with their request, a notice at the start, and a health page.
+"""The Flask extension: unhandled exceptions with their request, a start-up notice, and a health page.
 
-Needs the extra `flask`: `pip install 'discord-log-handler[flask]'`.
+The module needs the extra `flask`: `pip install 'discord-log-handler[flask]'`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import weakref
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._capture import mark_told
+from discord_logging._capture import mark_reported
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError, suggest
 from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
@@ -47,43 +47,47 @@ _PREFIX = "DISCORD_"
 _HANDLER_SETTINGS = frozenset(inspect.signature(DiscordHandler).parameters) - {"unknown"}
 _OWN_SETTINGS = ("health_path", "startup_notice", "client_address")
 _ALIASES = {"notifications_enabled": "enabled"}
-"""The environment variable of that name means the same."""
-_OTHERS = re.compile(r"DISCORD_(CLIENT_(ID|SECRET)|REDIRECT_URI|BOT_|USERS_CACHE_|PROXY|PUBLIC_KEY|SCOPE|OAUTH_).*")
-"""Keys of Flask-Discord, Flask-Discord-Interactions and Flask-Dance."""
+"""The names of settings by other names, which those settings have as environment variables."""
+_FOREIGN_KEYS = re.compile(
+    r"DISCORD_(CLIENT_(ID|SECRET)|REDIRECT_URI|BOT_|USERS_CACHE_|PROXY|PUBLIC_KEY|SCOPE|OAUTH_).*"
+)
+"""The keys of Flask-Discord, Flask-Discord-Interactions and Flask-Dance."""
 _REPORTED = "_discord_logging_reported"
 _HEALTH = {"ok": "ok", "disabled": "ok", "limited": "degraded", "retrying": "degraded", "blocked": "degraded"}
 
 
 class DiscordLogging:
-    """Puts the errors of a Flask application into a Discord channel.
+    """Posts the errors of a Flask application to a Discord channel.
 
-    What it does for each application:
+    The extension does this for each application:
 
-    - An exception that nobody handles becomes one card with its request: method, path, endpoint, status, request id,
-      user agent, and query and form; secrets are masked. So in debug mode, under test, from teardown functions and from
-      the body of a streaming response, where Flask does not log it. Errors that are answered on purpose (`abort(500)`,
-      an error handler for the exception) make no card.
-    - Records of `app.logger` and of loggers below it arrive as well, from `DISCORD_LEVEL` on. The console stays as it
-      is. A logger's own level comes first: Flask's lets through warnings, and in debug mode everything.
-    - A notice at the start: once, however many workers or reloads follow; none for other commands than `flask run`, nor
-      under test.
-    - A health page at `/health`: JSON with the status of the application, the counters, the queue and the rate limits
-      of the process that answers. 200, or 503 when nothing that is logged can arrive any more; see `is_healthy`.
+    - An unhandled exception becomes one card with its request: method, path, endpoint, status, request id, user agent,
+      query and form; secrets are masked. This holds in debug mode and under test, and for teardown functions and the
+      body of a streaming response, whose exceptions Flask does not log. Errors that the application answers on purpose
+      (`abort(500)`, an error handler for the exception) make no card.
+    - Records of `app.logger` and its child loggers are posted as well, from `DISCORD_LEVEL` on. The console output does
+      not change. A logger's own level applies first: that of `app.logger` is `WARNING`, and `DEBUG` in debug mode.
+    - One notice is posted at the start, however many workers or reloads follow. Commands other than `flask run` and
+      tests post no notice.
+    - A health page at `/health` shows JSON with the status of the application and with the counters, the queue and the
+      rate limits of the process that responds. The HTTP status is 200, or 503 when records cannot be delivered any
+      more; see `is_healthy`.
 
-    If a `DiscordHandler` is at `app.logger` or above already, from `logging.config.dictConfig`, that one is used and
-    none is added; configure logging before `init_app`. Otherwise one is made, from `app.config`: each setting of
-    `DiscordHandler` by its name in upper case behind `DISCORD_`, such as `DISCORD_WEBHOOK_URL` or `DISCORD_USERNAME`.
-    Without a URL, there and in the environment, nothing is posted.
+    If `app.logger` or a logger above it already has a `DiscordHandler`, for example from `logging.config.dictConfig`,
+    the extension uses that handler and adds none; so configure logging before `init_app`. Otherwise the extension makes
+    a handler from `app.config`: the key of each setting of `DiscordHandler` is `DISCORD_` and its name in upper case,
+    such as `DISCORD_WEBHOOK_URL` or `DISCORD_USERNAME`. Without a URL in `app.config` or the environment, nothing is
+    posted.
 
-    What waits is delivered when the process ends, also by `SIGTERM` where nobody handles it.
+    Waiting records are delivered when the process ends, also by a `SIGTERM` for which the process has no handler.
 
     Args:
-        app: The application; `None` leaves it to `init_app`, which may be called for several.
-        health_path: The path of the health page; `None` or `""` is none. `DISCORD_HEALTH_PATH` in `app.config`, as
-            those below by theirs, comes first.
-        startup_notice: Whether to tell of the start.
-        client_address: Whether cards show the address that the request came from.
-        **settings: Settings of `DiscordHandler` that hold where `app.config` has none. `level` is `ERROR` by default.
+        app: The application; `None` leaves it to `init_app`, which may be called for several applications.
+        health_path: The path of the health page; `None` or `""` for no health page. The key `DISCORD_HEALTH_PATH` in
+            `app.config` takes precedence, as `DISCORD_STARTUP_NOTICE` and `DISCORD_CLIENT_ADDRESS` do below.
+        startup_notice: Whether a notice is posted at the start.
+        client_address: Whether cards show the client's address.
+        **settings: Settings of `DiscordHandler` for which `app.config` has no key. `level` is `ERROR` by default.
 
     Raises:
         InvalidSettingError: A key in `app.config` or a setting is unknown or has a wrong value; the text names it.
@@ -109,9 +113,9 @@ class DiscordLogging:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Set up `app`. Does not block. See the class for what it does, and for errors."""
+        """Set up `app`. Does not block. The class describes the effects and the errors."""
         if _NAME in app.extensions:
-            raise RuntimeError("This application has a DiscordLogging already: create one, or call init_app, once.")
+            raise RuntimeError("This application has a DiscordLogging already: pass it to DiscordLogging only once.")
         config = _read_config(app.config)
         settings = {**self._defaults, **config}
         path = settings.pop("health_path")
@@ -134,12 +138,12 @@ class DiscordLogging:
             app.register_blueprint(blueprint)
         flush_at_sigterm()
         if notice and not app.testing and self.is_start():
-            self._tell_start(app, handler)
+            self._post_start(app, handler)
 
     def handler(self, app: Flask | None = None) -> DiscordHandler:
-        """Return the handler of `app`; `None` is the current application.
+        """Return the handler of `app`; `None` stands for the current application.
 
-        If it was closed, as `dictConfig` does, it is the one that logging has instead, if there is one.
+        If the handler was closed, as `dictConfig` does, the result is the handler that logging now has, if any.
         """
         app = app or _current()
         handler = self._handlers[app]
@@ -151,13 +155,13 @@ class DiscordLogging:
     # To override
 
     def request_fields(self, request: Request) -> Mapping[str, object]:
-        """Return what a card shows of the request in which an exception was not handled, by name.
+        """Return the fields of the card for a request with an unhandled exception.
 
-        The handler masks values whose name is that of a secret, and cuts what is too long. An override may add to it;
-        it must not read the body, which the client may still be sending.
+        The handler masks values whose name is that of a secret, and shortens long values. An override may add fields,
+        but must not read the body, which the client may still be sending.
         """
-        # Parsed only if the application asked for it: to read it here could wait for the client, and leave nothing for
-        # whoever comes after.
+        # The form is shown only if the application has parsed it. Parsing it here could wait for the client, and would
+        # leave no body for later code.
         form = vars(request).get("form")
         fields = {
             "method": cut(request.method),
@@ -173,10 +177,10 @@ class DiscordLogging:
         return {name: value for name, value in fields.items() if value}
 
     def is_start(self) -> bool:
-        """Return whether this process is the one to tell of the start.
+        """Return whether this process posts the start-up notice.
 
-        Not so in the child of the development server's reloader, in another command of Flask's than `run`, and in
-        workers but the first (of gunicorn without `--preload`, of uWSGI with `lazy-apps`).
+        The result is False in the child of the development server's reloader, in commands of Flask other than `run`,
+        and in all workers but the first (of gunicorn without `--preload`, of uWSGI with `lazy-apps`).
         """
         if os.environ.get("WERKZEUG_RUN_MAIN"):
             return False
@@ -188,13 +192,13 @@ class DiscordLogging:
     def is_healthy(self, health: Mapping[str, Any]) -> bool:
         """Return whether the health page answers 200 rather than 503.
 
-        By default so unless the handler has stopped for good (`stopped`: the webhook was deleted, or its token is
-        wrong; `closed`): whoever watches the page must learn that alarms arrive no more. What passes by itself, as a
-        rate limit or an outage of Discord's, is no reason, nor is a handler that is disabled. Where a 503 would take
-        the application out of service, override it to return `True`.
+        By default the result is False only if the handler has stopped for good, so that alarms do not arrive any more
+        (`stopped`: the webhook was deleted, or its token is wrong; `closed`). A temporary problem, such as a rate limit
+        or an outage of Discord, and a disabled handler are healthy. If a 503 would take the application out of service,
+        override this method to return `True`.
 
         Args:
-            health: What `DiscordHandler.health()` returns.
+            health: The result of `DiscordHandler.health()`.
         """
         return health["status"] in _HEALTH
 
@@ -212,17 +216,17 @@ class DiscordLogging:
         return body, 200 if self.is_healthy(health) else 503, {"Cache-Control": "no-store"}
 
     def _report(self, app: Flask, exception: BaseException, **_: object) -> None:
-        """Log `exception`, which nobody handled. Flask logs it as well, but not in all modes and without its request.
+        """Log the unhandled `exception`. Flask logs it as well, but not in all modes, and without the request.
 
-        Never raises an `Exception`, which would take the place of the application's answer.
+        Never raises an `Exception`, which would replace the application's response.
         """
         try:
             handler = self.handler(app)
             if handler.level > logging.ERROR or app.logger.manager.disable >= logging.ERROR:
                 return
             if has_request_context():
-                where = _path(request), cut(request.method)
-                record = _make_record(app, logging.ERROR, "Exception on %s [%s]", where, self._read_request())
+                args = _path(request), cut(request.method)
+                record = _make_record(app, logging.ERROR, "Exception on %s [%s]", args, self._read_request())
             else:
                 record = _make_record(
                     app, logging.ERROR, "Exception in the teardown of the application context", (), {}
@@ -231,12 +235,12 @@ class DiscordLogging:
             handler.handle(record)
             setattr(g, _REPORTED, exception)
             with contextlib.suppress(Exception):
-                mark_told(exception, frozenset([id(handler)]))
-        except Exception:  # noqa: BLE001 - whatever it is, the request is to be answered
+                mark_reported(exception, frozenset([id(handler)]))
+        except Exception:  # noqa: BLE001 - the request must be answered after any error
             warn("an exception could not be reported with its request", exc_info=True)
 
     def _watch_stream(self, response: Response) -> Response:
-        """Have what the body of a streaming response raises reported: Flask has let go of the request by then."""
+        """Report exceptions from the body of a streaming response, which Flask sends after the end of the request."""
         if response.is_streamed and not response.direct_passthrough:
             body, context, app = response.response, contextvars.copy_context(), _current()
             response.response = _watched(body, lambda error: context.run(self._report, app, error))
@@ -245,7 +249,7 @@ class DiscordLogging:
         return response
 
     def _watch_teardown(self, app: Flask, teardown: Callable[..., None]) -> Callable[..., None]:
-        """Have what teardown functions raise reported, of which Flask tells nobody: it goes to the server."""
+        """Report exceptions from teardown functions, which Flask passes on to the server without logging them."""
 
         @functools.wraps(teardown)
         def watched(*args: Any, **kwargs: Any) -> None:
@@ -264,7 +268,7 @@ class DiscordLogging:
         except Exception as error:  # noqa: BLE001 - an override may raise anything, and so may a hostile request
             return {"request": f"cannot be shown: {type(error).__name__}"}
 
-    def _tell_start(self, app: Flask, handler: DiscordHandler) -> None:
+    def _post_start(self, app: Flask, handler: DiscordHandler) -> None:
         fields = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -277,19 +281,19 @@ class DiscordLogging:
         handler.handle(_make_record(app, logging.INFO, "%s started", (app.name,), shown))
 
     def _find_handler(self, app: Flask, config: Mapping[str, object]) -> DiscordHandler | None:
-        """Return the handler that is there already, but none that this module made."""
-        # Not later: Flask adds no output to the console when it finds another handler in place.
+        """Return the handler that logging already has, if this module did not make it."""
+        # Access `app.logger` before a handler is added: Flask adds no console output if it finds a handler.
         for handler in _configured_handlers(app.logger):
             unused = (set(config) | self._given) - {"webhook_url", *_OWN_SETTINGS}
             if unused:
                 keys = ", ".join(f"{_PREFIX}{name.upper()}" for name in sorted(unused))
-                warn("%s is not used: logging has a DiscordHandler already, with settings of its own", keys)
+                warn("%s is ignored: logging already has a DiscordHandler with its own settings", keys)
             return handler
         return None
 
 
 class _AppHandler(DiscordHandler):
-    """The handler of applications that have the same name, hence the same logger, and the same settings."""
+    """The handler of all applications that have the same name, and so the same logger, and the same settings."""
 
     def __init__(self, logger: logging.Logger, **settings: Any) -> None:
         super().__init__(**settings)
@@ -301,7 +305,7 @@ class _AppHandler(DiscordHandler):
         return self._is_mine() and super().filter(record)
 
     def _is_mine(self) -> bool:
-        """Return whether this one, of those at the same logger, takes what is logged here and now."""
+        """Return whether this handler, of the handlers at the same logger, takes records of the current application."""
         ours = [each for each in self.logger.handlers if isinstance(each, _AppHandler)]
         app = _current() if has_app_context() else None
         takers = [each for each in ours if app in each.apps] or ours[:1]
@@ -309,7 +313,7 @@ class _AppHandler(DiscordHandler):
 
 
 def _share_or_make(app: Flask, settings: dict[str, Any], config: Mapping[str, object]) -> DiscordHandler:
-    """Return the handler for `settings` at the application's logger. A factory that is called twice adds no second."""
+    """Return the handler with `settings` at the application's logger, so that a second call of a factory adds none."""
     settings.setdefault("webhook_url", os.environ.get("DISCORD_WEBHOOK_URL"))
     for each in [each for each in app.logger.handlers if isinstance(each, _AppHandler)]:
         if each.settings == settings:
@@ -330,7 +334,7 @@ def _share_or_make(app: Flask, settings: dict[str, Any], config: Mapping[str, ob
 
 
 def _read_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings in `config`, by their names.
+    """Return the settings in `config` by name.
 
     Raises:
         InvalidSettingError: A key is unknown.
@@ -338,7 +342,7 @@ def _read_config(config: Mapping[str, Any]) -> dict[str, Any]:
     known = [*_OWN_SETTINGS, *sorted(_HANDLER_SETTINGS)]
     found = {}
     for key, value in config.items():
-        if not key.startswith(_PREFIX) or _OTHERS.fullmatch(key):
+        if not key.startswith(_PREFIX) or _FOREIGN_KEYS.fullmatch(key):
             continue
         name = key.removeprefix(_PREFIX).lower()
         name = _ALIASES.get(name, name)
@@ -351,7 +355,7 @@ def _read_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _name_keys(text: str, config: Mapping[str, object]) -> str:
-    """Return what is wrong with a setting with the name of its key, if it is from `app.config`."""
+    """Return the text of an error, preceded by the key of the setting if the setting is from `app.config`."""
     name = re.match(r"\w+", text)
     return f"{_PREFIX}{name[0].upper()}: {text}" if name and name[0] in config else text
 
@@ -363,17 +367,19 @@ def _check_path(app: Flask, path: object) -> None:
     if not isinstance(path, str) or not path.startswith("/") or "<" in path:
         raise InvalidSettingError(f"{key} must be a path such as '/health', or None for no page, not {path!r}.")
     if any(rule.rule == path for rule in app.url_map.iter_rules()):
-        raise InvalidSettingError(f"{key}: the application has a page at {path!r} already. Set another, or None.")
+        raise InvalidSettingError(
+            f"{key}: the application has a page at {path!r} already. Set another path, or None for no page."
+        )
 
 
 def _configured_handlers(logger: logging.Logger) -> Iterator[DiscordHandler]:
-    """Return the handlers that take what `logger` logs, but none that this module made."""
+    """Return the open handlers that take the records of `logger` and that this module did not make."""
     return (each for each in discord_handlers(logger) if not isinstance(each, _AppHandler) and not each.closed)
 
 
 def _watched(body: Iterable[Any], report: Callable[[Exception], object]) -> Iterator[Any]:
     try:
-        for part in body:  # noqa: UP028 - `yield from` would close what the response closes
+        for part in body:  # noqa: UP028 - `yield from` would close the body, which the response closes
             yield part
     except Exception as error:
         report(error)
@@ -381,7 +387,7 @@ def _watched(body: Iterable[Any], report: Callable[[Exception], object]) -> Iter
 
 
 def _is_new(record: logging.LogRecord) -> bool:
-    """Return whether `record` is not what Flask logs about an exception that was reported already."""
+    """Return False for Flask's own record of an exception that was reported already."""
     if record.funcName != "log_exception" or not record.exc_info or not has_app_context():
         return True
     return record.exc_info[1] is None or g.get(_REPORTED) is not record.exc_info[1]
@@ -400,6 +406,6 @@ def _make_record(
 ) -> logging.LogRecord:
     record = logging.LogRecord(app.logger.name, level, "", 0, message, args, None)
     attributes = record.__dict__
-    # Not `makeRecord`, to which a field that is called `name` or `args` is an error.
+    # `makeRecord` would raise an error for a field with a name such as `name` or `args`.
     attributes.update({f"{name}_" if name in attributes else name: value for name, value in extra.items()})
     return record

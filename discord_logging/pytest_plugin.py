@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def local_discord() -> Iterator[LocalDiscord]:
     """A Discord on this machine without rate limits: `webhook_url`, `messages`, `wait_for(...)`, `fail_next(...)`."""
-    from discord_logging.sandbox import LocalDiscord  # noqa: PLC0415 - only who uses it pays for it
+    from discord_logging.sandbox import LocalDiscord  # noqa: PLC0415 - slow, so imported on first use
 
     with LocalDiscord(webhook_limit=None, channel_limit=None, global_limit=None, invalid_limit=None) as local:
         yield local

@@ -441,7 +441,7 @@ class TestLogExceptions:
 
     def test_a_staticmethod_is_refused(self) -> None:
         """Wrapped, it would be a method and get an argument too many; the error says what is right."""
-        with pytest.raises(InvalidSettingError, match="it stands below @classmethod and @staticmethod"):
+        with pytest.raises(InvalidSettingError, match="place it below @classmethod and @staticmethod"):
             log_exceptions(staticmethod(lambda: None))
 
     def test_methods(self, recorder: Recorder) -> None:

@@ -430,7 +430,7 @@ def test_settings_beside_dict_config_are_warned_of(caplog: pytest.LogCaptureFixt
     logging.getLogger().addHandler(handler)
     app = make_app({"DISCORD_QUEUE_SIZE": 5}, username="Shop")
     assert handler_of(app) is handler
-    assert "DISCORD_QUEUE_SIZE, DISCORD_USERNAME is not used" in caplog.text
+    assert "DISCORD_QUEUE_SIZE, DISCORD_USERNAME is ignored" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the integrations with frameworks share: the fields of a request, and the process among a server's workers.
+"""The shared code of the integrations with frameworks: fields of a request, and workers of a server.
 
-The public modules for frameworks, such as `discord_logging.flask`, may import it. It imports no framework.
+The public modules for frameworks, such as `discord_logging.flask`, may import this package, which imports no framework.
 """

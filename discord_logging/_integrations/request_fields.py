@@ -1,4 +1,4 @@
-"""The fields that tell of an HTTP request: few, short, and without secrets."""
+"""The fields of a card that describe an HTTP request: few, short, and without secrets."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _ID_HEADERS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-Trace-Id", "tracepare
 
 
 def cut(text: str) -> str:
-    """Return `text` as short as a field shows it."""
+    """Return `text`, shortened for a field."""
     return shorten(text, _MAX_CHARACTERS)
 
 
 def first_values(lists: Iterable[tuple[str, Sequence[object]]]) -> dict[str, object]:
-    """Return the first of the values that a client sent, by name; a single value stands without its list."""
+    """Return the values that a client sent, by name and up to a maximum; a list of one value becomes the value."""
     return {cut(name): found[0] if len(found) == 1 else found for name, found in islice(lists, _MAX_VALUES)}
 
 
 def find_id(header: Callable[[str], str | None]) -> str | None:
-    """Return the id that a proxy or a client gave the request; `None` if it has no id. `header` looks up a header."""
+    """Return the id that a proxy or a client gave the request, or `None`; `header` looks up a header."""
     return next((cut(found) for name in _ID_HEADERS if (found := header(name))), None)
 
 
 def mask_path(path: str, arguments: Mapping[str, object]) -> str:
-    """Return `path`, cut, and without what stands in it for a name such as `token` in `/reset/<token>`."""
+    """Return `path`, shortened, with the values of secret arguments masked, such as `token` in `/reset/<token>`."""
     for name, value in arguments.items():
         if str(value) and DEFAULT_MASKER.is_secret(name):
             # A converter may change the case, as Flask's for UUIDs does.
