@@ -32,7 +32,7 @@ def create_app():
 _RECIPE = """
 from shop import create_app
 
-def test_a_crash_is_told_in_the_channel(local_discord, monkeypatch):
+def test_a_crash_is_reported_in_the_channel(local_discord, monkeypatch):
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", local_discord.webhook_url)
     create_app().test_client().get("/crash")
     message = local_discord.wait_for("ZeroDivisionError")
@@ -60,13 +60,13 @@ def test_each_has_its_own(local_discord, number):
 
 
 def test_a_flask_app_is_tested_in_six_lines(pytester: pytest.Pytester) -> None:
-    """The recipe of the README passes."""
+    """The example of the README passes."""
     pytester.makepyfile(shop=_APP, test_shop=_RECIPE)
     pytester.runpytest_inprocess("-p", "no:xdist").assert_outcomes(passed=1)
 
 
-def test_what_is_missed_is_explained(pytester: pytest.Pytester) -> None:
-    """The failure shows what was looked for, what stands there, and what was refused."""
+def test_a_missing_message_is_explained(pytester: pytest.Pytester) -> None:
+    """The failure shows the wanted text, the messages in the channel and the refused requests."""
     pytester.makepyfile(_MISSED)
     result = pytester.runpytest_inprocess("-p", "no:xdist")
     result.assert_outcomes(failed=1)
@@ -76,22 +76,22 @@ def test_what_is_missed_is_explained(pytester: pytest.Pytester) -> None:
     assert 'was answered 400: \'{"message": "Cannot send an empty message"' in output
 
 
-def test_runs_beside_others(pytester: pytest.Pytester) -> None:
-    """With pytest-xdist every test has a channel of its own."""
+def test_the_fixture_works_in_parallel(pytester: pytest.Pytester) -> None:
+    """With pytest-xdist every test has its own channel."""
     pytester.makepyfile(_MANY)
     pytester.runpytest_inprocess("-n", "2").assert_outcomes(passed=4)
 
 
-def test_costs_nothing_until_it_is_used(pytester: pytest.Pytester) -> None:
-    """The plugin imports neither the local Discord nor what that needs."""
+def test_the_plugin_imports_nothing_until_the_fixture_is_used(pytester: pytest.Pytester) -> None:
+    """The plugin imports neither the local Discord nor its dependencies."""
     pytester.makepyfile(
         "import sys\n\ndef test_not_there():\n    assert not {'aiohttp', 'discord_logging.sandbox'} & set(sys.modules)"
     )
     pytester.runpytest_subprocess("-p", "no:xdist").assert_outcomes(passed=1)
 
 
-def test_has_no_limits(local_discord: LocalDiscord) -> None:
-    """Neither a 429 nor the headers of a bucket are in the way of a test."""
+def test_the_fixture_has_no_rate_limits(local_discord: LocalDiscord) -> None:
+    """Tests meet neither a 429 nor the headers of a bucket."""
     with requests.Session() as http:
         answers = [http.post(local_discord.webhook_url, json={"content": "x"}) for _ in range(60)]
     assert {answer.status_code for answer in answers} == {204}
@@ -100,7 +100,7 @@ def test_has_no_limits(local_discord: LocalDiscord) -> None:
 
 @pytest.mark.parametrize("wanted", [3, "cherry", lambda message: message.content == "cherry"])
 def test_wait_for_gives_up_at_its_deadline(local_discord: LocalDiscord, wanted: object) -> None:
-    """Whatever is waited for, the error says so."""
+    """The error describes a missing number, text or function."""
     began = time.monotonic()
     with pytest.raises(
         TimeoutError, match=r"(3 messages|'cherry'|the function).* after 0.05 s; messages in the channels: 0"

@@ -22,6 +22,6 @@ def unlimited() -> Iterator[LocalDiscord]:
 
 @pytest.fixture
 def http() -> Iterator[requests.Session]:
-    """A client."""
+    """An HTTP session of a client."""
     with requests.Session() as session:
         yield session

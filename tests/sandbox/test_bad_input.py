@@ -1,4 +1,4 @@
-"""What nobody should send: it gets the right error, takes no memory, and costs others nothing."""
+"""Hostile input gets the right error, takes no memory, and does not disturb other requests."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _PAYLOAD = st.fixed_dictionaries(
 @given(payload=_PAYLOAD, components=st.booleans())
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_types_in_a_payload_are_read_or_refused(payload: Any, components: bool) -> None:
-    """Whatever stands where, the answer is Discord's, and never a failure of the server."""
+    """Whatever types a payload has, the response is one of Discord's, and never an internal error of the server."""
     try:
         form = validate(payload, [], with_components=components)
     except Refusal as refusal:
@@ -86,7 +86,7 @@ def test_any_types_in_a_payload_are_read_or_refused(payload: Any, components: bo
 )
 @settings(max_examples=300, deadline=None)
 def test_any_multipart_is_read_or_refused(data: bytes, boundary: str) -> None:
-    """Broken parts, encodings of names that do not exist, missing ends."""
+    """Broken parts, unknown encodings of names and missing boundaries do not break the server."""
     assert isinstance(parse_body(f"multipart/form-data; boundary={boundary}", data), Body)
 
 
@@ -99,27 +99,27 @@ def test_any_multipart_is_read_or_refused(data: bytes, boundary: str) -> None:
         '{"content": ' + "9" * 5000 + "}",
     ],
 )
-def test_json_that_would_break_others_is_invalid(unlimited: LocalDiscord, http: requests.Session, body: str) -> None:
-    """Nesting without end, numbers beyond all measure."""
+def test_json_that_breaks_parsers_is_invalid(unlimited: LocalDiscord, http: requests.Session, body: str) -> None:
+    """Deep nesting and numbers without limit are refused."""
     answer = http.post(unlimited.webhook_url, data=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, 50109)
 
 
-def test_errors_are_not_as_long_as_what_was_sent(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """A value that is wrong is quoted, but not all of it."""
+def test_errors_quote_values_shortened(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """An error quotes only the beginning of a long value."""
     answer = http.post(unlimited.webhook_url, json={"content": ["x" * 1_000_000]})
     assert (answer.status_code, len(answer.content) < 1000) == (400, True)
 
 
 def test_a_file_name_in_an_impossible_encoding_is_unknown() -> None:
-    """The file is kept, its name cannot be."""
+    """The file is kept, and its name becomes `unknown`."""
     data = b"--b\r\nContent-Disposition: form-data; name=\"files[0]\"; filename*=idna''%C3%A4\r\n\r\nx\r\n--b--"
     assert [file.title for file in parse_body("multipart/form-data; boundary=b", data).files] == ["unknown"]
 
 
 @pytest.mark.parametrize("kind", ["json", "form", "part"])
 def test_text_of_many_megabytes_is_too_large(unlimited: LocalDiscord, http: requests.Session, kind: str) -> None:
-    """No message needs it, and it would take many times its size."""
+    """No message needs such a text, which would take many times its size in memory."""
     text = "[]," * 1_500_000
     bodies: dict[str, dict[str, Any]] = {
         "json": {"data": text, "headers": {"Content-Type": "application/json"}},
@@ -130,16 +130,16 @@ def test_text_of_many_megabytes_is_too_large(unlimited: LocalDiscord, http: requ
     assert (answer.status_code, answer.json()["code"]) == (413, 40005)
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_no_more_than_the_limit_is_read_of_100_megabytes(unlimited: LocalDiscord, told: bool) -> None:
-    """The edge answers 413 while the body is still coming: at once if its length is told, else at the limit."""
+@pytest.mark.parametrize("announced", [True, False])
+def test_no_more_than_the_limit_is_read_of_100_megabytes(unlimited: LocalDiscord, announced: bool) -> None:
+    """The server answers 413 at once if the length is announced, and otherwise as soon as the limit is passed."""
     address = urlsplit(unlimited.url)
-    length = "Content-Length: 100000000" if told else "Transfer-Encoding: chunked"
+    length = "Content-Length: 100000000" if announced else "Transfer-Encoding: chunked"
     head = f"POST {urlsplit(unlimited.webhook_url).path} HTTP/1.1\r\nHost: {address.netloc}\r\n{length}\r\n"
     megabyte = b"100000\r\n" + bytes(0x100000) + b"\r\n"
     with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as client:
         client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode())
-        for _ in range(0 if told else 26):
+        for _ in range(0 if announced else 26):
             client.sendall(megabyte)
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
     (request,) = unlimited.requests
@@ -148,8 +148,8 @@ def test_no_more_than_the_limit_is_read_of_100_megabytes(unlimited: LocalDiscord
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "..\\..\\boot.ini", "/etc/passwd", "a/../../b", "..", "\x00../x"])
-def test_file_names_lead_nowhere(unlimited: LocalDiscord, http: requests.Session, name: str) -> None:
-    """A name is a name: no separators, no dots in front; the file is served from memory."""
+def test_file_names_contain_no_path(unlimited: LocalDiscord, http: requests.Session, name: str) -> None:
+    """File names lose separators and leading dots, and files are served from memory."""
     answer = http.post(unlimited.webhook_url, files={"files[0]": (name, b"secret")})
     (shown,) = answer.json()["attachments"]
     assert not set("/\\\x00") & set(shown["filename"])
@@ -158,15 +158,15 @@ def test_file_names_lead_nowhere(unlimited: LocalDiscord, http: requests.Session
     assert http.get(f"{unlimited.url}/attachments/{unlimited.messages[0].id}/0/../../../etc/passwd").status_code == 404
 
 
-def test_hostile_markdown_is_kept_as_it_is(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """Markup is text here; what a page makes of it is the page's part."""
+def test_hostile_markup_is_kept_unchanged(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The server stores markup as text."""
     hostile = "<script>alert(1)</script> [x](javascript:alert(1)) " + "*_~|`>" * 300
     http.post(unlimited.webhook_url, json={"content": hostile})
     assert unlimited.messages[0].content == hostile.strip()
 
 
 def test_memory_has_a_bound_in_bytes(http: requests.Session) -> None:
-    """Old messages and requests leave for new ones with large files, the newest always stays, and it is said so."""
+    """Old messages and requests are removed for new ones, the newest always stays, and errors report the removal."""
     with LocalDiscord(max_bytes=3_000_000, webhook_limit=None, channel_limit=None) as local:
         for number in range(4):
             http.post(local.webhook_url, data={"content": str(number)}, files={"files[0]": ("a", bytes(1_200_000))})
@@ -181,7 +181,7 @@ def test_memory_has_a_bound_in_bytes(http: requests.Session) -> None:
 
 
 def test_threads_and_buckets_have_a_bound(http: requests.Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Posts of a forum and ids that somebody guesses cannot fill the memory."""
+    """Forum posts and guessed ids cannot fill the memory."""
     monkeypatch.setattr("discord_logging.sandbox._rate_limits._MAX_BUCKETS", 3)
     with LocalDiscord(max_messages=2) as local:
         threads = [local.add_thread() for _ in range(3)]
@@ -191,8 +191,8 @@ def test_threads_and_buckets_have_a_bound(http: requests.Session, monkeypatch: p
         assert len(local._webhooks.limits._buckets) == 3
 
 
-def test_a_deleted_message_may_have_left_already() -> None:
-    """Somebody clears the channel while an answer is made."""
+def test_deleting_a_removed_message_is_harmless() -> None:
+    """The channel may be cleared while a response is made."""
     state = State(2, 100)
     state.begin(Request("GET", "/", {}, None, [], 0.0))
     with LocalDiscord(webhook_limit=None) as local:
@@ -204,8 +204,8 @@ def test_a_deleted_message_may_have_left_already() -> None:
 
 
 @pytest.mark.once
-def test_a_flood_loses_nothing_that_was_accepted() -> None:
-    """Twenty connections post as fast as they can: each accepted message was counted, the newest stand."""
+def test_a_flood_loses_no_accepted_message() -> None:
+    """Twenty connections post as fast as they can; every accepted message is counted, and the newest are kept."""
 
     async def post(session: aiohttp.ClientSession, url: str, sender: int) -> int:
         accepted = 0

@@ -1,4 +1,4 @@
-"""The page of the local Discord in a real browser: what is posted is seen, live, and never runs."""
+"""The page of the local Discord in a real browser: posted messages are shown live, and never executed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Page:
         return self.http.post(url or self.discord.webhook_url, json=body).status_code
 
     def find(self, selector: str) -> list[WebElement]:
-        """All elements that match."""
+        """Return all elements that match."""
         return self.browser.find_elements(By.CSS_SELECTOR, selector)
 
     def click(self, selector: str) -> None:
@@ -74,12 +74,12 @@ class Page:
         ActionChains(self.browser).send_keys(*keys).perform()
 
     def text(self, selector: str) -> str:
-        """The text of the last element that matches; nothing without one."""
+        """Return the text of the last element that matches, or ""."""
         found = self.find(selector)
         return found[-1].text if found else ""
 
     def texts(self) -> list[str]:
-        """The contents of the messages that are shown."""
+        """Return the contents of the messages that are shown."""
         shown = "document.querySelectorAll('.message:not([hidden]) .body > .text')"
         return list(self.run(f"return [...{shown}].map((each) => each.textContent.trim())"))
 
@@ -119,7 +119,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(browser: Chrome) -> Iterator[Page]:
-    """The page of a fresh local Discord, in the dark theme; nothing in it may have been an error."""
+    """The page of a new local Discord in the dark theme; the test fails if the page logs an error."""
     with LocalDiscord(webhook_limit=(500, 60.0), channel_limit=(600, 60.0)) as discord:
         page = Page(browser, discord)
         with page.http:
@@ -128,13 +128,13 @@ def page(browser: Chrome) -> Iterator[Page]:
             page.run("localStorage.clear()")
             _read_log(browser)
             yield page
-            said = [entry["message"] for entry in _read_log(browser)]
+            logged = [entry["message"] for entry in _read_log(browser)]
             browser.get("about:blank")
-    assert said == []
+    assert logged == []
 
 
 def _read_log(browser: Chrome) -> list[dict[str, Any]]:
-    """What the page has said on the console since the last call."""
+    """Return the entries of the page's console since the last call."""
     return list(browser.get_log("browser"))  # type: ignore[no-untyped-call]
 
 
@@ -147,8 +147,8 @@ def _color(element: WebElement, name: str = "background-color") -> str:
     return element.value_of_css_property(name)
 
 
-def test_what_is_posted_appears_is_edited_and_goes(page: Page) -> None:
-    """All of it live, and the address of the page stays where it is."""
+def test_messages_appear_change_and_disappear_live(page: Page) -> None:
+    """Posts, edits and deletions are shown without a reload, and the address of the page does not change."""
     assert "Nothing has been posted yet" in page.text("#empty")
     page.post("good morning", username="Ada")
     page.wait(lambda: page.texts() == ["good morning"])
@@ -171,8 +171,8 @@ _HOSTILE = (
 )
 
 
-def test_hostile_texts_never_run(page: Page) -> None:
-    """Markup is shown as text, wherever it stands, and only addresses of the web become links."""
+def test_hostile_texts_are_never_executed(page: Page) -> None:
+    """Markup is shown as text everywhere, and only web addresses become links."""
     for text in _HOSTILE:
         field = {"name": text[:256], "value": text[:1024], "inline": True}
         embed = {"title": text[:256], "description": text, "fields": [field], "author": {"name": text[:256]}}
@@ -191,7 +191,7 @@ def test_hostile_texts_never_run(page: Page) -> None:
 
 
 def test_markdown_is_laid_out_as_discord_does(page: Page) -> None:
-    """One look at the elements that each piece becomes."""
+    """Each piece of Markdown becomes the element that Discord makes of it."""
     page.post(
         "# Title\n-# small\n**b** *i* __u__ ~~s~~ ***bi*** snake_case_name 2 * 3 * 4 \\*no\\*\n"
         "> quoted\n> twice\n- one\n  - inner\n1. first\n"
@@ -230,7 +230,7 @@ def test_markdown_is_laid_out_as_discord_does(page: Page) -> None:
 
 
 def test_a_spoiler_opens_on_click(page: Page) -> None:
-    """And not before."""
+    """A spoiler is hidden until the reader clicks on it."""
     page.post("it was ||the gardener||")
     page.wait(lambda: page.find(".spoiler"))
     assert page.text(".body > .text").strip() == "it was"
@@ -238,8 +238,8 @@ def test_a_spoiler_opens_on_click(page: Page) -> None:
     assert page.text(".body > .text") == "it was the gardener"
 
 
-def test_an_embed_has_its_parts(page: Page) -> None:
-    """The bar has the colour, fields stand in columns, three in a row at most."""
+def test_all_parts_of_an_embed_are_shown(page: Page) -> None:
+    """The bar has the embed's colour, and fields stand in columns, at most three in a row."""
     fields = [{"name": f"n{number}", "value": "v", "inline": number < 4} for number in range(5)]
     embed = {"color": 0xED4245, "title": "T", "url": "https://example.com/t", "description": "**d**", "fields": fields}
     extra = {
@@ -259,7 +259,7 @@ def test_an_embed_has_its_parts(page: Page) -> None:
 
 
 def test_files_are_previewed(page: Page) -> None:
-    """Text opens in full, what an embed shows is not shown twice, the rest can be downloaded."""
+    """Text files open in full, pictures of an embed are not shown twice, and other files can be downloaded."""
     lines = "".join(f"line {number}\n" for number in range(500))
     gif = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
     files: dict[str, tuple[str, bytes, str]] = {
@@ -279,7 +279,7 @@ def test_files_are_previewed(page: Page) -> None:
 
 
 def test_search_and_levels_narrow_the_channel(page: Page) -> None:
-    """Each by itself and both together; Escape shows all again."""
+    """Search and levels filter the messages, separately and together, and Escape resets both."""
     for text, color in (("tea", 0xED4245), ("coffee", 0xF1C40F), ("tea again", 0x3498DB), ("red tea", 0xFF0000)):
         page.post(text, embeds=[{"title": text, "color": color}])
     page.wait(lambda: len(page.texts()) == 4)
@@ -298,7 +298,7 @@ def test_search_and_levels_narrow_the_channel(page: Page) -> None:
 
 
 def test_keys_walk_through_the_messages(page: Page) -> None:
-    """From the newest up with k, down with j, and with the arrows."""
+    """The key k moves up from the newest message and j moves down, as the arrow keys do."""
     for text in "abc":
         page.post(text)
     page.wait(lambda: len(page.texts()) == 3)
@@ -311,7 +311,7 @@ def test_keys_walk_through_the_messages(page: Page) -> None:
 
 
 def test_forum_posts_and_channels_can_be_chosen(page: Page) -> None:
-    """They are listed, posts below their forum, as soon as there are several."""
+    """Channels are listed as soon as there are several, with posts below their forum."""
     forum = page.discord.add_webhook(forum=True)
     page.post("plain")
     page.post("in the post", url=forum, thread_name="<b>Import</b>")
@@ -323,8 +323,8 @@ def test_forum_posts_and_channels_can_be_chosen(page: Page) -> None:
     assert page.texts() == ["plain"]
 
 
-def test_the_pace_and_how_late_records_come_are_shown_over_time(page: Page) -> None:
-    """A bar for each message: seconds after the one before, and after its oldest card."""
+def test_pace_and_delay_are_shown_over_time(page: Page) -> None:
+    """Each message has a bar with the seconds since the message before and since its oldest card."""
     stamp = (datetime.now(timezone.utc) - timedelta(seconds=9)).isoformat()
     late = {"title": "late", "timestamp": stamp}
     page.post(embeds=[{"title": "no time"}, late])
@@ -337,8 +337,8 @@ def test_the_pace_and_how_late_records_come_are_shown_over_time(page: Page) -> N
     assert len(page.find("#pace > :last-child rect")) == 1
 
 
-def test_the_buttons_make_trouble(page: Page) -> None:
-    """Posts meet it, the panel shows what was refused with Discord's words, and all is well after a restore."""
+def test_the_buttons_inject_faults(page: Page) -> None:
+    """The next posts meet the fault, the panel shows Discord's error, and a restore ends all faults."""
     page.click("#times option[value='3']")
     page.click("[data-trouble=rate_limited]")
     page.wait(lambda: "3 posts will meet trouble" in page.text("#waiting"))
@@ -368,8 +368,8 @@ def test_the_buttons_make_trouble(page: Page) -> None:
     assert page.find(".gauge .curve")
 
 
-def test_thousands_stay_smooth(page: Page) -> None:
-    """Only what is near the screen is built; the newest is in sight, and the reader's place is kept."""
+def test_thousands_of_messages_stay_fast(page: Page) -> None:
+    """Only messages near the viewport are rendered, the newest is visible, and the scroll position is kept."""
     post = page.discord._state.post
     page.post("0")
     page.wait(page.texts)
@@ -391,8 +391,8 @@ def test_thousands_stay_smooth(page: Page) -> None:
     page.wait(lambda: page.texts()[-1:] == ["newest"] and not page.find("#newer")[0].is_displayed())
 
 
-def test_both_themes(page: Page) -> None:
-    """The system's is taken until the reader chooses, the choice is remembered, and pictures of both differ."""
+def test_both_themes_are_shown(page: Page) -> None:
+    """The page has the system's theme until the reader chooses one, remembers the choice, and looks different."""
     body = page.find("body")[0]
     dark = _color(body)
     pictures = [page.browser.get_screenshot_as_png()]
@@ -411,7 +411,7 @@ def test_both_themes(page: Page) -> None:
 
 
 def test_a_narrow_screen_has_drawers(page: Page) -> None:
-    """Panel and channels make room for the messages until they are called; nothing is wider than the screen."""
+    """On a narrow screen the panel and the channels are hidden until they are opened, and nothing overflows."""
     page.post("w" * 400)
     size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -429,7 +429,7 @@ def test_a_narrow_screen_has_drawers(page: Page) -> None:
 
 
 def test_a_new_server_at_the_same_address_starts_afresh(page: Page) -> None:
-    """The page says that nothing answers, and then forgets what the old one showed."""
+    """The page reports the lost connection, and then removes the messages of the old server."""
     page.post("old")
     page.wait(page.texts)
     page.discord.stop()

@@ -1,4 +1,4 @@
-"""Clients that know nothing of the local Discord but its host."""
+"""Other Discord clients work with the local Discord, for which only their host is changed."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ pytestmark = pytest.mark.once
 
 
 class TestDiscordWebhook:
-    """The package `discord-webhook`."""
+    """The package `discord-webhook` works with the local Discord."""
 
     def test_posts_edits_and_deletes(self, unlimited: LocalDiscord) -> None:
-        """A message with an embed and a file stands as it was meant, through an edit, until it is deleted."""
+        """A message with an embed and a file is stored as sent, through an edit, until it is deleted."""
         embed = DiscordEmbed(title="Title", description="words", color="03b2f8")
         embed.set_author(name="Ann", url="https://example.org")
         embed.set_footer(text="foot")
@@ -51,7 +51,7 @@ class TestDiscordWebhook:
         assert unlimited.messages == []
 
     def test_recovers_from_429(self, caplog: pytest.LogCaptureFixture) -> None:
-        """It waits for as long as the answer says, and the message arrives."""
+        """The client waits for as long as the response says, and the message arrives."""
         with LocalDiscord(webhook_limit=(1, 0.3), channel_limit=None) as local:
             for text in "abc":
                 DiscordWebhook(local.webhook_url, content=text, rate_limit_retry=True).execute()
@@ -59,8 +59,8 @@ class TestDiscordWebhook:
             assert [request.status for request in local.requests].count(429) >= 1
         assert "rate limited" in caplog.text
 
-    def test_reads_what_is_wrong(self, unlimited: LocalDiscord) -> None:
-        """The body of a refusal is handed on."""
+    def test_reads_the_error(self, unlimited: LocalDiscord) -> None:
+        """The client returns the body of a refusal."""
         answer = DiscordWebhook(unlimited.webhook_url, content="x" * 2001).execute()
         assert answer.json()["errors"]["content"]["_errors"][0]["code"] == "BASE_TYPE_MAX_LENGTH"
 
@@ -72,7 +72,7 @@ def http() -> Iterator[requests.Session]:
 
 
 class TestSyncWebhook:
-    """discord.py's `SyncWebhook`."""
+    """discord.py's `SyncWebhook` works with the local Discord."""
 
     @pytest.fixture
     def connect(self, http: requests.Session, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -86,7 +86,7 @@ class TestSyncWebhook:
         return connect
 
     def test_posts_reads_edits_and_deletes(self, unlimited: LocalDiscord, connect: Any) -> None:
-        """Embeds, files, attachments and mentions survive the way there and back."""
+        """Embeds, files, attachments and mentions are the same when they are read back."""
         webhook = connect(unlimited)
         embed = discord_py.Embed(title="Title", description="words", colour=0x03B2F8).set_image(
             url="attachment://a.png"
@@ -115,8 +115,8 @@ class TestSyncWebhook:
             webhook.fetch_message(sent.id)
         assert error.value.code == 10008
 
-    def test_looks_at_renames_and_deletes_the_webhook(self, unlimited: LocalDiscord, connect: Any) -> None:
-        """The webhook's own name is that of its messages."""
+    def test_reads_renames_and_deletes_the_webhook(self, unlimited: LocalDiscord, connect: Any) -> None:
+        """Messages have the webhook's name by default."""
         webhook = connect(unlimited)
         assert webhook.fetch().name == "Local Discord"
         assert webhook.edit(name=" Shop  alarm ", prefer_auth=False).name == "Shop alarm"
@@ -130,7 +130,7 @@ class TestSyncWebhook:
         assert error.value.code == 10015
 
     def test_posts_to_threads_and_forums(self, unlimited: LocalDiscord, connect: Any) -> None:
-        """A thread by its id; a text channel opens none by name; layouts of components arrive."""
+        """A thread is found by its id, a text channel opens no thread by name, and component layouts arrive."""
         webhook = connect(unlimited)
         thread = unlimited.add_thread()
         webhook.send("x", thread=discord_py.Object(int(thread)))
@@ -140,7 +140,7 @@ class TestSyncWebhook:
         assert error.value.code == 220003
 
     def test_recovers_from_429_and_5xx(self, connect: Any, caplog: pytest.LogCaptureFixture) -> None:
-        """It obeys the bucket's headers before a 429, the wait in a 429, and tries again after a 502."""
+        """The client obeys the bucket's headers and the wait of a 429, and tries again after a 502."""
         caplog.set_level(logging.WARNING)
         with LocalDiscord(webhook_limit=(2, 0.2), channel_limit=None) as local:
             webhook = connect(local)
@@ -154,8 +154,8 @@ class TestSyncWebhook:
             assert [message.content for message in local.messages] == ["0", "1", "2", "3", "4", "last"]
         assert "is rate limited. Retrying in 0.10 seconds" in caplog.text
 
-    def test_takes_a_block_by_the_edge_for_what_it_is(self, unlimited: LocalDiscord, connect: Any) -> None:
-        """It does not try again what the edge has refused."""
+    def test_recognises_a_block_by_the_edge(self, unlimited: LocalDiscord, connect: Any) -> None:
+        """The client does not repeat a request that the edge has refused."""
         unlimited.fail_next(Fault.edge_block())
         with pytest.raises(discord_py.HTTPException):
             connect(unlimited).send("x")

@@ -1,4 +1,4 @@
-"""Posting to a webhook: what is accepted, what is answered, what then stands in the channel."""
+"""Tests of posting to a webhook: accepted requests, responses, and the messages in the channel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def code_of(answer: requests.Response) -> tuple[int, int]:
 
 
 def test_without_wait_the_answer_is_empty(discord: LocalDiscord, http: requests.Session) -> None:
-    """A saved message is answered 204, with the headers of the bucket and of the API."""
+    """A saved message is answered with 204, and with the headers of the bucket and of the API."""
     answer = http.post(discord.webhook_url, json={"content": "  hello  "})
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["Via"] == "1.1 google"
@@ -31,7 +31,7 @@ def test_without_wait_the_answer_is_empty(discord: LocalDiscord, http: requests.
 
 @pytest.mark.parametrize("wait", ["true", "True", "1"])
 def test_with_wait_the_answer_is_the_message(discord: LocalDiscord, http: requests.Session, wait: str) -> None:
-    """The answer has what a client needs to edit and to link."""
+    """The response has the data that a client needs to edit the message and to link to it."""
     payload = {"content": "hi <@1> <@&2> @here", "username": " a  b ", "avatar_url": "https://example.org/a.png"}
     answer = http.post(discord.webhook_url, params={"wait": wait}, json={**payload, "tts": False, "flags": 4096})
     (message,) = discord.messages
@@ -44,7 +44,7 @@ def test_with_wait_the_answer_is_the_message(discord: LocalDiscord, http: reques
 
 
 def test_files_come_as_multipart_and_force_wait(discord: LocalDiscord, http: requests.Session) -> None:
-    """Names are sanitised, the original is kept as title, metadata is applied, bytes are as sent."""
+    """File names are sanitised and kept as titles, metadata is applied, and the content is unchanged."""
     data = b"\r\n\x00\xff--\r\n\r\nend\r\n"
     payload = {
         "attachments": [{"id": 0, "filename": "ä b[1].txt", "description": "what"}],
@@ -69,13 +69,13 @@ def test_files_come_as_multipart_and_force_wait(discord: LocalDiscord, http: req
 
 
 def test_escaped_brackets_break_an_upload(discord: LocalDiscord, http: requests.Session) -> None:
-    """A part named ``files%5B0%5D`` is no file, so the message is empty."""
+    """A part named ``files%5B0%5D`` is not a file, so the message is empty."""
     answer = http.post(discord.webhook_url, files={"files%5B0%5D": ("a.txt", b"x")})
     assert code_of(answer) == (400, 50006)
 
 
 def test_forms_are_accepted(discord: LocalDiscord, http: requests.Session) -> None:
-    """Urlencoded and multipart forms carry fields, or a payload_json."""
+    """Urlencoded and multipart forms may have fields or a payload_json."""
     http.post(discord.webhook_url, data={"content": "a+b ü", "tts": "true"})
     http.post(discord.webhook_url, data={"payload_json": '{"content": "p"}'})
     http.post(discord.webhook_url, files={"content": (None, "m"), "username": (None, "n")})
@@ -100,7 +100,7 @@ def test_forms_are_accepted(discord: LocalDiscord, http: requests.Session) -> No
 def test_unreadable_bodies_are_refused(
     discord: LocalDiscord, http: requests.Session, content_type: str | None, body: bytes, expected: int
 ) -> None:
-    """Each way to send nonsense has its code."""
+    """Each kind of unreadable body has its own error code."""
     headers = {} if content_type is None else {"Content-Type": content_type}
     assert code_of(http.post(discord.webhook_url, data=body, headers=headers)) == (400, expected)
     assert discord.requests[0].status == 400
@@ -111,17 +111,17 @@ def test_unreadable_bodies_are_refused(
     [{}, {"content": " \n\x00 "}, {"embeds": [{}]}, {"embeds": [{"title": "  ", "color": 1}]}, {"components": [{}]}],
 )
 def test_empty_messages_are_refused(discord: LocalDiscord, http: requests.Session, payload: dict[str, Any]) -> None:
-    """Nothing left after trimming is nothing."""
+    """A message is empty if nothing is left after trimming."""
     assert code_of(http.post(discord.webhook_url, json=payload)) == (400, 50006)
 
 
-def test_a_lone_surrogate_breaks_discord(discord: LocalDiscord, http: requests.Session) -> None:
-    """The answer is a 500, not a refusal."""
+def test_a_lone_surrogate_is_an_internal_error(discord: LocalDiscord, http: requests.Session) -> None:
+    """The response is a 500 and not a refusal."""
     assert http.post(discord.webhook_url, json={"content": "\ud800"}).status_code == 500
 
 
 def test_large_files_and_requests_are_refused(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """A file over 10 MiB is refused by the API, a request over 25 MiB by the edge, more than ten files by count."""
+    """The API refuses files over 10 MiB and more than ten files, and the edge refuses requests over 25 MiB."""
     url = unlimited.webhook_url
     limit = 10 * 1024 * 1024
     assert http.post(url, files={"files[0]": ("a", bytes(limit))}).ok
@@ -132,8 +132,8 @@ def test_large_files_and_requests_are_refused(unlimited: LocalDiscord, http: req
     assert code_of(http.post(url, files=eleven)) == (400, 30015)
 
 
-def test_unknown_webhooks_and_wrong_tokens_are_told_apart(discord: LocalDiscord, http: requests.Session) -> None:
-    """404 with 10015, 401 with 50027, both with the headers of a bucket."""
+def test_unknown_webhooks_and_wrong_tokens_have_different_errors(discord: LocalDiscord, http: requests.Session) -> None:
+    """The responses are 404 with 10015 and 401 with 50027, both with the headers of a bucket."""
     unknown = http.post(f"{discord.url}/api/v10/webhooks/1/{'x' * 68}", json={"content": "x"})
     wrong = http.post(discord.webhook_url[:-1] + "!", json={"content": "x"})
     assert code_of(unknown) == (404, 10015)
@@ -142,8 +142,8 @@ def test_unknown_webhooks_and_wrong_tokens_are_told_apart(discord: LocalDiscord,
     assert discord.messages == []
 
 
-def test_a_webhook_can_be_looked_at_and_deleted(discord: LocalDiscord, http: requests.Session) -> None:
-    """GET tells of it, DELETE ends it, anything else is not allowed."""
+def test_a_webhook_can_be_read_and_deleted(discord: LocalDiscord, http: requests.Session) -> None:
+    """GET returns the webhook, DELETE deletes it, and other methods are not allowed."""
     webhook = http.get(discord.webhook_url).json()
     assert (webhook["type"], webhook["application_id"]) == (1, None)
     assert discord.webhook_url.endswith(f"{webhook['id']}/{webhook['token']}")
@@ -159,23 +159,23 @@ def test_a_webhook_can_be_looked_at_and_deleted(discord: LocalDiscord, http: req
     ("path", "expected"),
     [("/api/v10/nothing", (404, 0)), ("/api/v5/webhooks/1/x", (400, 50041)), ("/api/v11/webhooks/1/x", (400, 50041))],
 )
-def test_paths_that_do_not_exist(
+def test_unknown_paths_are_refused(
     discord: LocalDiscord, http: requests.Session, path: str, expected: tuple[int, int]
 ) -> None:
-    """Unknown routes and versions have their answers."""
+    """Unknown routes and versions have Discord's errors."""
     assert code_of(http.post(discord.url + path, json={})) == expected
 
 
 @pytest.mark.parametrize("agent", ["Python-urllib/3.11", "Mozilla/5.0 (X11)"])
 def test_the_edge_blocks_some_user_agents(discord: LocalDiscord, http: requests.Session, agent: str) -> None:
-    """They get a text, and nothing from the API."""
+    """Blocked user agents get a text from the edge, and no response from the API."""
     answer = http.post(discord.webhook_url, json={"content": "x"}, headers={"User-Agent": agent})
     assert (answer.status_code, answer.text) == (403, "error code: 1010")
     assert not {"Via", "X-RateLimit-Limit"} & set(answer.headers)
 
 
 def test_without_a_version_the_answers_are_those_of_v6(http: requests.Session) -> None:
-    """Milliseconds, and lists in place of the tree of errors."""
+    """Times are in milliseconds, and errors are lists instead of a tree."""
     with LocalDiscord(webhook_limit=(5, 60.0)) as local:
         url = local.webhook_url.replace("/v10", "")
         long = {"embeds": [{"title": "x" * 257}], "username": "discord", "allowed_mentions": {"parse": ["x"]}}
@@ -195,13 +195,13 @@ def test_without_a_version_the_answers_are_those_of_v6(http: requests.Session) -
 
 
 def test_a_bad_query_is_refused(discord: LocalDiscord, http: requests.Session) -> None:
-    """Booleans and ids in the query are checked."""
+    """The server checks booleans and ids in the query."""
     answer = http.post(discord.webhook_url, params={"wait": "maybe", "thread_id": "x"}, json={"content": "x"})
     assert set(answer.json()["errors"]) == {"wait", "thread_id"}
 
 
 def test_threads_must_belong_to_the_channel(discord: LocalDiscord, http: requests.Session) -> None:
-    """A message goes into an open thread; an unknown one is an unknown channel."""
+    """A message can be posted to an open thread, and an unknown thread is an unknown channel."""
     thread = discord.add_thread()
     answer = http.post(discord.webhook_url, params={"wait": "1", "thread_id": thread}, json={"content": "x"})
     assert answer.json()["channel_id"] == discord.messages[0].channel_id == thread
@@ -213,7 +213,7 @@ def test_threads_must_belong_to_the_channel(discord: LocalDiscord, http: request
 
 
 def test_forums_need_a_thread(discord: LocalDiscord, http: requests.Session) -> None:
-    """A thread's name or id, not both; tags where they are required; names only in forums."""
+    """A forum needs a thread name or id but not both, and tags if required; other channels refuse a thread name."""
     forum = discord.add_webhook(forum=True, requires_tags=True)
     post = {"content": "x", "thread_name": "t", "applied_tags": ["1"]}
     opened = http.post(forum, params={"wait": "true"}, json=post)
@@ -227,7 +227,7 @@ def test_forums_need_a_thread(discord: LocalDiscord, http: requests.Session) -> 
 
 
 def test_connections_are_kept_alive(unlimited: LocalDiscord) -> None:
-    """Several messages go over one connection."""
+    """Several messages use one connection."""
     connection = http.client.HTTPConnection(urlsplit(unlimited.url).netloc)
     for _ in range(3):
         headers = {"Content-Type": "application/json"}

@@ -1,4 +1,4 @@
-"""Injected faults, as a client meets them."""
+"""Tests of injected faults, as a client meets them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def wait_until_finished(local: LocalDiscord) -> None:
 
 
 def test_faults_come_in_order_and_only_to_posts(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """First in, first out, each as often as told; other requests meet none; the record tells which."""
+    """Faults meet posts in the order in which they were queued and for the given number of times."""
     first, second = Fault(status=502), Fault(status=503)
     unlimited.fail_next(first, times=2)
     unlimited.fail_next(second)
@@ -48,7 +48,7 @@ def test_faults_come_in_order_and_only_to_posts(unlimited: LocalDiscord, http: r
 def test_any_answer_can_be_scripted(
     unlimited: LocalDiscord, http: requests.Session, fault: Fault, text: str, content_type: str
 ) -> None:
-    """Status, body and headers are as given."""
+    """Status, body and headers are the given ones."""
     unlimited.fail_next(fault)
     answer = post(unlimited, http)
     assert (answer.status_code, answer.headers["Content-Type"]) == (fault.status, content_type)
@@ -56,20 +56,20 @@ def test_any_answer_can_be_scripted(
     assert ("Via" in answer.headers) == (fault.headers is None)
 
 
-def test_what_is_no_fault_is_refused_at_once(unlimited: LocalDiscord) -> None:
-    """Not by the request that would have met it."""
+def test_an_argument_that_is_not_a_fault_is_refused_at_once(unlimited: LocalDiscord) -> None:
+    """`fail_next` raises the error, and not the next request."""
     with pytest.raises(TypeError, match=r"fault must be a Fault such as Fault\.rate_limited\(2\), not 503"):
         unlimited.fail_next(503)  # type: ignore[arg-type]
 
 
 def test_a_body_needs_a_status() -> None:
-    """A fault that would be ignored is an error."""
+    """A fault with a body and no status is an error, because the body would be ignored."""
     with pytest.raises(ValueError, match="need a status"):
         Fault(body="x")
 
 
 def test_a_saved_message_may_get_any_answer(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """The message stands although the answer is an error."""
+    """The message is stored although the response is an error."""
     unlimited.fail_next(Fault(status=504, save=True))
     assert post(unlimited, http).status_code == 504
     assert len(unlimited.messages) == 1
@@ -78,10 +78,10 @@ def test_a_saved_message_may_get_any_answer(unlimited: LocalDiscord, http: reque
 @pytest.mark.parametrize(
     ("scope", "remaining", "is_global"), [("user", "0", False), ("shared", "4", False), ("global", None, True)]
 )
-def test_a_429_of_each_scope(
+def test_a_429_of_each_scope_has_its_headers(
     unlimited: LocalDiscord, http: requests.Session, scope: Any, remaining: str | None, *, is_global: bool
 ) -> None:
-    """With the headers Discord sends for it."""
+    """The headers are those that Discord sends for the scope."""
     unlimited.fail_next(Fault.rate_limited(1.25, scope))
     answer = post(unlimited, http)
     assert (answer.json()["retry_after"], answer.json()["global"]) == (1.25, is_global)
@@ -91,7 +91,7 @@ def test_a_429_of_each_scope(
 
 
 def test_edge_blocks_do_not_look_like_the_api(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """HTML for error 1015 or static JSON, no Via, a Retry-After only if asked for."""
+    """The body is HTML for error 1015 or static JSON, without Via, and with a Retry-After only on request."""
     unlimited.fail_next(Fault.edge_block())
     unlimited.fail_next(Fault.edge_block(json=True, retry_after=60))
     page, static = post(unlimited, http), post(unlimited, http)
@@ -103,18 +103,18 @@ def test_edge_blocks_do_not_look_like_the_api(unlimited: LocalDiscord, http: req
     assert "Via" not in {**page.headers, **static.headers}
 
 
-def test_a_deleted_webhook(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """404 with 10015."""
+def test_a_deleted_webhook_is_404(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The response is a 404 with the code 10015."""
     unlimited.fail_next(Fault.webhook_deleted())
     assert post(unlimited, http).json()["code"] == 10015
 
 
 @pytest.mark.parametrize("save", [False, True])
 @pytest.mark.parametrize(("reset", "words"), [(False, "without response"), (True, "reset by peer")])
-def test_a_lost_connection(
+def test_a_connection_can_be_lost(
     unlimited: LocalDiscord, http: requests.Session, words: str, *, save: bool, reset: bool
 ) -> None:
-    """Closed or reset, with the message saved or not."""
+    """The connection is closed or reset, and the message is saved or not."""
     unlimited.fail_next(Fault.dropped(save=save, reset=reset))
     with pytest.raises(requests.ConnectionError, match=words):
         post(unlimited, http)
@@ -122,8 +122,8 @@ def test_a_lost_connection(
     assert unlimited.requests[0].status is None
 
 
-def test_bytes_that_are_not_http(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """The client cannot read them."""
+def test_a_response_can_be_malformed(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The client cannot read bytes that are not HTTP."""
     unlimited.fail_next(Fault.malformed(save=True))
     with pytest.raises(requests.ConnectionError, match="not HTTP"):
         post(unlimited, http)
@@ -132,7 +132,7 @@ def test_bytes_that_are_not_http(unlimited: LocalDiscord, http: requests.Session
 
 @pytest.mark.parametrize("save", [False, True])
 def test_a_stall_ends_with_the_answer(unlimited: LocalDiscord, http: requests.Session, *, save: bool) -> None:
-    """Who waits long enough gets it."""
+    """A client that waits long enough gets the response."""
     unlimited.fail_next(Fault.stall(0.05, save=save))
     started = time.monotonic()
     assert post(unlimited, http).status_code == 204
@@ -144,7 +144,7 @@ def test_a_stall_ends_with_the_answer(unlimited: LocalDiscord, http: requests.Se
 def test_a_client_that_gives_up_leaves_no_late_message(
     unlimited: LocalDiscord, http: requests.Session, *, save: bool
 ) -> None:
-    """What was not saved before the stall is not saved after it."""
+    """A message that was not saved before the stall is not saved after it."""
     unlimited.fail_next(Fault.stall(0.5, save=save))
     with pytest.raises(requests.ReadTimeout):
         post(unlimited, http, timeout=0.05)
@@ -153,8 +153,8 @@ def test_a_client_that_gives_up_leaves_no_late_message(
     assert (unlimited.requests[0].status, len(unlimited.messages)) == (None, save)
 
 
-def test_an_answer_byte_by_byte(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """It is whole in the end, but every byte takes its time."""
+def test_a_response_can_arrive_byte_by_byte(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The response is complete in the end, and every byte takes its time."""
     unlimited.fail_next(Fault.dripping(0.0001))
     unlimited.fail_next(Fault(status=500, body="oh", drip=0.0001))
     assert post(unlimited, http).status_code == 204
@@ -163,8 +163,8 @@ def test_an_answer_byte_by_byte(unlimited: LocalDiscord, http: requests.Session)
     assert unlimited.requests[1].status == 500
 
 
-def test_a_drip_ends_when_the_client_goes(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """Nothing is written to nobody."""
+def test_a_drip_ends_when_the_client_disconnects(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The server stops writing to a closed connection."""
     unlimited.fail_next(Fault.dripping(0.2))
     with pytest.raises(requests.ReadTimeout):
         post(unlimited, http, timeout=0.05)

@@ -1,4 +1,4 @@
-"""The life of a LocalDiscord and what it tells about what it got."""
+"""Tests of the life of a LocalDiscord, and of its records of messages and requests."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from discord_logging import sandbox
 from discord_logging.sandbox import Fault, LocalDiscord
 
 
-def test_exports_are_those_named() -> None:
-    """The package exports what `__all__` names and nothing else."""
+def test_exports_equal_all() -> None:
+    """The package exports the names in `__all__` and no others."""
     assert {name for name in vars(sandbox) if name[0].isupper()} == set(sandbox.__all__)
 
 
 def test_without_aiohttp_the_error_names_the_extra() -> None:
-    """The import fails with the command that helps."""
+    """The import fails with a text that has the right command."""
     code = "import sys; sys.modules['aiohttp'] = None; import discord_logging.sandbox"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "pip install 'discord-log-handler[sandbox]'" in done.stderr
 
 
 def test_the_webhook_url_looks_real(discord: LocalDiscord) -> None:
-    """Id and token have the lengths of real ones, and each instance its own."""
+    """The id and the token have realistic lengths, and each instance has its own."""
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api/v10/webhooks/\d{18}/[A-Za-z0-9_-]{68}", discord.webhook_url)
     with LocalDiscord() as other:
         assert urlsplit(other.webhook_url).path != urlsplit(discord.webhook_url).path
 
 
 def test_the_repr_keeps_the_token_secret(discord: LocalDiscord, http: requests.Session) -> None:
-    """Neither the server nor what it recorded shows the token."""
+    """Neither the server nor the recorded requests show the token."""
     http.post(discord.webhook_url, json={"content": "x"})
     token = discord.webhook_url.rpartition("/")[2]
     assert token not in repr(discord) + repr(discord.requests) + repr(discord.messages)
     assert discord.requests[0].path.endswith("/***")
 
 
-def test_it_can_stop_and_start_again_at_the_same_address(http: requests.Session) -> None:
-    """Start and stop may be repeated; port, webhook and messages outlast a stop."""
+def test_a_stopped_server_starts_again_at_the_same_address(http: requests.Session) -> None:
+    """Start and stop may be repeated, and the port, the webhook and the messages survive a stop."""
     local = LocalDiscord()
     local.stop()
     local.start().start()
@@ -64,13 +64,13 @@ def test_it_can_stop_and_start_again_at_the_same_address(http: requests.Session)
 
 
 def test_there_is_no_url_before_the_port_is_known() -> None:
-    """Asking too early says what to do."""
+    """The error says what to do."""
     with pytest.raises(RuntimeError, match="start it first"):
         _ = LocalDiscord().url
 
 
 def test_a_port_may_be_chosen_and_may_be_taken() -> None:
-    """A given port is used at once; if another has it, start raises and the server stays stopped."""
+    """A given port is used at once; if it is taken, `start` raises an error and the server stays stopped."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         local = LocalDiscord(port=port)
@@ -81,21 +81,21 @@ def test_a_port_may_be_chosen_and_may_be_taken() -> None:
         assert requests.get(local.webhook_url, timeout=5).ok
 
 
-def test_it_serves_ipv6_loopback_too() -> None:
-    """Brackets stand where a URL needs them."""
+def test_ipv6_loopback_is_supported() -> None:
+    """The URL has brackets around the address."""
     with LocalDiscord(host="::1") as local:
         assert local.url.startswith("http://[::1]:")
         assert requests.get(local.webhook_url, timeout=5).ok
 
 
-def test_it_listens_on_loopback_only() -> None:
-    """Any other address is an error at once."""
+def test_other_addresses_than_loopback_are_refused() -> None:
+    """The constructor raises the error."""
     with pytest.raises(ValueError, match="not a loopback address"):
         LocalDiscord(host="0.0.0.0")  # noqa: S104  # the point of the test
 
 
-def test_others_may_reach_it_if_that_is_wanted() -> None:
-    """With `public` any address will do, with a warning, and any name for it."""
+def test_public_allows_any_address() -> None:
+    """With `public` the server accepts any address and any host name, with a warning."""
     with pytest.warns(UserWarning, match=r"0\.0\.0\.0: anybody who can reach it sees the channel and can post to it"):
         local = LocalDiscord(host="0.0.0.0", public=True)  # noqa: S104  # the point of the test
     with local:
@@ -105,7 +105,7 @@ def test_others_may_reach_it_if_that_is_wanted() -> None:
 
 @pytest.mark.parametrize("path", ["/", "/messages", "/api/v10/webhooks/1/x"])
 def test_foreign_host_names_are_refused(discord: LocalDiscord, path: str) -> None:
-    """A page elsewhere cannot reach it by DNS rebinding."""
+    """Another web page cannot reach the server by DNS rebinding."""
     answer = requests.get(discord.url + path, headers={"Host": "evil.example:80"}, timeout=5)
     assert answer.status_code == 403
 
@@ -118,20 +118,20 @@ def test_wait_for_wakes_with_the_message(discord: LocalDiscord) -> None:
     post.join()
 
 
-def test_wait_for_says_how_many_came(discord: LocalDiscord) -> None:
-    """The error has the numbers."""
+def test_wait_for_reports_how_many_messages_arrived(discord: LocalDiscord) -> None:
+    """The error has both numbers."""
     with pytest.raises(TimeoutError, match=re.escape("0 of 2 messages have arrived after 0.01 s")):
         discord.wait_for(2, timeout=0.01)
 
 
-def test_wait_for_says_at_once_what_it_cannot_wait_for(unlimited: LocalDiscord) -> None:
-    """Else the test that uses it would wait in vain."""
+def test_wait_for_refuses_other_types_at_once(unlimited: LocalDiscord) -> None:
+    """The error comes at once, so that a test does not wait in vain."""
     with pytest.raises(TypeError, match="wanted must be a number, a text or a function of a message, not None"):
         unlimited.wait_for(None)  # type: ignore[call-overload]
 
 
-def test_wait_for_finds_a_message_by_its_words(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """Wherever they stand: content, embeds, components, files and their names."""
+def test_wait_for_finds_a_message_by_its_text(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The text may be in the content, embeds, components, files and file names."""
     embed = {
         "author": {"name": "Ann"},
         "title": "Title",
@@ -151,7 +151,7 @@ def test_wait_for_finds_a_message_by_its_words(unlimited: LocalDiscord, http: re
 
 
 def test_wait_for_sees_edits(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """It wakes with every change, not with new messages alone."""
+    """`wait_for` wakes up after every change, and not only after new messages."""
     http.post(unlimited.webhook_url, json={"content": "before"})
     url = f"{unlimited.webhook_url}/messages/{unlimited.messages[0].id}"
     edit = threading.Timer(0.05, requests.patch, (url,), {"json": {"content": "after"}})
@@ -160,8 +160,8 @@ def test_wait_for_sees_edits(unlimited: LocalDiscord, http: requests.Session) ->
     edit.join()
 
 
-def test_requests_hold_what_came_and_what_was_answered(discord: LocalDiscord, http: requests.Session) -> None:
-    """Good and refused requests are recorded alike."""
+def test_requests_hold_the_request_and_the_response(discord: LocalDiscord, http: requests.Session) -> None:
+    """Accepted and refused requests are recorded in the same way."""
     before = time.monotonic()
     http.post(discord.webhook_url, params={"wait": "true"}, json={"content": ""}, headers={"X-Mine": "1"})
     (request,) = discord.requests
@@ -174,8 +174,8 @@ def test_requests_hold_what_came_and_what_was_answered(discord: LocalDiscord, ht
     assert before <= request.time <= request.finished <= time.monotonic()
 
 
-def test_only_so_many_messages_and_requests_are_kept(http: requests.Session) -> None:
-    """The oldest go first; the counts go on."""
+def test_the_number_of_kept_messages_and_requests_is_limited(http: requests.Session) -> None:
+    """The oldest are removed first, and the counts continue."""
     with LocalDiscord(max_messages=2) as local:
         for text in "abc":
             http.post(local.webhook_url, json={"content": text})
@@ -183,8 +183,8 @@ def test_only_so_many_messages_and_requests_are_kept(http: requests.Session) -> 
         assert len(local.requests) == 2
 
 
-def test_clear_forgets_all_but_the_webhooks(http: requests.Session) -> None:
-    """Messages, requests, faults to come and used-up limits are gone."""
+def test_clear_removes_all_but_the_webhooks(http: requests.Session) -> None:
+    """Messages, requests and queued faults are removed, and the limits are reset."""
     with LocalDiscord(webhook_limit=(1, 60.0)) as local:
         http.post(local.webhook_url, json={"content": "x"})
         local.fail_next(Fault(status=500))
@@ -194,7 +194,7 @@ def test_clear_forgets_all_but_the_webhooks(http: requests.Session) -> None:
 
 
 def test_latency_delays_the_answer(http: requests.Session) -> None:
-    """The message is there before the answer is."""
+    """The message is stored before the response is sent."""
     with LocalDiscord(latency=0.05) as local:
         http.post(local.webhook_url, json={"content": "x"})
         (request,) = local.requests
@@ -203,7 +203,7 @@ def test_latency_delays_the_answer(http: requests.Session) -> None:
 
 
 def test_stop_ends_waiting_requests_at_once(discord: LocalDiscord) -> None:
-    """A client that waits for a stalled answer loses its connection."""
+    """A client that waits for a stalled response loses its connection."""
     discord.fail_next(Fault.stall(60, save=True))
     failed = threading.Event()
 
@@ -222,8 +222,8 @@ def test_stop_ends_waiting_requests_at_once(discord: LocalDiscord) -> None:
     assert discord.requests[0].status is None
 
 
-def test_every_method_bears_many_threads(unlimited: LocalDiscord) -> None:
-    """Posts from many threads all arrive, each once."""
+def test_every_method_is_thread_safe(unlimited: LocalDiscord) -> None:
+    """Posts from many threads all arrive once."""
 
     def post(number: int) -> None:
         for index in range(10):
@@ -241,7 +241,7 @@ def test_every_method_bears_many_threads(unlimited: LocalDiscord) -> None:
     assert len(set(ids)) == 80
 
 
-def test_stopping_closes_what_is_just_being_accepted() -> None:
+def test_stopping_closes_a_connection_that_is_being_accepted() -> None:
     """Asyncio forgets a connection that it accepts while its server is closed (`Server._attach`)."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -1,4 +1,4 @@
-"""Messages that stand already: reading, editing, deleting, and whom they ping."""
+"""Tests of existing messages: reading, editing, deleting, and pings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def post(local: LocalDiscord, http: requests.Session, payload: dict[str, Any], *
 
 
 def test_a_message_can_be_read_edited_and_deleted(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """Keys that are not sent stay, `edited` is set, a deleted message is gone."""
+    """An edit keeps absent keys and sets `edited`, and a deleted message is unknown."""
     url = post(unlimited, http, {"content": "a", "embeds": [{"title": "t"}], "flags": 4096})
     assert http.get(url).json()["content"] == "a"
     edited = http.patch(url, json={"content": "b"})
@@ -39,7 +39,7 @@ def test_a_message_can_be_read_edited_and_deleted(unlimited: LocalDiscord, http:
 
 
 def test_an_edit_is_checked_like_a_message(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """Limits hold, nothing may be left of it is an error, bad JSON too; a refused edit changes nothing."""
+    """Limits apply, an empty result and bad JSON are errors, and a refused edit changes nothing."""
     url = post(unlimited, http, {"content": "a"})
     assert http.patch(url, json={"content": "x" * 2001}).json()["code"] == 50035
     assert http.patch(url, json={"content": ""}).json()["code"] == 50006
@@ -48,7 +48,7 @@ def test_an_edit_is_checked_like_a_message(unlimited: LocalDiscord, http: reques
 
 
 def test_an_edit_adds_files_and_keeps_those_listed(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """Without `attachments` all stay, with it those listed; more than ten are too many."""
+    """Without `attachments` all files stay, with it the listed ones; more than ten are refused."""
     answer = http.post(unlimited.webhook_url, files=[(f"files[{n}]", (f"{n}.png", b"x")) for n in range(9)])
     url = f"{unlimited.webhook_url}/messages/{answer.json()['id']}"
     http.patch(url, files={"files[0]": ("new.txt", b"y")})
@@ -62,7 +62,7 @@ def test_an_edit_adds_files_and_keeps_those_listed(unlimited: LocalDiscord, http
 
 
 def test_a_message_in_a_thread_is_found_with_the_thread(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """Without `thread_id` it is unknown, and so it is to another webhook."""
+    """The message is unknown without its `thread_id`, and to another webhook."""
     thread = unlimited.add_thread(unlimited.webhook_url)
     params = {"thread_id": thread}
     http.post(unlimited.webhook_url, params=params, json={"content": "x"})
@@ -73,22 +73,22 @@ def test_a_message_in_a_thread_is_found_with_the_thread(unlimited: LocalDiscord,
     assert http.get(neighbour + tail).status_code == 404
 
 
-def test_an_edit_pings_by_default_unless_told(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """`allowed_mentions` of the first message does not hold for its edits."""
+def test_an_edit_pings_without_its_own_allowed_mentions(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The `allowed_mentions` of the first message do not apply to its edits."""
     url = post(unlimited, http, {"content": "@everyone", "allowed_mentions": {"parse": []}})
     assert unlimited.messages[0].pings == []
     http.patch(url, json={"embeds": []})
     assert unlimited.messages[0].pings == ["@everyone"]
 
 
-def test_suppressed_embeds_do_not_stand(unlimited: LocalDiscord, http: requests.Session) -> None:
+def test_suppressed_embeds_are_hidden(unlimited: LocalDiscord, http: requests.Session) -> None:
     """The flag hides the message's own embeds."""
     post(unlimited, http, {"content": "x", "embeds": [{"title": "t"}], "flags": 4})
     assert unlimited.messages[0].embeds == []
 
 
-def test_components_stand_and_ping(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """The flag stays through edits, and the text of components pings."""
+def test_components_are_stored_and_ping(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The flag stays through edits, and mentions in components ping."""
     text = {"type": 10, "content": "<@&7>"}
     url = post(unlimited, http, {"flags": 32768, "components": [text]})
     assert (unlimited.messages[0].components, unlimited.messages[0].pings) == ([text], ["<@&7>"])
@@ -113,5 +113,5 @@ def test_components_stand_and_ping(unlimited: LocalDiscord, http: requests.Sessi
     ],
 )
 def test_mentions_ping_as_allowed(allowed: dict[str, Any] | None, expected: list[str]) -> None:
-    """Each mention pings once; without `allowed_mentions` all do, since a client must not count on less."""
+    """Each mention pings once; without `allowed_mentions` all mentions ping, which a client must be prepared for."""
     assert pings("@everyone <@1> <@!2> <@&3> <@1> @here <#5>", allowed) == expected

@@ -1,4 +1,4 @@
-"""The page that shows the channel: what it serves, and how guarded."""
+"""Tests of the page that shows the channel, and of its protection."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def _news(http: requests.Session, discord: LocalDiscord, after: int = 0, seen: f
     return http.get(f"{discord.url}/messages", params={"after": after, "seen": seen}).json()
 
 
-def _make_trouble(http: requests.Session, discord: LocalDiscord, kind: str, **wish: Any) -> int:
-    return http.post(f"{discord.url}/trouble", json={"kind": kind, **wish}).status_code
+def _inject(http: requests.Session, discord: LocalDiscord, kind: str, **options: Any) -> int:
+    return http.post(f"{discord.url}/trouble", json={"kind": kind, **options}).status_code
 
 
-def test_the_page_needs_nothing_from_elsewhere(discord: LocalDiscord, http: requests.Session) -> None:
-    """Style and script are its own files, nothing is inline, and the policy allows no more."""
+def test_the_page_loads_nothing_from_other_servers(discord: LocalDiscord, http: requests.Session) -> None:
+    """Styles and scripts are the server's own files, nothing is inline, and the policy allows nothing else."""
     page = http.get(discord.url)
     policy = page.headers["Content-Security-Policy"]
     assert page.headers["Content-Type"].startswith("text/html")
@@ -43,7 +43,7 @@ def test_the_page_needs_nothing_from_elsewhere(discord: LocalDiscord, http: requ
 
 
 def test_every_file_of_the_page_is_served(discord: LocalDiscord, http: requests.Session) -> None:
-    """With its type, and nothing beside them; no script ever builds from posted markup."""
+    """Each file has its type, other files are not served, and no script builds elements from posted markup."""
     for file in _STATIC.glob("*.*s"):
         served = http.get(f"{discord.url}/static/{file.name}")
         assert served.content == file.read_bytes()
@@ -57,8 +57,8 @@ def test_every_file_of_the_page_is_served(discord: LocalDiscord, http: requests.
         assert http.get(f"{discord.url}/static/{name}").status_code == 404
 
 
-def test_messages_are_given_from_a_revision_on(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """First all, then what is new, edited or gone, with the counts."""
+def test_messages_are_returned_since_a_revision(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The first response has all messages, and later ones have new, edited and removed messages, with the counts."""
     http.post(unlimited.webhook_url, json={"content": "a"})
     http.post(unlimited.webhook_url, json={})
     first = _news(http, unlimited)
@@ -85,8 +85,8 @@ def test_messages_are_given_from_a_revision_on(unlimited: LocalDiscord, http: re
     assert http.get(f"{unlimited.url}/messages", params={"after": "x", "seen": "-1"}).json()["ids"] == []
 
 
-def test_many_messages_come_in_portions(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """Each answer has a part and says that there is more, in the order in which they changed."""
+def test_many_messages_come_in_batches(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """Each response has a batch in the order of the changes, and says that there are more."""
     for number in range(260):
         http.post(unlimited.webhook_url, json={"content": str(number)})
     first = _news(http, unlimited)
@@ -96,8 +96,8 @@ def test_many_messages_come_in_portions(unlimited: LocalDiscord, http: requests.
     assert shown == [str(number) for number in range(260)]
 
 
-def test_messages_that_are_no_longer_kept_leave_the_page(http: requests.Session) -> None:
-    """The ids of those that stand are given again."""
+def test_removed_messages_leave_the_page(http: requests.Session) -> None:
+    """The response has the ids of the remaining messages."""
     with LocalDiscord(max_messages=2) as discord:
         http.post(discord.webhook_url, json={"content": "a"})
         revision = _news(http, discord)["revision"]
@@ -108,8 +108,8 @@ def test_messages_that_are_no_longer_kept_leave_the_page(http: requests.Session)
         assert news["ids"] == [message.id for message in discord.messages]
 
 
-def test_threads_tell_their_name_and_channel(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """So that the page can list them below their forum."""
+def test_threads_have_their_name_and_channel(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The page can list threads below their forum."""
     http.post(unlimited.add_webhook(forum=True), json={"content": "a", "thread_name": "Import"})
     http.post(unlimited.webhook_url, json={"content": "b"})
     post, plain = (message["channel"] for message in _news(http, unlimited)["messages"])
@@ -118,7 +118,7 @@ def test_threads_tell_their_name_and_channel(unlimited: LocalDiscord, http: requ
 
 
 def test_the_page_never_learns_the_token(discord: LocalDiscord, http: requests.Session) -> None:
-    """Neither the page nor its data holds it, not even of requests that were refused."""
+    """Neither the page nor its data has the token, not even in refused requests."""
     http.post(discord.webhook_url, json={"content": "a"})
     http.post(discord.webhook_url, json={})
     token = discord.webhook_url.rpartition("/")[2]
@@ -126,7 +126,7 @@ def test_the_page_never_learns_the_token(discord: LocalDiscord, http: requests.S
 
 
 def test_files_are_downloads(discord: LocalDiscord, http: requests.Session) -> None:
-    """Whatever was posted, a browser saves it and does not run it; pictures keep their type."""
+    """A browser saves posted files instead of executing them, and pictures keep their type."""
     files = {"files[0]": ("a.html", b"<script>", "text/html"), "files[1]": ("b.png", b"png", "image/png")}
     payload = {"payload_json": json.dumps({"content": "x"})}
     http.post(discord.webhook_url, files=files, data=payload)
@@ -142,7 +142,7 @@ def test_files_are_downloads(discord: LocalDiscord, http: requests.Session) -> N
 
 
 def test_limits_are_shown_as_they_fill(discord: LocalDiscord, http: requests.Session) -> None:
-    """The bucket, the channel's allowance that no header tells, the global limit and that of invalid requests."""
+    """The data has the bucket, the hidden limit of the channel, the global limit and that of invalid requests."""
     for _ in range(2):
         http.post(discord.webhook_url, json={"content": "a"})
     gauges = _news(http, discord)["gauges"]
@@ -154,8 +154,8 @@ def test_limits_are_shown_as_they_fill(discord: LocalDiscord, http: requests.Ses
     assert [gauge["name"] for gauge in gauges[2:]] == ["global", "invalid requests"]
 
 
-def test_a_limit_that_slides_empties_slot_by_slot() -> None:
-    """To look at a limit takes nothing from it."""
+def test_a_sliding_limit_empties_slot_by_slot() -> None:
+    """Reading a limit takes nothing from it."""
     limits = RateLimits(webhook=(5, 5.0), channel=None, everybody=None, invalid=None, sliding=True)
     for _ in range(3):
         limits.take("POST webhook", "1234", "1", 10.0)
@@ -166,8 +166,8 @@ def test_a_limit_that_slides_empties_slot_by_slot() -> None:
     ]
 
 
-def test_refused_requests_are_told_once(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """With Discord's error and the payload, and lost ones too; what passed is not among them."""
+def test_refused_requests_are_reported_once(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The data has refused and lost requests with Discord's error and the payload, but no accepted requests."""
     http.post(unlimited.webhook_url, json={"content": "a"})
     http.post(unlimited.webhook_url, json={"content": "x" * 2001})
     http.post(unlimited.webhook_url, data=b"{", headers={"Content-Type": "application/json"})
@@ -188,40 +188,40 @@ def test_refused_requests_are_told_once(unlimited: LocalDiscord, http: requests.
 @pytest.mark.parametrize(
     ("kind", "status"), [("rate_limited", 429), ("channel_limited", 429), ("server_error", 500), ("edge_block", 429)]
 )
-def test_trouble_meets_the_next_posts(unlimited: LocalDiscord, http: requests.Session, kind: str, status: int) -> None:
-    """As many as asked for, and no more."""
-    assert _make_trouble(http, unlimited, kind, times=2) == 204
+def test_faults_meet_the_next_posts(unlimited: LocalDiscord, http: requests.Session, kind: str, status: int) -> None:
+    """The requested number of posts meet the fault."""
+    assert _inject(http, unlimited, kind, times=2) == 204
     assert _news(http, unlimited)["trouble"] == {"waiting": 2, "deleted": 0}
     assert [http.post(unlimited.webhook_url, json={"content": "a"}).status_code for _ in range(3)] == [status] * 2 + [
         204
     ]
 
 
-def test_trouble_is_over_when_restored(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """Deleted webhooks answer 404 and come back, and what waits is forgotten."""
+def test_a_restore_ends_all_faults(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """Deleted webhooks answer 404 until they are restored, and queued faults are removed."""
     for kind in ("delete_webhook", "drop", "slow"):
-        assert _make_trouble(http, unlimited, kind) == 204
+        assert _inject(http, unlimited, kind) == 204
     assert _news(http, unlimited)["trouble"] == {"waiting": 2, "deleted": 1}
     assert http.get(unlimited.webhook_url).json()["code"] == 10015
-    assert _make_trouble(http, unlimited, "restore") == 204
+    assert _inject(http, unlimited, "restore") == 204
     assert _news(http, unlimited)["trouble"] == {"waiting": 0, "deleted": 0}
     assert http.post(unlimited.webhook_url, json={"content": "a"}).status_code == 204
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "command",
     [b"", b"[]", b"{}", b'{"kind": "fire"}', b'{"kind": "drop", "times": 0}', b'{"kind": "drop", "times": null}'],
 )
-def test_trouble_that_is_unknown_is_refused(unlimited: LocalDiscord, http: requests.Session, wish: bytes) -> None:
-    """The answer says what is known."""
-    answer = http.post(f"{unlimited.url}/trouble", data=wish)
+def test_unknown_faults_are_refused(unlimited: LocalDiscord, http: requests.Session, command: bytes) -> None:
+    """The response lists the known faults."""
+    answer = http.post(f"{unlimited.url}/trouble", data=command)
     assert (answer.status_code, "rate_limited" in answer.text) == (400, True)
     assert _news(http, unlimited)["trouble"]["waiting"] == 0
 
 
-def test_no_other_page_makes_trouble(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """A page of somewhere else that the browser shows is refused by its origin."""
-    url, wish = f"{unlimited.url}/trouble", {"kind": "drop"}
+def test_other_pages_cannot_inject_faults(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The server refuses a page with another origin."""
+    url, command = f"{unlimited.url}/trouble", {"kind": "drop"}
     for origin in ("https://evil.example", "null", "http://127.0.0.1:1"):
-        assert http.post(url, json=wish, headers={"Origin": origin}).status_code == 403
-    assert http.post(url, json=wish, headers={"Origin": unlimited.url}).status_code == 204
+        assert http.post(url, json=command, headers={"Origin": origin}).status_code == 403
+    assert http.post(url, json=command, headers={"Origin": unlimited.url}).status_code == 204

@@ -1,4 +1,4 @@
-"""The rate limits, stepped without a clock, and as they look from outside."""
+"""Tests of the rate limits, without a clock and through HTTP."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def limits(**settings: object) -> RateLimits:
-    """Return limits that are off unless given."""
+    """Return limits that are off unless they are given."""
     off = {"webhook": None, "channel": None, "everybody": None, "invalid": None, "sliding": False}
     return RateLimits(**{**off, **settings})  # type: ignore[arg-type]  # a test sets what it needs
 
 
-def test_a_window_opens_with_the_first_request_and_ends_as_told() -> None:
-    """Five pass, the sixth waits for the end, then five pass again."""
+def test_a_window_opens_with_the_first_request() -> None:
+    """Five requests pass, the sixth waits for the end, and then five pass again."""
     window = Window(5, 2.0)
     takes = [window.take(100.0 + step / 10) for step in range(6)]
     assert [take.allowed for take in takes] == [True] * 5 + [False]
@@ -30,7 +30,7 @@ def test_a_window_opens_with_the_first_request_and_ends_as_told() -> None:
 
 
 def test_a_sliding_limit_frees_one_slot_at_a_time() -> None:
-    """Retry-After is one slot, Reset-After all of them; who waits as told passes."""
+    """Retry-After is one slot, Reset-After is all slots, and a client that waits for Retry-After passes."""
     bucket = LeakyBucket(5, 2.0)
     assert [bucket.take(100.0).remaining for _ in range(5)] == [4, 3, 2, 1, 0]
     refused = bucket.take(100.1)
@@ -42,7 +42,7 @@ def test_a_sliding_limit_frees_one_slot_at_a_time() -> None:
 
 
 def test_limits_are_taken_in_order() -> None:
-    """Global before bucket before channel; the channel's 429 stands beside a bucket with requests left."""
+    """The global limit comes first, then the bucket, then the channel, whose 429 shows a bucket with requests left."""
     some = limits(webhook=(2, 2.0), channel=(3, 60.0), everybody=(5, 1.0))
     passed = [some.take("POST", webhook, "c", 0.0).scope for webhook in ("a", "a", "a", "b", "b")]
     assert passed == [None, None, "user", None, "shared"]
@@ -56,7 +56,7 @@ def test_limits_are_taken_in_order() -> None:
 
 
 def test_too_many_invalid_requests_ban_for_an_hour() -> None:
-    """The ban begins with the last one allowed and ends by itself."""
+    """The ban begins with the last allowed request and ends by itself."""
     some = limits(invalid=(2, 600.0))
     some.count_invalid(0.0)
     assert not some.banned(0.0)
@@ -65,8 +65,8 @@ def test_too_many_invalid_requests_ban_for_an_hour() -> None:
     assert not some.banned(3601.0)
 
 
-def test_the_headers_tell_of_the_bucket(discord: LocalDiscord, http: requests.Session) -> None:
-    """Limit, remaining, reset; the bucket's hash is that of every webhook, the bucket is not."""
+def test_the_headers_describe_the_bucket(discord: LocalDiscord, http: requests.Session) -> None:
+    """The headers have limit, remaining and reset; all webhooks share the hash but not the bucket."""
     other = discord.add_webhook()
     first, second, third = (http.post(url, json={}) for url in (discord.webhook_url, discord.webhook_url, other))
     assert [answer.headers["X-RateLimit-Remaining"] for answer in (first, second, third)] == ["4", "3", "4"]
@@ -77,7 +77,7 @@ def test_the_headers_tell_of_the_bucket(discord: LocalDiscord, http: requests.Se
 
 
 def test_the_webhook_limit_answers_429(http: requests.Session) -> None:
-    """With the wait in the body and, rounded up, in the header; refused requests use the bucket up too."""
+    """The body has the wait, the header has it rounded up, and refused requests count in the bucket."""
     with LocalDiscord(webhook_limit=(1, 30.5)) as local:
         http.post(local.webhook_url, json={})
         answer = http.post(local.webhook_url, json={"content": "x"})
@@ -91,7 +91,7 @@ def test_the_webhook_limit_answers_429(http: requests.Session) -> None:
 
 
 def test_the_channel_limit_is_hidden_until_it_hits(http: requests.Session) -> None:
-    """It counts all webhooks of the channel, and its headers mislead."""
+    """All webhooks of the channel count, and the headers of the 429 show a bucket with requests left."""
     with LocalDiscord(channel_limit=(1, 40.0)) as local:
         http.post(local.webhook_url, json={"content": "x"})
         neighbour = local.add_webhook(channel_id=local.messages[0].channel_id)
@@ -105,7 +105,7 @@ def test_the_channel_limit_is_hidden_until_it_hits(http: requests.Session) -> No
 
 
 def test_the_global_limit_has_no_bucket(http: requests.Session) -> None:
-    """Only the wait, the scope and the sign."""
+    """The response has only the wait, the scope and the flag."""
     with LocalDiscord(global_limit=(1, 30.0)) as local:
         http.get(local.webhook_url)
         answer = http.post(local.webhook_url, json={"content": "x"})
@@ -115,14 +115,14 @@ def test_the_global_limit_has_no_bucket(http: requests.Session) -> None:
 
 
 def test_limits_that_are_off_do_not_show(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """No headers, no 429."""
+    """There are no headers and no 429."""
     answers = [http.post(unlimited.webhook_url, json={"content": "x"}) for _ in range(60)]
     assert {answer.status_code for answer in answers} == {204}
     assert "X-RateLimit-Limit" not in answers[0].headers
 
 
 def test_a_sliding_limit_shows_both_times(http: requests.Session) -> None:
-    """One slot against all of them."""
+    """Retry-After is one slot, and Reset-After is all slots."""
     with LocalDiscord(sliding=True, webhook_limit=(2, 60.0)) as local:
         answers = [http.post(local.webhook_url, json={"content": "x"}) for _ in range(3)]
         assert answers[2].status_code == 429
@@ -130,7 +130,7 @@ def test_a_sliding_limit_shows_both_times(http: requests.Session) -> None:
 
 
 def test_hammering_gets_the_address_banned(http: requests.Session) -> None:
-    """401s and 429s count, shared 429s do not; then every answer is the edge's."""
+    """401s and 429s count, shared 429s do not; after the ban every response is from the edge."""
     with LocalDiscord(invalid_limit=(2, 600.0), webhook_limit=None, channel_limit=(1, 60.0)) as local:
         for _ in range(4):
             http.post(local.webhook_url, json={"content": "x"})

@@ -1,4 +1,4 @@
-"""A channel that is kept in a file, so that a restart shows it."""
+"""Tests of a channel that is kept in a file."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def kept(path: Path, **settings: object) -> LocalDiscord:
     return LocalDiscord(keep=path, **{**off, **settings})  # type: ignore[arg-type]  # a test sets what it needs
 
 
-def test_a_restart_shows_yesterdays_channel(path: Path, http: requests.Session) -> None:
-    """Messages, files, edits, deletes, threads and the webhook with its token and name are there again."""
+def test_the_channel_survives_a_restart(path: Path, http: requests.Session) -> None:
+    """Messages, files, edits, deletions, threads and the webhook with its token and name are restored."""
     with kept(path) as before:
         url = before.webhook_url
         forum = before.add_webhook(forum=True)
@@ -63,8 +63,8 @@ def test_a_restart_shows_yesterdays_channel(path: Path, http: requests.Session) 
         assert [message.content for message in after.wait_for(2)] == ["stays", "is edited", "post", "more", "today"]
 
 
-def test_what_was_accepted_outlasts_a_kill(path: Path) -> None:
-    """A message that was answered is in the file, however the process ends."""
+def test_accepted_messages_survive_a_kill(path: Path) -> None:
+    """A message is in the file before it is answered, however the process ends."""
     program = """
 import os, sys, requests
 from discord_logging.sandbox import LocalDiscord
@@ -78,7 +78,7 @@ with LocalDiscord(keep=sys.argv[1]) as local:
 
 
 def test_the_file_holds_no_more_than_the_channel(path: Path, http: requests.Session) -> None:
-    """What leaves the channel leaves the file, and so does what is cleared."""
+    """Removed and cleared messages are deleted from the file."""
     with kept(path, max_messages=2) as local:
         for text in "abc":
             http.post(local.webhook_url, data={"content": text}, files={"files[0]": ("a", text.encode())})
@@ -93,14 +93,14 @@ def test_the_file_holds_no_more_than_the_channel(path: Path, http: requests.Sess
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
-def test_the_file_is_the_owners_alone(path: Path) -> None:
-    """It holds a token."""
+def test_only_the_owner_can_read_the_file(path: Path) -> None:
+    """The file holds a token."""
     with kept(path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_one_at_a_time(path: Path) -> None:
-    """A second sandbox with the same file does not start; after the first has stopped it does."""
+def test_a_file_is_used_by_one_sandbox_at_a_time(path: Path) -> None:
+    """A second sandbox with the same file starts only after the first has stopped."""
     idle = kept(path)
     idle._state.close()
     with kept(path):
@@ -112,8 +112,8 @@ def test_one_at_a_time(path: Path) -> None:
         assert idle.messages == []
 
 
-def test_a_file_of_something_else_is_left_alone(path: Path) -> None:
-    """Neither text nor another program's database is touched; the error says what to do."""
+def test_another_kind_of_file_is_left_alone(path: Path) -> None:
+    """Neither text nor another program's database is changed, and the error says what to do."""
     path.write_text("a diary, longer than the header of a database would be; " * 4)
     with pytest.raises(ValueError, match="was not written by a sandbox; name another file"):
         kept(path)
@@ -121,14 +121,14 @@ def test_a_file_of_something_else_is_left_alone(path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE accounts (id)")
     db.close()
-    with pytest.raises(ValueError, match="not a channel that a sandbox has kept"):
+    with pytest.raises(ValueError, match="was not written by a sandbox"):
         kept(path)
     with pytest.raises(OSError, match="directory"):
         kept(path.parent)
 
 
-def test_what_cannot_be_kept_is_not_accepted(path: Path, http: requests.Session) -> None:
-    """A file that cannot be written is a 500 with the reason, and no message."""
+def test_a_message_that_cannot_be_saved_is_not_accepted(path: Path, http: requests.Session) -> None:
+    """If the file cannot be written, the response is a 500 with the reason."""
     with kept(path) as local:
         local._state._db.execute("PRAGMA query_only = ON")  # type: ignore[attr-defined]  # as on a full disk
         answer = http.post(local.webhook_url, json={"content": "x"})
@@ -137,8 +137,8 @@ def test_what_cannot_be_kept_is_not_accepted(path: Path, http: requests.Session)
         assert local.messages == []
 
 
-def test_the_file_is_let_go_of_when_the_port_is_taken(path: Path) -> None:
-    """A start that fails leaves the file to the next."""
+def test_the_file_is_closed_when_the_port_is_taken(path: Path) -> None:
+    """After a failed start another sandbox can use the file."""
     with LocalDiscord() as other:
         port = int(other.url.rpartition(":")[2])
         with pytest.raises(OSError, match="address"):

@@ -1,4 +1,4 @@
-"""Discord's rules for a message, checked without a server."""
+"""Tests of Discord's rules for a message, without a server."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from discord_logging.sandbox._validation import Form, validate
 
 
 def accept(payload: dict[str, Any], *files: File) -> Form:
-    """Return the form of a payload that passes."""
+    """Return the form of a valid payload."""
     return validate(payload, list(files), with_components=True)
 
 
 def refuse(payload: dict[str, Any], *files: File) -> dict[str, Any]:
-    """Return the body with which a payload is refused."""
+    """Return the body of the response that refuses a payload."""
     with pytest.raises(Refusal) as refusal:
         accept(payload, *files)
     body: dict[str, Any] = refusal.value.answer.body
@@ -27,7 +27,7 @@ def refuse(payload: dict[str, Any], *files: File) -> dict[str, Any]:
 
 
 def leaf(tree: Any, path: str) -> list[str]:
-    """Return the codes at a path of an error tree, and make sure that nothing else is in it."""
+    """Return the codes at a path of an error tree, and check that the tree has no other error."""
     for key in path.split("."):
         assert list(tree) == [key], json.dumps(tree)
         tree = tree[key]
@@ -35,7 +35,7 @@ def leaf(tree: Any, path: str) -> list[str]:
 
 
 def file(name: str, number: int = 0) -> File:
-    """Return a file as it comes with a request."""
+    """Return a file as it arrives with a request."""
     return File(name, "text/plain", b"x", name, None, str(number))
 
 
@@ -59,19 +59,19 @@ FULL = {
 
 
 def test_an_embed_at_every_limit_passes_unchanged() -> None:
-    """Limits are inclusive, and nothing settable is lost."""
+    """Limits are inclusive, and every part of an embed is kept."""
     assert accept({"embeds": [FULL]}, file("a.png")).embeds == [{"type": "rich", **FULL}]
 
 
 def test_lengths_are_code_points_after_trimming() -> None:
-    """Astral characters count one, white space around a text none, what Discord strips none."""
+    """An astral character counts as one; surrounding white space and stripped characters do not count."""
     form = accept({"content": "  " + "😀" * 2000 + "\n", **embed(title="\u202e" + "x" * 256 + "\x00")})
     assert (len(form.content), form.embeds[0]["title"]) == (2000, "x" * 256)
     assert accept({"content": "\u200b  a\tb\x1b[0m"}).content == "\u200b  a\tb\x1b[0m"
 
 
-def test_what_discord_ignores_is_dropped() -> None:
-    """Unknown keys, a type of one's own, nulls and empty parts are not kept; numbers become text."""
+def test_ignored_values_are_dropped() -> None:
+    """Unknown keys, a given type, nulls and empty parts are dropped, and numbers become text."""
     payload = embed(type="link", provider={"name": "x"}, title=12, footer={"text": " "}, author=None, fields=None)
     assert accept({**payload, "content": None, "nonce": 1, "embeds": [*payload["embeds"], {}]}).embeds == [
         {"type": "rich", "title": "12"}
@@ -79,7 +79,7 @@ def test_what_discord_ignores_is_dropped() -> None:
 
 
 def test_the_sum_over_all_embeds_has_a_limit() -> None:
-    """6000 characters pass, 6001 do not, and content does not count."""
+    """6000 characters pass, 6001 do not, and the content does not count."""
     parts = [{"description": "d" * 4096}, {"footer": {"text": "f" * 1900}, "fields": [{"name": "n", "value": "v" * 3}]}]
     accept({"content": "c" * 2000, "embeds": parts})
     parts.append({"author": {"name": "x"}})
@@ -152,8 +152,8 @@ def test_the_sum_over_all_embeds_has_a_limit() -> None:
         ({"attachments": [{"id": 0, "filename": "x" * 1025}]}, "attachments.0.filename", "BASE_TYPE_BAD_LENGTH"),
     ],
 )
-def test_each_broken_rule_has_its_place_and_code(payload: dict[str, Any], path: str, code: str) -> None:
-    """The tree holds that error and no other."""
+def test_each_broken_rule_has_its_path_and_code(payload: dict[str, Any], path: str, code: str) -> None:
+    """The tree has that error and no other."""
     body = refuse({"content": "x", **payload}, file("a.png"))
     assert (body["code"], body["message"]) == (50035, "Invalid Form Body")
     assert leaf(body["errors"], path) == [code]
@@ -172,36 +172,36 @@ def test_each_broken_rule_has_its_place_and_code(payload: dict[str, Any], path: 
         {"flags": 4 | 4096},
     ],
 )
-def test_what_discord_accepts_passes(payload: dict[str, Any]) -> None:
-    """Odd but right."""
+def test_unusual_but_valid_payloads_pass(payload: dict[str, Any]) -> None:
+    """Discord accepts these payloads."""
     accept({"content": "x", **payload})
 
 
 def test_a_time_without_an_offset_is_utc() -> None:
-    """The offset is added, one that is there is kept."""
+    """A missing offset is added, and a given one is kept."""
     times = ["2026-08-06T11:31:01", "2026-08-06T11:31:01+02:00"]
     form = accept({"embeds": [{"title": "x", "timestamp": time} for time in times]})
     assert [part["timestamp"] for part in form.embeds] == ["2026-08-06T11:31:01+00:00", "2026-08-06T11:31:01+02:00"]
 
 
 def test_an_attachment_may_have_a_title() -> None:
-    """The title is shown, the name is what `attachment://` refers to."""
+    """The title is shown, and `attachment://` refers to the file name."""
     (kept,) = accept({"attachments": [{"id": 0, "filename": "b c.txt", "title": "A title"}]}, file("a.txt")).files
     assert (kept.filename, kept.title) == ("b_c.txt", "A title")
 
 
 def test_a_username_is_collapsed_before_it_is_measured() -> None:
-    """White space within counts once."""
+    """A run of white space counts as one character."""
     assert accept({"content": "x", "username": "a" + " " * 100 + "b"}).username == "a b"
 
 
 def test_metadata_must_have_its_file() -> None:
-    """An attachment that was not uploaded is not found."""
+    """The metadata of a file that was not uploaded is refused."""
     assert refuse({"attachments": [{"id": 1, "filename": "a.txt"}]}, file("a.txt"))["code"] == 50146
 
 
 def test_several_errors_come_in_one_tree() -> None:
-    """Everything wrong is told at once."""
+    """One response has all errors."""
     tree = refuse({"content": "x" * 2001, "embeds": [{"title": "x" * 257}, {"color": -1}]})["errors"]
     assert (set(tree), set(tree["embeds"])) == ({"content", "embeds"}, {"0", "1"})
 
@@ -217,7 +217,7 @@ def test_several_errors_come_in_one_tree() -> None:
     ],
 )
 def test_file_names_are_sanitised(name: str, expected: str) -> None:
-    """As werkzeug's `secure_filename` does it."""
+    """The result is that of werkzeug's `secure_filename`."""
     assert secure_filename(name) == expected
 
 
@@ -234,7 +234,7 @@ LAYOUT = [
 
 
 def test_a_layout_of_every_component_passes() -> None:
-    """With the flag all that does not act is allowed; without it, rows of links."""
+    """With the flag all components without interaction pass; without it, only rows of links."""
     assert accept({"flags": 32768, "components": LAYOUT}, file("a.png")).components == LAYOUT
     assert accept({"content": "x", "components": LAYOUT[-1:]}).components == LAYOUT[-1:]
 
@@ -261,18 +261,18 @@ def test_a_layout_of_every_component_passes() -> None:
         ),
     ],
 )
-def test_each_broken_rule_of_components(items: list[dict[str, Any]], path: str, code: str) -> None:
-    """Buttons that act, boxes in boxes, too much of anything."""
+def test_each_broken_rule_of_components_has_its_code(items: list[dict[str, Any]], path: str, code: str) -> None:
+    """Interactive buttons, nested containers and too many components are refused."""
     assert leaf(refuse({"flags": 32768, "components": items})["errors"], path) == [code]
 
 
-def test_what_is_not_a_components_own_is_ignored() -> None:
-    """Children of a text, the accessory of a box: Discord knows no such keys."""
+def test_unknown_keys_of_a_component_are_ignored() -> None:
+    """Discord ignores children of a text and the accessory of a container."""
     text = {**TEXT, "components": [1], "accessory": "x"}
     assert accept({"flags": 32768, "components": [{"type": 17, "components": [text], "accessory": "x"}]}).components
 
 
 def test_components_exclude_content_and_embeds() -> None:
-    """With the flag the old fields are errors."""
+    """With the flag, content and embeds are errors."""
     tree = refuse({"flags": 32768, "components": [TEXT], "content": "x", "embeds": [{"title": "x"}]})["errors"]
     assert set(tree) == {"content", "embeds"}
