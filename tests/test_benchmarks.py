@@ -1,4 +1,4 @@
-"""The benchmark runs. What it measures is for people to judge."""
+"""The benchmarks run. Their figures are for people to judge."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PACED = [
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the benchmark needs a POSIX system")
 @pytest.mark.timeout(150)
 def test_quick_run_prints_a_row_for_each_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every figure of ours is there; its value is not looked at."""
+    """The output has every figure of this package, with any value."""
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "calls", "limits", "pace"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
@@ -62,8 +62,8 @@ def test_quick_run_prints_a_row_for_each_figure(monkeypatch: pytest.MonkeyPatch)
     assert all(re.search(r"\d", rows[name]) for name in [*FIGURES, *PACED[2:]]), run.stdout + run.stderr
 
 
-def test_the_least_lateness_is_that_of_turns_as_the_limits_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A steady load is told each 2 s at the best, a burst after quiet at once, and one record never late."""
+def test_the_least_lateness_follows_from_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A steady load arrives at best every 2 s, a burst after a pause at once, and a single record without delay."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     least: Any = importlib.import_module("_pace").least
     steady = least([number / 20 for number in range(20 * 200)])

@@ -1,4 +1,4 @@
-"""`capture_exceptions` and `log_exceptions`: each exception is logged once, and goes on its way."""
+"""`capture_exceptions` and `log_exceptions` log each exception once, and pass it on."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 class Recorder(DiscordHandler):
-    """Keeps what it would post."""
+    """A handler that collects records instead of posting them."""
 
     def __init__(self, level: str = "NOTSET") -> None:
         super().__init__(level=level)
         self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it."""
+        """Collect the record."""
         self.records.append(record)
 
     @property
@@ -55,7 +55,7 @@ def recorder() -> Recorder:
 
 @pytest.fixture(autouse=True)
 def passed_on(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Put hooks in place that keep what they are called with."""
+    """Install hooks that collect their arguments."""
     calls: list[Any] = []
     monkeypatch.setattr(sys, "excepthook", lambda *args: calls.append(args))
     monkeypatch.setattr(threading, "excepthook", lambda args: calls.append(args.exc_value))
@@ -85,7 +85,7 @@ def raised_in(error: BaseException) -> None:
 
 class TestCapture:
     def test_an_uncaught_exception_is_critical(self, recorder: Recorder, passed_on: list[Any]) -> None:
-        """The record tells where it was raised, and the hook that was there before is called."""
+        """The record has the location of the exception, and the previous hook is called."""
         error = raised(ValueError("no"))
         with capture_exceptions():
             call_excepthook(error)
@@ -96,23 +96,25 @@ class TestCapture:
         assert passed_on == [(ValueError, error, error.__traceback__)]
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)], ids=repr)
-    def test_exits_are_quiet(self, recorder: Recorder, passed_on: list[Any], error: BaseException) -> None:
-        """Ctrl-C and `sys.exit` are no news; the hook before gets them."""
+    def test_exits_are_not_logged(self, recorder: Recorder, passed_on: list[Any], error: BaseException) -> None:
+        """Ctrl-C and `sys.exit` are passed on to the previous hook only."""
         with capture_exceptions():
             call_excepthook(error)
             run_thread(error)
         assert recorder.records == []
         assert passed_on == [(type(error), error, None), error]
 
-    def test_a_prompt_is_quiet(self, recorder: Recorder, passed_on: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-        """Who types the mistake sees it."""
+    def test_exceptions_at_a_prompt_are_not_logged(
+        self, recorder: Recorder, passed_on: list[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The user at the prompt sees the traceback."""
         monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
         with capture_exceptions():
             call_excepthook(ValueError("no"))
         assert (recorder.records, len(passed_on)) == ([], 1)
 
     def test_a_thread_is_named(self, recorder: Recorder, passed_on: list[Any]) -> None:
-        """Its end is an error, not that of the program."""
+        """The record has the thread's name and the level `ERROR`."""
         error = ValueError("no")
         with capture_exceptions():
             run_thread(error)
@@ -121,14 +123,14 @@ class TestCapture:
         assert vars(record)["thread_name"] == record.threadName == "packer"
         assert passed_on == [error]
 
-    def test_a_thread_that_is_unknown_has_the_name_of_the_current(self, recorder: Recorder) -> None:
-        """As the documentation of `threading.excepthook` allows."""
+    def test_an_unknown_thread_has_the_name_of_the_current_thread(self, recorder: Recorder) -> None:
+        """`threading.excepthook` may be called without a thread."""
         error = ValueError("no")
         with capture_exceptions():
             threading.excepthook(threading.ExceptHookArgs((ValueError, error, None, None)))
         assert recorder.texts == [f"Uncaught exception in thread {threading.current_thread().name}"]
 
-    def test_what_cannot_be_raised(self, recorder: Recorder, passed_on: list[Any]) -> None:
+    def test_an_unraisable_exception_is_logged(self, recorder: Recorder, passed_on: list[Any]) -> None:
         """An exception in `__del__` is logged with the object."""
 
         class Broken:
@@ -143,8 +145,8 @@ class TestCapture:
         assert record.getMessage().startswith("Exception ignored in: <function TestCapture.")
         assert [str(error) for error in passed_on] == ["no"]
 
-    def test_the_logger_is_that_of_the_name(self, recorder: Recorder) -> None:
-        """A logger may be given by its name, also before `dictConfig` switches off those that exist."""
+    def test_the_logger_is_found_by_its_name(self, recorder: Recorder) -> None:
+        """The name may be given before `dictConfig` disables the existing loggers."""
         logging.getLogger("shop").addHandler(handler := Recorder())
         with capture_exceptions("shop"), capture_exceptions(logging.getLogger("bank")):
             call_excepthook(ValueError("no"))
@@ -153,8 +155,8 @@ class TestCapture:
 
     @pytest.mark.parametrize("logger", [3, classmethod(lambda _: None)], ids=["number", "classmethod"])
     @pytest.mark.parametrize("function", [capture_exceptions, log_exceptions])
-    def test_what_is_no_logger_is_refused(self, function: Any, logger: Any) -> None:
-        """The error says what is right, and nothing is installed."""
+    def test_a_wrong_logger_is_refused(self, function: Any, logger: Any) -> None:
+        """The error says what is right, and no hook is installed."""
         before = sys.excepthook
         with pytest.raises(
             InvalidSettingError, match=r"logger must be a logging\.Logger, the name of one or None, not"
@@ -162,22 +164,22 @@ class TestCapture:
             function(logger)
         assert sys.excepthook is before
 
-    def test_twice_is_once(self, recorder: Recorder, passed_on: list[Any]) -> None:
-        """Installed twice, it reports once."""
+    def test_two_captures_report_once(self, recorder: Recorder, passed_on: list[Any]) -> None:
+        """After two calls an exception is reported once."""
         with capture_exceptions(), capture_exceptions():
             call_excepthook(ValueError("no"))
             run_thread(ValueError("no"))
         assert (len(recorder.records), len(passed_on)) == (2, 2)
 
-    def test_the_logger_that_is_off_does_not_count(self, recorder: Recorder) -> None:
-        """What one logger refuses is left for the other."""
+    def test_a_disabled_logger_does_not_count(self, recorder: Recorder) -> None:
+        """An exception that one logger refuses is logged to the other."""
         logging.getLogger("quiet").disabled = True
         with capture_exceptions(), capture_exceptions("quiet"):
             call_excepthook(ValueError("no"))
         assert [record.name for record in recorder.records] == ["root"]
 
-    def test_a_handler_that_wants_more_severe_ones_gets_it_later(self) -> None:
-        """An exception that was logged as a warning is news for a handler that takes errors."""
+    def test_a_handler_with_a_higher_level_gets_the_exception_later(self) -> None:
+        """A handler for errors gets an exception that was logged as a warning before."""
         logging.getLogger().addHandler(handler := Recorder("ERROR"))
         with capture_exceptions():
             with pytest.raises(ValueError, match="no"), log_exceptions(level="WARNING"):
@@ -186,8 +188,8 @@ class TestCapture:
             call_excepthook(error)
         assert handler.texts == ["Uncaught exception"]
 
-    def test_a_handler_that_fails_does_no_harm(self, passed_on: list[Any]) -> None:
-        """The hook that was there is called all the same."""
+    def test_a_failing_handler_does_no_harm(self, passed_on: list[Any]) -> None:
+        """The previous hook is still called."""
 
         class Failing(logging.Handler):
             def handle(self, record: logging.LogRecord) -> bool:
@@ -198,14 +200,14 @@ class TestCapture:
             call_excepthook(ValueError("no"))
         assert len(passed_on) == 1
 
-    def test_another_hook_that_fails_fails_as_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Its exception is its own."""
+    def test_a_failing_previous_hook_fails_as_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The exception of the previous hook is passed on."""
         monkeypatch.setattr(sys, "excepthook", lambda *_: 1 / 0)
         with capture_exceptions(), pytest.raises(ZeroDivisionError):
             call_excepthook(ValueError("no"))
 
-    def test_what_leaves_the_block_is_logged(self, recorder: Recorder) -> None:
-        """The hook is gone when it gets there."""
+    def test_an_exception_that_leaves_the_block_is_logged(self, recorder: Recorder) -> None:
+        """The hook is already uninstalled when the exception ends the program."""
         with pytest.raises(ValueError, match="no"), capture_exceptions():
             raise ValueError("no")
         assert recorder.texts == ["Uncaught exception"]
@@ -215,15 +217,15 @@ class TestCapture:
             raise ValueError("no")
         assert len(recorder.records) == 1
 
-    def test_a_process_of_multiprocessing(self, recorder: Recorder) -> None:
-        """Its end by an exception is critical; the exception goes on to what prints it."""
+    def test_an_exception_that_ends_a_process_is_critical(self, recorder: Recorder) -> None:
+        """The exception is passed on to the code of `multiprocessing` that prints it."""
         with capture_exceptions(), pytest.raises(ValueError, match="no"):
             Process(target=raised_in, args=(ValueError("no"),), name="packer").run()
         assert recorder.texts == ["Uncaught exception in process packer"]
         assert recorder.records[0].levelno == logging.CRITICAL
 
-    def test_warnings_are_logged_if_asked_for(self, recorder: Recorder) -> None:
-        """By `logging.captureWarnings`, which is undone."""
+    def test_warnings_are_logged_on_request(self, recorder: Recorder) -> None:
+        """`logging.captureWarnings` is called, and undone by `uninstall`."""
         before = warnings.showwarning
         with warnings.catch_warnings():
             warnings.simplefilter("always")
@@ -233,8 +235,8 @@ class TestCapture:
         assert "UserWarning: old" in recorder.texts[0]
         assert warnings.showwarning is before
 
-    def test_warnings_that_were_logged_before_still_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What was not switched on here is not switched off here, nor what others have put in its place."""
+    def test_uninstall_keeps_a_previous_capture_of_warnings(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A capture of warnings by other code is not switched off."""
         logging.captureWarnings(True)
         try:
             captured = warnings.showwarning
@@ -251,8 +253,8 @@ class TestCapture:
 
 
 class TestUninstall:
-    def test_everything_is_as_it_was(self) -> None:
-        """All hooks are put back, also when asked twice."""
+    def test_all_hooks_are_restored(self) -> None:
+        """A second call of `uninstall` changes nothing."""
 
         def hooks() -> list[Any]:
             loop = asyncio.BaseEventLoop.default_exception_handler
@@ -265,8 +267,8 @@ class TestUninstall:
         capture.uninstall()
         assert hooks() == before
 
-    def test_a_hook_that_is_wrapped_only_passes_on(self, recorder: Recorder, passed_on: list[Any]) -> None:
-        """What others have put around it keeps working."""
+    def test_a_wrapped_hook_only_calls_the_previous_one(self, recorder: Recorder, passed_on: list[Any]) -> None:
+        """The wrapper of other code keeps working."""
         capture = capture_exceptions()
         ours = sys.excepthook
         sys.excepthook = wrapped = functools.partial(ours)
@@ -275,8 +277,8 @@ class TestUninstall:
         call_excepthook(ValueError("no"))
         assert (recorder.records, len(passed_on)) == ([], 1)
 
-    def test_in_any_order(self, recorder: Recorder, passed_on: list[Any]) -> None:
-        """The first of two may go first."""
+    def test_captures_are_uninstalled_in_any_order(self, recorder: Recorder, passed_on: list[Any]) -> None:
+        """The first of two captures may be uninstalled first."""
         first, second = capture_exceptions(), capture_exceptions()
         first.uninstall()
         call_excepthook(ValueError("no"))
@@ -297,8 +299,10 @@ async def leave_task(task_name: str = "fetch") -> None:
 
 
 class TestAsyncio:
-    def test_a_task_that_is_never_awaited(self, recorder: Recorder, caplog: pytest.LogCaptureFixture) -> None:
-        """It is one card, with the task's name; other handlers get asyncio's record as well."""
+    def test_a_task_that_is_never_awaited_is_reported(
+        self, recorder: Recorder, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """There is one card, with the task's name, and other handlers get asyncio's record as well."""
         with capture_exceptions(), capture_exceptions():
             asyncio.run(leave_task())
         [record] = recorder.records
@@ -306,8 +310,8 @@ class TestAsyncio:
         assert (record.name, vars(record)["task"]) == ("root", "fetch")
         assert [each.name for each in caplog.records] == ["root", "asyncio"]
 
-    def test_a_loop_made_before(self, recorder: Recorder) -> None:
-        """Loops are covered whenever they were made; a failed callback has no task."""
+    def test_a_loop_made_before_is_covered(self, recorder: Recorder) -> None:
+        """A failed callback has no task."""
         loop = asyncio.new_event_loop()
         with capture_exceptions():
             loop.call_soon(raised_in, ValueError("no"))
@@ -318,22 +322,22 @@ class TestAsyncio:
         assert record.getMessage().startswith("Exception in callback raised_in(")
         assert "task" not in vars(record)
 
-    def test_asyncio_is_switched_off(self, recorder: Recorder) -> None:
-        """`dictConfig` disables the logger `asyncio` by default; the exception arrives all the same."""
+    def test_a_disabled_asyncio_logger_does_not_matter(self, recorder: Recorder) -> None:
+        """`dictConfig` disables the logger `asyncio` by default, and the exception is still reported."""
         logging.getLogger("asyncio").disabled = True
         with capture_exceptions():
             asyncio.run(leave_task())
         assert [record.name for record in recorder.records] == ["root"]
 
-    def test_our_logger_is_switched_off(self, recorder: Recorder) -> None:
-        """Then asyncio's own record is not held back."""
+    def test_a_disabled_target_logger_lets_asyncio_log(self, recorder: Recorder) -> None:
+        """The handler then gets asyncio's own record."""
         logging.getLogger("quiet").disabled = True
         with capture_exceptions("quiet"):
             asyncio.run(leave_task())
         assert [record.name for record in recorder.records] == ["asyncio"]
 
-    def test_two_loggers(self) -> None:
-        """Two captures with a channel each: each gets it once."""
+    def test_two_loggers_report_once_each(self) -> None:
+        """Each of two captures with separate handlers reports the exception once."""
         channels = {name: Recorder() for name in ("shop", "bank")}
         for name, handler in channels.items():
             logging.getLogger(name).addHandler(handler)
@@ -341,8 +345,8 @@ class TestAsyncio:
             asyncio.run(leave_task())
         assert [[record.name for record in handler.records] for handler in channels.values()] == [["shop"], ["bank"]]
 
-    def test_an_own_handler_decides(self, recorder: Recorder) -> None:
-        """What the user's exception handler takes is not logged."""
+    def test_a_custom_exception_handler_takes_precedence(self, recorder: Recorder) -> None:
+        """An exception that the loop's own handler takes is not logged."""
         contexts: list[Any] = []
 
         async def main() -> None:
@@ -353,8 +357,8 @@ class TestAsyncio:
             asyncio.run(main())
         assert (recorder.records, len(contexts)) == ([], 1)
 
-    def test_trouble_without_an_exception_stays_asyncio_s(self, recorder: Recorder) -> None:
-        """It is logged as before, once."""
+    def test_an_event_without_an_exception_is_logged_by_asyncio(self, recorder: Recorder) -> None:
+        """The record of asyncio is logged once, as before."""
         loop = asyncio.new_event_loop()
         with capture_exceptions():
             loop.call_exception_handler({"message": "Unclosed connection"})
@@ -366,8 +370,8 @@ class TestAsyncio:
         ]
         assert recorder.records[1].lineno == 0
 
-    def test_uvloop(self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Its loops have a default handler of their own."""
+    def test_uvloop_is_covered(self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The loops of uvloop have their own default handler."""
 
         class Loop(asyncio.SelectorEventLoop):
             def default_exception_handler(self, context: dict[str, Any]) -> None:
@@ -380,8 +384,8 @@ class TestAsyncio:
         loop.close()
         assert [record.name for record in recorder.records] == ["root"]
 
-    def test_logged_by_log_exceptions(self, recorder: Recorder) -> None:
-        """An exception that was logged on its way is not logged again when nobody awaits the task."""
+    def test_an_exception_logged_by_log_exceptions_is_not_repeated(self, recorder: Recorder) -> None:
+        """An exception that was logged before is not logged again when nobody awaits the task."""
 
         async def main() -> None:
             task = asyncio.create_task(log_exceptions(fail)())
@@ -401,8 +405,8 @@ def divide(a: int, *, by: int = 0) -> float:
 
 
 class TestLogExceptions:
-    def test_a_function(self, recorder: Recorder) -> None:
-        """The exception is logged, to the logger of the module, and goes on."""
+    def test_an_exception_of_a_function_is_logged(self, recorder: Recorder) -> None:
+        """The exception is logged to the logger of the module, and raised again."""
         with pytest.raises(ZeroDivisionError):
             divide(1)
         [record] = recorder.records
@@ -410,16 +414,16 @@ class TestLogExceptions:
         assert record.funcName == "divide"
         assert divide(1, by=2) == 0.5
 
-    def test_a_function_stays_what_it_was(self) -> None:
-        """Name, signature and documentation are kept, and its kind."""
+    def test_a_decorated_function_keeps_its_signature(self) -> None:
+        """Name, signature, documentation and kind of the function are kept."""
         assert (divide.__name__, divide.__doc__) == ("divide", "Divide.")
         assert str(inspect.signature(divide)) == "(a: 'int', *, by: 'int' = 0) -> 'float'"
         assert inspect.iscoroutinefunction(log_exceptions(fail))
         assert inspect.isgeneratorfunction(log_exceptions(count))
         assert inspect.isasyncgenfunction(log_exceptions(acount))
 
-    def test_arguments(self, recorder: Recorder) -> None:
-        """Logger, level, message, and whether it goes on."""
+    def test_the_arguments_apply(self, recorder: Recorder) -> None:
+        """The arguments set the logger, the level, the message, and whether the exception is raised again."""
 
         @log_exceptions("shop", level="CRITICAL", message="100% of the stock is lost", reraise=False)
         def lose() -> int:
@@ -430,22 +434,22 @@ class TestLogExceptions:
         assert (record.levelno, record.name) == (logging.CRITICAL, "shop")
         assert record.getMessage() == "100% of the stock is lost"
 
-    def test_a_block(self, recorder: Recorder) -> None:
-        """The name is that of the function around it."""
+    def test_an_exception_of_a_block_is_logged(self, recorder: Recorder) -> None:
+        """The message has the name of the function around the block."""
         with pytest.raises(ValueError, match="no"), log_exceptions():
             raise ValueError("no")
         with log_exceptions(reraise=False):
             raise ValueError("no")
-        assert recorder.texts == ["Exception in test_a_block"] * 2
+        assert recorder.texts == ["Exception in test_an_exception_of_a_block_is_logged"] * 2
         assert recorder.records[0].name == __name__
 
     def test_a_staticmethod_is_refused(self) -> None:
-        """Wrapped, it would be a method and get an argument too many; the error says what is right."""
+        """A wrapped staticmethod would become a method with one argument more; the error says what is right."""
         with pytest.raises(InvalidSettingError, match="place it below @classmethod and @staticmethod"):
             log_exceptions(staticmethod(lambda: None))
 
-    def test_methods(self, recorder: Recorder) -> None:
-        """Of every kind."""
+    def test_methods_of_every_kind_are_decorated(self, recorder: Recorder) -> None:
+        """Methods, class methods and static methods can be decorated."""
 
         class Shop:
             @log_exceptions
@@ -468,13 +472,13 @@ class TestLogExceptions:
         assert [text.rpartition(".")[2] for text in recorder.texts] == ["open", "make", "close"]
 
     @pytest.mark.parametrize("wrong", [int, 3], ids=["class", "number"])
-    def test_what_is_no_function_is_refused(self, wrong: Any) -> None:
-        """A class would be one no more."""
+    def test_a_class_or_another_object_is_refused(self, wrong: Any) -> None:
+        """A decorated class would not be a class any more."""
         with pytest.raises(InvalidSettingError, match="log_exceptions decorates functions, not"):
             log_exceptions()(wrong)
 
     def test_a_callable_object_is_named_by_its_class(self, recorder: Recorder) -> None:
-        """It has no name."""
+        """A callable object has no name of its own."""
 
         class Job:
             def __call__(self) -> None:
@@ -484,8 +488,8 @@ class TestLogExceptions:
             log_exceptions(Job())()
         assert recorder.texts == ["Exception in Job"]
 
-    def test_a_callable_object_that_is_asynchronous(self, recorder: Recorder) -> None:
-        """What its call returns fails later."""
+    def test_an_asynchronous_callable_object_is_decorated(self, recorder: Recorder) -> None:
+        """The result of the call fails later."""
 
         class Job:
             async def __call__(self) -> None:
@@ -503,14 +507,14 @@ class TestLogExceptions:
     @pytest.mark.parametrize(
         "error", [KeyboardInterrupt(), SystemExit(), GeneratorExit(), asyncio.CancelledError()], ids=repr
     )
-    def test_exits_are_quiet(self, recorder: Recorder, error: BaseException) -> None:
-        """They pass unseen, even where exceptions are swallowed."""
+    def test_exits_are_not_logged(self, recorder: Recorder, error: BaseException) -> None:
+        """Exits are raised again even if exceptions are not."""
         with pytest.raises(type(error)):
             log_exceptions(reraise=False)(raised_in)(error)
         assert recorder.records == []
 
-    def test_once(self, recorder: Recorder) -> None:
-        """Not again by an outer one, nor by the hook, nor after a journey between processes."""
+    def test_an_exception_is_logged_once(self, recorder: Recorder) -> None:
+        """Neither an outer decorator, nor the hook, nor another process logs the exception again."""
         with capture_exceptions():
             with pytest.raises(ZeroDivisionError) as caught, log_exceptions("shop"):
                 divide(1)
@@ -518,20 +522,20 @@ class TestLogExceptions:
             call_excepthook(pickle.loads(pickle.dumps(caught.value)))  # noqa: S301 - our own
         assert recorder.texts == ["Exception in divide"]
 
-    def test_one_that_was_raised_from_it_is_another(self, recorder: Recorder) -> None:
-        """It has something of its own to say."""
+    def test_an_exception_raised_from_a_logged_one_is_logged(self, recorder: Recorder) -> None:
+        """The new exception has its own message."""
         with pytest.raises(ZeroDivisionError) as caught:
             divide(1)
         with pytest.raises(RuntimeError, match="no"), log_exceptions(message="Outer"):
             raise RuntimeError("no") from caught.value
         assert recorder.texts == ["Exception in divide", "Outer"]
 
-    def test_one_that_cannot_be_marked(self, recorder: Recorder) -> None:
-        """It goes on unharmed."""
+    def test_an_exception_without_attributes_is_logged(self, recorder: Recorder) -> None:
+        """The exception cannot be marked, and is raised again unchanged."""
 
         class HiddenError(Exception):
             @property
-            def __dict__(self) -> Any:  # type: ignore[override]  # whoever does that
+            def __dict__(self) -> Any:  # type: ignore[override]  # a hostile class
                 raise RuntimeError
 
         with pytest.raises(HiddenError), log_exceptions():
@@ -562,31 +566,31 @@ async def acount(limit: int = 3) -> AsyncIterator[Any]:
 
 
 class TestGenerators:
-    def test_a_generator(self, recorder: Recorder) -> None:
-        """What is thrown in arrives in it, and what it raises is logged."""
+    def test_exceptions_of_a_generator_are_logged(self, recorder: Recorder) -> None:
+        """`throw` reaches the generator, and exceptions that it raises are logged."""
         numbers: Any = log_exceptions(count)()
         assert [next(numbers), numbers.throw(KeyError()), next(numbers)] == [0, 100, 1]
         with pytest.raises(ValueError, match="no more"):
             list(numbers)
         assert recorder.texts == ["Exception in count"]
 
-    def test_a_generator_that_is_closed(self, recorder: Recorder) -> None:
-        """That is how many end."""
+    def test_closing_a_generator_logs_nothing(self, recorder: Recorder) -> None:
+        """Many generators end by being closed."""
         numbers: Any = log_exceptions(count)()
         next(numbers)
         numbers.close()
         assert recorder.records == []
 
-    def test_a_coroutine(self, recorder: Recorder) -> None:
-        """It is logged when it fails, not when it is made."""
+    def test_exceptions_of_a_coroutine_are_logged(self, recorder: Recorder) -> None:
+        """The exception is logged when the coroutine fails, and not when it is made."""
         coroutine = log_exceptions(fail)()
         assert recorder.records == []
         with pytest.raises(ValueError, match="no"):
             asyncio.run(coroutine)
         assert recorder.texts == ["Exception in fail"]
 
-    def test_an_asynchronous_generator(self, recorder: Recorder) -> None:
-        """What is sent and thrown in arrives in it, and what it raises is logged."""
+    def test_exceptions_of_an_asynchronous_generator_are_logged(self, recorder: Recorder) -> None:
+        """`asend` and `athrow` reach the generator, and exceptions that it raises are logged."""
 
         async def main() -> None:
             numbers: Any = log_exceptions(acount)()
@@ -599,8 +603,8 @@ class TestGenerators:
         asyncio.run(main())
         assert recorder.texts == ["Exception in acount"]
 
-    def test_an_asynchronous_generator_that_is_closed(self, recorder: Recorder) -> None:
-        """That is how many end."""
+    def test_closing_an_asynchronous_generator_logs_nothing(self, recorder: Recorder) -> None:
+        """Many generators end by being closed."""
 
         async def main() -> None:
             numbers: Any = log_exceptions(acount)()
@@ -610,8 +614,8 @@ class TestGenerators:
         asyncio.run(main())
         assert recorder.records == []
 
-    def test_an_asynchronous_context_manager(self, recorder: Recorder) -> None:
-        """`asynccontextmanager` throws into what it wraps."""
+    def test_an_asynchronous_context_manager_is_logged(self, recorder: Recorder) -> None:
+        """`asynccontextmanager` throws exceptions into the generator that it wraps."""
 
         @contextlib.asynccontextmanager
         @log_exceptions
@@ -632,7 +636,7 @@ class TestGenerators:
 
 @pytest.fixture
 def run(discord: LocalDiscord) -> Callable[[str], tuple[int, str, list[tuple[str, str]]]]:
-    """Return a function that runs a program, and returns its exit code, its stderr, and the cards: level and text."""
+    """Return a function that runs a program and returns its exit code, its stderr, and level and text of its cards."""
     prelude = """
         import asyncio, gc, logging, os, sys, threading, time
         from discord_logging import DiscordHandler, capture_exceptions, log_exceptions
@@ -664,7 +668,7 @@ asyncio.run(main())
 
 
 class TestProcesses:
-    """Programs that end while the record is under way."""
+    """Programs end while the record is being delivered."""
 
     @pytest.mark.parametrize(
         ("script", "code", "expected"),
@@ -680,7 +684,9 @@ class TestProcesses:
         ],
         ids=["main", "asyncio.run", "thread", "unraisable", "task", "log_exceptions"],
     )  # fmt: skip
-    def test_delivered_once(self, run: Any, script: str, code: int, expected: list[tuple[str, str]]) -> None:
+    def test_the_exception_is_delivered_once(
+        self, run: Any, script: str, code: int, expected: list[tuple[str, str]]
+    ) -> None:
         """The card arrives although the process ends, with its own exit code and the traceback on stderr."""
         done, err, cards = run(f"capture_exceptions()\n{script}")
         assert (done, len(cards)) == (code, 1)
@@ -689,8 +695,8 @@ class TestProcesses:
         assert err.count("ValueError: no\n") == 1
 
     @pytest.mark.parametrize("hook", ["sys.excepthook", "threading.excepthook"])
-    def test_a_hook_before_it_ends_the_process_at_once(self, run: Any, hook: str) -> None:
-        """It does not get the chance before the card is delivered."""
+    def test_a_previous_hook_may_end_the_process_at_once(self, run: Any, hook: str) -> None:
+        """The card is delivered before the previous hook is called."""
         done, _, cards = run(
             f"""
             {hook} = lambda *_: os._exit(70)
@@ -701,8 +707,8 @@ class TestProcesses:
         assert (done, len(cards)) == (70, 1)
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has none")
-    def test_after_fork(self, run: Any) -> None:
-        """A forked child reports its end, and so does its parent, each once."""
+    def test_a_forked_child_reports_its_end(self, run: Any) -> None:
+        """The child and the parent report their exceptions once each."""
         done, err, cards = run(
             """
             capture_exceptions()
@@ -717,8 +723,10 @@ class TestProcesses:
         assert err.count("Traceback") == 2
 
     @pytest.mark.parametrize("method", ["fork", "spawn"])
-    def test_multiprocessing(self, discord: LocalDiscord, tmp_path: Any, method: str) -> None:
-        """A child that dies of an exception reports it, and its threads'."""
+    def test_a_process_of_multiprocessing_reports_its_end(
+        self, discord: LocalDiscord, tmp_path: Any, method: str
+    ) -> None:
+        """The child reports the exceptions of its process and of its threads."""
         program = tmp_path / "program.py"
         program.write_text(
             textwrap.dedent(

@@ -1,4 +1,4 @@
-"""What users are shown runs as it stands: the examples, and the README's code."""
+"""The examples and the code of the README run as printed."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def run(*arguments: str, url: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_example_runs_and_posts(example: Path) -> None:
-    """An example needs nothing but a webhook."""
+    """An example needs only a webhook."""
     with LocalDiscord() as discord:
         done = run(str(example), url=discord.webhook_url)
         assert (done.returncode, bool(discord.messages)) == (0, True), done.stderr
 
 
-def test_settings_example_leaves_out_what_it_says() -> None:
-    """Neither the console's records, nor the health checks, nor the audit are in the channel, nor is the key."""
+def test_settings_example_applies_its_filters() -> None:
+    """The channel has neither records for the console only, nor health checks, nor audit records, nor the key."""
     with LocalDiscord() as discord:
         done = run("examples/dictconfig_settings.py", url=discord.webhook_url)
         embeds = [embed for message in discord.messages for embed in message.embeds]
@@ -56,7 +56,7 @@ def test_settings_example_leaves_out_what_it_says() -> None:
 
 
 def test_worker_example_reports_each_failure_once() -> None:
-    """Two jobs and a thread fail; the worker goes on to the end."""
+    """Two jobs and a thread fail, and the worker runs to the end."""
     with LocalDiscord() as discord:
         done = run("examples/worker.py", url=discord.webhook_url)
         shown = [embed["description"].partition("\n")[0] for message in discord.messages for embed in message.embeds]
@@ -70,7 +70,7 @@ def test_worker_example_reports_each_failure_once() -> None:
 
 
 def test_burst_example_needs_no_webhook() -> None:
-    """It brings a Discord of its own, and shows the limit."""
+    """The example starts a local Discord, and shows the rate limit."""
     done = run("examples/burst.py", url="")
     assert (done.returncode, done.stderr) == (0, "")
     last = done.stdout.splitlines()[-1]
@@ -82,7 +82,7 @@ def test_burst_example_needs_no_webhook() -> None:
 
 
 def test_gallery_takes_all_pictures(tmp_path: Path) -> None:
-    """There is one for each of those that the README shows."""
+    """The gallery has exactly the pictures that the README shows."""
     if not (os.environ.get("REQUIRE_BROWSER") or shutil.which("chromedriver")):
         pytest.skip("needs chromium and chromedriver (Debian: apt install chromium chromium-driver)")
     done = run("examples/gallery/take_pictures.py", str(tmp_path), url="")
@@ -103,7 +103,7 @@ def test_readme_code_runs_and_posts() -> None:
 
 
 def test_readme_test_passes(tmp_path: Path) -> None:
-    """The test of an application is a whole file, with the fixture that the package brings."""
+    """The test in the README is a complete file, and uses the fixture of the package."""
     (block,) = (block for block in CODE if "local_discord" in block)
     (tmp_path / "test_shop.py").write_text(block, encoding="utf-8")
     done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path), url="")
@@ -111,7 +111,7 @@ def test_readme_test_passes(tmp_path: Path) -> None:
 
 
 def test_readme_names_every_setting() -> None:
-    """The table of settings is whole."""
+    """The table of settings is complete."""
     settings = {"webhook_url", "level", *(DiscordHandler.__init__.__kwdefaults__ or {})}
     table = README.partition("## Settings")[2]
     assert {name for name in settings if f"`{name}`" not in table} == set()

@@ -1,4 +1,4 @@
-"""The Flask extension, with Flask's test client and a local Discord."""
+"""Tests of the Flask extension with Flask's test client and a local Discord."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _restored_signal() -> Iterator[None]:
 
 @pytest.fixture
 def console(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Console:
-    """Return what reads stderr, and makes Flask log there, as it does where logging has no handlers of pytest's."""
+    """Return a function that reads stderr, and make Flask log there, as it does without the handlers of pytest."""
 
     def read() -> str:
         monkeypatch.setattr(logging.getLogger(), "handlers", [])
@@ -63,7 +63,7 @@ def make_app(config: Mapping[str, Any], name: str = "shop", **settings: Any) -> 
     @app.route("/fail/<int:number>", methods=["GET", "POST"])
     def fail(number: int) -> str:
         if flask.request.args.get("read"):
-            # What is no form some versions refuse with a 413.
+            # Some versions answer 413 to a body that is not a form.
             with contextlib.suppress(HTTPException):
                 flask.request.form.get("x")
         raise ValueError(f"no {number}")
@@ -91,7 +91,7 @@ def fields_of(card: Any) -> dict[str, str]:
 
 
 def test_exception_is_one_card_with_its_request(discord: LocalDiscord, console: Console) -> None:
-    """An exception in a view makes one card, which shows the request and no secret in it; the console has it too."""
+    """An exception in a view makes one card with the request and no secrets, and the console shows it too."""
     console()
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
     answer = app.test_client().post(
@@ -121,8 +121,8 @@ def test_exception_is_one_card_with_its_request(discord: LocalDiscord, console: 
     assert console().count("ERROR in app: Exception on /fail/7 [POST]") == 1
 
 
-def test_client_address_is_shown_if_asked_for(discord: LocalDiscord) -> None:
-    """`DISCORD_CLIENT_ADDRESS` shows where the request came from."""
+def test_client_address_is_shown_on_request(discord: LocalDiscord) -> None:
+    """`DISCORD_CLIENT_ADDRESS` shows the client's address."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DISCORD_CLIENT_ADDRESS": True})
     app.test_client().get("/fail/1")
     (card,) = cards(discord, app)
@@ -130,7 +130,7 @@ def test_client_address_is_shown_if_asked_for(discord: LocalDiscord) -> None:
 
 
 def test_secret_in_the_path_is_masked(discord: LocalDiscord) -> None:
-    """What a rule calls a token is masked in the path."""
+    """The value of an argument of the path is masked if its name is that of a secret."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
     app.add_url_rule("/reset/<int:user>/<token>", "reset", lambda user, token: str(1 // 0))  # noqa: ARG005 - its names
     app.test_client().get("/reset/7/Zx9kTq")
@@ -140,7 +140,7 @@ def test_secret_in_the_path_is_masked(discord: LocalDiscord) -> None:
 
 
 def test_secret_that_a_converter_changed_is_masked(discord: LocalDiscord) -> None:
-    """That for UUIDs makes capitals small, so that what the view gets is not what stands in the path."""
+    """The converter for UUIDs makes letters lower case, so the argument differs from the path."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
     app.add_url_rule("/reset/<uuid:token>", "reset", lambda token: str(1 // 0))  # noqa: ARG005 - its name
     app.test_client().get("/reset/C9BF9E57-1685-4C89-BAFB-FF5AF830BE8A")
@@ -150,24 +150,24 @@ def test_secret_that_a_converter_changed_is_masked(discord: LocalDiscord) -> Non
 
 
 class Body:
-    """The body of a response that fails on its way."""
+    """The body of a response, which fails while it is sent."""
 
     def __init__(self) -> None:
         self.closed = 0
 
     def __iter__(self) -> Iterator[str]:
-        """Yield once."""
+        """Yield once, and then fail."""
         yield f"about {flask.has_request_context()}"
         raise ValueError("no more")
 
     def close(self) -> None:
-        """Count."""
+        """Count the calls."""
         self.closed += 1
 
 
 @pytest.mark.parametrize("wrap", [iter, functools.partial(map, str), flask.stream_with_context])
 def test_exception_in_a_streaming_body_is_one_card(discord: LocalDiscord, wrap: Callable[[Body], Any]) -> None:
-    """Flask tells nobody of it, as its own work is done by then; the server gets the exception as before."""
+    """Flask does not log such an exception, and the server still gets it."""
     body = Body()
     make_app({"DISCORD_WEBHOOK_URL": discord.add_webhook()})
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
@@ -183,7 +183,7 @@ def test_exception_in_a_streaming_body_is_one_card(discord: LocalDiscord, wrap: 
 
 
 def test_streaming_body_is_closed_once(discord: LocalDiscord) -> None:
-    """So also when the client goes before its end; what is whole, or handed to the server as a file, is left alone."""
+    """The body is also closed if the client disconnects; complete bodies and files for the server are not wrapped."""
     body = Body()
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
     app.add_url_rule("/stream", "stream", lambda: flask.Response(body))
@@ -197,7 +197,7 @@ def test_streaming_body_is_closed_once(discord: LocalDiscord) -> None:
 
 
 def test_body_that_was_not_read_stays_unread(discord: LocalDiscord) -> None:
-    """The form of a view that did not ask for it is still there for an error handler."""
+    """An error handler can still read a form that the view did not read."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
     app.register_error_handler(500, lambda _: (flask.request.get_data(), 500))
     answer = app.test_client().post("/fail/1", data={"name": "Ann"})
@@ -220,7 +220,7 @@ def test_body_that_was_not_read_stays_unread(discord: LocalDiscord) -> None:
     ids=["bytes", "cut off", "no boundary", "long", "10 MB", "many"],
 )  # fmt: skip
 def test_hostile_request_is_one_card(discord: LocalDiscord, data: bytes, content_type: str) -> None:
-    """Whatever the body, the query and the headers hold, there is one card."""
+    """Any body, query and headers make one card."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
     headers = {"User-Agent": "@everyone ```" + "\xff" * 60_000, "X-Request-ID": "\x1b[31m" * 9_000}
     query = "read=1&q=%ff%00%F0%9F&" + "&".join(f"k{n}={n}" for n in range(2_000))
@@ -233,7 +233,7 @@ def test_hostile_request_is_one_card(discord: LocalDiscord, data: bytes, content
 
 
 def test_10_mb_form_is_one_card(discord: LocalDiscord) -> None:
-    """A form that is larger than a card holds its beginning, where the application allows one."""
+    """The card shows the beginning of a large form, if the application allows one."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "MAX_FORM_MEMORY_SIZE": None})
     app.test_client().post("/fail/1?read=1", data={"text": "x" * 10_000_000, "password": "hunter2" * 1_000_000})
     (card,) = cards(discord, app)
@@ -243,7 +243,7 @@ def test_10_mb_form_is_one_card(discord: LocalDiscord) -> None:
 
 @pytest.mark.parametrize("config", [{"TESTING": True}, {"DEBUG": True}, {"PROPAGATE_EXCEPTIONS": True}], ids=str)
 def test_exception_that_propagates_is_one_card(discord: LocalDiscord, config: dict[str, bool]) -> None:
-    """Where Flask passes an exception on, and logs nothing, it is one card all the same."""
+    """An exception that Flask passes on without logging it makes one card too."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, **config})
     with pytest.raises(ValueError, match="no 1"):
         app.test_client().get("/fail/1")
@@ -258,7 +258,7 @@ def test_exception_that_propagates_is_one_card(discord: LocalDiscord, config: di
     ],
 )
 def test_exception_in_a_teardown_function_is_one_card(discord: LocalDiscord, place: str, text: str) -> None:
-    """Flask passes it on to the server, and logs nothing."""
+    """Flask passes the exception on to the server without logging it."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
 
     def close(_: object) -> None:
@@ -272,7 +272,7 @@ def test_exception_in_a_teardown_function_is_one_card(discord: LocalDiscord, pla
 
 
 def test_exception_that_a_teardown_function_raises_again_is_one_card(discord: LocalDiscord) -> None:
-    """It is the one of the view."""
+    """The exception is that of the view."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DEBUG": True})
 
     @app.teardown_request
@@ -285,8 +285,8 @@ def test_exception_that_a_teardown_function_raises_again_is_one_card(discord: Lo
     assert len(cards(discord, app)) == 1
 
 
-def test_exception_that_nobody_catches_later_is_one_card(discord: LocalDiscord) -> None:
-    """`capture_exceptions` leaves alone what has arrived with its request."""
+def test_exception_that_ends_the_program_later_is_one_card(discord: LocalDiscord) -> None:
+    """`capture_exceptions` does not repeat an exception that was reported with its request."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DEBUG": True})
     with pytest.raises(ValueError, match="no 1"), capture_exceptions(app.logger):
         app.test_client().get("/fail/1")
@@ -294,8 +294,8 @@ def test_exception_that_nobody_catches_later_is_one_card(discord: LocalDiscord) 
     assert card["description"].startswith("Exception on /fail/1")
 
 
-def test_what_is_handled_is_no_card(discord: LocalDiscord) -> None:
-    """An answer that the application gives on purpose makes no card: `abort`, or a handler for the exception."""
+def test_handled_exceptions_make_no_card(discord: LocalDiscord) -> None:
+    """`abort` and an error handler for the exception are answers on purpose."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
     app.add_url_rule("/abort", "abort", lambda: flask.abort(500))
     app.register_error_handler(ValueError, lambda error: (str(error), 418))
@@ -304,8 +304,8 @@ def test_what_is_handled_is_no_card(discord: LocalDiscord) -> None:
     assert cards(discord, app) == []
 
 
-def test_what_an_error_handler_logs_arrives(discord: LocalDiscord) -> None:
-    """Of the records about one exception only Flask's own is left out."""
+def test_records_of_an_error_handler_arrive(discord: LocalDiscord) -> None:
+    """Of all records about an exception, only Flask's own is left out."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
 
     @app.errorhandler(500)
@@ -314,12 +314,12 @@ def test_what_an_error_handler_logs_arrives(discord: LocalDiscord) -> None:
         return "sorry", 500
 
     app.test_client().get("/fail/1")
-    told = first_lines(cards(discord, app))
-    assert told == ["Exception on /fail/1 [GET]", "Told the customer"]
+    texts = first_lines(cards(discord, app))
+    assert texts == ["Exception on /fail/1 [GET]", "Told the customer"]
 
 
-def test_async_views_and_blueprints(discord: LocalDiscord) -> None:
-    """An exception in an asynchronous view of a blueprint is one card, which names the endpoint."""
+def test_async_views_of_blueprints_are_reported(discord: LocalDiscord) -> None:
+    """An exception in an asynchronous view of a blueprint makes one card, which names the endpoint."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
     mail = flask.Blueprint("mail", __name__)
 
@@ -335,7 +335,7 @@ def test_async_views_and_blueprints(discord: LocalDiscord) -> None:
 
 
 def test_request_fields_can_be_overridden(discord: LocalDiscord) -> None:
-    """An override adds fields, even such as `logging` has a name for; one that fails costs the fields alone."""
+    """An override may add fields with any name; an override that fails loses only the fields."""
 
     class Own(DiscordLogging):
         def request_fields(self, request: flask.Request) -> Mapping[str, object]:
@@ -355,7 +355,7 @@ def test_request_fields_can_be_overridden(discord: LocalDiscord) -> None:
 
 
 def test_report_never_raises(monkeypatch: pytest.MonkeyPatch, discord: LocalDiscord) -> None:
-    """Trouble while an exception is reported leaves the application's answer as it is; Flask's own line arrives."""
+    """If the report of an exception fails, the application's response does not change, and Flask's record arrives."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
     monkeypatch.setattr(discord_logging.flask, "_make_record", None)
     assert app.test_client().get("/fail/1").status_code == 500
@@ -363,8 +363,8 @@ def test_report_never_raises(monkeypatch: pytest.MonkeyPatch, discord: LocalDisc
 
 
 @pytest.mark.parametrize("silence", ["level", "disable"])
-def test_silence_is_kept(discord: LocalDiscord, silence: str) -> None:
-    """A handler above ERROR takes no exceptions, and neither does one while `logging.disable` is in force."""
+def test_disabled_levels_are_not_reported(discord: LocalDiscord, silence: str) -> None:
+    """A handler above `ERROR` and `logging.disable` suppress the report."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DISCORD_LEVEL": "CRITICAL"})
     if silence == "disable":
         handler_of(app).setLevel("ERROR")
@@ -374,7 +374,7 @@ def test_silence_is_kept(discord: LocalDiscord, silence: str) -> None:
 
 
 def test_records_arrive_once(discord: LocalDiscord, console: Console) -> None:
-    """What `app.logger` and loggers below it take arrives once, from the level on, and on the console as ever."""
+    """Records of `app.logger` and its child loggers arrive once from the level on, and stay on the console."""
     console()
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DISCORD_LEVEL": "WARNING"})
     app.logger.warning("one")
@@ -387,7 +387,7 @@ def test_records_arrive_once(discord: LocalDiscord, console: Console) -> None:
 
 @pytest.mark.parametrize("place", ["root", "shop"])
 def test_handler_from_dict_config_is_used(discord: LocalDiscord, place: str) -> None:
-    """A handler that `logging` has already is used, and none is added; each record arrives once."""
+    """If `logging` already has a handler, no handler is added, and each record arrives once."""
     at = {"handlers": ["discord"], "level": "INFO"}
     logging.config.dictConfig(
         {
@@ -399,13 +399,13 @@ def test_handler_from_dict_config_is_used(discord: LocalDiscord, place: str) -> 
     app = make_app({"DISCORD_WEBHOOK_URL": URL})
     app.logger.info("hello")
     app.test_client().get("/fail/1")
-    told = first_lines(cards(discord, app))
-    assert told == ["hello", "Exception on /fail/1 [GET]"]
+    texts = first_lines(cards(discord, app))
+    assert texts == ["hello", "Exception on /fail/1 [GET]"]
     assert handler_of(app) in logging.getLogger(place if place == "shop" else None).handlers
 
 
 def test_dict_config_again_changes_the_handler(discord: LocalDiscord) -> None:
-    """It closes the handler that there was: the report with the request goes to the new one, and health is its own."""
+    """After a second `dictConfig` the report goes to the new handler, and the health page shows it."""
     config = {
         "version": 1,
         "handlers": {"discord": {"class": "discord_logging.DiscordHandler", "webhook_url": discord.webhook_url}},
@@ -424,8 +424,8 @@ def test_dict_config_again_changes_the_handler(discord: LocalDiscord) -> None:
     assert handler_of(app) is not first
 
 
-def test_settings_beside_dict_config_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    """Settings in `app.config` that would concern another handler are named."""
+def test_ignored_settings_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """The warning names the settings in `app.config` that an existing handler ignores."""
     handler = DiscordHandler(URL)
     logging.getLogger().addHandler(handler)
     app = make_app({"DISCORD_QUEUE_SIZE": 5}, username="Shop")
@@ -449,39 +449,39 @@ def test_settings_beside_dict_config_are_warned_of(caplog: pytest.LogCaptureFixt
     ids=str,
 )
 def test_wrong_configuration_names_the_key(config: dict[str, object], words: list[str]) -> None:
-    """A key that is unknown, or has a wrong value, is named, and what is right is said."""
+    """The error names an unknown key or a key with a wrong value, and says what is right."""
     with pytest.raises(InvalidSettingError) as caught:
         make_app(config)
     assert [word for word in words if word not in str(caught.value)] == []
 
 
 def test_wrong_url_names_the_key_and_no_token() -> None:
-    """A malformed URL is called by its key and not shown."""
+    """The error for a malformed URL names the key and does not show the URL."""
     with pytest.raises(InvalidWebhookURLError, match="DISCORD_WEBHOOK_URL: ") as caught:
         make_app({"DISCORD_WEBHOOK_URL": URL.replace("webhooks", "hooks")})
     assert TOKEN not in str(caught.value)
 
 
-def test_wrong_argument_is_called_by_its_name() -> None:
-    """What is wrong with an argument is said without a key, which it has none of."""
+def test_wrong_argument_is_named_without_a_key() -> None:
+    """The error for an argument has the name of the argument."""
     with pytest.raises(InvalidSettingError, match=r"^queue_size must be"):
         make_app({}, queue_size=0)
 
 
-def test_keys_of_other_extensions_are_theirs() -> None:
-    """The keys of Flask-Discord and the like are left alone."""
+def test_keys_of_other_extensions_are_ignored() -> None:
+    """The keys of Flask-Discord and similar extensions are not unknown settings."""
     make_app({"DISCORD_CLIENT_ID": 1, "DISCORD_BOT_TOKEN": "x", "DISCORD_OAUTH_CLIENT_SECRET": "y", "OTHER": 1})
 
 
 def test_second_registration_is_refused() -> None:
-    """An application has one extension of this kind."""
+    """An application has at most one extension of this kind."""
     app = make_app({})
     with pytest.raises(RuntimeError, match="already"):
         DiscordLogging(app)
 
 
 def test_health_path_that_is_taken_is_refused() -> None:
-    """A health page does not hide behind one that is there."""
+    """The health page does not replace a page of the application."""
     app = flask.Flask("shop")
     app.add_url_rule("/health", "health", lambda: "fine")
     with pytest.raises(InvalidSettingError, match="DISCORD_HEALTH_PATH"):
@@ -491,7 +491,7 @@ def test_health_path_that_is_taken_is_refused() -> None:
 
 
 class TestSeveralApps:
-    def test_apps_of_two_names(self, discord: LocalDiscord) -> None:
+    def test_apps_with_two_names_are_separate(self, discord: LocalDiscord) -> None:
         """Each of two applications with one extension posts to its own webhook."""
         extension, second_url = DiscordLogging(startup_notice=False), discord.add_webhook()
         apps = []
@@ -508,8 +508,8 @@ class TestSeveralApps:
         found = {message.channel_id: [card["title"] for card in message.embeds] for message in discord.messages}
         assert sorted(found.values()) == [["❌ ERROR · admin"] * 2, ["❌ ERROR · shop"] * 2]
 
-    def test_apps_of_one_name(self, discord: LocalDiscord) -> None:
-        """Two applications from one factory share a logger; what each logs in its context goes to its own webhook."""
+    def test_apps_with_one_name_are_separate(self, discord: LocalDiscord) -> None:
+        """Two applications share a logger, and the records of each go to its own webhook."""
         urls = discord.webhook_url, discord.add_webhook()
         first, second = (make_app({"DISCORD_WEBHOOK_URL": url}) for url in urls)
         for number, app in enumerate((first, second)):
@@ -527,13 +527,13 @@ class TestSeveralApps:
         ]
 
     def test_factory_called_again_adds_no_handler(self) -> None:
-        """An application with the settings of one before shares its handler."""
+        """An application with the same settings as an earlier one shares its handler."""
         first, second = make_app({"DISCORD_WEBHOOK_URL": URL}), make_app({"DISCORD_WEBHOOK_URL": URL})
         assert handler_of(first) is handler_of(second)
         assert sum(isinstance(each, DiscordHandler) for each in first.logger.handlers) == 1
 
-    def test_handler_of_an_application_that_is_gone_goes(self) -> None:
-        """Factories that are called for each test leave nothing behind."""
+    def test_handler_of_a_deleted_application_is_removed(self) -> None:
+        """Factories that are called for each test leave no handlers behind."""
         first = make_app({"DISCORD_WEBHOOK_URL": URL})
         handler = handler_of(first)
         del first
@@ -544,8 +544,8 @@ class TestSeveralApps:
 
 
 class TestStartupNotice:
-    def test_notice_tells_what_started(self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The notice names the application, the host, the process, and the versions; it passes a handler's level."""
+    def test_notice_describes_the_start(self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The notice has the application, the host, the process and the versions, whatever the handler's level is."""
         monkeypatch.setenv("SERVER_SOFTWARE", "gunicorn/22.0.0")
         app = flask.Flask("shop")
         DiscordLogging(app, webhook_url=discord.webhook_url)
@@ -556,22 +556,22 @@ class TestStartupNotice:
         assert (fields["server"], fields["pid"]) == ("gunicorn/22.0.0", str(os.getpid()))
 
     @pytest.mark.parametrize("config", [{"TESTING": True}, {"DISCORD_STARTUP_NOTICE": "no"}], ids=str)
-    def test_no_notice_under_test_or_if_off(self, discord: LocalDiscord, config: dict[str, object]) -> None:
-        """Tests start nothing, and who wants none has none."""
+    def test_no_notice_under_test_or_if_disabled(self, discord: LocalDiscord, config: dict[str, object]) -> None:
+        """Tests are not a start, and a setting disables the notice."""
         app = flask.Flask("shop")
         app.config.update(config)
         DiscordLogging(app, webhook_url=discord.webhook_url)
         assert cards(discord, app) == []
 
-    def test_reloaders_child_is_no_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The development server's reloader starts a child for each change; its parent has told."""
+    def test_reloaders_child_is_not_a_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The development server's reloader starts a child for each change, and the parent has posted the notice."""
         assert DiscordLogging().is_start()
         monkeypatch.setenv("WERKZEUG_RUN_MAIN", "true")
         assert not DiscordLogging().is_start()
 
     @pytest.mark.parametrize(("name", "expected"), [("run", True), ("routes", False), (None, True)])
-    def test_commands_are_no_start(self, name: str | None, *, expected: bool) -> None:
-        """Of Flask's commands `run` alone starts the application; one of another program's may."""
+    def test_commands_are_not_a_start(self, name: str | None, *, expected: bool) -> None:
+        """Of Flask's commands only `run` starts the application; commands of other programs may start it."""
         context = click.Context(click.Command(name or "serve"), info_name=name or "serve")
         context.obj = ScriptInfo() if name else None
         with context:
@@ -581,7 +581,7 @@ class TestStartupNotice:
     def test_only_a_servers_first_worker_is_a_start(
         self, number: int, monkeypatch: pytest.MonkeyPatch, *, expected: bool
     ) -> None:
-        """The workers that follow tell nothing, however many end."""
+        """Later workers post no notice, even if earlier ones have ended."""
         monkeypatch.setattr(discord_logging.flask, "worker_number", lambda: number)
         assert DiscordLogging().is_start() is expected
 
@@ -592,13 +592,13 @@ class TestHealth:
         assert TOKEN not in answer.text
         return answer.status_code, answer.json
 
-    def test_disabled(self) -> None:
-        """Without a webhook nothing is wrong with the application."""
+    def test_disabled_handler_is_healthy(self) -> None:
+        """An application without a webhook is healthy."""
         code, body = self._ask(make_app({}))
         assert (code, body["status"], body["discord"]["status"]) == (200, "ok", "disabled")
 
-    def test_healthy(self, discord: LocalDiscord) -> None:
-        """The page has the counters and limits, and no part of the URL."""
+    def test_page_shows_counters_and_limits(self, discord: LocalDiscord) -> None:
+        """The page has no part of the URL."""
         app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
         app.logger.error("hello")
         cards(discord, app)
@@ -612,8 +612,8 @@ class TestHealth:
         assert discord.webhook_url.rpartition("/")[2] not in answer.text
 
     @responses.activate
-    def test_deleted_webhook(self) -> None:
-        """A webhook that is gone is a 503: alarms arrive no more. An override may see it otherwise."""
+    def test_deleted_webhook_is_unhealthy(self) -> None:
+        """The status is 503, because alarms do not arrive any more; an override can change that."""
 
         class Kept(DiscordLogging):
             def is_healthy(self, health: Mapping[str, Any]) -> bool:
@@ -633,8 +633,8 @@ class TestHealth:
         [(Fault.rate_limited(60), "limited"), (Fault(status=502), "retrying"), (Fault.edge_block(), "blocked")],
         ids=["limited", "retrying", "blocked"],
     )
-    def test_what_passes_is_degraded(self, discord: LocalDiscord, fault: Fault, status: str) -> None:
-        """A delay is told, and is no reason to take the application out of service."""
+    def test_temporary_problem_is_degraded(self, discord: LocalDiscord, fault: Fault, status: str) -> None:
+        """The page shows the delay, and the status stays 200."""
         app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DISCORD_RETRY_DELAYS": [60]})
         discord.fail_next(fault, times=5)
         app.logger.error("hello")
@@ -643,28 +643,28 @@ class TestHealth:
         assert (code, body["status"], body["discord"]["status"]) == (200, "degraded", status)
         assert body["discord"]["pending"] == 1
 
-    def test_closed(self) -> None:
-        """A handler that was closed delivers no more."""
+    def test_closed_handler_is_unhealthy(self) -> None:
+        """A closed handler delivers nothing any more."""
         app = make_app({"DISCORD_WEBHOOK_URL": URL})
         handler_of(app).close()
         assert self._ask(app)[0] == 503
 
-    def test_path(self) -> None:
-        """The page is where it is wanted, or nowhere."""
+    def test_path_can_be_chosen(self) -> None:
+        """The page has the given path, or there is no page."""
         app = make_app({"DISCORD_HEALTH_PATH": "/up"})
         assert (self._ask(app, "/up")[0], self._ask(app)[0]) == (200, 404)
         assert self._ask(make_app({"DISCORD_HEALTH_PATH": ""}))[0] == 404
 
 
 class TestSigterm:
-    def test_nobodys_signal_is_flushed_at(self) -> None:
-        """Where `SIGTERM` would just end the process it delivers first."""
+    def test_unhandled_signal_delivers_first(self) -> None:
+        """If `SIGTERM` would end the process, the extension delivers first."""
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         make_app({})
         assert isinstance(signal.getsignal(signal.SIGTERM), functools.partial)
 
-    def test_a_servers_signal_stays(self) -> None:
-        """Who handles `SIGTERM` ends in order, and exit hooks deliver."""
+    def test_handler_of_a_server_is_kept(self) -> None:
+        """A server that handles `SIGTERM` exits in order, and exit hooks deliver."""
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         make_app({})
         assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
@@ -679,7 +679,7 @@ class TestSigterm:
 
 
 def test_missing_flask_names_the_extra() -> None:
-    """Without Flask the import says what to install."""
+    """Without Flask the import fails with a text that says what to install."""
     script = "import sys; sys.modules['flask'] = None\nimport discord_logging.flask"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
     assert "ImportError: discord_logging.flask needs Flask: pip install 'discord-log-handler[flask]'" in done.stderr

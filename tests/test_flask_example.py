@@ -1,4 +1,4 @@
-"""The example of a Flask application, served as its users would."""
+"""Tests of the example of a Flask application, through HTTP."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def serve(discord: LocalDiscord, **environment: str) -> Iterator[_Site]:
         process.wait()
 
 
-def told(discord: LocalDiscord) -> list[tuple[str, str]]:
+def card_texts(discord: LocalDiscord) -> list[tuple[str, str]]:
     return [
         (card["title"].partition(" ")[2], card["description"].split("\n")[0].replace("\\", ""))
         for message in discord.messages
@@ -86,8 +86,8 @@ def told(discord: LocalDiscord) -> list[tuple[str, str]]:
     ]
 
 
-def test_subscription(discord: LocalDiscord) -> None:
-    """The channel hears of the start, a subscriber, the confirmation, the rate limit and an error; no whole address."""
+def test_subscriptions_are_reported(discord: LocalDiscord) -> None:
+    """The channel shows the start, a subscriber, the confirmation, the rate limit and an error, but no full address."""
     with serve(discord) as site:
         assert site.ask("/statistics")[0] == 500
         assert site.ask("/subscribe", b"email=ann@example.com")[0] == 202
@@ -97,9 +97,9 @@ def test_subscription(discord: LocalDiscord) -> None:
         assert codes == [400, 400, 429]
         code, health = site.ask("/health")
         assert (code, health["application"], health["discord"]["status"]) == (200, "newsletter", "ok")
-        # One after the other, as the limits of a real channel would have it.
+        # The messages are sent one after the other, as the limits of a real channel require.
         discord.wait_for(1)
-    assert told(discord) == [
+    assert card_texts(discord) == [
         ("INFO · newsletter", "newsletter started"),
         ("ERROR · newsletter", "Exception on /statistics [GET]"),
         ("INFO · newsletter", "New subscriber"),
@@ -109,9 +109,9 @@ def test_subscription(discord: LocalDiscord) -> None:
     assert "ann@example.com" not in str([message.payload for message in discord.messages])
 
 
-def test_mail_failure(discord: LocalDiscord) -> None:
-    """A mail that cannot be sent is an error with its traceback, and the subscriber is told."""
+def test_a_mail_failure_is_reported(discord: LocalDiscord) -> None:
+    """A mail that cannot be sent is an error with its traceback, and the subscriber gets an answer."""
     with serve(discord, MAIL_HOST="127.0.0.1:1") as site:
         assert site.ask("/subscribe", b"email=ann@example.com")[0] == 503
-    assert ("ERROR · newsletter", "The confirmation could not be mailed") in told(discord)
+    assert ("ERROR · newsletter", "The confirmation could not be mailed") in card_texts(discord)
     assert "ConnectionRefusedError" in str([message.payload for message in discord.messages])

@@ -1,4 +1,4 @@
-"""The Flask extension under real servers: gunicorn with four workers, and Flask's own."""
+"""Tests of the Flask extension under real servers: gunicorn with four workers, and Flask's own server."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def burst():
 
 
 def _health(server: Gunicorn) -> tuple[Counter[tuple[int, str, str]], set[int]]:
-    """Return how many workers are in which state by their health pages, and the workers."""
+    """Return the number of workers in each state, by their health pages, and the workers."""
     answers = [(code, json.loads(text)) for code, text in server.ask_all("/health")]
     states = Counter((code, body["status"], body["discord"]["status"]) for code, body in answers)
     return states, {body["process"] for _, body in answers}
@@ -72,7 +72,7 @@ def _health(server: Gunicorn) -> tuple[Counter[tuple[int, str, str]], set[int]]:
 
 @pytest.fixture
 def discord() -> Iterator[LocalDiscord]:
-    """Yield a Discord without limits: processes know nothing of each other's requests."""
+    """Yield a Discord without limits, because processes do not know each other's requests."""
     with LocalDiscord(webhook_limit=None, channel_limit=None, global_limit=None) as local:
         yield local
 
@@ -91,15 +91,17 @@ def _starts(discord: LocalDiscord) -> int:
 
 
 @pytest.mark.parametrize("options", [(), ("--preload",)], ids=["", "preload"])
-def test_gunicorn(discord: LocalDiscord, gunicorn: StartGunicorn, options: tuple[str, ...]) -> None:
-    """500s arrive once with their requests, the start once, and what is logged before SIGTERM arrives."""
+def test_gunicorn_reports_each_exception_and_the_start_once(
+    discord: LocalDiscord, gunicorn: StartGunicorn, options: tuple[str, ...]
+) -> None:
+    """Exceptions arrive once with their requests, the start once, and records before SIGTERM arrive."""
     server = gunicorn(_APP, *options, DISCORD_WEBHOOK_URL=discord.webhook_url)
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     for number in range(6):
         headers = {**form, "X-Request-ID": f"request-{number}"}
         assert server.ask("/fail", f"number={number}&password=hunter2", headers)[0] == 500
     if not options:
-        # New workers of the same server are no new start.
+        # New workers of the same server are not a new start.
         server.process.send_signal(signal.SIGHUP)
         server.wait_for("booted", 8)
         server.wait_for("gone", 4)
@@ -108,8 +110,8 @@ def test_gunicorn(discord: LocalDiscord, gunicorn: StartGunicorn, options: tuple
     assert _starts(discord) == 1
     failed = [card for card in _cards(discord) if card["description"].startswith("Exception on /fail ")]
     shown = [{field["name"]: field["value"] for field in card["fields"]} for card in failed]
-    told = Counter((fields["request\\_id"], fields["endpoint"], fields["method"]) for fields in shown)
-    assert told == {(f"request-{number}", "fail", "POST"): 1 for number in range(6)}
+    reported = Counter((fields["request\\_id"], fields["endpoint"], fields["method"]) for fields in shown)
+    assert reported == {(f"request-{number}", "fail", "POST"): 1 for number in range(6)}
     assert all(f"ValueError: no {number}" in str(failed) for number in range(6))
     assert "hunter2" not in str(failed)
     everything = _everything(discord)
@@ -125,7 +127,7 @@ def test_gunicorn(discord: LocalDiscord, gunicorn: StartGunicorn, options: tuple
 def test_health_is_true_in_every_state(
     discord: LocalDiscord, gunicorn: StartGunicorn, wait_until: Callable[..., None]
 ) -> None:
-    """The page of each worker tells what there is to tell: healthy, Discord down, limited, and the webhook deleted."""
+    """The page of each worker shows a healthy state, an outage of Discord, a rate limit and a deleted webhook."""
     server = gunicorn(_APP, DISCORD_WEBHOOK_URL=discord.webhook_url)
 
     def wait_for(*state: object) -> None:
@@ -149,8 +151,8 @@ def test_health_is_true_in_every_state(
     server.end()
 
 
-def test_health_is_true_where_it_is_disabled(gunicorn: StartGunicorn) -> None:
-    """Without a webhook all four workers say so, and are well."""
+def test_health_is_disabled_without_a_webhook(gunicorn: StartGunicorn) -> None:
+    """All four workers are disabled and healthy."""
     server = gunicorn(_APP, "--preload", DISCORD_WEBHOOK_URL="")
     server.ask_all("/burst")
     states, workers = _health(server)
@@ -159,7 +161,7 @@ def test_health_is_true_where_it_is_disabled(gunicorn: StartGunicorn) -> None:
 
 
 class _FlaskServer:
-    """The development server with its reloader, in a process of its own."""
+    """The development server with its reloader, in a separate process."""
 
     def __init__(self, folder: Path, url: str, *arguments: str) -> None:
         (folder / "shop.py").write_text(_APP)
@@ -192,16 +194,14 @@ class _FlaskServer:
         self.process.stderr.close()
 
 
-def test_reloader_of_the_development_server(
-    discord: LocalDiscord, tmp_path: Path, wait_until: Callable[..., None]
-) -> None:
-    """The start is told once, although the reloader runs two processes, and more with each change."""
+def test_the_reloader_posts_one_start(discord: LocalDiscord, tmp_path: Path, wait_until: Callable[..., None]) -> None:
+    """The start is reported once, although the reloader runs two processes, and a new one after each change."""
     with _FlaskServer(tmp_path, discord.webhook_url, "run", "--debug", "--port", "0") as server:
         wait_until(lambda: "Debugger PIN" in "".join(server.lines))
         later = itertools.count(int(time.time()) + 10)
 
         def is_reloaded() -> bool:
-            # It sees no change that comes before its first look.
+            # The reloader misses a change that comes before its first scan.
             os.utime(tmp_path / "shop.py", (0, next(later)))
             return "".join(server.lines).count("Debugger PIN") > 1
 
@@ -215,7 +215,7 @@ def test_reloader_of_the_development_server(
 def test_sigterm_ends_the_development_server_without_loss(
     discord: LocalDiscord, tmp_path: Path, wait_until: Callable[..., None]
 ) -> None:
-    """What was logged arrives, and the signal ends the process as it does without the extension."""
+    """Records arrive, and the signal ends the process as it does without the extension."""
     with _FlaskServer(tmp_path, discord.webhook_url, "run", "--port", "0") as server:
         wait_until(lambda: "Running on" in "".join(server.lines))
         port = int(re.findall(r"Running on http://127\.0\.0\.1:(\d+)", "".join(server.lines))[0])
@@ -228,8 +228,8 @@ def test_sigterm_ends_the_development_server_without_loss(
     assert [text for text in ("shop started", *(f"burst {n} of" for n in range(50))) if text not in everything] == []
 
 
-def test_another_command_is_no_start(discord: LocalDiscord, tmp_path: Path) -> None:
-    """`flask routes` tells of no start."""
+def test_another_command_is_not_a_start(discord: LocalDiscord, tmp_path: Path) -> None:
+    """`flask routes` posts no start."""
     with _FlaskServer(tmp_path, discord.webhook_url, "routes") as server:
         assert server.process.wait(20) == 0
     assert discord.messages == []

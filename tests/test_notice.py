@@ -1,4 +1,4 @@
-"""What a notice is given, checked."""
+"""Tests of the arguments of notices."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Word(str, enum.Enum):
     ],
 )
 def test_fields_may_be_written_in_every_usual_form(value: object, expected: list[tuple[Any, ...]]) -> None:
-    """A mapping, pairs, triples and Discord's own dicts mean the same."""
+    """Mappings, pairs, triples and Discord's own dicts have the same meaning."""
     assert check_fields("fields", value) == expected
 
 
@@ -63,19 +63,19 @@ def test_fields_may_be_written_in_every_usual_form(value: object, expected: list
     ],
 )
 def test_other_fields_are_refused_by_name(value: object) -> None:
-    """The error shows the forms that are right."""
+    """The error shows the right forms."""
     with pytest.raises(ValueError, match=r"^context must be \{'name': value\}, or a list"):
         check_fields("context", value)
 
 
-def test_fields_of_one_name_stand_in_one_text() -> None:
-    """As lines; none is lost."""
+def test_fields_of_one_name_are_joined() -> None:
+    """The values become lines of one text."""
     assert as_values(check_fields("fields", [("a", 1), ("b", [2]), ("a", "x")])) == {"a": "1\nx", "b": [2]}
 
 
 @pytest.mark.parametrize(("value", "expected"), [(None, ""), ("", ""), ("shop", "shop"), (_Word.SHOP, "shop")])
-def test_a_text_is_a_str(value: object, expected: str) -> None:
-    """`None` is none, and a subclass is as good."""
+def test_a_text_may_be_a_str_or_none(value: object, expected: str) -> None:
+    """`None` becomes "", and a subclass of str becomes a str."""
     assert check_text("title", value) == expected
     with pytest.raises(TypeError, match=r"^title must be a str, not int\.$"):
         check_text("title", 7)
@@ -92,14 +92,14 @@ def test_a_text_is_a_str(value: object, expected: str) -> None:
     ],
 )
 def test_a_time_has_many_forms(value: object) -> None:
-    """A datetime or ISO 8601, in any zone."""
+    """A datetime and an ISO 8601 text are accepted in any zone."""
     assert check_timestamp(value) == NOON
     assert check_timestamp(None) is None
 
 
 @pytest.mark.parametrize("value", ["noon", 1_769_860_800, True])
-def test_what_is_no_time_is_refused(value: object) -> None:
-    """The error shows a right one."""
+def test_a_wrong_time_is_refused(value: object) -> None:
+    """The error shows a right time."""
     with pytest.raises(ValueError, match=r"^timestamp must be a datetime or a text such as "):
         check_timestamp(value)
 
@@ -118,7 +118,7 @@ def test_what_is_no_time_is_refused(value: object) -> None:
     ],
 )
 def test_a_part_is_a_text_or_a_mapping(name: str, value: object, expected: Mapping[str, str]) -> None:
-    """A text alone is the part's main one."""
+    """A text becomes the main text of the part."""
     assert check_part(name, value) == expected
 
 
@@ -134,13 +134,13 @@ def test_a_part_is_a_text_or_a_mapping(name: str, value: object, expected: Mappi
     ],
 )
 def test_a_wrong_part_is_named(name: str, value: object, error: type[Exception], words: str) -> None:
-    """With its key."""
+    """The error names the part and the key."""
     with pytest.raises(error, match=words):
         check_part(name, value)
 
 
-def test_limits_are_told_in_words() -> None:
-    """Those that are known: with what is left, and how long to wait."""
+def test_limits_are_described() -> None:
+    """The description has the remaining requests and the wait of each known limit."""
     nothing = {"global_rate_limit": {"active": True, "wait_time": 3.21}, "buckets": {}}
     assert describe_limits(nothing) == {"Discord: all of Discord": "wait 3.2 s"}
     known = DiscordRateLimiter().info("1", 0.0)

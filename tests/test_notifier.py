@@ -1,4 +1,4 @@
-"""`DiscordNotifier` against the local Discord over a real socket."""
+"""Tests of `DiscordNotifier` with the local Discord over a real socket."""
 
 from __future__ import annotations
 
@@ -67,17 +67,17 @@ def fields(embed: Embed) -> dict[str, str]:
 
 
 class TestPlainText:
-    """A text is the content of a message, as somebody would write it."""
+    """A text becomes the content of a message."""
 
-    def test_a_text_is_content(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """Markdown counts, secrets are masked, and nobody is notified."""
+    def test_a_text_becomes_content(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
+        """Markdown is kept, secrets are masked, and nobody is notified."""
         assert notifier.send_plaintext("**Deployed** by @everyone <@123456789012345678>, password=hunter2 ")
         (message,) = posted(notifier, discord)
         assert message.content == "**Deployed** by @everyone <@123456789012345678>, password=***"
         assert (message.embeds, message.files, message.pings) == ([], [], [])
 
     def test_texts_at_once_share_a_message(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """They stand in the content, line by line, as long as no card comes between them."""
+        """Texts are lines of one content, as long as no card comes between them."""
         for number in range(3):
             assert notifier.send_plaintext(f"line {number}")
         notifier.send_embed(title="card")
@@ -86,14 +86,14 @@ class TestPlainText:
         assert message.content == "line 0\nline 1\nline 2"
         assert [embed.get("title", embed.get("description")) for embed in message.embeds] == ["card", "below it"]
 
-    def test_equal_texts_are_no_repeats(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """Each was meant."""
+    def test_equal_texts_are_not_repeats(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
+        """Each text is shown."""
         for _ in range(3):
             notifier.send_plaintext("again")
         assert [message.content for message in posted(notifier, discord)] == ["again\nagain\nagain"]
 
     def test_a_long_text_is_split(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """Into several messages, in order, with nothing lost; a secret where it is cut is masked all the same."""
+        """The text becomes several messages in order, without a loss, and a secret at the cut is masked."""
         words = [f"word{number}" for number in range(900)]
         words[245:247] = ["password:", "hunter2"]
         assert notifier.send_plaintext(" ".join(words))
@@ -104,7 +104,7 @@ class TestPlainText:
         assert " ".join(message.content for message in messages).split() == words
 
     def test_a_very_long_text_is_attached(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """Its beginning is the content, and a file has all of it."""
+        """The beginning becomes the content, and a file has the whole text."""
         text = "```py\n" + "print('tea')\n" * 2000 + "```"
         assert notifier.send_plaintext(text)
         (message,) = posted(notifier, discord)
@@ -114,8 +114,8 @@ class TestPlainText:
         assert message.content.endswith("\n```…")
         assert 1900 < len(message.content) <= 2000
 
-    def test_a_text_that_waited_says_so(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """One that may stand there already is an embed, whose footer has room for that."""
+    def test_a_text_that_may_be_a_duplicate_says_so(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
+        """A text that Discord may have saved already is posted as an embed, whose footer says so."""
         discord.fail_next(Fault(status=500))
         notifier.reset_rate_limits()
         assert notifier.send_plaintext("hello")
@@ -127,17 +127,17 @@ class TestPlainText:
     @pytest.mark.parametrize(
         ("text", "error"), [(7, TypeError), (None, TypeError), ("", ValueError), (" \n\x00", ValueError)]
     )
-    def test_what_is_no_text_is_refused(self, text: Any, error: type[Exception]) -> None:
-        """Also where the notifier is disabled, so that it is found in time."""
+    def test_a_wrong_text_is_refused(self, text: Any, error: type[Exception]) -> None:
+        """A disabled notifier raises the error as well, so that it is found early."""
         with pytest.raises(error, match=r"^text must"):
             DiscordNotifier().send_plaintext(text)
 
 
 class TestEmbed:
-    """Everything an embed has."""
+    """`send_embed` supports every part of an embed."""
 
     def test_all_parts_are_shown(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """As they were given, with Markdown."""
+        """The parts are shown as given, with Markdown."""
         assert notifier.send_embed(
             title="Order",
             description="**4711** paid",
@@ -172,14 +172,14 @@ class TestEmbed:
     def test_nothing_else_is_shown(
         self, notifier: DiscordNotifier, discord: LocalDiscord, part: dict[str, Any]
     ) -> None:
-        """But the colour of INFO."""
+        """The card has only the given parts, and the colour of the level INFO."""
         assert notifier.send_embed(**part)
         embed = card(notifier, discord)
         assert embed.keys() == {"type", "color", *part}
         assert embed["color"] == 0x3498DB
 
-    def test_what_has_no_room_is_attached(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """The card keeps every limit, and a file has all texts whole."""
+    def test_text_that_does_not_fit_is_attached(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
+        """The card keeps every limit, and a file has all texts in full."""
         long = "tea " * 3000
         many = {f"field {number}": f"value {number} " * 200 for number in range(30)}
         assert notifier.send_embed(title=long, description=long, fields=many, author=long, footer=long)
@@ -190,7 +190,7 @@ class TestEmbed:
         assert message.embeds[0]["author"]["name"].endswith("…")
 
     def test_secrets_are_masked(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """In every part."""
+        """Every part is masked."""
         secret = "https://ann:hunter2@example.org/a.png"
         assert notifier.send_embed(
             title=f"t {secret}",
@@ -204,8 +204,8 @@ class TestEmbed:
         )
         assert "hunter2" not in str(posted(notifier, discord)[0].payload)
 
-    def test_embeds_with_one_address_stay_apart(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """Discord shows but the first of those in one message."""
+    def test_embeds_with_the_same_url_are_not_merged(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
+        """Discord shows only the first of several embeds with the same URL in a message."""
         for number in range(3):
             notifier.send_embed(title=f"order {number}", url="https://example.org/orders" + "?2" * (number == 1))
         titles = [[embed["title"] for embed in message.embeds] for message in posted(notifier, discord)]
@@ -226,14 +226,14 @@ class TestEmbed:
         ],
     )
     def test_a_wrong_argument_is_named(self, arguments: dict[str, Any], error: type[Exception], words: str) -> None:
-        """In an error that shows no token."""
+        """The error shows no token."""
         with pytest.raises(error, match=words) as raised:
             DiscordNotifier().send_embed(**arguments)
         assert TOKEN not in str(raised.value)
 
 
 class TestDiagnostic:
-    """A card as a log record has it."""
+    """`send_diagnostic` posts a card like that of a log record."""
 
     @pytest.mark.parametrize(
         ("level", "title", "color"),
@@ -244,17 +244,17 @@ class TestDiagnostic:
             ("Critical", "🚨 CRITICAL · shop", 0x9B1C31),
         ],
     )
-    def test_icon_and_colour_go_by_level(
+    def test_icon_and_colour_depend_on_the_level(
         self, notifier: DiscordNotifier, discord: LocalDiscord, level: int | str, title: str, color: int
     ) -> None:
-        """A level's name in any case, or number."""
+        """The level may be a name in any case, or a number."""
         assert notifier.send_diagnostic(level, message="disk_full at 100 %")
         embed = card(notifier, discord)
         assert (embed["title"], embed["color"]) == (title, color)
         assert embed["description"] == "disk\\_full at 100 %"
 
-    def test_fields_and_time(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """Names that log records use themselves are no trouble, and secrets are masked by name."""
+    def test_fields_and_time_are_shown(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
+        """Fields may have the names of attributes of a log record, and secrets are masked by name."""
         values = {"name": "Ann", "message": "hi", "args": 1, "password": "hunter2"}
         assert notifier.send_diagnostic("ERROR", "mail", "down", fields=values, timestamp="2026-01-31T12:00:00+00:00")
         embed = card(notifier, discord)
@@ -272,16 +272,16 @@ class TestDiagnostic:
         ],
     )
     def test_a_wrong_argument_is_named(self, arguments: dict[str, Any], error: type[Exception], words: str) -> None:
-        """By its name."""
+        """The error has the name of the argument."""
         with pytest.raises(error, match=words):
             DiscordNotifier().send_diagnostic(**arguments)
 
 
 class TestLife:
-    """Start-up and shutdown."""
+    """Notices about start-up and shutdown have the same layout."""
 
-    def test_a_start_tells_where(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """Host, process, Python and what was given."""
+    def test_a_start_notice_shows_the_process(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
+        """The card has the host, the process, the Python version and the given fields."""
         assert notifier.send_startup(message="version 1.2", fields={"environment": "test"})
         embed = card(notifier, discord)
         assert (embed["title"], embed["description"]) == ("🟢 shop started", "version 1.2")
@@ -290,8 +290,8 @@ class TestLife:
         assert (shown["service"], shown["pid"], shown["environment"]) == ("shop", str(os.getpid()), "test")
         assert sys.version.split()[0] in shown["Python"].replace("\\", "")
 
-    def test_without_a_service(self, discord: LocalDiscord) -> None:
-        """The title does without; a stop looks alike."""
+    def test_a_service_is_optional(self, discord: LocalDiscord) -> None:
+        """The title then has no service, at the start and at the stop."""
         notifier = DiscordNotifier(discord.webhook_url)
         assert notifier.send_startup()
         assert notifier.send_shutdown()
@@ -301,10 +301,10 @@ class TestLife:
 
 
 class TestError:
-    """An exception with its traceback."""
+    """`send_error` posts an exception with its traceback."""
 
-    def test_it_has_the_card_of_a_record(self, discord: LocalDiscord) -> None:
-        """That of the handler's own formatter, with the place where it was raised, and the context."""
+    def test_an_error_has_the_card_of_a_record(self, discord: LocalDiscord) -> None:
+        """The handler's own formatter makes the card, with the location of the exception and the context."""
 
         class Cards(EmbedFormatter):
             def title(self, record: FrozenRecord) -> str:
@@ -317,21 +317,23 @@ class TestError:
             int("tea")
         assert notifier.send_error(raised.value, {"order_id": 4711, "args": [1, 2]})
         embed = card(notifier, discord)
-        assert embed["title"] == "ERROR in test_it_has_the_card_of_a_record"
+        assert embed["title"] == "ERROR in test_an_error_has_the_card_of_a_record"
         assert embed["description"].startswith("ValueError: invalid literal")
         assert 'int("tea")' in embed["description"]
         assert fields(embed) == {"order\\_id": "4711", "args": "\\[1, 2]"}
 
-    def test_one_that_was_never_raised(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """It has no place; without a text its name says all."""
+    def test_an_exception_that_was_never_raised_is_posted(
+        self, notifier: DiscordNotifier, discord: LocalDiscord
+    ) -> None:
+        """The card has no location; the class name replaces an empty text."""
         assert notifier.send_error(KeyboardInterrupt())
         embed = card(notifier, discord)
         assert embed["title"] == "❌ ERROR · shop"
         assert embed["description"].startswith("KeyboardInterrupt\n```py\n")
         assert "-#" not in embed["description"]
 
-    def test_what_is_no_exception_is_refused(self) -> None:
-        """By its name."""
+    def test_a_wrong_exception_is_refused(self) -> None:
+        """The error names the argument."""
         with pytest.raises(TypeError, match="exc must be an exception, not str"):
             DiscordNotifier().send_error("no")  # type: ignore[arg-type]  # on purpose
         with pytest.raises(ValueError, match="context must be"):
@@ -339,10 +341,10 @@ class TestError:
 
 
 class TestRateLimits:
-    """What is known of limits, and warnings about one."""
+    """`send_rate_limit_warning` and the other methods show the state of the limits."""
 
-    def test_a_warning_tells_the_limit_and_the_channels(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """The limit that was exceeded, and how Discord's are doing."""
+    def test_a_warning_shows_the_limit_and_the_channels(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
+        """The card has the limit that was exceeded, and the state of Discord's limits."""
         assert notifier.send_rate_limit_warning("Too many subscriptions", limit=5, window=60, fields={"from": "ann"})
         embed = card(notifier, discord)
         assert (embed["title"], embed["description"]) == ("🚦 Rate limit · shop", "Too many subscriptions")
@@ -354,8 +356,8 @@ class TestRateLimits:
             "Discord: all of Discord": "no wait",
         }
 
-    def test_it_needs_no_argument(self, discord: LocalDiscord) -> None:
-        """Then the state of Discord's limits is what it tells."""
+    def test_a_warning_needs_no_argument(self, discord: LocalDiscord) -> None:
+        """The card then has only the state of Discord's limits."""
         notifier = DiscordNotifier(discord.webhook_url)
         assert notifier.send_rate_limit_warning(window=1.5)
         embed = card(notifier, discord)
@@ -364,12 +366,12 @@ class TestRateLimits:
         notifier.close()
 
     def test_a_window_is_a_number_of_seconds(self) -> None:
-        """Else it is named."""
+        """The error for another type names the argument."""
         with pytest.raises(ValueError, match="window must be a number of seconds"):
             DiscordNotifier().send_rate_limit_warning(window="minute")  # type: ignore[arg-type]  # on purpose
 
     def test_the_state_is_that_of_the_handler(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """Health, limits and their reset."""
+        """Health, limits and their reset are those of the handler."""
         notifier.send_plaintext("hello")
         assert len(posted(notifier, discord)) == 1
         health = notifier.health()
@@ -380,10 +382,10 @@ class TestRateLimits:
 
 
 class TestHandler:
-    """Whose queue the notices take."""
+    """A notifier uses one handler."""
 
     def test_a_shared_handler_holds_no_notice_back(self, discord: LocalDiscord) -> None:
-        """Neither its level nor its filters do; closing the notifier leaves it open."""
+        """Its level and filters do not apply to notices, and closing the notifier leaves the handler open."""
         handler = DiscordHandler(discord.webhook_url, "ERROR")
         handler.addFilter(lambda record: "tea" in record.getMessage())
         notifier = DiscordNotifier(handler=handler, service="shop")
@@ -398,13 +400,13 @@ class TestHandler:
         assert not DiscordNotifier(handler=handler).send_plaintext("too late")
 
     @pytest.mark.parametrize("arguments", [{"handler": logging.NullHandler()}, {"webhook_url": URL}, {"max_lag": 1}])
-    def test_a_handler_stands_for_all_settings(self, arguments: dict[str, Any]) -> None:
-        """Both, or another kind of handler, are refused."""
+    def test_a_handler_cannot_be_combined_with_settings(self, arguments: dict[str, Any]) -> None:
+        """A handler with settings, and another kind of handler, are refused."""
         with pytest.raises(TypeError, match="handler must be a DiscordHandler"):
             DiscordNotifier(**{"handler": DiscordHandler(), **arguments})
 
     def test_settings_are_checked_at_once(self) -> None:
-        """Not when the first notice is sent."""
+        """The constructor raises the error."""
         with pytest.raises(InvalidWebhookURLError):
             DiscordNotifier("https://discord.com/no-webhook")
         with pytest.raises(InvalidSettingError, match="max_lag"):
@@ -412,8 +414,8 @@ class TestHandler:
         with pytest.raises(TypeError, match="service must be a str"):
             DiscordNotifier(service=7)  # type: ignore[arg-type]  # on purpose
 
-    def test_without_a_url_it_is_disabled(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Nothing is accepted, and health says why."""
+    def test_a_notifier_without_a_url_is_disabled(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No notice is accepted, and health gives the reason."""
         notifier = DiscordNotifier(service="shop")
         assert notifier.send_plaintext("x" * 3000) is False
         assert notifier.send_rate_limit_warning() is False
@@ -424,7 +426,7 @@ class TestHandler:
         assert DiscordNotifier().send_embed(title="T") is False
 
     def test_the_environment_is_read_at_first_use(self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Not when it is made."""
+        """The constructor does not read the environment."""
         notifier = DiscordNotifier()
         monkeypatch.setenv("DISCORD_WEBHOOK_URL", discord.webhook_url)
         assert notifier.send_plaintext("hello")
@@ -433,7 +435,7 @@ class TestHandler:
     def test_a_wrong_environment_does_not_raise_in_a_notice(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """It is said once, and raised where it is asked for."""
+        """The user is warned once, and `handler` raises the error."""
         monkeypatch.setenv("DISCORD_WEBHOOK_URL", f"https://discord.com/{TOKEN}")
         notifier = DiscordNotifier()
         assert not notifier.send_plaintext("hello")
@@ -446,7 +448,7 @@ class TestHandler:
         notifier.close()
 
     def test_threads_get_one_handler(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """However many ask first."""
+        """All threads get the same handler, even if they ask at the same time."""
         monkeypatch.setenv("DISCORD_WEBHOOK_URL", URL)
         notifier = DiscordNotifier()
         barrier = threading.Barrier(8)
@@ -466,8 +468,8 @@ class TestHandler:
         gc.collect()
         assert list(notifier.handler._listener.attached) == [notifier.handler]  # type: ignore[union-attr]  # it has one
 
-    def test_dict_config_does_not_end_it(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """It closes every handler that there is; the notifier makes itself another one."""
+    def test_the_notifier_survives_dict_config(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
+        """`dictConfig` closes every handler, and the notifier makes a new one."""
         before = notifier.handler
         assert notifier.send_plaintext("before")
         logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
@@ -476,16 +478,14 @@ class TestHandler:
         assert [message.content for message in posted(notifier, discord)] == ["before", "after"]
         assert notifier.handler is not before
 
-    def test_at_exit_there_is_no_other_handler(
-        self, notifier: DiscordNotifier, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """It would never be flushed."""
+    def test_no_new_handler_is_made_at_exit(self, notifier: DiscordNotifier, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A new handler would never be flushed."""
         notifier.handler.close()
         monkeypatch.setattr("discord_logging._delivery.exit_time._waited", 0.0)
         assert not notifier.send_plaintext("too late")
 
-    def test_a_closed_notifier_takes_nothing(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """Also one that was never used."""
+    def test_a_closed_notifier_accepts_no_notice(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
+        """A notifier that was never used can be closed too."""
         assert notifier.send_plaintext("hello")
         notifier.close()
         notifier.close()
@@ -497,13 +497,13 @@ class TestHandler:
         assert not unused.send_plaintext("too late")
         assert unused.health()["status"] == "closed"
 
-    def test_it_shows_no_token(self, notifier: DiscordNotifier) -> None:
-        """Its repr tells the service."""
+    def test_the_repr_has_no_token(self, notifier: DiscordNotifier) -> None:
+        """The repr has the service."""
         assert repr(notifier) == "<DiscordNotifier 'shop'>"
         assert repr(DiscordNotifier()) == "<DiscordNotifier 'notifier'>"
 
     def test_on_the_listeners_thread_nothing_is_accepted(self, discord: LocalDiscord) -> None:
-        """A notice about a notice would never end."""
+        """A notice about the delivery of a notice would cause another one."""
         answers: list[bool] = []
 
         class Echo(EmbedFormatter):
@@ -519,10 +519,10 @@ class TestHandler:
         assert answers == [False]
         handler.close()
 
-    def test_what_cannot_be_read_is_counted(
+    def test_an_unreadable_value_is_counted(
         self, notifier: DiscordNotifier, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Not raised."""
+        """The method does not raise an error."""
 
         def fail(*_: object) -> None:
             raise RuntimeError("no")
@@ -533,14 +533,14 @@ class TestHandler:
         capsys.readouterr()
 
     def test_a_flood_of_notices_is_folded(self, discord: LocalDiscord) -> None:
-        """Nothing is left out of what they say."""
+        """All texts are kept."""
         notifier = DiscordNotifier(discord.webhook_url, max_lag=0)
         for number in range(300):
             notifier.send_embed(title=f"order {number}", fields={"item": f"tea {number}"}, url="https://example.org/o")
         messages = posted(notifier, discord)
         assert len(messages) < 10
-        said = str([(message.embeds, [file.text for file in message.files]) for message in messages])
-        assert all(f"order {number}" in said and f"tea {number}" in said for number in range(300))
+        text = str([(message.embeds, [file.text for file in message.files]) for message in messages])
+        assert all(f"order {number}" in text and f"tea {number}" in text for number in range(300))
         notifier.close()
 
 
@@ -551,11 +551,11 @@ from discord_logging import DiscordNotifier, discord_notifier
 
 
 class TestProcess:
-    """The ready one, in a process of its own."""
+    """`discord_notifier` works in a separate process."""
 
     @pytest.fixture
     def run(self, discord: LocalDiscord) -> Callable[[str], str]:
-        """Return what runs a program to its end and gives what it printed."""
+        """Return a function that runs a program to its end and returns its output."""
 
         def run_script(script: str) -> str:
             done = subprocess.run(
@@ -571,8 +571,8 @@ class TestProcess:
 
         return run_script
 
-    def test_what_waits_is_delivered_at_exit(self, discord: LocalDiscord, run: Callable[[str], str]) -> None:
-        """Without a word of the program's; the import alone starts no thread and reads no URL."""
+    def test_waiting_notices_are_delivered_at_exit(self, discord: LocalDiscord, run: Callable[[str], str]) -> None:
+        """The program need not flush, and the import alone starts no thread and reads no URL."""
         out = run(
             """
             print(threading.active_count(), discord_notifier._made)
@@ -584,8 +584,8 @@ class TestProcess:
         assert [embed.get("title", embed.get("description")) for embed in message.embeds] == ["🟢 shop started", "bye"]
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
-    def test_a_forked_child_has_its_own(self, discord: LocalDiscord, run: Callable[[str], str]) -> None:
-        """What the parent sent is the parent's, and both are delivered once."""
+    def test_a_forked_child_has_its_own_queue(self, discord: LocalDiscord, run: Callable[[str], str]) -> None:
+        """The notices of the parent and of the child are delivered once each."""
         run(
             """
             discord_notifier.send_plaintext("parent")

@@ -1,4 +1,4 @@
-"""The pytest plugin, as a user's tests meet it."""
+"""Tests of the pytest plugin, as users run it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fields of a request are few, short, and without secrets."""
+"""Tests of the fields of a request, which are few, short, and without secrets."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import pytest
 from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
 
 
-def test_a_single_value_stands_without_its_list() -> None:
-    """Several values of one name stay together."""
+def test_a_list_of_one_value_becomes_the_value() -> None:
+    """Several values of one name stay in their list."""
     assert first_values([("page", ["2"]), ("tag", ["tea", "milk"])]) == {"page": "2", "tag": ["tea", "milk"]}
 
 
-def test_no_more_than_a_hundred_values_are_looked_at() -> None:
-    """A client may send millions."""
+def test_at_most_a_hundred_values_are_read() -> None:
+    """A client may send millions of values."""
     assert len(first_values((f"n{number}", ["x"]) for number in range(1_000_000))) == 100
 
 
-def test_texts_are_cut() -> None:
-    """The cut is marked."""
+def test_long_texts_are_shortened() -> None:
+    """An ellipsis marks the cut."""
     assert len(cut("x" * 501)) == 500
     assert cut("x" * 501).endswith("…")
     assert cut("x" * 500) == "x" * 500
@@ -34,7 +34,7 @@ def test_texts_are_cut() -> None:
     ],
 )
 def test_the_first_header_with_an_id_is_the_id(headers: dict[str, str], expected: str | None) -> None:
-    """An empty header is no id."""
+    """An empty header is not an id."""
     assert find_id(headers.get) == expected
 
 
@@ -49,5 +49,5 @@ def test_the_first_header_with_an_id_is_the_id(headers: dict[str, str], expected
     ],
 )
 def test_a_secret_in_the_path_is_masked(path: str, arguments: dict[str, object], expected: str) -> None:
-    """The name of a path's argument says whether it is a secret."""
+    """The name of an argument of the path says whether its value is a secret."""
     assert mask_path(path, arguments) == expected

@@ -91,8 +91,8 @@ def test_level_logger_and_message(text: str, level: int | None, name: str, messa
         ({}, None),
     ],
 )
-def test_level_of_json(values: dict[str, Any], level: int | None) -> None:
-    """Words, Python's numbers, those of syslog, and those of pino, which are ten more."""
+def test_the_level_of_a_json_line_is_read(values: dict[str, Any], level: int | None) -> None:
+    """Names, and the numbers of Python, syslog and pino, which are larger by ten, are levels."""
     line = read_line(json.dumps({**values, "msg": "hello"}))
     assert line.levelno == level
     assert line.message == "hello"
