@@ -1,7 +1,7 @@
-"""Log a burst and watch it being folded into few messages, within the limits.
+"""Log a burst of records and watch how it is folded into few messages, within the rate limits.
 
-Posts to the channel of DISCORD_WEBHOOK_URL. Without one it runs a Discord on this machine, which needs the extra
-`[sandbox]`.
+The example posts to the channel of DISCORD_WEBHOOK_URL. Without this variable it runs a local Discord, which needs the
+extra `[sandbox]`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PATIENCE = 20.0  # seconds
 
 
 def find_webhook(stack: contextlib.ExitStack) -> str:
-    """Return the webhook to post to."""
+    """Return the URL of the webhook to post to."""
     if url := os.environ.get("DISCORD_WEBHOOK_URL"):
         return url
     from discord_logging.sandbox import LocalDiscord  # noqa: PLC0415 - needs the extra
@@ -29,7 +29,7 @@ def find_webhook(stack: contextlib.ExitStack) -> str:
 
 
 def print_state(handler: DiscordHandler) -> None:
-    """Print how far it is, and what is known of Discord's limits."""
+    """Print the progress of the delivery, and the state of Discord's limits."""
     health, limits = handler.health(), handler.get_rate_limit_info()
     buckets = ", ".join(
         f"{bucket['remaining']} of {bucket['limit']} requests left, wait {bucket['wait_time']:.1f} s"
@@ -42,7 +42,7 @@ def print_state(handler: DiscordHandler) -> None:
 
 
 def log_burst(logger: logging.Logger) -> None:
-    """Log what a bad minute looks like: much that is dull, a little that is not."""
+    """Log many INFO records and a few errors, as in a bad minute."""
     for number in range(RECORDS):
         if not number % 400:
             logger.error("Payment %d was refused", number, extra={"payment": number})
@@ -51,7 +51,7 @@ def log_burst(logger: logging.Logger) -> None:
 
 
 def main() -> None:
-    """Log the burst, and show how it is delivered."""
+    """Log the bursts, and show how they are delivered."""
     with contextlib.ExitStack() as stack:
         handler = DiscordHandler(find_webhook(stack))
         stack.callback(handler.close)

@@ -1,4 +1,4 @@
-"""A settings module with a LOGGING dict: all to the console, trouble to the channel of DISCORD_WEBHOOK_URL."""
+"""A settings module with a LOGGING dict: all records go to the console, and warnings and errors to the channel too."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import logging.config
 
 
 class LeaveOutHealthChecks(logging.Filter):
-    """Keeps the load balancer's requests out of the channel, whatever happens to them."""
+    """Keeps records about the load balancer's requests out of the channel."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether `record` is about anything else."""
+        """Return whether `record` is about another request."""
         return "/health" not in record.getMessage()
 
 

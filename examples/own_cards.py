@@ -1,4 +1,4 @@
-"""Cards that look different: a part of the card is one short method of `EmbedFormatter`."""
+"""Cards with a custom layout: each part of the card is one short method of `EmbedFormatter`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ShopCards(EmbedFormatter):
     """Cards for people who know the shop, not the code."""
 
     def title(self, record: FrozenRecord) -> str:
-        """Return the part of the shop, and how bad it is."""
+        """Return the part of the shop, and the level."""
         return f"{record.name.rpartition('.')[2].capitalize()}: {record.levelname.lower()}"
 
     def description(self, record: FrozenRecord) -> str:
@@ -23,12 +23,12 @@ class ShopCards(EmbedFormatter):
         return super().description(record) + "\n> See the runbook before you restart anything."
 
     def fields(self, record: FrozenRecord) -> list[EmbedField]:
-        """Return the order alone, large."""
+        """Return the order alone, in bold."""
         order = (record.extra or {}).get("order")
         return [{"name": "Order", "value": f"**{order}**", "inline": False}] if order else []
 
     def footer(self, record: FrozenRecord) -> str:
-        """Return the process."""
+        """Return the process id."""
         return f"pid {record.process}"
 
     def color(self, record: FrozenRecord) -> int:

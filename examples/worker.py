@@ -1,4 +1,4 @@
-"""A worker that reports what fails: its jobs, its threads, itself. Posts to the channel of DISCORD_WEBHOOK_URL."""
+"""A worker that reports failures of its jobs, its threads and itself to the channel of DISCORD_WEBHOOK_URL."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ class MailError(Exception):
 
 @log_exceptions(message="A job failed", reraise=False)
 def run_job(address: str) -> None:
-    """Send one mail. What it raises is logged, and the worker goes on."""
+    """Send one mail. An exception is logged, and the worker continues."""
     logger.info("Sending a mail to %s", address)
     if "@" not in address:
-        raise MailError(f"{address!r} is no address")
+        raise MailError(f"{address!r} is not an address")
 
 
 def work(jobs: queue.SimpleQueue[str | None]) -> None:
-    """Run jobs until there is a `None`."""
+    """Run jobs until the queue yields `None`."""
     while (address := jobs.get()) is not None:
         run_job(address)
 
 
 def watch_disk() -> None:
-    """Fail: nobody catches what a thread raises, but it is captured."""
+    """Raise an exception that nobody catches, but that is captured."""
     raise OSError(28, "No space left on device", "/var/spool/mail")
 
 
 def main() -> None:
-    """Run a worker over a handful of jobs."""
+    """Run a worker with a few jobs."""
     logging.basicConfig(level="INFO", format="%(levelname)-8s %(threadName)s: %(message)s")
     logging.getLogger().addHandler(DiscordHandler(level="WARNING", context={"service": "mail worker"}))
-    capture_exceptions()  # what nobody catches, here and in threads
-    flush_on_signals()  # SIGTERM, as `docker stop` sends it, loses nothing
+    capture_exceptions()  # uncaught exceptions, here and in threads
+    flush_on_signals()  # no record is lost by SIGTERM, which `docker stop` sends
 
     jobs: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     worker = threading.Thread(target=work, args=(jobs,), name="worker")

@@ -1,14 +1,14 @@
-"""A newsletter that people subscribe to by e-mail, and that tells a Discord channel about it.
+"""A newsletter with subscriptions by e-mail, which reports to a Discord channel.
 
 Try it without a channel (`pip install 'discord-log-handler[flask,sandbox]'`):
 
-    discord-logging sandbox                             # prints a webhook URL and the address of the page to look at
+    discord-logging sandbox                             # prints a webhook URL and the address of the page
     export DISCORD_WEBHOOK_URL=http://127.0.0.1:...     # in another terminal
     flask --app examples/flask_newsletter/newsletter run
     curl -d email=ann@example.com http://127.0.0.1:5000/subscribe
     curl http://127.0.0.1:5000/health
 
-Without MAIL_HOST (`host:port`) it prints the mails. For more than a try it wants a database.
+Without MAIL_HOST (`host:port`) the application prints the mails. A real newsletter needs a database.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line"},
-        # Its URL is in the environment: DISCORD_WEBHOOK_URL.
+        # The webhook URL is in the environment variable DISCORD_WEBHOOK_URL.
         "discord": {"class": "discord_logging.DiscordHandler", "level": "INFO", "context": {"service": "newsletter"}},
     },
     "loggers": {"newsletter": {"handlers": ["discord"], "level": "INFO"}},
@@ -46,7 +46,7 @@ pages = Blueprint("pages", __name__)
 
 
 class Subscribers:
-    """Who wants the newsletter, in memory."""
+    """The subscribers of the newsletter, in memory."""
 
     def __init__(self) -> None:
         self.confirmed: set[str] = set()
@@ -54,7 +54,7 @@ class Subscribers:
         self._asked: defaultdict[str | None, deque[float]] = defaultdict(deque)
 
     def is_too_often(self, client: str | None) -> bool:
-        """Count a request of `client`, unless there were too many in the last minute."""
+        """Return whether `client` has sent too many requests in the last minute; otherwise count this one."""
         asked, now = self._asked[client], time.monotonic()
         while asked and asked[0] < now - SECONDS:
             asked.popleft()
@@ -65,7 +65,7 @@ class Subscribers:
 
 
 def create_app(config: dict[str, Any] | None = None) -> Flask:
-    """Make the application. Logging comes first, so that the extension finds the handler."""
+    """Make the application. Logging is configured first, so that the extension finds the handler."""
     logging.config.dictConfig(LOGGING)
     app = Flask("newsletter")
     app.config["MAIL_HOST"] = os.environ.get("MAIL_HOST")
@@ -78,14 +78,14 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
 
 @pages.post("/subscribe")
 def subscribe() -> tuple[dict[str, str], int]:
-    """Ask the owner of an address whether it is meant."""
+    """Ask the owner of an address to confirm the subscription."""
     subscribers: Subscribers = current_app.extensions["subscribers"]
     email = request.form.get("email", "").strip()
     if subscribers.is_too_often(request.remote_addr):
         logger.warning("Too many subscriptions from one address", extra={"limit": f"{REQUESTS} in {SECONDS:g} s"})
         return {"error": "Please wait a minute."}, 429
     if "@" not in email or not email.isprintable():
-        return {"error": "This is no e-mail address."}, 400
+        return {"error": "This is not an e-mail address."}, 400
     key = secrets.token_urlsafe()
     link = url_for("pages.confirm", key=key, _external=True)
     try:
@@ -100,7 +100,7 @@ def subscribe() -> tuple[dict[str, str], int]:
 
 @pages.get("/confirm/<key>")
 def confirm(key: str) -> tuple[dict[str, str], int]:
-    """Take in who followed the link."""
+    """Add the subscriber who followed the link."""
     subscribers: Subscribers = current_app.extensions["subscribers"]
     email = subscribers.waiting.pop(key, None)
     if email is None:
@@ -112,7 +112,7 @@ def confirm(key: str) -> tuple[dict[str, str], int]:
 
 @pages.get("/statistics")
 def statistics() -> dict[str, float]:
-    """Show how many confirm. Nobody handles that there may be none, so the channel hears of it."""
+    """Show the share of confirmed addresses. Without any address this raises an error, which the channel shows."""
     subscribers: Subscribers = current_app.extensions["subscribers"]
     total = len(subscribers.confirmed) + len(subscribers.waiting)
     return {"confirmed": len(subscribers.confirmed) / total}
@@ -122,7 +122,7 @@ def send_mail(to: str, subject: str, text: str) -> None:
     """Send a mail, or print it.
 
     Raises:
-        OSError: It could not be sent; errors of `smtplib` are such, too.
+        OSError: The mail could not be sent. Errors of `smtplib` are subclasses of it.
     """
     if not current_app.config["MAIL_HOST"]:
         print(f"To: {to}\nSubject: {subject}\n\n{text}", flush=True)
@@ -135,6 +135,6 @@ def send_mail(to: str, subject: str, text: str) -> None:
 
 
 def hide(email: str) -> str:
-    """Return `email` as a channel may show it."""
+    """Return `email` with most of its name hidden."""
     name, _, host = email.rpartition("@")
     return f"{name[:1]}…@{host}"

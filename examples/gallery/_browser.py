@@ -1,4 +1,4 @@
-"""Chromium, and pictures of what its page shows."""
+"""Chromium takes pictures of the page of a local Discord."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a shop logs."""
+"""The records of a shop, as typical messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def chained(logger: logging.Logger) -> None:
 
 
 def huge(logger: logging.Logger) -> None:
-    """A recursion without an end: the frames that repeat are told once, the file has them all."""
+    """An endless recursion: the card shows repeated frames once, and the file shows all frames."""
     try:
         _visit({})
     except RecursionError:
@@ -67,26 +67,26 @@ def mention(logger: logging.Logger) -> None:
 
 
 def forum(logger: logging.Logger) -> None:
-    """A post of its own."""
+    """A separate post in a forum."""
     logger.error("The nightly import stopped after 3,112 of 9,000 products", extra={"file": "products.csv"})
 
 
 def lines(logger: logging.Logger) -> None:
-    """More than cards can show in time: a line for each."""
+    """More records than cards can show in time: each becomes a line."""
     for number in range(18):
         logger.log(_LEVELS[number % 3], _LINES[number % 3], 4700 + number // 3)
     logger.error("Order 4711 could not be shipped: out of stock")
 
 
 def digest(logger: logging.Logger) -> None:
-    """More than lines can show in time: a summary, and all of it in a file."""
+    """More records than lines can show in time: a summary, with all records in a file."""
     for number in range(1_000):
         logger.log(_LEVELS[number % 4], _LINES[number % 4], 4700 + number // 4)
     chained(logger)
 
 
 def repeat(logger: logging.Logger) -> None:
-    """What comes again and again is counted."""
+    """Equal records are counted."""
     for _ in range(128):
         logger.error("The cache server refuses connections: 10.0.0.12:6379")
 

@@ -1,7 +1,7 @@
 """Post typical messages to a local Discord and take their pictures: `python examples/gallery/take_pictures.py`.
 
-Needs Chromium with its driver, and `pip install 'discord-log-handler[sandbox]' selenium`. The pictures are written
-beside this file, unless another folder is named.
+The script needs Chromium with its driver, and `pip install 'discord-log-handler[sandbox]' selenium`. The pictures are
+written to the folder of this file, unless the argument names another one.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def main(folder: Path) -> None:
             _post_notices(discord)
             _browser.take_picture(browser, discord, folder / "notice.png")
         with LocalDiscord() as discord:
-            # Refused, as the page tells.
+            # The page shows this refused request.
             requests.post(discord.webhook_url, json={"content": "x" * 2_001}, timeout=10)
             for scene in (shop.fields, shop.mention, shop.chained):
                 _post_records(discord, scene, mentions={"CRITICAL": "<@&123456789012345678>"})
