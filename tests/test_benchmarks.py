@@ -40,7 +40,7 @@ FIGURES = [
 PACED = [
     "3/s: all: p50 / p95 / max",
     "3/s: CRITICAL: p50 / max",
-    "3/s: not told",
+    "3/s: not delivered",
     "3/s: messages / 429s",
     "2,000/s: all: p50 / p95 / max",
 ]

@@ -1,9 +1,9 @@
-"""Measures what the package promises, beside its peers: `python tests/benchmarks`.
+"""The benchmarks measure the promises of the package, and compare it with its peers: `python tests/benchmarks`.
 
-Prints one markdown table for each group of figures, and judges none: what a figure has to reach stands beside it. Every
-contender runs in a process of its own, the peers in virtual environments that are made at the first run, from PyPI.
-Needs a POSIX system and the project with its extra `sandbox` in the interpreter that runs it; posts only to a local
-Discord on loopback. Takes about 20 minutes, most of it waiting for peers.
+They print one Markdown table for each group of figures, with the target of each figure, and fail for no figure. Every
+contender runs in a separate process, and the peers in virtual environments, which the first run makes from PyPI. The
+benchmarks need a POSIX system, and an interpreter that has the project with its extra `sandbox`; they post only to a
+local Discord on loopback. A run takes about 20 minutes, mostly waiting for peers.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ def main() -> int:
     """Run the groups that the command line names."""
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS), help="groups to run")
-    parser.add_argument("--no-peers", action="store_true", help="only ours and the standard library's recipe")
-    parser.add_argument("--repeat", type=int, default=25, help="how often short runs are repeated; %(default)s")
-    parser.add_argument("--seconds", type=float, default=75.0, help="how long a lasting load lasts; %(default)s")
-    parser.add_argument("--quick", action="store_true", help="cut all short, to try the benchmark itself")
+    parser.add_argument(
+        "--no-peers", action="store_true", help="measure only this package and the standard library's recipe"
+    )
+    parser.add_argument("--repeat", type=int, default=25, help="number of short runs (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=75.0, help="time of a lasting load (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="shorten all runs, to try the benchmark itself")
     parser.add_argument("--environments", type=Path, help="directory for the peers' environments, which are kept")
     arguments = parser.parse_args()
     names = [name for name in CONTENDERS if not (arguments.no_peers and name in PEERS)]

@@ -1,7 +1,7 @@
 """The process of a contender: `python _contend.py NAME SCENARIO URL RESULTS OPTIONS`.
 
-What it finds out it appends to the file RESULTS, a line of JSON at a time, so that nothing is lost when it is killed.
-Runs in the environment of the contender, on the standard library alone.
+The process appends its results to the file RESULTS, one line of JSON at a time, so that no result is lost if it is
+killed. It runs in the environment of the contender, and needs only the standard library.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from _contenders import Logger
 
 _RUN_NS = 20_000_000
-"""About how long one run of calls takes."""
+"""The approximate time of one run of calls."""
 _SLOW_NS = 50_000_000
-"""A call of this length is told at once, for the process may be killed before it has logged all."""
+"""The length of a call that is reported at once, because the process may be killed before it has logged all records."""
 _SHORT = "rec%06d order could not be shipped: no stock in warehouse 7"
 _MIXED = [
     ("INFO", "rec%06d order paid"),
@@ -43,11 +43,11 @@ _TEMPLATES = {
     "same": [("ERROR", _SHORT)],
     "mixed": [*(_MIXED * 5)[:19], ("CRITICAL", _SHORT)],
 }
-"""What is logged, level and text; a critical record comes with a traceback."""
+"""The levels and texts of the logged records; a critical record has a traceback."""
 
 
-def tell(**facts: Any) -> None:
-    """Note results."""
+def report(**facts: Any) -> None:
+    """Append results to the file."""
     with Path(sys.argv[4]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(facts) + "\n")
 
@@ -58,7 +58,7 @@ def make_exception() -> Exception:
     def fail(depth: int) -> None:
         if depth == 1:
             raise ValueError("no stock in warehouse 7")
-        # One that calls itself would be shown as "repeated 18 more times".
+        # Frames of a function that calls itself would be shown as "repeated 18 more times".
         pass_on(depth - 1)
 
     def pass_on(depth: int) -> None:
@@ -83,7 +83,7 @@ def percentiles(name: str, times: list[float]) -> dict[str, float]:
 def time_calls(call: Callable[[], None], number: int, threads: int, clock: Callable[[], int]) -> float:
     """Return nanoseconds per call."""
     gc.collect()
-    # What earlier runs left in the queue is no concern of this one's collections.
+    # Garbage collections of this run must not visit the records that earlier runs left in the queue.
     gc.freeze()
 
     def run() -> None:
@@ -101,13 +101,13 @@ def time_calls(call: Callable[[], None], number: int, threads: int, clock: Calla
 
 
 def cost(logger: Logger, *, repeat: int, calls: int, fill: int = 0, waits: bool = False) -> None:
-    """Time calls that do nothing, plain ones, ones with a traceback, and plain ones from 8 threads.
+    """Time calls that do nothing, plain calls, calls with a traceback, and plain calls from 8 threads.
 
-    Beside the plain ones and those with a traceback, in turn, the same with the standard library's queue: a machine
-    with other work to do is now faster, now slower, so only what was timed in one round can be compared.
+    Each round also times plain calls and calls with a traceback of the standard library's queue, in turn: the speed of
+    a machine with other work varies, so only times of the same round can be compared.
 
-    The time is that of the caller's processor, which other work of the machine hardly disturbs, unless the calls wait
-    for something. That of 8 threads is the whole process's, background threads included.
+    The time is the caller's processor time, which other work of the machine hardly disturbs, unless the calls wait. For
+    8 threads it is the processor time of the whole process, including background threads.
     """
 
     def clock(threads: int) -> Callable[[], int]:
@@ -135,7 +135,7 @@ def cost(logger: Logger, *, repeat: int, calls: int, fill: int = 0, waits: bool 
         {kind: time_calls(call, numbers[kind], threads, clock(threads)) for kind, call, threads in kinds}
         for _ in range(repeat)
     ]
-    tell(rounds=rounds)
+    report(rounds=rounds)
 
 
 def latency(logger: Logger, *, seconds: float, fill: int = 0, feed: int = 0, pause: float = 0.001) -> None:
@@ -160,11 +160,11 @@ def latency(logger: Logger, *, seconds: float, fill: int = 0, feed: int = 0, pau
         wakes.append((woken - start) / 1e9 - pause)
         calls.append((done - woken) / 1e3)
         for _ in range(feed):
-            fill += 1  # another number each time, or they would be folded into one
+            fill += 1  # equal records would be folded into one
             logger.say(*_MIXED[fill % len(_MIXED)], fill, exception)
     elapsed = time.monotonic() - began
     busy = (time.process_time() - cpu) - (time.thread_time() - own)
-    tell(busy=busy / elapsed, **percentiles("call", calls), **percentiles("wake", wakes))
+    report(busy=busy / elapsed, **percentiles("call", calls), **percentiles("wake", wakes))
 
 
 def crowd(logger: Logger, *, seconds: float, threads: int = 8, pause: float = 0.001) -> None:
@@ -187,14 +187,14 @@ def crowd(logger: Logger, *, seconds: float, threads: int = 8, pause: float = 0.
         thread.start()
     for thread in crew:
         thread.join()
-    tell(records=len(calls), **percentiles("call", calls))
+    report(records=len(calls), **percentiles("call", calls))
 
 
 # Groups 2 and 3: what arrives
 
 
 def burst(logger: Logger, *, records: int, kind: str = "short", bursts: int = 1, traced: bool = False) -> None:
-    """Log records as fast as possible, `bursts` times with 3 s between them, and simply end."""
+    """Log records as fast as possible, `bursts` times with 3 s between them, and end."""
     exception = make_exception()
     traceback_length = len("".join(traceback.format_exception(exception)))
     templates = _TEMPLATES[kind]
@@ -202,7 +202,7 @@ def burst(logger: Logger, *, records: int, kind: str = "short", bursts: int = 1,
         tracemalloc.start()
     worst = text = 0
     began = time.monotonic()
-    tell(began=began, cpu=time.process_time())
+    report(began=began, cpu=time.process_time())
     for number in range(records * bursts):
         if number and not number % records:
             time.sleep(3)
@@ -213,19 +213,19 @@ def burst(logger: Logger, *, records: int, kind: str = "short", bursts: int = 1,
         took = time.perf_counter_ns() - start
         worst = max(worst, took)
         if took > _SLOW_NS:
-            tell(worst=worst / 1e6)
+            report(worst=worst / 1e6)
         text += len(template) + (traceback_length if error else 0)
-    tell(worst=worst / 1e6, text=text, logged=time.monotonic())
+    report(worst=worst / 1e6, text=text, logged=time.monotonic())
     if traced:
         logger.handler.flush(max(0.0, began + 50 - time.monotonic()))
-        tell(peak=tracemalloc.get_traced_memory()[1])
+        report(peak=tracemalloc.get_traced_memory()[1])
         os._exit(0)
 
 
 def sustain(logger: Logger, *, seconds: float, rate: float) -> None:
     """Log at a steady rate and then stop dead."""
     began = time.monotonic()
-    tell(began=began)
+    report(began=began)
     number = 0
     while (elapsed := time.monotonic() - began) < seconds:
         if number < elapsed * rate:
@@ -233,15 +233,15 @@ def sustain(logger: Logger, *, seconds: float, rate: float) -> None:
             number += 1
         else:
             time.sleep(0.005)
-    tell(logged=number)
+    report(logged=number)
 
 
 def pace(
     logger: Logger, *, seconds: float, settles: float, phases: list[tuple[float, float]], alarm_every: float | None
 ) -> None:
-    """Log for so long, and tell the time of each record: `R` is routine, `C` a CRITICAL, `N` an ERROR of a new kind."""
+    """Log for `seconds`, and report the time of each record: `R` is routine, `C` CRITICAL, `N` a new kind of ERROR."""
     times: dict[str, list[float]] = {"R": [], "C": [], "N": []}
-    # They come at another moment between two turns each time.
+    # Alarms come at different moments between two messages.
     every = {"C": alarm_every and alarm_every * 1.037, "N": alarm_every and alarm_every * 3.071}
     began = time.monotonic()
 
@@ -259,11 +259,11 @@ def pace(
                 say(letter, level, words)
         time.sleep(0.005)
     time.sleep(settles)
-    tell(times=times)
+    report(times=times)
 
 
 def count_due(phases: list[tuple[float, float]], elapsed: float) -> float:
-    """Return how many records of a load are due after so many seconds, the first at once."""
+    """Return the number of records of a load after a time in seconds; the first record comes at once."""
     whole, rest = divmod(elapsed, sum(seconds for seconds, _ in phases))
     due = whole * sum(seconds * rate for seconds, rate in phases)
     for seconds, rate in phases:
@@ -276,7 +276,7 @@ def count_due(phases: list[tuple[float, float]], elapsed: float) -> float:
 
 
 def memory(logger: Logger, *, records: int) -> None:
-    """Measure what a waiting record holds beyond its text."""
+    """Measure the memory of a waiting record beyond its text."""
     for number in range(200):
         logger.say("ERROR", _SHORT, number)
     time.sleep(0.5)
@@ -285,11 +285,11 @@ def memory(logger: Logger, *, records: int) -> None:
     for number in range(records):
         logger.say("ERROR", _SHORT, number)
     gc.collect()
-    tell(bytes=tracemalloc.get_traced_memory()[0] / records - len(_SHORT % 0))
+    report(bytes=tracemalloc.get_traced_memory()[0] / records - len(_SHORT % 0))
 
 
 def _make_deep_exception(frames: int) -> Exception:
-    """Return an exception that went through as many functions, all different, of a module in the current directory."""
+    """Return an exception whose traceback has `frames` different functions of a module in the current directory."""
     step = "def step_{0}(order):\n    total = order['total'] + {0}\n    return step_{1}(dict(order, total=total))\n\n\n"
     steps = [step.format(number, number + 1) for number in range(frames - 2)]
     last = f"def step_{frames - 2}(order):\n    return order['total'] / order['missing']\n"
@@ -303,7 +303,7 @@ def _make_deep_exception(frames: int) -> Exception:
 
 
 def render(logger: Logger, *, repeat: int, size: int = 100_000, frames: int = 200) -> None:
-    """Time what the listener makes of a record with a long text and a long traceback: the first and the later ones."""
+    """Time how the listener lays out records with a long text and a long traceback: the first, and the later ones."""
     compose = importlib.import_module("discord_logging._cards.compose").compose
     freeze = importlib.import_module("discord_logging._records.freeze").freeze
     frozen_record = importlib.import_module("discord_logging._records.record").FrozenRecord
@@ -318,32 +318,32 @@ def render(logger: Logger, *, repeat: int, size: int = 100_000, frames: int = 20
         message = compose([frozen]).message
         times.append(time.perf_counter() - began)
     assert message.files
-    tell(first=times[0] * 1e3, p50=sorted(times)[repeat // 2] * 1e3)
+    report(first=times[0] * 1e3, p50=sorted(times)[repeat // 2] * 1e3)
 
 
 def import_time(name: str) -> None:
-    """Time the import of what `logging` does not bring already."""
+    """Time the import of all modules that `logging` does not import."""
     began = time.perf_counter()
     importlib.import_module(_contenders.CONTENDERS[name].module)
-    tell(milliseconds=(time.perf_counter() - began) * 1e3, requests="requests" in sys.modules)
+    report(milliseconds=(time.perf_counter() - began) * 1e3, requests="requests" in sys.modules)
 
 
 def first_handler(_name: str) -> None:
-    """Time all that the first handler of a process takes."""
+    """Time the creation of the first handler of a process."""
     began = time.perf_counter()
     importlib.import_module("discord_logging").DiscordHandler("http://127.0.0.1:9/api/webhooks/1/token")
-    tell(milliseconds=(time.perf_counter() - began) * 1e3)
+    report(milliseconds=(time.perf_counter() - began) * 1e3)
 
 
 def requests_import(_name: str) -> None:
-    """Time the import of `requests`, which the first handler has to pay for."""
+    """Time the import of `requests`, which is part of the creation of the first handler."""
     began = time.perf_counter()
     importlib.import_module("requests")
-    tell(milliseconds=(time.perf_counter() - began) * 1e3)
+    report(milliseconds=(time.perf_counter() - began) * 1e3)
 
 
 def local_discord(_name: str) -> None:
-    """Time start and stop of a local Discord: the best of five."""
+    """Time the start and stop of a local Discord, and report the best of five."""
     sandbox = importlib.import_module("discord_logging.sandbox")
     times = []
     for _ in range(5):
@@ -351,7 +351,7 @@ def local_discord(_name: str) -> None:
         with sandbox.LocalDiscord():
             pass
         times.append(time.perf_counter() - began)
-    tell(milliseconds=min(times) * 1e3)
+    report(milliseconds=min(times) * 1e3)
 
 
 _SCENARIOS: dict[str, Callable[..., None]] = {

@@ -1,6 +1,6 @@
-"""Who is measured, each set up the way its own documentation says.
+"""The contenders, each set up as its own documentation says.
 
-This module runs in the environment of the contender, where nothing but the standard library is sure to be there.
+This module runs in the environment of the contender, which may have only the standard library.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _stdlib(module: Any, url: str) -> Any:
 
 
 def _dislog(module: Any, url: str) -> Any:
-    # It takes no address but Discord's own.
+    # The package accepts only Discord's own address.
     route = importlib.import_module("discord.http").Route
     route.BASE, _, path = url.partition("/webhooks/")
     return module.DiscordWebhookHandler(f"https://discord.com/api/webhooks/{path}")
@@ -54,13 +54,13 @@ def _dislog(module: Any, url: str) -> Any:
 
 @dataclass(frozen=True)
 class Contender:
-    """One who is measured.
+    """A package that is measured.
 
     Attributes:
-        requirement: What pip installs; "" if nothing.
-        module: What a program imports.
-        make: Returns its handler, given that module and the webhook's URL.
-        posts_in_the_call: Whether a logging call is a request, which a slow server would hold up.
+        requirement: The requirement for pip; "" if nothing is to be installed.
+        module: The module that a program imports.
+        make: A function that returns the handler, given the module and the webhook URL.
+        posts_in_the_call: Whether a logging call is a request, which a slow server would block.
     """
 
     requirement: str
@@ -136,17 +136,17 @@ class _NullHandler(logging.Handler):
 
 
 def floor() -> Logger:
-    """Return a logger whose handler does nothing: what `logging` itself costs."""
+    """Return a logger whose handler does nothing, to measure the time of `logging` itself."""
     return Logger(_NullHandler())
 
 
 def yardstick() -> Logger:
-    """Return a logger with the standard library's queue, from which nobody takes."""
+    """Return a logger with the standard library's queue, which nobody reads."""
     return Logger(logging.handlers.QueueHandler(queue.SimpleQueue()))
 
 
 def make(name: str, url: str, **settings: Any) -> Logger:
-    """Return a logger that posts to `url`; only ours knows `settings`."""
+    """Return a logger that posts to `url`; only this package has `settings`."""
     contender = CONTENDERS[name]
     handler = contender.make(importlib.import_module(contender.module), url, **settings)
     return LoguruLogger(handler) if name == "loguru-discord" else Logger(handler)

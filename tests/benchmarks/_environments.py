@@ -1,4 +1,4 @@
-"""A virtual environment for each peer, for some take the place of each other's modules, or of ours."""
+"""A virtual environment for each peer, because some have modules with the same names as others, or as this package."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _INSTALL_SECONDS = 300
 
 
 class UnavailableError(Exception):
-    """A peer that cannot be had; the text says why."""
+    """A peer cannot be installed. The text has the reason."""
 
 
 def default_directory() -> Path:
-    """Return the directory for environments when none is given: one for each user and version of Python."""
+    """Return the default directory for environments, one for each user and version of Python."""
     version = "{}.{}".format(*sys.version_info)
     return Path(tempfile.gettempdir()) / f"discord-logging-benchmarks-{os.getuid()}-{version}"
 
 
 def prepare(names: Iterable[str], directory: Path) -> dict[str, str | UnavailableError]:
-    """Return the interpreter of each contender, or why there is none; make the environments that are missing."""
+    """Make missing environments, and return the interpreter of each contender, or the reason why it has none."""
     return {name: _find_python(CONTENDERS[name].requirement, directory / name) for name in names}
 
 
@@ -49,7 +49,7 @@ def _find_python(requirement: str, home: Path) -> str | UnavailableError:
 
 
 def clean_environ() -> dict[str, str]:
-    """Return the environment variables without those that change what is imported or where is posted."""
+    """Return the environment variables without those that affect imports or the webhook."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DISCORD_"))}
     return {**kept, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
@@ -66,6 +66,6 @@ def _run(*command: str) -> None:
 
 
 def last_line(text: str) -> str:
-    """Return the last line that says something, for a cell of a table."""
+    """Return the last line of an output that is neither blank nor a notice, for a cell of a table."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("[notice]")]
     return lines[-1].replace("|", "/")[:100] if lines else "no reason given"

@@ -1,4 +1,4 @@
-"""The groups of figures: what is run, and what is read from it."""
+"""The groups of figures, with the cases that produce them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from _environments import UnavailableError
 
 _BIG = {"queue_size": 1_000_000, "queue_bytes": 4_000_000_000}
-"""Ours, when nothing shall be dropped."""
+"""The settings of this package with which no record is dropped."""
 _HELD = {**_BIG, "timeout": 600}
-"""Ours, against a server that holds the listener up."""
+"""The settings of this package with a server that blocks the listener."""
 _SLOW = {**NO_LIMITS, "latency": 600.0}
 _BLIND = {"blind": True}
 _UNLIMITED = {**_BIG, "limits": "none"}
@@ -36,10 +36,10 @@ class Runner:
     """Runs cases.
 
     Attributes:
-        pythons: The interpreter of each, or why there is none.
-        repeat: How often short runs are repeated.
-        quick: Whether all is cut short, to try the benchmark itself.
-        seconds: How long a lasting load lasts.
+        pythons: The interpreter of each contender, or the reason why it has none.
+        repeat: The number of short runs.
+        quick: Whether all runs are shortened, to try the benchmark itself.
+        seconds: The time of a lasting load, in seconds.
     """
 
     pythons: Mapping[str, str | UnavailableError]
@@ -51,9 +51,9 @@ class Runner:
         """Run a case with every contender, one after the other.
 
         Args:
-            case: The case, or what gives that of a contender.
-            only: The one contender to run it with; all by default.
-            at_once: Let the peers run side by side, a few seconds apart: for cases in which they wait, not work.
+            case: The case, or a function that returns the case of a contender.
+            only: The only contender to run the case with; all contenders by default.
+            at_once: Whether the peers run in parallel, started a few seconds apart, for cases in which they wait.
         """
         names = [only] if only else list(self.pythons)
         together = [name for name in names if self.quick or (at_once and name in PEERS)]
@@ -92,7 +92,7 @@ def _joined(runs: Sequence[dict[str, Outcome]]) -> dict[str, Outcome]:
 
 
 def _median(of: Callable[[dict[str, float]], float], digits: int = 0) -> Callable[[Outcome], str]:
-    """Return what shows the median of what `of` makes of each round."""
+    """Return a function that shows the median of the results of `of` for each round."""
     return lambda outcome: f"{statistics.median(map(of, outcome.facts['rounds'])):,.{digits}f}"
 
 
@@ -106,12 +106,13 @@ def _ratio(kind: str) -> Callable[[dict[str, float]], float]:
 
 
 def calls(runner: Runner) -> Table:
-    """What a logging call costs its caller."""
+    """Measure the time that a logging call takes."""
     table = Table("Caller's cost (ns of processor time per call; of wall time for the two that post in it)")
     number = 1_000 if runner.quick else 20_000
 
     def cost(name: str) -> Case:
-        # A slow server holds the listeners up, so that they do not compete; who posts in the call gets a fast one.
+        # A slow server blocks the listeners, so that they do not compete for the processor. Contenders that post in the
+        # call get a fast server.
         waits = CONTENDERS[name].posts_in_the_call
         options = _options(name, _HELD, repeat=runner.repeat, calls=number, waits=waits)
         return Case("cost", options, NO_LIMITS if waits else _SLOW)
@@ -142,7 +143,7 @@ def calls(runner: Runner) -> Table:
         outcomes = runner.run(loads)
         figures = [Figure(f"call p{p}, µs", _number(f"call p{p}", 1)) for p in (50, 99, 99.9)]
         table.add(outcomes, [*figures, Figure("listener's share of a core", _number("busy", 2))], f"listener {busy}: ")
-    # All limits on, as in the channel, so that most of what is logged is dropped or waits.
+    # All limits apply, as in a channel, so that most records are dropped or wait.
     case = Case("crowd", {"seconds": 0.3 if runner.quick else 10.0}, {"latency": 0.05})
     outcomes = {name: runner.run(case, only=name)[name] for name in ("ours", "stdlib")}
     under_load = [
@@ -203,7 +204,7 @@ def _peak(outcome: Outcome, text: int) -> str:
 
 
 def bursts(runner: Runner) -> Table:
-    """What arrives of many records at once."""
+    """Measure how many of many simultaneous records arrive."""
     table = Table("Bursts (5 requests per 2 s, answered after 50 ms; the process logs and ends)")
     count = 20 if runner.quick else 200
     distant = {"latency": 0.05}
@@ -229,13 +230,17 @@ def bursts(runner: Runner) -> Table:
         outcomes = runner.run(Case("burst", _options("ours", raised, **load), distant), only="ours")
         figures = _burst_figures(*bars)
         if kind == "same":
-            told = Figure("records told", lambda outcome: f"{outcome.arrived['repeats']:,}", f"{records:,}")
-            figures = [told, Figure("messages", lambda outcome: str(outcome.arrived["messages"]), "1-2"), *figures[1:]]
+            counted = Figure("records counted", lambda outcome: f"{outcome.arrived['repeats']:,}", f"{records:,}")
+            figures = [
+                counted,
+                Figure("messages", lambda outcome: str(outcome.arrived["messages"]), "1-2"),
+                *figures[1:],
+            ]
         table.add(outcomes, figures, f"{number:,} {kind}: ")
         traced = runner.run(Case("burst", _options("ours", raised, **load, traced=True), distant), only="ours")
         bar = "<= 3" if records == 100_000 else ""
         ratios = [
-            # The lines in the channel, with time, level, logger and place, as a log file would hold them.
+            # The text in the channel has lines with time, level, logger and location, like a log file.
             Figure("peak memory / text in the channel", lambda run: _peak(run, run.arrived["text"]), bar),
             Figure("peak memory / messages and tracebacks alone", lambda run: _peak(run, run.facts["text"])),
         ]
@@ -247,17 +252,17 @@ def bursts(runner: Runner) -> Table:
 
 
 def limits(runner: Runner) -> Table:
-    """How close to Discord's limits, and never beyond."""
+    """Measure how close to Discord's limits the contenders come without exceeding them."""
     table = Table("Limits (5 requests per 0.2 s and 30 per 6 s: a tenth of Discord's windows)")
     seconds = 1.5 if runner.quick else 18.0
-    # Ten cards fill a message: twice as many as 5 messages a second take.
+    # Ten cards fill a message, so this is twice the capacity of 5 messages a second.
     load = {"seconds": seconds, "rate": 100.0}
     server = {"webhook_limit": (5, 0.2), "channel_limit": (30, 6.0)}
     outcomes = runner.run(lambda name: Case("sustain", _options(name, {"limits": "scaled"}, **load), server))
     allowed = 30 * -(-seconds // 6)
 
     def used(outcome: Outcome) -> str:
-        # A call may have held its caller up for longer.
+        # A call may have blocked its caller for longer.
         in_time = [at for at in outcome.arrived["posted"] if at <= outcome.facts["began"] + seconds]
         return f"{len(in_time) / allowed:.0%} ({outcome.arrived['delivered']:,} records)"
 
@@ -271,10 +276,10 @@ def limits(runner: Runner) -> Table:
         load = {"seconds": retry_after + (1.5 if runner.quick else 4.0), "rate": 10.0}
         case = Case("sustain", load, {"retry_after": retry_after})
 
-        def after(outcome: Outcome, told: float = retry_after) -> str:
+        def after(outcome: Outcome, wait: float = retry_after) -> str:
             refused_at = outcome.arrived["refusals"][0]
             following = [came for came in outcome.arrived["came"] if came > refused_at]
-            return f"{following[0] - refused_at - told:+.3f}" if following else "none"
+            return f"{following[0] - refused_at - wait:+.3f}" if following else "none"
 
         bar = f"0 to {retry_after * 0.05 + 0.05:.3f}"
         table.add(runner.run(case), [Figure(f"429 for {retry_after} s: next request, s after", after, bar)])
@@ -282,7 +287,7 @@ def limits(runner: Runner) -> Table:
 
 
 def pace(runner: Runner) -> Table:
-    """How late records are while a load lasts."""
+    """Measure how late records are under a lasting load."""
     seconds = 3.0 if runner.quick else runner.seconds
     return _pace.measure(runner.run_one, list(runner.pythons), seconds=seconds)
 
@@ -291,7 +296,7 @@ def pace(runner: Runner) -> Table:
 
 
 def resources(runner: Runner) -> Table:
-    """Memory, processor time, and what other threads feel."""
+    """Measure memory, processor time, and the delay of other threads."""
     table = Table("Resources")
 
     def memory(name: str) -> Case:
@@ -321,7 +326,7 @@ def resources(runner: Runner) -> Table:
     ]
     rendering = Case("render", {"repeat": 3 if runner.quick else 50}, NO_LIMITS)
     table.add(runner.run(rendering, only="ours"), rendered, "rendering 100 KB with 200 frames: ")
-    # One import is soon measured and easily disturbed.
+    # An import is short and easily disturbed, so it is measured several times.
     runs = [runner.run(Case("import", server=None)) for _ in range(min(runner.repeat, 5))]
 
     def import_time(name: str) -> str:

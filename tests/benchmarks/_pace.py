@@ -1,4 +1,4 @@
-"""How late records are told while a load lasts, beside the least that is possible."""
+"""The lateness of records under a lasting load, compared with the least possible lateness."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Run = Callable[[Case, str], Outcome]
 _DISCORD = {"latency": 0.05}
 _LEVELS = {"C": "CRITICAL", "N": "first ERROR of its kind"}
 _SETTLES = 6.0
-"""Seconds that a contender has for what it logged last."""
+"""The time that a contender has to deliver its last records, in seconds."""
 _LIMITS = ((30, 60.0), (5, 2.0))
-"""What Discord takes: so many messages, in so many seconds."""
+"""Discord's limits: numbers of messages in times in seconds."""
 _EXACT = 0.01
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is logged.
+    """A load of log records.
 
     Attributes:
-        phases: Seconds and records a second, one after the other, again and again.
-        bars: What ours has to reach: p50, p95 and maximum of all, and of CRITICAL records p50 and maximum.
+        phases: Pairs of a time in seconds and a number of records a second, which are repeated in order.
+        bars: The targets of this package: p50, p95 and maximum of all records; p50 and maximum of CRITICAL records.
         with_peers: Whether the peers are measured as well.
-        server: Options of the local Discord.
-        scale: By how many times all is faster than with Discord's limits.
-        alarms: Whether a CRITICAL comes each 20 s and an ERROR of a new kind each 60 s.
+        server: The options of the local Discord.
+        scale: The factor by which everything is faster than with Discord's limits.
+        alarms: Whether there is a CRITICAL record every 20 s and an ERROR of a new kind every 60 s.
     """
 
     phases: Sequence[tuple[float, float]]
@@ -81,9 +81,10 @@ LOADS = {
 
 
 def least(times: Sequence[float], limits: Sequence[tuple[int, float]] = _LIMITS) -> list[float]:
-    """Return how late records logged at `times` are at the least, if the latest of them is to be as early as it can.
+    """Return the lateness of records logged at `times` that makes the largest lateness as small as possible.
 
-    Whoever knows the future sends each message as late as that allows, for it carries the more.
+    A sender that knows the future sends each message as late as the largest lateness allows, with as many records as
+    possible.
     """
     low, high = 0.0, 60.0
     best = _send(times, high, limits)
@@ -98,7 +99,7 @@ def least(times: Sequence[float], limits: Sequence[tuple[int, float]] = _LIMITS)
 
 
 def _send(times: Sequence[float], late: float, limits: Sequence[tuple[int, float]]) -> list[float] | None:
-    """Return when messages leave that let no record be later than `late`, or `None` if the limits forbid it."""
+    """Return the times of messages with which no record is later than `late`, or `None` if the limits forbid them."""
     sent: list[float] = []
     index = 0
     while index < len(times):
@@ -117,7 +118,7 @@ def percentiles(late: Sequence[float], *which: float) -> str:
 
 
 def measure(run: Run, names: Sequence[str], *, seconds: float) -> Table:
-    """Measure all loads at once: nearly all of the time is waiting."""
+    """Measure all loads in parallel, because nearly all of the time is waiting."""
     table = Table(f"Lateness under {seconds:.0f} s of lasting load (seconds from the call to the message's arrival)")
     jobs = [(load, name) for load, facts in LOADS.items() for name in names if name == "ours" or facts.with_peers]
 
@@ -138,7 +139,7 @@ def _figures(load: Load, ours: Outcome) -> list[Figure]:
     logged = sorted(at for times in ours.facts.get("times", {}).values() for at in times)
     bound = percentiles(least(logged, limits), 50, 95, 100) if logged else "-"
     bars, alarm_bars = load.bars
-    alarms = [_alarm_figure(letter, words, alarm_bars) for letter, words in _LEVELS.items()] if load.alarms else []
+    alarms = [_alarm_figure(letter, name, alarm_bars) for letter, name in _LEVELS.items()] if load.alarms else []
     return [
         Figure(
             "all: p50 / p95 / max",
@@ -146,13 +147,13 @@ def _figures(load: Load, ours: Outcome) -> list[Figure]:
             f"<= {bars}; least possible {bound}",
         ),
         *alarms,
-        Figure("not told", lambda outcome: f"{_count(outcome.facts['times']) - len(_late(outcome)):,}", "0"),
+        Figure("not delivered", lambda outcome: f"{_count(outcome.facts['times']) - len(_late(outcome)):,}", "0"),
         Figure("messages / 429s", _answers, "no 429"),
     ]
 
 
-def _alarm_figure(letter: str, words: str, bars: str) -> Figure:
-    return Figure(f"{words}: p50 / max", lambda outcome: percentiles(_late(outcome, letter), 50, 100), f"<= {bars}")
+def _alarm_figure(letter: str, name: str, bars: str) -> Figure:
+    return Figure(f"{name}: p50 / max", lambda outcome: percentiles(_late(outcome, letter), 50, 100), f"<= {bars}")
 
 
 def _count(times: Mapping[str, Sequence[float]]) -> int:
@@ -160,7 +161,7 @@ def _count(times: Mapping[str, Sequence[float]]) -> int:
 
 
 def _late(outcome: Outcome, letters: str = "RCN") -> list[float]:
-    """Return how late records arrived; the letter in their text tells of what sort they are."""
+    """Return the lateness of the records that arrived; the letter in a record's text is its sort."""
     logged, arrived = outcome.facts["times"], outcome.arrived["came_by_id"]
     return [
         arrived[f"{letter}{number:06d}"] - at

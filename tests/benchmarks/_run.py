@@ -1,4 +1,4 @@
-"""One case: a server and a contender, each in a process of its own, bounded in time."""
+"""One case: a server and a contender, each in a separate process with a time limit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SECONDS = 60
-"""How long a contender may take unless a case says otherwise; then it is killed."""
+"""The default time limit of a contender, after which it is killed, in seconds."""
 NO_LIMITS = {"webhook_limit": None, "channel_limit": None, "global_limit": None}
 _HERE = Path(__file__).parent
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -26,15 +26,15 @@ _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass
 class Outcome:
-    """What became of a case.
+    """The outcome of a case.
 
     Attributes:
-        facts: What the contender found out.
-        arrived: What the server saw.
-        ended: When the process ended, by `time.monotonic`; `None` if it was killed.
-        peak_rss: Bytes.
-        cpu: Seconds that the process used.
-        failure: Why it cannot be measured.
+        facts: The results of the contender.
+        arrived: The report of the server.
+        ended: The end of the process, by `time.monotonic`; `None` if the process was killed.
+        peak_rss: The peak memory of the process, in bytes.
+        cpu: The processor time of the process, in seconds.
+        failure: The reason why the case failed, or "".
     """
 
     facts: dict[str, Any] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Outcome:
 
 
 class Server:
-    """A local Discord in a process of its own."""
+    """A local Discord in a separate process."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         command = [sys.executable, str(_HERE / "_server.py"), json.dumps(dict(options))]
@@ -56,7 +56,7 @@ class Server:
         self.url = self._read()
 
     def report(self) -> dict[str, Any]:
-        """Return what has arrived."""
+        """Return the report of the server."""
         assert self._process.stdin
         self._process.stdin.write("report\n")
         self._process.stdin.flush()
@@ -78,7 +78,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Case:
-    """What a contender has to do, and against which server."""
+    """A scenario for a contender, with its server."""
 
     scenario: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Case:
     seconds: float = SECONDS
 
     def run(self, name: str, python: str) -> Outcome:
-        """Run it in fresh processes, that of the contender with the interpreter `python`."""
+        """Run the case in new processes; the contender runs with the interpreter `python`."""
         server = None if self.server is None else Server(self.server)
         try:
             with tempfile.TemporaryDirectory() as results:
@@ -115,9 +115,9 @@ class Case:
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> tuple[float | None, int, Any]:
-    """Wait for the end of the process, and bring it about in the end; return when and how it ended, and what it used.
+    """Wait for the end of the process, and kill it after `seconds`; return its end, its status and its resource usage.
 
-    `Popen.wait` does not tell what a process used.
+    `Popen.wait` does not return the resource usage.
     """
     deadline = time.monotonic() + seconds
     was_killed = False

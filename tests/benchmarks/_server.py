@@ -1,6 +1,7 @@
 """The process of the server: `python _server.py OPTIONS`.
 
-It prints the URL of its webhook, then for each line on its standard input what has arrived so far, and ends with it.
+The process prints the URL of its webhook. For each line on its standard input it prints a report of the messages and
+requests so far. It ends when standard input is closed.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ _TIMES = re.compile(r"\u00d7\s?([\d,]+)")
 
 
 def count_repeats(text: str) -> int:
-    """Return how many records a text stands for in which one record is told with a count, or again and again."""
-    told = [int(number.replace(",", "")) for number in _TIMES.findall(text)]
-    return max([*told, len(_REPEATED.findall(text))])
+    """Return how many equal records a text stands for, which shows them with a count or one after the other."""
+    counts = [int(number.replace(",", "")) for number in _TIMES.findall(text)]
+    return max([*counts, len(_REPEATED.findall(text))])
 
 
 def summarize(discord: LocalDiscord) -> dict[str, Any]:
-    """Return what has arrived, as plain data."""
+    """Return a report of all messages and requests, as plain data."""
     requests = discord.requests
     messages = discord.messages
     texts = [
@@ -37,7 +38,7 @@ def summarize(discord: LocalDiscord) -> dict[str, Any]:
     statuses = [request.status or 0 for request in requests]
     posted = [request.time for request, status in zip(requests, statuses, strict=True) if 200 <= status < 300]
     came_by_id: dict[str, float] = {}
-    # In a very long run the local Discord forgets messages and requests, not the same number of both.
+    # In a very long run the local Discord removes messages and requests, and not the same number of both.
     for text, at in zip(texts, posted, strict=True) if len(texts) == len(posted) else ():
         for name in _PACED.findall(text):
             came_by_id.setdefault(name, at)
@@ -57,7 +58,7 @@ def summarize(discord: LocalDiscord) -> dict[str, Any]:
 
 
 class _Blind(socketserver.StreamRequestHandler):
-    """Answers every request at once and looks at none, so that no listener can rest while it waits for the answer."""
+    """Answers every request at once without reading it, so that listeners never wait for a response."""
 
     def handle(self) -> None:
         length = 0
@@ -71,24 +72,24 @@ class _Blind(socketserver.StreamRequestHandler):
 
 
 def serve_blindly() -> None:
-    """Serve blindly until the standard input ends."""
+    """Serve with `_Blind` until standard input is closed."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Blind) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        tell(f"http://127.0.0.1:{server.server_address[1]}/api/v10/webhooks/{'1' * 18}/{'t' * 68}")
+        print_line(f"http://127.0.0.1:{server.server_address[1]}/api/v10/webhooks/{'1' * 18}/{'t' * 68}")
         for _ in sys.stdin:
-            tell("{}")
+            print_line("{}")
         server.shutdown()
 
 
-def tell(line: str) -> None:
-    """Print a line at once."""
+def print_line(line: str) -> None:
+    """Print a line, and flush it."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    """Serve until the standard input ends."""
+    """Serve until standard input is closed."""
     options = json.loads(sys.argv[1])
     if options.pop("blind", False):
         serve_blindly()
@@ -97,9 +98,9 @@ def main() -> None:
     with LocalDiscord(**options) as discord:
         if retry_after is not None:
             discord.fail_next(Fault.rate_limited(retry_after))
-        tell(discord.webhook_url)
+        print_line(discord.webhook_url)
         for _ in sys.stdin:
-            tell(json.dumps(summarize(discord)))
+            print_line(json.dumps(summarize(discord)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Figures as a markdown table."""
+"""Figures as a Markdown table."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ NOTHING = "-"
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure: how it is read from what became of a case."""
+    """One figure, with the function that reads it from the outcome of a case."""
 
     name: str
     show: Callable[[Outcome], str]
     bar: str = ""
 
     def cell(self, outcome: Outcome) -> str:
-        """Return the figure, or why there is none."""
+        """Return the figure, or the reason why it is missing."""
         if outcome.failure:
             return outcome.failure
         with contextlib.suppress(LookupError, TypeError, ZeroDivisionError):
@@ -33,7 +33,7 @@ class Figure:
 
 @dataclass
 class Table:
-    """The table of a group; each row is a figure, a text for each contender, and what ours has to reach."""
+    """The table of a group; each row has the name of a figure, a text for each contender, and the target."""
 
     title: str
     rows: list[tuple[str, Mapping[str, str], str]] = field(default_factory=list)
