@@ -434,7 +434,7 @@ def test_ignored_settings_are_warned_of(caplog: pytest.LogCaptureFixture) -> Non
 
 
 @pytest.mark.parametrize(
-    ("config", "words"),
+    ("config", "parts"),
     [
         ({"DISCORD_QUEUE_SIZ": 1}, ["DISCORD_QUEUE_SIZ'", "Did you mean 'DISCORD_QUEUE_SIZE'?"]),
         ({"DISCORD_XYZZY": 1}, ["DISCORD_XYZZY", "The keys are DISCORD_HEALTH_PATH"]),
@@ -448,11 +448,11 @@ def test_ignored_settings_are_warned_of(caplog: pytest.LogCaptureFixture) -> Non
     ],
     ids=str,
 )
-def test_wrong_configuration_names_the_key(config: dict[str, object], words: list[str]) -> None:
+def test_wrong_configuration_names_the_key(config: dict[str, object], parts: list[str]) -> None:
     """The error names an unknown key or a key with a wrong value, and says what is right."""
     with pytest.raises(InvalidSettingError) as caught:
         make_app(config)
-    assert [word for word in words if word not in str(caught.value)] == []
+    assert [part for part in parts if part not in str(caught.value)] == []
 
 
 def test_wrong_url_names_the_key_and_no_token() -> None:

@@ -123,7 +123,7 @@ def test_a_part_is_a_text_or_a_mapping(name: str, value: object, expected: Mappi
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "error", "words"),
+    ("name", "value", "error", "message"),
     [
         ("author", {"icon_url": PICTURE}, ValueError, "author must have 'name'"),
         ("author", {"name": 7}, TypeError, r"author\.name must be a str"),
@@ -133,9 +133,9 @@ def test_a_part_is_a_text_or_a_mapping(name: str, value: object, expected: Mappi
         ("image", 7, ValueError, r"image\.url must be a http"),
     ],
 )
-def test_a_wrong_part_is_named(name: str, value: object, error: type[Exception], words: str) -> None:
+def test_a_wrong_part_is_named(name: str, value: object, error: type[Exception], message: str) -> None:
     """The error names the part and the key."""
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=message):
         check_part(name, value)
 
 
@@ -146,6 +146,6 @@ def test_limits_are_described() -> None:
     known = DiscordRateLimiter().info("1", 0.0)
     assert describe_limits({**known, "channel": {"limit": None}}) == {"Discord: all of Discord": "no wait"}
     known["buckets"]["b"] = {"limit": 5, "remaining": 0, "reset_after": 2.0, "wait_time": 1.5}
-    words = describe_limits(known)
-    assert words["Discord: webhook"] == "0 of 5 left, wait 1.5 s"
-    assert words["Discord: channel"] == "30 of 30 left, no wait"
+    described = describe_limits(known)
+    assert described["Discord: webhook"] == "0 of 5 left, wait 1.5 s"
+    assert described["Discord: channel"] == "30 of 30 left, no wait"

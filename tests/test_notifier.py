@@ -212,7 +212,7 @@ class TestEmbed:
         assert titles == [["order 0", "order 1"], ["order 2"]]
 
     @pytest.mark.parametrize(
-        ("arguments", "error", "words"),
+        ("arguments", "error", "message"),
         [
             ({}, ValueError, "needs one of title, description, fields, author, footer, image, thumbnail"),
             ({"title": " ", "color": 1}, ValueError, "needs one of title"),
@@ -225,9 +225,9 @@ class TestEmbed:
             ({"title": "T", "image": "a.png"}, ValueError, "image.url must be"),
         ],
     )
-    def test_a_wrong_argument_is_named(self, arguments: dict[str, Any], error: type[Exception], words: str) -> None:
+    def test_a_wrong_argument_is_named(self, arguments: dict[str, Any], error: type[Exception], message: str) -> None:
         """The error shows no token."""
-        with pytest.raises(error, match=words) as raised:
+        with pytest.raises(error, match=message) as raised:
             DiscordNotifier().send_embed(**arguments)
         assert TOKEN not in str(raised.value)
 
@@ -263,7 +263,7 @@ class TestDiagnostic:
         assert fields(embed) == {"name": "Ann", "message": "hi", "args": "1", "password": "\\*\\*\\*"}
 
     @pytest.mark.parametrize(
-        ("arguments", "error", "words"),
+        ("arguments", "error", "message"),
         [
             ({"level": "LOUD"}, ValueError, "level must be a level"),
             ({"service": 7}, TypeError, "service must be a str"),
@@ -271,9 +271,9 @@ class TestDiagnostic:
             ({"timestamp": 7}, ValueError, "timestamp must be"),
         ],
     )
-    def test_a_wrong_argument_is_named(self, arguments: dict[str, Any], error: type[Exception], words: str) -> None:
+    def test_a_wrong_argument_is_named(self, arguments: dict[str, Any], error: type[Exception], message: str) -> None:
         """The error has the name of the argument."""
-        with pytest.raises(error, match=words):
+        with pytest.raises(error, match=message):
             DiscordNotifier().send_diagnostic(**arguments)
 
 

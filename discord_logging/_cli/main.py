@@ -212,21 +212,21 @@ def _add_command(
     return command
 
 
-def _level(word: str) -> int:
-    name = word.strip().upper()
+def _level(argument: str) -> int:
+    name = argument.strip().upper()
     try:
         return LEVELS.get(name) or parse_level("the level", name, "be one such as warning or 30")
     except InvalidSettingError:
-        raise argparse.ArgumentTypeError(f"{word!r} is not a level such as debug, info, warning or error") from None
+        raise argparse.ArgumentTypeError(f"{argument!r} is not a level such as debug, info, warning or error") from None
 
 
-def _seconds(word: str) -> float:
+def _seconds(argument: str) -> float:
     try:
-        seconds = float(word)
+        seconds = float(argument)
     except ValueError:
         seconds = -1.0
     if not 0.1 <= seconds <= 1e6:  # noqa: PLR2004 - a sane wait
-        raise argparse.ArgumentTypeError(f"{word!r} is not a number of seconds, at least 0.1")
+        raise argparse.ArgumentTypeError(f"{argument!r} is not a number of seconds, at least 0.1")
     return seconds
 
 

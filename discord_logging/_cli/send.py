@@ -137,15 +137,15 @@ class _FileSender(WebhookSender):
         return super().post(message._replace(files=message.files + self._files))
 
 
-def read_fields(words: Sequence[str]) -> dict[str, str]:
+def read_fields(arguments: Sequence[str]) -> dict[str, str]:
     """Return the fields that arguments of the form `name=value` stand for.
 
     Raises:
         InvalidSettingError: An argument has another form, or there are more fields than a card has room for.
     """
-    if len(words) > lengths.FIELDS:
-        raise InvalidSettingError(f"A card has at most {lengths.FIELDS} fields, not {len(words)}.")
-    pairs = [word.partition("=") for word in words]
+    if len(arguments) > lengths.FIELDS:
+        raise InvalidSettingError(f"A card has at most {lengths.FIELDS} fields, not {len(arguments)}.")
+    pairs = [argument.partition("=") for argument in arguments]
     for name, equals, _ in pairs:
         if not (equals and name.strip()):
             raise InvalidSettingError(f"--field must be NAME=VALUE such as version=1.2, not {name + equals!r}.")
@@ -185,13 +185,13 @@ def _file_name(path: str) -> str:
 
 
 def _read_text(options: argparse.Namespace) -> str:
-    words: list[str] = options.text
-    if words and words != ["-"]:
-        return " ".join(words)
+    arguments: list[str] = options.text
+    if arguments and arguments != ["-"]:
+        return " ".join(arguments)
     # A title, a field or a file is enough for a message, so standard input is not read.
-    if not words and (options.title or options.field or options.file):
+    if not arguments and (options.title or options.field or options.file):
         return ""
-    if not words and sys.stdin.isatty():
+    if not arguments and sys.stdin.isatty():
         raise InvalidSettingError("There is nothing to send: give a text, or - to read standard input.")
     content = sys.stdin.buffer.read(_MAX_TEXT_BYTES + 1)
     if len(content) > _MAX_TEXT_BYTES:

@@ -46,8 +46,8 @@ def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[responses.RequestsMock]:
 def check(capsys: pytest.CaptureFixture[str]) -> Any:
     """Return a function that runs the command and returns its exit code and output."""
 
-    def run(*words: str) -> tuple[int, str]:
-        code = main(["check", *words])
+    def run(*arguments: str) -> tuple[int, str]:
+        code = main(["check", *arguments])
         output = "".join(capsys.readouterr())
         assert TOKEN not in output
         return code, output

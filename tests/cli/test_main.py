@@ -40,8 +40,8 @@ class TestDemo:
         assert "18 of 18 records found in 2 messages." in output
         assert "18 of 18 records delivered with 2 requests, 0 of which got a 429." in output
         assert "A local Discord is at http://127.0.0.1:" in output
-        for words in ("ERROR · shop", "OrderError", "could not convert string to float", "order_id: 4711", "packer"):
-            assert words in output
+        for text in ("ERROR · shop", "OrderError", "could not convert string to float", "order_id: 4711", "packer"):
+            assert text in output
         assert "/webhooks/" not in output
 
     @pytest.mark.parametrize("from_stdin", [False, True])
@@ -183,13 +183,13 @@ def test_plain_http_is_for_this_machine_unless_allowed(
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [["--level", "loud"], ["--level", "-5"], ["--wait", "soon"], ["--wait", "0"], ["--wait", "nan"]],
 )
-def test_wrong_levels_and_times_are_exit_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_levels_and_times_are_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """The message names the option."""
     with pytest.raises(SystemExit) as exit_info:
-        main(["send", *words, "x"])
+        main(["send", *arguments, "x"])
     assert exit_info.value.code == 2
     assert "argument --" in capsys.readouterr().err
 

@@ -42,12 +42,12 @@ def discord(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalDiscord]:
 def pipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
     """Return a function that runs the command with the given input."""
 
-    def run(content: bytes, *words: str) -> int:
+    def run(content: bytes, *arguments: str) -> int:
         path = tmp_path / "input"
         path.write_bytes(content)
         with path.open() as file:
             monkeypatch.setattr(sys, "stdin", file)
-            return main(["pipe", *words])
+            return main(["pipe", *arguments])
 
     return run
 
@@ -69,9 +69,9 @@ def texts(discord: LocalDiscord) -> str:
 
 
 @contextlib.contextmanager
-def running(url: str, *words: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+def running(url: str, *arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
-        [sys.executable, "-m", "discord_logging", "pipe", *words],
+        [sys.executable, "-m", "discord_logging", "pipe", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -35,8 +35,19 @@ def give_input(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
 
 def test_a_card_is_sent(discord: LocalDiscord) -> None:
     """Text, level, title, fields and user name are in their places."""
-    words = ["--level", "warn", "--title", "Backup", "--field", "host=db1", "--field", "free=1=2", "--username", "Ops"]
-    assert main(["send", *words, "disk", "is full"]) == 0
+    arguments = [
+        "--level",
+        "warn",
+        "--title",
+        "Backup",
+        "--field",
+        "host=db1",
+        "--field",
+        "free=1=2",
+        "--username",
+        "Ops",
+    ]
+    assert main(["send", *arguments, "disk", "is full"]) == 0
     (message,) = discord.messages
     (embed,) = message.embeds
     assert message.username == "Ops"
@@ -45,13 +56,13 @@ def test_a_card_is_sent(discord: LocalDiscord) -> None:
     assert [(field["name"], field["value"]) for field in embed["fields"]] == [("host", "db1"), ("free", "1=2")]
 
 
-@pytest.mark.parametrize("words", [[], ["-"]])
+@pytest.mark.parametrize("arguments", [[], ["-"]])
 def test_text_comes_from_standard_input(
-    discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch, words: list[str]
+    discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     """Bytes that are not UTF-8 are shown with backslashes."""
     give_input(monkeypatch, b"one\ntwo \xff\n")
-    assert main(["send", *words]) == 0
+    assert main(["send", *arguments]) == 0
     (embed,) = discord.messages[0].embeds
     assert embed["description"] == "one\ntwo \\\\xff"
     assert embed["title"].endswith("INFO")
@@ -100,7 +111,7 @@ def test_unreachable_discord_ends_in_time(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["--field", "novalue", "x"], "NAME=VALUE"),
         (["--field", "=1", "x"], "NAME=VALUE"),
@@ -113,10 +124,10 @@ def test_unreachable_discord_ends_in_time(monkeypatch: pytest.MonkeyPatch, capsy
     ],
 )
 def test_wrong_arguments_are_exit_code_2(
-    discord: LocalDiscord, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    discord: LocalDiscord, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The message names the mistake, and nothing is sent."""
-    assert main(["send", *words]) == 2
+    assert main(["send", *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not discord.requests
 

@@ -110,13 +110,13 @@ def test_a_deleted_webhook_is_404(unlimited: LocalDiscord, http: requests.Sessio
 
 
 @pytest.mark.parametrize("save", [False, True])
-@pytest.mark.parametrize(("reset", "words"), [(False, "without response"), (True, "reset by peer")])
+@pytest.mark.parametrize(("reset", "message"), [(False, "without response"), (True, "reset by peer")])
 def test_a_connection_can_be_lost(
-    unlimited: LocalDiscord, http: requests.Session, words: str, *, save: bool, reset: bool
+    unlimited: LocalDiscord, http: requests.Session, message: str, *, save: bool, reset: bool
 ) -> None:
     """The connection is closed or reset, and the message is saved or not."""
     unlimited.fail_next(Fault.dropped(save=save, reset=reset))
-    with pytest.raises(requests.ConnectionError, match=words):
+    with pytest.raises(requests.ConnectionError, match=message):
         post(unlimited, http)
     assert len(unlimited.messages) == save
     assert unlimited.requests[0].status is None
