@@ -91,7 +91,7 @@ def _check_link(fields: Fields, item: Mapping[str, Any], path: Path, _: Collecti
     if item.get("style") != _LINK:
         fields.error((*path, "style"), "BASE_TYPE_CHOICES", f"Value must be one of ({_LINK},).")
     fields.text(item.get("label"), (*path, "label"), 80)
-    fields.url(item.get("url"), (*path, "url"), longest=512, required=True)
+    fields.url(item.get("url"), (*path, "url"), max_length=512, required=True)
 
 
 def _check_media(fields: Fields, item: Mapping[str, Any], path: Path, names: Collection[str]) -> None:

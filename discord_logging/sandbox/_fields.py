@@ -37,7 +37,9 @@ class Fields:
             branch = branch.setdefault(str(step), {})
         branch.setdefault("_errors", []).append({"code": code, "message": message})
 
-    def text(self, value: Any, path: Path, longest: int, shortest: int = 0, *, required: bool = False) -> str | None:
+    def text(
+        self, value: Any, path: Path, max_length: int, min_length: int = 0, *, required: bool = False
+    ) -> str | None:
         """Read a string, strip it as Discord does, and check its length in code points."""
         if value is None:
             if required:
@@ -47,14 +49,14 @@ class Fields:
             self.error(path, "STRING_TYPE_CONVERT", f'Could not interpret "{shorten(value)}" as string.')
             return None
         text = _STRIPPED.sub("", str(value)).strip()
-        if shortest and not shortest <= len(text) <= longest:
-            self.error(path, "BASE_TYPE_BAD_LENGTH", f"Must be between {shortest} and {longest} in length.")
-        elif len(text) > longest:
-            self.error(path, "BASE_TYPE_MAX_LENGTH", f"Must be {longest} or fewer in length.")
+        if min_length and not min_length <= len(text) <= max_length:
+            self.error(path, "BASE_TYPE_BAD_LENGTH", f"Must be between {min_length} and {max_length} in length.")
+        elif len(text) > max_length:
+            self.error(path, "BASE_TYPE_MAX_LENGTH", f"Must be {max_length} or fewer in length.")
         return text
 
-    def integer(self, value: Any, path: Path, largest: int) -> int | None:
-        """Read a number from 0 to `largest`."""
+    def integer(self, value: Any, path: Path, maximum: int) -> int | None:
+        """Read a number from 0 to `maximum`."""
         if value is None:
             return None
         try:
@@ -63,8 +65,8 @@ class Fields:
             number = None
         if number is None:
             self.error(path, "NUMBER_TYPE_COERCE", f'Value "{shorten(value)}" is not int.')
-        elif number > largest:
-            self.error(path, "NUMBER_TYPE_MAX", f"int value should be less than or equal to {largest}.")
+        elif number > maximum:
+            self.error(path, "NUMBER_TYPE_MAX", f"int value should be less than or equal to {maximum}.")
         elif number < 0:
             self.error(path, "NUMBER_TYPE_MIN", "int value should be greater than or equal to 0.")
         return number
@@ -83,15 +85,15 @@ class Fields:
             self.error(path, "NUMBER_TYPE_COERCE", f'Value "{shorten(value)}" is not snowflake.')
         return str(value)
 
-    def items(self, value: Any, path: Path, most: int) -> list[Any]:
-        """Read a list of up to `most` items."""
+    def items(self, value: Any, path: Path, max_count: int) -> list[Any]:
+        """Read a list of up to `max_count` items."""
         if value is None:
             return []
         if not isinstance(value, list):
             self.error(path, "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
             return []
-        if len(value) > most:
-            self.error(path, "BASE_TYPE_MAX_LENGTH", f"Must be {most} or fewer in length.")
+        if len(value) > max_count:
+            self.error(path, "BASE_TYPE_MAX_LENGTH", f"Must be {max_count} or fewer in length.")
         return value
 
     def model(self, value: Any, path: Path) -> dict[str, Any]:
@@ -109,11 +111,11 @@ class Fields:
         path: Path,
         schemes: Sequence[str] = ("http", "https"),
         *,
-        longest: int = 2048,
+        max_length: int = 2048,
         required: bool = False,
     ) -> str | None:
         """Read a URL; Discord refuses a host without a dot."""
-        url = self.text(value, path, longest, required=required)
+        url = self.text(value, path, max_length, required=required)
         if url is None:
             return None
         try:
@@ -153,6 +155,6 @@ class Fields:
 
 
 def shorten(value: Any, limit: int = 200) -> str:
-    """Return `value` as a text of at most `limit` characters and three dots, so that errors stay short."""
+    """Return `value` as text, cut after `limit` characters, so that errors stay short."""
     text = str(value)
     return text if len(text) <= limit else text[:limit] + "..."

@@ -75,7 +75,7 @@ class Window:
         return Take(allowed, self._limit, self._limit - self._used, left, 0.0 if allowed else left)
 
     def level(self, name: str, now: float) -> Level:
-        """Say how full it is at the time `now`; nothing is taken."""
+        """Return how much is used at the time `now`; nothing is taken."""
         open_now = now < self._end
         return Level(name, self._limit, self._used if open_now else 0, self._end - now if open_now else 0.0)
 
@@ -101,7 +101,7 @@ class LeakyBucket:
         return Take(allowed, self._limit, remaining, left, 0.0 if allowed else retry_after)
 
     def level(self, name: str, now: float) -> Level:
-        """Say how full it is at the time `now`; nothing is taken."""
+        """Return how much is used at the time `now`; nothing is taken."""
         left = max(0.0, self._empty_at - now)
         return Level(name, self._limit, math.ceil(left / self._slot - 1e-6), left)
 

@@ -244,10 +244,10 @@ def _signed(
     if value is None:
         return None
     source = fields.model(value, path)
-    key, longest = text
+    key, max_length = text
     icon = source.get("icon_url")
     return _present(
-        **{key: fields.text(source.get(key), (*path, key), longest, required=True)},
+        **{key: fields.text(source.get(key), (*path, key), max_length, required=True)},
         url=fields.url(source.get("url"), (*path, "url")) if key == "name" else None,
         icon_url=fields.media(icon, (*path, "icon_url"), names) if icon is not None else None,
     )

@@ -124,6 +124,16 @@ def test_wait_for_reports_how_many_messages_arrived(discord: LocalDiscord) -> No
         discord.wait_for(2, timeout=0.01)
 
 
+def test_wait_for_lists_the_newest_messages(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The error lists five messages, and shortens a long text."""
+    for number in range(7):
+        http.post(unlimited.webhook_url, json={"content": f"message {number}" + "x" * 400})
+    with pytest.raises(TimeoutError) as raised:
+        unlimited.wait_for("missing", timeout=0.01)
+    assert re.findall(r"message (\d)", str(raised.value)) == ["2", "3", "4", "5", "6"]
+    assert max(map(len, str(raised.value).splitlines())) < 350
+
+
 def test_wait_for_refuses_other_types_at_once(unlimited: LocalDiscord) -> None:
     """The error comes at once, so that a test does not wait in vain."""
     with pytest.raises(TypeError, match="wanted must be a number, a text or a function of a message, not None"):
