@@ -36,7 +36,7 @@ example:
 
 exit codes: 0 messages can be posted; 1 they cannot; 2 missing or malformed URL, or wrong usage; 130 after Ctrl-C.
 """
-_SEND_HELP = "Send one card, optionally with files, and wait until it has arrived."
+_SEND_HELP = "Send one card, optionally with files, and wait until it has arrived.\n"
 _SEND_EXAMPLE = """\
 examples:
   discord-logging send --level error --title Backup --field host=db1 "The disk is full"

@@ -1,4 +1,4 @@
-"""`discord-logging check`."""
+"""Tests of `discord-logging check`."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def small_burst(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_burst")
 class TestDemo:
-    """`discord-logging demo` shows what arrives."""
+    """`discord-logging demo` shows the records that arrive."""
 
     def test_every_record_arrives_in_the_local_discord(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Without arguments the command needs no webhook, and prints the cards."""
@@ -56,7 +56,7 @@ class TestDemo:
     def test_large_burst_is_folded_and_found(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Three hundred records at once are a few messages, and each is found in the channel."""
+        """Three hundred records at once become a few messages, and each record is found in the channel."""
         monkeypatch.setattr(demo, "_BURST", 300)
         assert main(["demo", "--no-keep-open"]) == 0
         output = capsys.readouterr().out
