@@ -16,7 +16,10 @@ from discord_logging._text.markdown import shorten
 from discord_logging._text.sanitize import mask_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+_MAX_CAUSES = 50
+"""The most places that are searched for causes, so that the search ends."""
 
 
 class DiscordLoggingError(Exception):

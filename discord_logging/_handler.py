@@ -397,7 +397,7 @@ def is_enabled_in_environment() -> bool:
         InvalidSettingError: Its value is neither true nor false.
     """
     name = "DISCORD_NOTIFICATIONS_ENABLED"
-    return check_enabled(os.environ.get(name) or True, name=name)
+    return parse_enabled(os.environ.get(name) or True, name=name)
 
 
 def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tuple[WebhookURL | None, str]:

@@ -125,7 +125,7 @@ def check_part(name: str, value: object) -> dict[str, str]:
 
 def _check_part_text(name: str, value: object) -> str:
     # Discord refuses a text without visible characters.
-    return check_url(name, value) if name.endswith("url") else clean(check_text(name, value)).strip()
+    return parse_url(name, value) if name.endswith("url") else clean(check_text(name, value)).strip()
 
 
 def describe_limits(info: Mapping[str, Any]) -> dict[str, str]:

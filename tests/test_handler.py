@@ -31,6 +31,7 @@ from discord_logging.sandbox import Fault, LocalDiscord
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from discord_logging._backlogs.memory import MemoryBacklog
     from discord_logging._records.record import Snapshot
 
 TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"

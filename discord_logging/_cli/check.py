@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from discord_logging._cli.send import deliver
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Response, WebhookSender
-from discord_logging._exceptions import TransportError
+from discord_logging._exceptions import TransportError, walk_causes
 from discord_logging._handler import is_enabled_in_environment
 from discord_logging._process import clock
 from discord_logging._text.markdown import shorten
@@ -35,7 +35,6 @@ _CLOCK_TOLERANCE = 120.0
 _CERTIFICATE_TIME_ERRORS = (9, 10)
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 _GRACE = 2.0
-_MAX_CAUSES = 50
 _STATUS_PROBLEMS = {
     401: "wrong token: the webhook exists, but the last part of the URL is not its token. Copy the URL again.",
     404: "gone: the webhook does not exist. It was deleted, or the URL is wrong. Create one in the channel's settings.",
@@ -154,15 +153,6 @@ def explain_failure(error: TransportError, url: WebhookURL) -> str:
     }
     kind = next((kind for kind in problems if any(isinstance(cause, kind) for cause in causes)), None)
     return f"{problems[kind] if kind else f'the connection to {url.host} failed.'} ({error})"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield `error` and the exceptions that led to it, which `requests` and `urllib3` keep in several attributes."""
-    trail: list[object] = [error]
-    for each in trail:
-        if isinstance(each, BaseException) and len(trail) < _MAX_CAUSES:
-            yield each
-            trail += [getattr(each, "reason", None), *each.args, each.__cause__, each.__context__]
 
 
 def _explain_certificate(error: Any) -> str:
