@@ -137,6 +137,7 @@ class Quarantine:
         elif maybe_saved:
             self._suspects = entries
             self._probed = set()
+            self._is_unsaved_refused = False
             is_tried_enough = min(entry.tries for entry in entries) >= _MAX_TRIES
             self.phase = Phase.PROBING if is_tried_enough else Phase.SUSPECT
 

@@ -51,9 +51,9 @@ class FrozenException:
         locations: Sequence[Any] = (),
         frames: Sequence[Frame] | None = None,
     ) -> None:
-        self.type_name = type_name
-        self.text = text
-        self.notes = notes
+        self.type_name: str = type_name
+        self.text: str = text
+        self.notes: tuple[str, ...] = notes
         # Flat, for a tuple for each frame would be twice the memory, and work for the garbage collector.
         self._locations = locations
         self._frames = frames

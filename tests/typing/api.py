@@ -7,21 +7,32 @@ from typing import Any
 
 from discord_logging import (
     DEFAULT_REDACT,
+    Budget,
+    CardSettings,
     DiscordHandler,
     DiscordLoggingError,
     DiscordNotifier,
     DiscordRateLimiter,
     Embed,
     EmbedField,
+    EmbedFooter,
     EmbedFormatter,
+    File,
+    Frame,
     FrozenException,
     FrozenRecord,
     InvalidSettingError,
     InvalidWebhookURLError,
+    Message,
+    Origin,
     RateLimitBucket,
+    RateLimitHit,
+    RateLimitInfo,
+    Response,
     SecretMasker,
     TransportError,
     WebhookSender,
+    WebhookURL,
     capture_exceptions,
     discord_notifier,
     flush_on_signals,
@@ -37,6 +48,8 @@ class Cards(EmbedFormatter):
         """Return the whole card."""
         embed = super().embed(record)
         embed["title"] = f"{record.levelname} in {record.funcName}"
+        footer: EmbedFooter = {"text": "shop", "icon_url": "https://shop.example/icon.png"}
+        embed["footer"] = footer
         return embed
 
     def title(self, record: FrozenRecord) -> str:
@@ -55,7 +68,10 @@ class Cards(EmbedFormatter):
         exception: FrozenException | None = record.exception
         if exception is None:
             return []
-        return [{"name": exception.type_name, "value": record.mask(exception.text), "inline": False}]
+        frames: list[Frame] = [frame for frame in exception.stack if frame.library is None]
+        origin: Origin = record.origin
+        lines = [f"{origin.host} {frame.path}:{frame.lineno} {frame.name}" for frame in frames]
+        return [{"name": exception.type_name, "value": record.mask("\n".join(lines)), "inline": False}]
 
     def footer(self, record: FrozenRecord) -> str:
         """Return the template."""
@@ -63,6 +79,9 @@ class Cards(EmbedFormatter):
 
     def color(self, record: FrozenRecord) -> int:
         """Return a colour by the level."""
+        settings: CardSettings = record.settings
+        if color := settings.colors.get(record.levelno):
+            return color
         return 0xFF0000 if record.levelno >= logging.ERROR else 0x00FF00
 
     def mention(self, record: FrozenRecord) -> str:
@@ -142,8 +161,17 @@ def use_limiter() -> float:
     bucket.use(1.0)
     left: int | None = bucket.left(1.0)
     wait = limiter.acquire("1", 1.0)
-    limiter.update("1", 204, {"X-RateLimit-Remaining": "4"}, None, 1.2)
-    return wait + (left or 0)
+    hit: RateLimitHit | None = limiter.update("1", 429, {"Retry-After": "4"}, None, 1.2)
+    bucket.update(RateLimitInfo(remaining=3), 1.2)
+    budget: Budget = limiter.budget("1", 2.0)
+    return wait + (left or 0) + (hit.retry_after if hit else 0.0) + budget.channel_window
+
+
+def post() -> str | None:
+    """Send a message with a file, without the handler."""
+    sender = WebhookSender(WebhookURL.parse("https://discord.com/api/webhooks/1/x"))
+    response: Response = sender.post(Message({"content": "Deployed"}, files=(File("log.txt", b"ok"),)))
+    return response.message_id if response.status == 200 else response.reason
 
 
 def mask() -> str:
