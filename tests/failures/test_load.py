@@ -107,7 +107,8 @@ class _Told:
         """Return a text for each record that a message tells: a line of its file, or of its block, or a card."""
         if message.files:
             return [line for file in message.files for line in file.text.splitlines()]
-        texts = []
+        # A lone record whose card got no answer three times is posted as plain text.
+        texts = [] if message.embeds else [message.content]
         for embed in message.embeds:
             if embed["description"].startswith("```ansi"):
                 texts += embed["description"].splitlines()
