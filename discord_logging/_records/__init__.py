@@ -1,4 +1,5 @@
-"""What was logged, frozen on the caller's thread: records, values, masking, and the settings that go with a record.
+"""This package freezes log records on the caller's thread: their values, masking, and the settings of their handlers.
 
-`_cards`, `_backlogs`, `_delivery` and every layer above may import it. It imports `_discord` and what is below.
+`_cards`, `_backlogs`, `_delivery` and every layer above may import this package. It imports `_discord` and the layers
+below.
 """

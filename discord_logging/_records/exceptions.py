@@ -1,7 +1,7 @@
-"""An exception with all that is linked to it, frozen on the caller's thread.
+"""This module freezes an exception, and all exceptions that are linked to it, on the caller's thread.
 
-A traceback is kept as code, line and offset of the last instruction: no frames, no locals, and no source, which is read
-on the listener's thread.
+A traceback is kept as code, line and offset of the last instruction, without frames or locals. Its source is read on
+the listener's thread.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from discord_logging._records.frames import Frame
 
 _MAX_EXCEPTIONS = 500
-"""The number of exceptions of one chain or group that are frozen."""
+"""The largest number of exceptions of one chain or group that are frozen."""
 
 
 class FrozenException:
-    """An exception as text. Not to be changed.
+    """An exception as text, which must not be changed.
 
     Attributes:
-        type_name: The qualified name of its class.
-        text: The last line (for a `SyntaxError` lines) of its traceback, such as `ValueError: no`.
-        notes: Its notes (https://docs.python.org/3/library/exceptions.html#BaseException.add_note).
-        stack: The frames of its traceback, outermost first; empty if it has none. Reads source files.
-        cause: The exception that it was raised from, or `None`.
-        context: The exception that was being handled when it was raised, or `None`.
+        type_name: The qualified name of the class.
+        text: The last line of the traceback, such as `ValueError: no`; for a `SyntaxError` several lines.
+        notes: The notes (https://docs.python.org/3/library/exceptions.html#BaseException.add_note).
+        stack: The frames of the traceback, outermost first; empty without a traceback. Reads source files.
+        cause: The exception that this one was raised from, or `None`.
+        context: The exception that was being handled when this one was raised, or `None`.
         members: The exceptions of a group.
     """
 
@@ -54,7 +54,7 @@ class FrozenException:
         self.type_name: str = type_name
         self.text: str = text
         self.notes: tuple[str, ...] = notes
-        # Flat, for a tuple for each frame would be twice the memory, and work for the garbage collector.
+        # The list is flat: a tuple per frame would take twice the memory, and work of the garbage collector.
         self._locations = locations
         self._frames = frames
         self.cause: FrozenException | None = None
@@ -66,17 +66,17 @@ class FrozenException:
         return read_frames(self._locations) if self._frames is None else self._frames
 
     def fingerprint(self) -> Hashable:
-        """Return a value that is the same for exceptions that came the same way. Reads no source."""
+        """Return a value that is equal for exceptions with the same texts and locations. Reads no source."""
         return tuple((each.text, each.notes, *each.way()) for each in self.linked())
 
     def way(self) -> Sequence[Hashable]:
-        """Return the lines and files that it came through, without those that are linked to it."""
+        """Return the lines and files of this traceback alone, without those of linked exceptions."""
         if self._frames is not None:
             return [*(frame.lineno for frame in self._frames), *(frame.filename for frame in self._frames)]
         return [*self._locations[1::3], *(code.co_filename for code in self._locations[::3])]
 
     def linked(self) -> list[FrozenException]:
-        """Return it and all exceptions that are linked to it, each once."""
+        """Return this exception and all exceptions that are linked to it, each once."""
         found = [self]
         for each in found:
             found += [linked for linked in (each.cause, each.context, *each.members) if linked]
@@ -84,17 +84,17 @@ class FrozenException:
 
     @property
     def size(self) -> int:
-        """The bytes that it holds on to, estimated."""
+        """The estimated memory of this exception and the linked ones, in bytes."""
         return sum(each.own_size() for each in self.linked())
 
     def own_size(self) -> int:
-        """Return its size without those that are linked to it."""
+        """Return the estimated memory of this exception alone, in bytes."""
         frames = 20 * len(self._locations) + sum(len(line) for frame in self._frames or () for line in frame.lines)
         return 256 + len(self.text) + sum(map(len, self.notes)) + frames
 
 
 def freeze_exc_info(exc_info: Any) -> FrozenException | None:
-    """Return the exception of `exc_info`, in any form that a record may have it, or `None` if there is none."""
+    """Return the exception of `exc_info`, in any form that a record may have, or `None` without an exception."""
     exception = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) == 3 else exc_info  # noqa: PLR2004
     if not isinstance(exception, BaseException):
         return None
@@ -102,7 +102,7 @@ def freeze_exc_info(exc_info: Any) -> FrozenException | None:
 
 
 def _freeze_chain(exception: BaseException, tb: TracebackType | None) -> FrozenException:
-    """Freeze `exception` and all that is linked to it. Not recursive: a chain may be longer than the stack is deep."""
+    """Freeze `exception` and all linked exceptions, without recursion: a chain may be longer than the stack is deep."""
     first = _freeze(exception, tb)
     found = [(first, exception)]
     seen = {id(exception)}
@@ -113,7 +113,7 @@ def _freeze_chain(exception: BaseException, tb: TracebackType | None) -> FrozenE
         frozen.cause = _freeze_linked(cause, found, seen)
         if frozen.cause is None and not original.__suppress_context__:
             frozen.context = _freeze_linked(context, found, seen)
-        # A property of the user's may give members without end.
+        # The user's class may have a property that yields members without end.
         first_members = itertools.islice(members, _MAX_EXCEPTIONS)
         frozen.members = tuple(filter(None, (_freeze_linked(member, found, seen) for member in first_members)))
     return first
@@ -141,7 +141,7 @@ def _locations(tb: TracebackType | None) -> list[Any]:
     while tb is not None:
         code = tb.tb_frame.f_code
         locations += code, tb.tb_lineno, tb.tb_lasti
-        # Modules in a zip file have their source from their loader, which only the frame's globals know.
+        # Only the loader, in the globals of the frame, has the source of modules in a zip file.
         if code.co_filename not in known:
             linecache.lazycache(code.co_filename, tb.tb_frame.f_globals)
         tb = tb.tb_next
@@ -157,7 +157,7 @@ def _text(exception: BaseException, type_name: str, notes: tuple[str, ...]) -> s
     if isinstance(exception, SyntaxError):
         with contextlib.suppress(Exception):
             text = "".join(traceback.format_exception_only(type(exception), exception))
-            # From Python 3.11 on the notes are in it.
+            # From Python 3.11 on, this text contains the notes.
             return text.removesuffix("".join(f"{note}\n" for note in notes)).rstrip("\n")
     text = to_text(exception)
     return f"{type_name}: {text}" if text else type_name
@@ -166,7 +166,7 @@ def _text(exception: BaseException, type_name: str, notes: tuple[str, ...]) -> s
 def _notes(exception: BaseException) -> tuple[str, ...]:
     try:
         notes = getattr(exception, "__notes__", None)
-    except Exception:  # noqa: BLE001 - a __getattr__ of the user's may raise anything
+    except Exception:  # noqa: BLE001 - the user's __getattr__ may raise anything
         return ()
     return tuple(map(to_text, notes)) if isinstance(notes, (list, tuple)) else ()
 

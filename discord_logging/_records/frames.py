@@ -1,4 +1,4 @@
-"""The frames of a traceback as text: the file, the line and its source, as the process that logged it sees them."""
+"""This module turns the frames of a traceback into text, in the process that logged it: file, line and source."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Frame(NamedTuple):
         filename: The path of the file, as the code has it.
         lineno: The line, from 1, or `None` if it is unknown.
         name: The name of the function.
-        path: The path as a developer sees it: from the working directory, or from where the module was imported.
+        path: The path as a developer sees it: relative to the working directory, or to the entry of `sys.path`.
         library: The name of the library that the file belongs to, or `None` if it is the program's own.
-        lines: The frame as `traceback` shows it: the place, the line of source, and the carets below.
+        lines: The frame as `traceback` shows it: the location, the line of source, and the carets below.
     """
 
     filename: str
@@ -41,7 +41,7 @@ class Frame(NamedTuple):
 
     @property
     def source(self) -> tuple[str, ...]:
-        """The lines below the place: the source and the carets. Empty if there is no source."""
+        """The lines below the location: the source and the carets. Empty without source."""
         # A file or a function may have a line feed in its name.
         return self.lines[1 + (self.filename + self.name).count("\n") :]
 
@@ -53,34 +53,35 @@ def read_frames(locations: Sequence[Any]) -> list[Frame]:
         locations: For each frame its code, its line and the offset of its last instruction, one after the other.
     """
     flat = iter(locations)
-    # A recursion has ten thousand frames, but few places. Code itself is compared by all that it holds.
+    # A recursion has thousands of frames, but few locations. The id is the key, since code objects compare by content,
+    # which is slow.
     known: dict[tuple[int, int | None, int], Frame] = {}
     frames = []
     for code, lineno, lasti in zip(flat, flat, flat, strict=True):
-        place = id(code), lineno, lasti
-        if place not in known:
+        location = id(code), lineno, lasti
+        if location not in known:
             filename = code.co_filename
             lines = _frame_lines(filename, code, lineno, lasti)
-            known[place] = Frame(filename, lineno, code.co_name, short_path(filename), library_of(filename), lines)
-        frames.append(known[place])
+            known[location] = Frame(filename, lineno, code.co_name, short_path(filename), library_of(filename), lines)
+        frames.append(known[location])
     return frames
 
 
-# Most tracebacks of a program share most of their frames, and the carets of one frame take longer than all else. The
-# file name is a part of the key, since the code of two files may be equal.
+# Most tracebacks of a program share most of their frames, and the carets of a frame take longer than all else. The file
+# name belongs to the key, since the code of two files may be equal.
 @functools.lru_cache(maxsize=2048)
 def _frame_lines(_: str, code: CodeType, lineno: int | None, lasti: int) -> tuple[str, ...]:
     # The standard library may take a millisecond for the carets, or read a file.
     yield_gil()
     text = "".join(traceback.StackSummary.from_list([_summarize(code, lineno, lasti)]).format())
-    # Not splitlines(): a form feed or U+2028 in a line of source ends no line.
+    # splitlines() would also split at a form feed or U+2028, which end no line of source.
     return tuple(text.rstrip("\n").split("\n"))
 
 
 def _summarize(code: CodeType, lineno: int | None, lasti: int) -> traceback.FrameSummary:
     if sys.version_info < (3, 11):
         return traceback.FrameSummary(code.co_filename, lineno or 0, code.co_name, lookup_line=False)
-    # A traceback that was made by hand may have -1, which is nowhere.
+    # A traceback that was made by hand may have -1, which stands for no instruction.
     positions = itertools.islice(code.co_positions(), lasti // 2, None) if lasti >= 0 else iter(())
     _, end_lineno, colno, end_colno = next(positions, (None, None, None, None))
     return traceback.FrameSummary(
@@ -108,7 +109,7 @@ def library_of(filename: str) -> str | None:
 
 
 def short_path(filename: str) -> str:
-    """Return a file's path from where a developer looks: the working directory, or where it was imported from."""
+    """Return the path of a file relative to the working directory, or to the entry of `sys.path` that it is below."""
     try:
         directory = os.getcwd()  # noqa: PTH109 - it is text
     except OSError:

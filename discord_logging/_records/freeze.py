@@ -1,7 +1,7 @@
-"""A log record, frozen on the caller's thread.
+"""This module freezes a log record on the caller's thread.
 
-This is the only code of ours that a caller waits for. All that may change or die after the call (the merged message,
-`extra` values, the exception's own text) becomes text at once.
+A caller waits for no other code of ours. Everything that may change or die after the call (the merged message, `extra`
+values, the text of the exception) becomes text at once.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message
 _ATTRIBUTE_COUNT = len(logging.makeLogRecord({}).__dict__)
 _get_message: Any = logging.LogRecord.getMessage
 if getattr(_get_message, "__globals__", None) is not vars(logging):
-    # The method was patched before our import. No record has None, so every record's own is called.
+    # The method was patched before our import. None matches no method, so that the method of every record is called.
     _get_message = None
 _HAS_TASK_NAME = sys.version_info >= (3, 12)
 
 
 def freeze(record: logging.LogRecord, settings: Any, message: str | None = None) -> tuple[Any, ...]:
-    """Return the parts of `record` that a `FrozenRecord` is made of: those of `Snapshot`, as a plain tuple.
+    """Return the parts of `record` that make a `FrozenRecord`: the fields of `Snapshot`, as a plain tuple.
 
     Args:
-        record: The record. It stays as it is.
-        settings: The settings of the handler that takes it.
-        message: What to show instead of the merged message, or `None`.
+        record: The record, which stays unchanged.
+        settings: The settings of the handler that takes the record.
+        message: The text to show instead of the merged message, or `None`.
     """
     template = record.msg
     try:
@@ -66,7 +66,7 @@ def freeze(record: logging.LogRecord, settings: Any, message: str | None = None)
             record.processName,
             record.taskName if _HAS_TASK_NAME else None,  # type: ignore[attr-defined]
             template,
-            # Last: once CPython has made the __dict__ that is asked for, attributes are read more slowly.
+            # This comes last: as soon as CPython has made the __dict__, attributes are read more slowly.
             _freeze_details(record)
             if record.exc_info or record.stack_info or record.exc_text or len(record.__dict__) != _ATTRIBUTE_COUNT
             else NO_DETAILS,
@@ -81,7 +81,7 @@ def freeze(record: logging.LogRecord, settings: Any, message: str | None = None)
 
 
 def merge(record: logging.LogRecord, settings: Any) -> str:
-    """Return the message of `record`, its arguments merged in, or words about why they cannot be."""
+    """Return the message of `record` with its arguments merged in, or a text that says why they cannot be merged."""
     try:
         return to_text(record.getMessage())
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
@@ -94,7 +94,7 @@ def _freeze_details(record: logging.LogRecord) -> tuple[Any, ...]:
     try:
         exception = freeze_exc_info(get("exc_info"))
         exc_text = get("exc_text") if exception is None else None
-    except Exception as error:  # noqa: BLE001 - `__cause__`, `exceptions` and others may be properties of the user's
+    except Exception as error:  # noqa: BLE001 - the user's class may define `__cause__`, `exceptions` and others as properties
         exception, exc_text = None, f"<exception that cannot be shown: {type(error).__name__}>"
     stack_info = get("stack_info")
     return (
@@ -107,7 +107,7 @@ def _freeze_details(record: logging.LogRecord) -> tuple[Any, ...]:
 
 def _describe_unmerged(record: logging.LogRecord, error: Exception, settings: Any) -> str:
     template = to_text(record.msg)
-    # A secret's name stands in the template, and any of the arguments may be its value.
+    # The template contains the name of a secret, and any of the arguments may be its value.
     args = MASK if MASK in settings.masker.mask(template) else to_text(record.args, repr)
     return f"{template}\nargs: {args} (could not be merged: {type(error).__name__}: {to_text(error)})"
 

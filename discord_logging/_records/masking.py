@@ -1,12 +1,12 @@
-r"""Masks what looks like a password or a token.
+r"""This module masks values that look like a password or a token.
 
-A secret is known by the name that it stands behind (`password=…`, `"apiKey": "…"`, `Cookie: …`), by its place in a URL
-(`scheme://user:…@host`) or by its own shape (`ghp_…`). One pattern finds such names and beginnings; from each find on,
-code looks for the end of the value. It goes forward only, past all that it looked at or not further than a fixed
-distance, so that no text, however odd, takes more time than its length is worth.
+A secret is recognised by the name before it (`password=…`, `"apiKey": "…"`, `Cookie: …`), by its position in a URL
+(`scheme://user:…@host`) or by its own shape (`ghp_…`). One pattern finds such names and beginnings; after each match,
+code looks for the end of the value. The search only goes forward: it continues behind all text that it has examined, or
+ends after a fixed distance. Therefore the time is proportional to the length of the text, however odd that is.
 
-Masking is idempotent but for a few contrived inputs. A doubtful value is masked: one that is missing in
-the channel costs a look elsewhere, a password in the channel costs a new password.
+Masking is idempotent but for a few contrived inputs. A doubtful value is masked: a value that is missing in the channel
+costs a look elsewhere, a password in the channel costs a new password.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     Span = tuple[int, int]
-    """Where a secret begins and ends. Where nothing is secret, both are the place from which to look on."""
+    """The positions at which a secret begins and ends. Without a secret, both are the position to continue from."""
 
     _Seen = dict[int, tuple[Any, Any]]
-    """Values that were looked into, and what came of them, by id."""
+    """The values that were examined, with their masked copies, by id."""
 
 MASK = "***"
-"""Stands for every secret."""
+"""The text that replaces every secret."""
 
 DEFAULT_REDACT: tuple[str, ...] = (
     *("password", "passwords", "passwd", "passphrase", "passcode", "pass", "pwd"),
@@ -39,16 +39,18 @@ DEFAULT_REDACT: tuple[str, ...] = (
     *("signing key", "ssh key", "auth key", "master key", "signature", "sig"),
     *("dsn", "connection string", "conn str", "ssn", "card number", "credit card", "cvv", "cvc"),
 )
-"""The words that make a name look like that of a secret, as `redact` has them by default."""
+"""The default of `redact`: the words that make a name look like the name of a secret."""
 
-_SHORT = 5
-"""A word of fewer letters counts only where a part of a name begins: `auth` in `x-auth`, not `ssn` in `classname`."""
-_REACH = 10_000
-"""How far a quote or a bracket is looked for that ends a value, in characters."""
+_MIN_ANYWHERE = 5
+"""The shortest word that counts anywhere in a name, in letters. A shorter word counts only where a part of a name
+begins: `auth` in `x-auth`, not `ssn` in `classname`."""
+_MAX_VALUE = 10_000
+"""The distance within which the quote or bracket that ends a value is looked for, in characters."""
 _PORTION = 10_000
-"""So many characters are searched at once: five megabytes would keep the interpreter's lock for a third of a second."""
-_DEPTH = 50
-"""How deep nested values are looked into."""
+"""The number of characters that are searched at once. A search of five megabytes would hold the GIL for a third of a
+second."""
+_MAX_DEPTH = 50
+"""The deepest nesting in which values are masked one by one; a container that is deeper is masked as a whole."""
 _HARMLESS_ENDINGS = frozenset(
     [
         *("age", "at", "class", "count", "counts", "domain", "duration", "enabled", "endpoint", "error", "errors"),
@@ -58,8 +60,8 @@ _HARMLESS_ENDINGS = frozenset(
         "valid",
     ]
 )
-"""A name that ends so tells about a secret: `token_type`, `PASSWORD_FILE`, `sessionTimeout`."""
-_EMPTY = frozenset(("", "none", "null", "true", "false", MASK))
+"""The endings of names that describe a secret but do not hold it: `token_type`, `PASSWORD_FILE`, `sessionTimeout`."""
+_HARMLESS_VALUES = frozenset(("", "none", "null", "true", "false", MASK))
 _HEADERS = ("authorization", "cookie", "cookies")
 
 _BEGINNINGS = frozenset(
@@ -68,7 +70,7 @@ _BEGINNINGS = frozenset(
         *("xoxa-", "xoxb-", "xoxe-", "xoxp-", "xoxr-", "xoxs-", "sk_live_", "sk_test_", "rk_live_", "rk_test_", "sk-"),
     ]
 )
-"""How secrets begin that are known without a name, in lower case."""
+"""The beginnings of secrets that are recognised without a name, in lower case."""
 _SHAPE = re.compile(
     r"eyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)*"
     r"|(?:gh[opsru]_|github_pat_|glpat-)[\w-]{16,}"
@@ -81,7 +83,7 @@ _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
 _PEM_END = re.compile(r"-----END[A-Z0-9 ]{0,60}-{0,5}")
 _AUTHORITY = re.compile(r"[^\s/?#\"'<>]*")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_BETWEEN = re.compile(r"[-_. ]+")
+_NAME_SEPARATOR = re.compile(r"[-_. ]+")
 _TAIL = re.compile(r"[\w.-]*")
 _SEPARATOR = re.compile(r"(?:\\*[\"']{1,2})?\]?[ \t]*(?:[:=]{1,2}>?(?!//)|%3[Dd])[ \t]*")
 _BEARER = re.compile(r"[ \t]+([\w.~+/-]{16,}=*)")
@@ -107,8 +109,8 @@ class SecretMasker:
     `X-API-Key`, `stripeApiKey` and `API_KEY_2`.
 
     Args:
-        words: The words that make a name look like that of a secret; `DEFAULT_REDACT` by default. With none, nothing is
-            masked. A `str` is no list of words.
+        words: The words that make a name look like the name of a secret; `DEFAULT_REDACT` by default. Without any word,
+            nothing is masked. A `str` is not a list of words.
 
     Raises:
         TypeError: `words` is a `str`.
@@ -117,7 +119,9 @@ class SecretMasker:
     def __init__(self, words: Iterable[str] = DEFAULT_REDACT) -> None:
         if isinstance(words, str):
             raise TypeError(f"words must be a list such as ['iban'], not {words!r}.")
-        spelled = {tuple(part for part in _BETWEEN.split(_lower(_CAMEL.sub("_", word))) if part) for word in words}
+        spelled = {
+            tuple(part for part in _NAME_SEPARATOR.split(_lower(_CAMEL.sub("_", word))) if part) for word in words
+        }
         self._words = tuple(sorted(" ".join(parts) for parts in spelled if parts))
         self._name = re.compile(_alternatives(self._words)) if self._words else None
         self._start = re.compile(_alternatives((*self._words, *_BEGINNINGS))) if self._words else None
@@ -126,17 +130,17 @@ class SecretMasker:
         return f"{type(self).__name__}({list(self._words)!r})"
 
     def is_secret(self, name: str) -> bool:
-        """Tell whether `name` looks like that of a secret."""
+        """Tell whether `name` looks like the name of a secret."""
         if not self._name:
             return False
         found = any(_is_word(name, *match.span()) for match in self._name.finditer(_lower(name)))
         return found and not _is_harmless(name)
 
     def mask(self, text: str) -> str:
-        """Return `text`, cleaned of what Discord does not show, with `***` for every secret in it."""
+        """Return `text` with `***` for every secret, and without the characters that Discord does not show."""
         if not self._start:
             return text
-        # Codes of colours may stand between a name and its value, and would be gone later.
+        # Colour codes may separate a name from its value: removed later, they would let the secret through.
         text = clean(text)
         lowered = _lower(text)
         parts: list[str] = []
@@ -151,12 +155,12 @@ class SecretMasker:
         return "".join((*parts, text[kept:])) if parts else text
 
     def mask_value(self, name: object, value: Any) -> Any:
-        """Return `value`, which is called `name`, with `***` for every secret in it.
+        """Return `value`, whose name is `name`, with `***` for every secret in it.
 
-        Mappings, lists and tuples are copied, and looked into. Values of other types, text aside, stay as they are
-        unless their name is that of a secret; `None`, `True` and `False` stay in any case.
+        Mappings, lists and tuples are copied, and their items are masked. A value of another type, text aside, stays as
+        it is unless its name is the name of a secret; `None`, `True` and `False` always stay.
         """
-        return self._mask_value(name, value, {}, _DEPTH)
+        return self._mask_value(name, value, {}, _MAX_DEPTH)
 
     def _mask_value(self, name: object, value: Any, seen: _Seen, depth: int) -> Any:
         if value is None or isinstance(value, bool):
@@ -170,7 +174,8 @@ class SecretMasker:
         if not depth:
             return MASK
         if id(value) not in seen:
-            # A value that holds itself is masked inside. The reference keeps its id from being used again meanwhile.
+            # A value that contains itself is masked within itself. The reference in `seen` keeps the id from being used
+            # again meanwhile.
             seen[id(value)] = value, MASK
             seen[id(value)] = value, self._mask_items(value, seen, depth - 1)
         return seen[id(value)][1]
@@ -196,7 +201,7 @@ def _search(pattern: re.Pattern[str], text: str, position: int) -> re.Match[str]
 
 
 def _lower(text: str) -> str:
-    """Return `text` in lower case, every character in its place."""
+    """Return `text` in lower case, with every character at its position."""
     return text.replace("İ", "I").lower()
 
 
@@ -205,7 +210,7 @@ def _to_str(name: str | bytes) -> str:
 
 
 def _alternatives(words: Iterable[str]) -> str:
-    """Return a pattern for `words`. They share their beginnings, which makes it three times as fast as a plain list."""
+    """Return a pattern for `words`, in which they share their beginnings: it is three times as fast as a plain list."""
     rests: dict[str, list[str]] = {}
     for word in sorted(words):
         rests.setdefault(word[:1], []).append(word[1:])
@@ -217,21 +222,21 @@ def _alternatives(words: Iterable[str]) -> str:
 
 
 def _is_word(text: str, start: int, end: int) -> bool:
-    """Tell whether what stands there is a part of a name: `auth` is one in `xAuth` and `AUTH_2`, not in `author`."""
+    """Tell whether a match is a whole part of a name: `auth` is one in `xAuth` and `AUTH_2`, but not in `author`."""
     after, last = text[end : end + 1], text[end - 1]
     if after.isalpha() and not (after.isupper() and last.islower()):
         return False
     before, first = text[max(start - 1, 0) : start], text[start]
-    return end - start >= _SHORT or not before.isalpha() or (before.islower() and first.isupper())
+    return end - start >= _MIN_ANYWHERE or not before.isalpha() or (before.islower() and first.isupper())
 
 
 def _is_harmless(name: str) -> bool:
-    last = _BETWEEN.split(_CAMEL.sub("_", name[-20:]))[-1]
+    last = _NAME_SEPARATOR.split(_CAMEL.sub("_", name[-20:]))[-1]
     return last.lower() in _HARMLESS_ENDINGS
 
 
 def _beginning(text: str, match: re.Match[str]) -> Span:
-    """Return the span of a secret that is known without a name."""
+    """Return the span of a secret that is recognised without a name."""
     start, end = match.span()
     if match[0] == "://":
         return _url_password(text, end)
@@ -245,7 +250,7 @@ def _beginning(text: str, match: re.Match[str]) -> Span:
 
 def _url_password(text: str, start: int) -> Span:
     whole = _AUTHORITY.match(text, start).end()  # type: ignore[union-attr]  # it matches anything
-    # A text that was cut may have lost what follows the password.
+    # A text that was cut may have lost the host behind the password.
     end = whole if text.endswith(ELLIPSIS, start, whole) else text.rfind("@", start, whole)
     colon = text.find(":", start, max(end, start))
     if colon < 0:
@@ -257,12 +262,12 @@ def _pem_end(text: str, start: int) -> int:
     """Return the end of the private key in PEM form that begins at `start`, or `start`."""
     if not _PEM.match(text, start):
         return start
-    end = _PEM_END.search(text, start, start + _REACH)
-    return _bare_end(text, end.end() if end else min(start + _REACH, len(text)))
+    end = _PEM_END.search(text, start, start + _MAX_VALUE)
+    return _bare_end(text, end.end() if end else min(start + _MAX_VALUE, len(text)))
 
 
 def _named(text: str, match: re.Match[str]) -> Span:
-    """Return the span of the value that stands behind the word that was found."""
+    """Return the span of the value behind the word that was found."""
     start, end = match.span()
     if not _is_word(text, start, end):
         return end, end
@@ -282,7 +287,7 @@ def _named(text: str, match: re.Match[str]) -> Span:
 
 
 def _wide_separator(text: str, start: int, tail: int) -> re.Match[str] | None:
-    """Return what parts name and value in an option of a command (`--password x`) or in a pair (`('cookie', 'x')`)."""
+    """Return the separator in an option of a command (`--password x`) or in a pair (`('cookie', 'x')`)."""
     name = _name_start(text, start)
     if text.startswith("--", name):
         return _OPTION.match(text, tail)
@@ -307,23 +312,23 @@ def _quoted(text: str, opening: re.Match[str]) -> Span:
         return start, line_end if line_end >= 0 else len(text)
     after = text.find(opening[2], end) + 1
     if text[after : after + 1].isalnum() or text[after : after + 1] in ("_", '"', "'"):
-        # A quote with more right behind it does not end the value, as in CSV or after a forgotten escape.
+        # A quote with text right behind it does not end the value, as in CSV or after a forgotten escape.
         glued = _bare_end(text, after)
         if glued > after:
             return opening.start(), glued
-    return (end, end) if text[start:end].lower() in _EMPTY else (start, end)
+    return (end, end) if text[start:end].lower() in _HARMLESS_VALUES else (start, end)
 
 
 def _closing_quote(text: str, start: int, quote: str, depth: int) -> int | None:
-    """Return where a quoted text ends, or `None` if that is nowhere near.
+    """Return where a quoted text ends, or `None` if it does not end near.
 
     Args:
         text: The whole text.
-        start: Where the quoted text starts, behind its quote.
+        start: The position behind the opening quote.
         quote: The quote.
-        depth: How many backslashes stood before the quote: 0, and 1, 3, 7… for text within quoted text.
+        depth: The number of backslashes before the opening quote: 0, and 1, 3, 7… for text within quoted text.
     """
-    limit = start + _REACH
+    limit = start + _MAX_VALUE
     position = text.find(quote, start, limit)
     begin = start
     while position >= 0:
@@ -337,7 +342,7 @@ def _closing_quote(text: str, start: int, quote: str, depth: int) -> int | None:
 
 
 def _header(text: str, name: int, start: int) -> Span:
-    """Return the span of a header's value: to the end of the line, or of the quotes that the whole header stands in."""
+    """Return the span of a header's value: to the end of the line, or of the quotes around the whole header."""
     if text.startswith(MASK, start):
         return start, start
     name = _name_start(text, name)
@@ -349,7 +354,7 @@ def _header(text: str, name: int, start: int) -> Span:
         closing = _closing_quote(text, start, quote, len(before) - len(before.rstrip("\\")))
         end = end if closing is None else min(closing, end)
     end = start + len(text[start:end].rstrip())
-    return (end, end) if text[start:end].lower() in _EMPTY else (start, end)
+    return (end, end) if text[start:end].lower() in _HARMLESS_VALUES else (start, end)
 
 
 def _unquoted(text: str, name: int, start: int) -> Span:
@@ -362,7 +367,7 @@ def _unquoted(text: str, name: int, start: int) -> Span:
         scheme = _SCHEME.match(text, start)
         end = _bare_end(text, scheme.end() if scheme else start)
         is_code = True
-    if text[start:end].lower() in _EMPTY or (is_code and _is_source_line(text, name)):
+    if text[start:end].lower() in _HARMLESS_VALUES or (is_code and _is_source_line(text, name)):
         return end, end
     return start, end
 
@@ -374,8 +379,8 @@ def _bare_end(text: str, start: int) -> int:
 
 
 def _closing_bracket(text: str, start: int) -> int:
-    """Return the end of the bracketed value that begins at `start`, or how far it was looked for."""
-    limit = min(start + _REACH, len(text))
+    """Return the end of the bracketed value that begins at `start`, or the position where the search gave up."""
+    limit = min(start + _MAX_VALUE, len(text))
     depth = 0
     position = start
     while match := _BRACKET.search(text, position, limit):
@@ -390,7 +395,7 @@ def _closing_bracket(text: str, start: int) -> int:
 
 
 def _is_source_line(text: str, position: int) -> bool:
-    """Tell whether a traceback shows this line of source, where what stands behind a name is no value but code."""
+    """Tell whether the line is source code in a traceback, where code follows a name, not a value."""
     line = text.rfind("\n", max(position - 500, 0), position)
     above = text[max(line - 500, 0) : max(line, 0)].rpartition("\n")[2]
     return above.startswith('  File "') and text.startswith("    ", line + 1)

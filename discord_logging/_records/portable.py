@@ -1,9 +1,9 @@
-"""A frozen record as plain data, and back: for a store that other processes, and later ones, read.
+"""This module turns a frozen record into plain data, and back, for a store that other and later processes read.
 
-The data are dicts with texts for keys, lists, texts, numbers, booleans and `None`, so that JSON keeps them. Secrets are
-masked. Whatever belongs to the process that logged is in them: its host, its time zone, the paths of its files, the
-source lines of its tracebacks. Code, classes and settings are not: settings are named by a number, which they have in
-that process alone, and by a digest, which is the same wherever they show the same.
+The data consist of dicts with texts as keys, lists, texts, numbers, booleans and `None`, so that JSON keeps them.
+Secrets are masked. The data contain the facts that only the process knows which logged: its host, its time zone, the
+paths of its files, the source lines of its tracebacks. They contain no code, classes or settings. Settings are named by
+a number, which is valid in that process alone, and by a digest, which is the same wherever settings show records alike.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._records.exceptions import FrozenException
 from discord_logging._records.frames import Frame
 from discord_logging._records.record import NO_DETAILS, Details, FrozenRecord, Origin, Snapshot
-from discord_logging._records.values import Words, to_text
+from discord_logging._records.values import UnquotedText, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from discord_logging._records.values import Frozen
 
 _EXACT_INTEGER = 2**53
-"""The first whole number that JavaScript and others read inexactly; `json` refuses one of more than 4,300 digits."""
+"""The first whole number that JavaScript and others read inexactly. `json` refuses a number of over 4,300 digits."""
 _TEXTS = ("name", "pathname", "threadName", "funcName", "processName", "taskName")
 
 
 def to_data(record: FrozenRecord) -> dict[str, Any]:
-    """Return `record` as plain data. Reads source files. Counts are left to the backlog that keeps it."""
+    """Return `record` as plain data. Reads source files. The backlog that keeps the record stores its counts."""
     settings, extra = record.settings, record.extra
     data = {
         "message": record.message,
@@ -50,14 +50,14 @@ def to_data(record: FrozenRecord) -> dict[str, Any]:
 
 
 def from_data(data: Mapping[str, Any], find_settings: Callable[[int, str], CardSettings]) -> FrozenRecord:
-    """Return the record that `to_data` made `data` of.
+    """Return the record that `to_data` turned into `data`.
 
     Args:
         data: The data.
-        find_settings: Returns the settings with a number, in the process that logged, and a digest.
+        find_settings: Returns the settings for a number, of the process that logged, and a digest.
 
     Raises:
-        KeyError, TypeError, ValueError: `data` are not such data.
+        KeyError, TypeError, ValueError: `data` does not come from `to_data`.
     """
     parts: dict[str, Any] = {name: data.get(name) for name in Snapshot._fields}
     parts.update({name: _from_data(parts[name]) for name in ("lineno", "process", "created")})
@@ -79,13 +79,13 @@ def _number_or_text(value: object) -> int | str | None:
 
 
 def _to_data(value: Frozen) -> Any:
-    """Return a frozen value as JSON keeps it; a value that JSON has no form for is an object with its type as key."""
+    """Return a frozen value as JSON keeps it. A value without a form in JSON becomes an object with its type as key."""
     write = _WRITERS.get(type(value))
     return write(value) if write else value
 
 
 _WRITERS: dict[type, Callable[[Any], Any]] = {
-    Words: lambda text: {"words": str(text)},
+    UnquotedText: lambda text: {"words": str(text)},
     tuple: lambda items: {"tuple": [*map(_to_data, items)]},
     list: lambda items: [*map(_to_data, items)],
     dict: lambda items: {"dict": [[_to_data(name), _to_data(value)] for name, value in items.items()]},
@@ -93,7 +93,7 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
     int: lambda number: number if abs(number) < _EXACT_INTEGER else {"int": hex(number)},
 }
 _READERS: dict[str, Callable[[Any], Frozen]] = {
-    "words": Words,
+    "words": UnquotedText,
     "tuple": lambda items: tuple(map(_from_data, items)),
     "dict": lambda items: {_from_data(name): _from_data(value) for name, value in items},
     "float": float,
@@ -111,9 +111,9 @@ def _from_data(data: Any) -> Any:
 
 
 def _link(exception: FrozenException | None, record: FrozenRecord) -> list[dict[str, Any]] | None:
-    """Return an exception and all that is linked to it, each with the indices of those that it is linked to.
+    """Return an exception and all linked exceptions, each with the indices of its cause, context and members.
 
-    One list, for a chain may be longer than the stack is deep.
+    The result is one flat list, since a chain may be longer than the stack is deep.
     """
     if exception is None:
         return None

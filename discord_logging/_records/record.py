@@ -1,4 +1,4 @@
-"""A log record as it was when it was logged."""
+"""This module has the log record as it was when it was logged."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Details(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """The parts of a record that `freeze` keeps, unmasked. A record that was made by hand may hold anything.
+    """The parts of a record that `freeze` keeps, unmasked. A record that was made by hand may have any values.
 
-    A caller makes a plain tuple of them, which costs it the least and which the garbage collector does not follow. The
-    first seven, and the last, tell records of one kind from those of another.
+    A caller makes a plain tuple of them, which costs the least time and which the garbage collector does not follow.
+    Records say the same if the first seven parts and the last one are equal.
     """
 
     message: str
@@ -42,7 +42,7 @@ class Snapshot(NamedTuple):
     name: Any
     pathname: Any
     lineno: Any
-    threadName: Any  # noqa: N815 - logging's name, as those below
+    threadName: Any  # noqa: N815 - the name in logging, as below
     settings: CardSettings
     created: Any
     levelname: Any
@@ -55,18 +55,18 @@ class Snapshot(NamedTuple):
 
 
 NO_DETAILS = Details()
-_FOR_KIND = 7
-"""The number of the first parts that tell the kind."""
+_FINGERPRINT_PARTS = 7
+"""The number of the first parts of a snapshot that belong to its fingerprint."""
 
 
 class Origin(NamedTuple):
-    """The facts about a record that only the process which logged it knows.
+    """The facts about a record that only the process knows which logged it.
 
     Attributes:
-        host: The name of its host.
+        host: The name of the host.
         path: The path of the record's file, as a developer sees it.
         library: The library that the file belongs to, or `None`.
-        utc_offset: The offset of its time zone from UTC when the record was logged, in seconds, or `None`.
+        utc_offset: The offset of the time zone from UTC when the record was logged, in seconds, or `None`.
     """
 
     host: str
@@ -76,7 +76,7 @@ class Origin(NamedTuple):
 
     @classmethod
     def here(cls, pathname: str, created: float) -> Origin:
-        """Return the origin of a record that this very process logged."""
+        """Return the origin of a record that this process logged."""
         utc_offset = None
         with contextlib.suppress(OverflowError, OSError, TypeError, ValueError):
             utc_offset = time.localtime(created).tm_gmtoff
@@ -88,26 +88,27 @@ def _read_only(path: str) -> Any:
 
 
 class FrozenRecord:
-    """A log record as it was when it was logged. Cannot be changed.
+    """A log record as it was when it was logged, which cannot be changed.
 
-    Of the attributes of `logging.LogRecord` it has `name`, `levelno`, `levelname`, `pathname`, `lineno`, `funcName`,
-    `created`, `process`, `processName`, `threadName`, `taskName` and `stack_info`, besides those below.
+    Besides the attributes below, a frozen record has these attributes of `logging.LogRecord`: `name`, `levelno`,
+    `levelname`, `pathname`, `lineno`, `funcName`, `created`, `process`, `processName`, `threadName`, `taskName` and
+    `stack_info`.
 
-    Secrets in its texts and values are masked, but for those in `exception`, whose text `mask` is for.
+    Secrets in the texts and values are masked, except those in `exception`: use `mask` for its text.
 
     Attributes:
         message: The merged message.
-        template: The message before its arguments were merged in, or `None` when it was not a text.
+        template: The message before its arguments were merged in, or `None` if it was not a text.
         extra: The values that `extra=` and filters added: scalars as they are, dicts, lists and tuples as copies of
-            bounded depth and size, all else as text. `None` when there is nothing.
+            bounded depth and size, all else as text. `None` if there are no such values.
         exception: The exception, or `None`.
-        exc_text: The text of an exception that came ready-made with the record, or `None`.
+        exc_text: The text of an exception if the record had only that, or `None`.
         settings: The settings of the handler that took the record.
-        count: How many records it stands for: itself, and those that said the same.
-        last_created: When the last of them was logged.
-        is_repeat: Whether it may stand in the channel already, for Discord did not say whether it was saved.
+        count: The number of records that this one stands for: itself, and its repeats.
+        last_created: The time at which the last of them was logged.
+        is_repeat: Whether the record may be in the channel already, since Discord did not say whether it was saved.
         origin: The host, the paths and the time zone of the process that logged it.
-        size: The bytes that it holds on to, estimated, given that a character is one.
+        size: The estimated memory of the record in bytes, one per character.
     """
 
     __slots__ = ("_count", "_is_repeat", "_last_created", "_message", "_origin", "_snapshot")
@@ -121,7 +122,7 @@ class FrozenRecord:
         last_created: float | None = None,
         is_repeat: bool = False,
     ) -> None:
-        """Make a record of what `freeze` returned; an `origin` of `None` is this very process."""
+        """Make a record from the result of `freeze`; an `origin` of `None` stands for this process."""
         self._snapshot = Snapshot._make(snapshot)
         self._origin = origin
         self._message: str | None = None
@@ -133,11 +134,11 @@ class FrozenRecord:
         """Return the same record with these counts."""
         return FrozenRecord(self._snapshot, self._origin, count=count, last_created=last_created, is_repeat=is_repeat)
 
-    # The types are those of `logging.LogRecord`. A record that was made by hand may hold anything.
+    # The types are those of `logging.LogRecord`. A record that was made by hand may have any values.
     name: str = _read_only("_snapshot.name")
     pathname: str = _read_only("_snapshot.pathname")
     lineno: int = _read_only("_snapshot.lineno")
-    threadName: str | None = _read_only("_snapshot.threadName")  # noqa: N815 - logging's name, as those below
+    threadName: str | None = _read_only("_snapshot.threadName")  # noqa: N815 - the name in logging, as below
     settings: CardSettings = _read_only("_snapshot.settings")
     funcName: str | None = _read_only("_snapshot.funcName")  # noqa: N815
     process: int | None = _read_only("_snapshot.process")
@@ -178,7 +179,7 @@ class FrozenRecord:
         return self.mask(self._details.stack_info)
 
     def mask(self, text: _Text) -> _Text:
-        """Return `text` without the secrets in it, as the handler's `redact` has them."""
+        """Return `text` with its secrets masked, by the handler's `redact`."""
         return self.settings.masker.mask(text) if text else text
 
     @property
@@ -186,7 +187,7 @@ class FrozenRecord:
         levelno = self._snapshot.levelno
         if type(levelno) is int:
             return levelno
-        # A record that was made from a dict without a level has None, which has no place in an order.
+        # A record that was made from a dict without a level has None, which cannot be compared with numbers.
         return int.__int__(levelno) if isinstance(levelno, int) else 0
 
     @property
@@ -204,7 +205,7 @@ class FrozenRecord:
 
     @property
     def utc_offset(self) -> int | None:
-        """The offset of the zone in which its times are shown, in seconds; `None` is the zone of this very process."""
+        """The offset of the zone in which times are shown, in seconds; `None` stands for the zone of this process."""
         return self._origin.utc_offset if self._origin else None
 
     @property
@@ -217,18 +218,18 @@ class FrozenRecord:
         return size + values + texts + (details.exception.size if details.exception else 0)
 
     def fingerprint(self) -> Hashable:
-        """Return a value that is the same for records that say the same, from the same place and thread."""
+        """Return a value that is equal for records that say the same, from the same location and thread."""
         details = self._details
         if details is NO_DETAILS:
-            return self._snapshot[:_FOR_KIND]
+            return self._snapshot[:_FINGERPRINT_PARTS]
         extra, exception, *texts = details
         values = ((name, value if type(value) is str else value_line(value)) for name, value in (extra or {}).items())
-        return self._snapshot[:_FOR_KIND], exception and exception.fingerprint(), tuple(values), *texts
+        return self._snapshot[:_FINGERPRINT_PARTS], exception and exception.fingerprint(), tuple(values), *texts
 
     def kind(self) -> Hashable:
-        """Return a value that is the same for records about the same thing, which may differ in their arguments.
+        """Return a value that is equal for records about the same thing, which may differ in their arguments.
 
-        Cheap however long the text is: nothing is masked, so it is for comparing alone.
+        The value is cheap, however long the text is. It is not masked, so it must only be compared.
         """
         name = self._snapshot.name
         template = self.template or self._snapshot.message[:200]
@@ -237,8 +238,8 @@ class FrozenRecord:
 
 
 def _to_seconds(created: Any) -> float:
-    """Return the time of a record that was made by hand as a number; NaN if it is not one."""
+    """Return the time of a record as a float. Another value, in a record that was made by hand, becomes NaN."""
     try:
         return float(created)
-    except Exception:  # noqa: BLE001 - it may be an object of the user's
+    except Exception:  # noqa: BLE001 - the user's object may raise anything
         return float("nan")

@@ -1,7 +1,7 @@
-"""What a handler is told, checked when it is told.
+"""This module checks the settings of a handler when they are given.
 
-Two values: `CardSettings` belongs to a handler and travels with its records; `DeliverySettings` belongs to the
-webhook, which all its handlers share.
+`CardSettings` belong to one handler and travel with its records. `DeliverySettings` belong to a webhook, and all its
+handlers share them.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _FORBIDDEN_USERNAMES = frozenset({"everyone", "here"})
 _HTTP_URL = re.compile(r"https?://[^\s/]+\.[^\s/]+(?:/\S*)?")
 _SNOWFLAKE = re.compile(r"[1-9][0-9]{0,19}")
 _MINIMA = {"queue_size": 1, "queue_bytes": 1, "timeout": 0.1, "max_retry_delay": 1}
-_WHOLE = frozenset({"queue_size", "queue_bytes"})
+_WHOLE_NUMBERS = frozenset({"queue_size", "queue_bytes"})
 MENTION = re.compile(r"<@(?P<kind>&?)(?P<id>[1-9][0-9]{0,19})>|@everyone|@here")
 DEFAULT_MASKER = SecretMasker()
 _HEX_COLOR = re.compile(r"#([0-9a-fA-F]{6})")
 
 
-@dataclass(frozen=True, eq=False)  # hashed with each record, so by identity
+@dataclass(frozen=True, eq=False)  # each record is hashed with its settings, so by identity
 class CardSettings:
-    """How the records of one handler look, and where in the webhook's channel they go."""
+    """The settings for the look of one handler's records, and for their destination in the webhook's channel."""
 
     formatter: Any
     username: str | Mapping[int, str | None] | None = None
@@ -58,7 +58,7 @@ class CardSettings:
     source_url: str | None = None
     masker: SecretMasker = DEFAULT_MASKER
     number: int = field(default_factory=itertools.count(1).__next__, init=False)
-    """Names the settings within this process."""
+    """The number that names these settings within this process."""
 
     @classmethod
     def from_options(
@@ -82,7 +82,7 @@ class CardSettings:
         """Return the settings.
 
         Raises:
-            InvalidSettingError: One is not right.
+            InvalidSettingError: A setting has a wrong type or value.
         """
         thread_id = parse_snowflake("thread_id", thread_id)
         tags = parse_tags(applied_tags)
@@ -108,7 +108,7 @@ class CardSettings:
 
     @cached_property
     def destination(self) -> tuple[Any, ...]:
-        """What two records must share to go out in one message."""
+        """The settings that two records must share to go out in one message."""
         looks = (
             tuple(each.items()) if isinstance(each, Mapping) else each for each in (self.username, self.avatar_url)
         )
@@ -116,7 +116,7 @@ class CardSettings:
 
     @cached_property
     def digest(self) -> str:
-        """A text that is the same for settings which show records alike and in the same place, in any process."""
+        """A text that is equal, in any process, for settings that show records alike and at the same destination."""
         shown = [
             (each.name, _plain(getattr(self, each.name)))
             for each in dataclasses.fields(self)
@@ -129,7 +129,7 @@ class CardSettings:
 
 @dataclass(frozen=True)
 class DeliverySettings:
-    """How the messages of one webhook are kept, sent and repeated. Times are in seconds."""
+    """The settings for the queue, the requests and the retries of one webhook. Times are in seconds."""
 
     queue_size: int = 10_000
     queue_bytes: int = 64_000_000
@@ -147,7 +147,7 @@ class DeliverySettings:
         """Return the settings.
 
         Raises:
-            InvalidSettingError: One is not right.
+            InvalidSettingError: A setting has a wrong type or value.
         """
         return cls(
             retry_delays=parse_delays("retry_delays", retry_delays),
@@ -155,7 +155,7 @@ class DeliverySettings:
             if channel_limit is None
             else parse_number("channel_limit", channel_limit, minimum=1, whole=True),
             **{
-                name: parse_number(name, value, minimum=_MINIMA.get(name, 0.0), whole=name in _WHOLE)
+                name: parse_number(name, value, minimum=_MINIMA.get(name, 0.0), whole=name in _WHOLE_NUMBERS)
                 for name, value in numbers.items()
             },
         )
@@ -166,12 +166,12 @@ def _plain(value: Any) -> Any:
 
 
 def at_level(value: Any, levelno: int) -> Any:
-    """Return `value`, or what it has for `levelno` if it is by level."""
+    """Return `value`; from a mapping of levels, return its value for `levelno`."""
     return nearest_level(value, levelno) if isinstance(value, Mapping) else value
 
 
 def nearest_level(mapping: Mapping[int, Any], levelno: int) -> Any:
-    """Return what belongs to `levelno`, or to the nearest level below it, or to the lowest."""
+    """Return the value for `levelno`, or for the nearest level below it, or for the lowest level."""
     return mapping[max((level for level in mapping if level <= levelno), default=min(mapping))]
 
 
@@ -179,7 +179,7 @@ def parse_number(name: str, value: object, *, minimum: float, whole: bool = Fals
     """Return `value`, a number of at least `minimum`.
 
     Raises:
-        InvalidSettingError: `value` is not such a number, or is larger than any clock or memory could take.
+        InvalidSettingError: `value` is not such a number, or is larger than any clock or memory can hold.
     """
     kind, largest = ("a whole number", 1e15) if whole else ("a number of seconds", 1e9)
     bound = f"at least {minimum:g}"
@@ -202,10 +202,10 @@ def parse_delays(name: str, value: object) -> tuple[float, ...]:
 
 
 def parse_by_level(name: str, value: object, parse: Callable[[object], Any]) -> Any:
-    """Return `value`, or a mapping of levels to values, each checked; below the lowest there is `None`.
+    """Return `value`, or a mapping of levels to values, each checked; levels below the lowest have `None`.
 
     Raises:
-        InvalidSettingError: One is not right.
+        InvalidSettingError: A level or a value is not valid.
     """
     if not isinstance(value, Mapping):
         return parse(value)
@@ -222,7 +222,7 @@ def parse_username(value: object) -> str | None:
     """
     if value is None:
         return None
-    # os.environ has surrogates for bytes that are not UTF-8; Discord answers them with a 500.
+    # os.environ has surrogates for bytes that are not UTF-8; Discord responds to them with a 500.
     name = clean(" ".join(value.split())) if isinstance(value, str) else ""
     allowed = 1 <= len(name) <= lengths.USERNAME and name.lower() not in _FORBIDDEN_USERNAMES
     if allowed and not _FORBIDDEN_IN_USERNAME.search(name):
@@ -336,7 +336,7 @@ def _parse_mention(value: object) -> str:
 
 
 def parse_redact(value: object) -> SecretMasker:
-    """Return what masks the values of names with the words in `value`, a list; `None` is the standard list.
+    """Return a masker for names that contain a word of `value`, a list; `None` stands for the standard list.
 
     Raises:
         InvalidSettingError: `value` is not a list of words.
@@ -363,15 +363,15 @@ def parse_source_url(value: object) -> str | None:
 
 def fill_source_url(template: str, path: str, line: str) -> str:
     """Return the address of a line of source."""
-    # Not str.format, which may fail for some lines and not for others.
+    # str.format may fail for some lines and not for others.
     return template.replace("{path}", path).replace("{line}", line)
 
 
 def parse_enabled(value: object, *, name: str = "enabled") -> bool:
-    """Return `value`, a bool or a word for one.
+    """Return `value`, a bool or a word for a bool.
 
     Raises:
-        InvalidSettingError: `value` is neither.
+        InvalidSettingError: `value` is neither a bool nor such a word.
     """
     if isinstance(value, bool):
         return value
@@ -383,7 +383,7 @@ def parse_enabled(value: object, *, name: str = "enabled") -> bool:
 
 
 def parse_context(value: object) -> dict[str, str]:
-    """Return `value`, a mapping of names to what is shown with every record, as text.
+    """Return `value`, a mapping of names to values that are shown with every record, with texts as values.
 
     Raises:
         InvalidSettingError: `value` is not such a mapping.
@@ -408,7 +408,7 @@ def parse_colors(value: object) -> Mapping[int, int]:
 
 
 def parse_emojis(value: object) -> Mapping[int, str]:
-    """Return the standard emojis with `value`, a mapping of levels to text, laid over them. `''` is no emoji.
+    """Return the standard emojis with `value`, a mapping of levels to text, laid over them. `''` stands for no emoji.
 
     Raises:
         InvalidSettingError: `value` is not such a mapping.

@@ -1,7 +1,7 @@
-"""Values of `extra`: copied on the caller's thread, shown on the listener's.
+"""This module copies the values of `extra` on the caller's thread, and shows them on the listener's thread.
 
-The built-in containers are copied as far as a reader would follow them. All else becomes text, so nothing that may
-change, or that is large, is kept alive.
+The built-in containers are copied as far as a reader would follow them. All else becomes text, so that no object is
+kept alive that may change or that is large.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
 Frozen: TypeAlias = "str | int | float | bool | list[Frozen] | tuple[Frozen, ...] | dict[Any, Frozen] | None"
-"""A scalar, a text, or a container of such."""
+"""A scalar, a text, or a container of these."""
 
 _MAX_DEPTH = 6
 _MAX_ITEMS = 200
 _MAX_CHARACTERS = 20_000
-_SHORT_NAME = 50
-_WIDTH = 60
-"""The longest line that is not laid out over several, in characters."""
+_MAX_UNCOUNTED_NAME = 50
+"""The longest key that is not counted, in characters."""
+_MAX_WIDTH = 60
+"""The longest container that is shown on one line, in characters."""
 
-# Exact types alone are walked: a subclass may do anything when it is asked for its items.
+# Only exact types are walked: a subclass may do anything when its items are read.
 _ATOMS = frozenset({int, float, bool, type(None)})
 _SCALARS = _ATOMS | {str}
 _MAPPINGS = frozenset({dict, OrderedDict, Counter, defaultdict})
@@ -38,40 +39,39 @@ _SEQUENCES = frozenset({list, tuple, set, frozenset, deque})
 _BYTES = frozenset({bytes, bytearray})
 _WALKED = _MAPPINGS | _SEQUENCES | _BYTES
 _READ_BY_STR = (date, time, timedelta, Decimal, UUID, PurePath, Enum)
-"""What is better read as `str` gives it than as `repr` does."""
-
+"""The types whose values are easier to read as `str` than as `repr`."""
 
 _BRACKETS: dict[type, tuple[str, str]] = {dict: ("{", "}"), list: ("[", "]"), tuple: ("(", ")")}
-"""What a frozen container has, by its type."""
+"""The brackets of a frozen container, by its type."""
 
 
-class Words(str):
-    """Text in a container that stands there without quotes: what was no text, and words about what was left out."""
+class UnquotedText(str):
+    """Text that a container shows without quotes: a value that was not a text, or a note about values left out."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
 
-_SHORT = _ATOMS | {Words}
-"""What shares its line with others in a long list."""
+_SHORT_TYPES = _ATOMS | {UnquotedText}
+"""The types of values that share a line in a long list."""
 
 
 def to_text(value: object, convert: Callable[[Any], str] = str) -> str:
-    """Return `str(value)`, or words about why there is none. Never raises an `Exception`."""
+    """Return `str(value)`, or a text that says why it failed. Never raises an `Exception`."""
     try:
         text = convert(value)
-        # A subclass of str, such as markupsafe's Markup, would change what is later joined to it.
+        # A subclass of str, such as markupsafe's Markup, would change the text that is later joined to it.
         return text if type(text) is str else str.__str__(text)
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
         return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
 
 
 def freeze_value(value: object) -> Frozen:
-    """Return what `value` says, with nothing in it that may change. Never raises an `Exception`.
+    """Return a copy of `value` that cannot change. Never raises an `Exception`.
 
     Scalars stay as they are. The built-in containers and those of `collections` become dicts, lists and tuples: up to 6
-    deep, up to 100 items in one and 200 in all, and about 20,000 characters. What is left out is told where it would
-    have stood. Bytes and whatever else there is become text.
+    levels deep, with up to 100 items in one, 200 items in all and about 20,000 characters. Where values are left out, a
+    note says so. Bytes and all other values become text.
     """
     if type(value) in _SCALARS:
         return value  # type: ignore[return-value]  # a scalar, by its exact type
@@ -79,13 +79,13 @@ def freeze_value(value: object) -> Frozen:
         return to_text(value)
     try:
         frozen = _Copier().copy(value)
-    except Exception as error:  # noqa: BLE001 - another thread may change it meanwhile; the stack may be at its end
+    except Exception as error:  # noqa: BLE001 - another thread may change the value meanwhile; the stack may be full
         return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
-    return str(frozen) if type(frozen) is Words else frozen
+    return str(frozen) if type(frozen) is UnquotedText else frozen
 
 
 class _Copier:
-    """Copies one value and counts what it may still copy."""
+    """Copies one value, and counts how many characters and items may still be copied."""
 
     characters = _MAX_CHARACTERS
     items = _MAX_ITEMS
@@ -104,24 +104,25 @@ class _Copier:
             return self._copy_bytes(value)
         if kind in _WALKED:
             return self._copy_container(value)
-        return Words(self.copy(to_text(value, str if issubclass(kind, _READ_BY_STR) else repr)))
+        return UnquotedText(self.copy(to_text(value, str if issubclass(kind, _READ_BY_STR) else repr)))
 
     def _cut(self, text: str) -> str:
-        """Return the beginning of `text`: half of what is left, so that what follows has room too."""
+        """Return the beginning of `text`. It gets half of the remaining room; the rest is for the next values."""
         room = self.characters // 2
         self.characters -= room
         return f"{text[:room]}{ELLIPSIS} {len(text) - room:,} more"
 
-    def _copy_bytes(self, value: bytes | bytearray) -> Words:
-        # Of a gigabyte only the beginning is read.
+    def _copy_bytes(self, value: bytes | bytearray) -> UnquotedText:
+        # Only the beginning is read, since the value may have a gigabyte.
         room = self.characters // 4
         left_out = f"{ELLIPSIS} {len(value) - room:,} more" if len(value) > room else ""
-        return Words(f"{self.copy(_read_bytes(bytes(value[:room])))}{left_out}")
+        return UnquotedText(f"{self.copy(_read_bytes(bytes(value[:room])))}{left_out}")
 
     def _copy_container(self, value: Any) -> Frozen:
         if id(value) in self.path:
-            return Words(f"<{type(value).__name__} that holds itself>")
-        # Half of what is left, and counted before what is in it, so that it hides none that stand beside it.
+            return UnquotedText(f"<{type(value).__name__} that holds itself>")
+        # A container gets half of the items that are left, and they are counted before its content is copied. Otherwise
+        # a large container would leave nothing for its neighbours.
         room = min(len(value), (self.items + 1) // 2) if len(self.path) < _MAX_DEPTH else 0
         self.items -= room
         path, self.path = self.path, (*self.path, id(value))
@@ -137,30 +138,30 @@ class _Copier:
     def _copy_items(self, items: Iterable[tuple[Any, Any]], left_out: int) -> dict[Any, Frozen]:
         copied: dict[Any, Frozen] = {}
         for key, value in items:
-            # Most keys are short names, which are not worth counting.
-            is_name = type(key) is str and len(key) <= _SHORT_NAME and key not in copied
+            # Most keys are short names; to count them is not worth the time.
+            is_name = type(key) is str and len(key) <= _MAX_UNCOUNTED_NAME and key not in copied
             name = key if is_name else _to_key(self.copy(key), copied)
             copied[name] = value if type(value) in _ATOMS else self.copy(value)
         if left_out:
-            copied[_to_key(Words(ELLIPSIS), copied)] = Words(f"{left_out:,} more")
+            copied[_to_key(UnquotedText(ELLIPSIS), copied)] = UnquotedText(f"{left_out:,} more")
         return copied
 
     def _copy_values(self, values: Iterable[Any], left_out: int) -> list[Frozen]:
         copied = [value if type(value) in _ATOMS else self.copy(value) for value in values]
         if left_out:
-            copied.append(Words(f"{ELLIPSIS} {left_out:,} more"))
+            copied.append(UnquotedText(f"{ELLIPSIS} {left_out:,} more"))
         return copied
 
 
 def _to_key(name: Any, copied: dict[Any, Frozen]) -> Any:
-    key = Words(_line(name)) if type(name) in _BRACKETS else name
-    # Two objects may say the same of themselves.
-    names = itertools.chain([key], (Words(f"{key} #{number}") for number in itertools.count(2)))
+    key = UnquotedText(_line(name)) if type(name) in _BRACKETS else name
+    # The texts of two objects may be equal.
+    names = itertools.chain([key], (UnquotedText(f"{key} #{number}") for number in itertools.count(2)))
     return next(each for each in names if each not in copied)
 
 
 def _first(values: Collection[Any], count: int) -> list[Any]:
-    # A whole list is made in one step, in which no other thread changes it.
+    # list() copies a whole list in one step, in which no other thread can change it.
     return list(values if len(values) <= count else itertools.islice(values, count))
 
 
@@ -172,12 +173,12 @@ def _read_bytes(value: bytes) -> str:
 
 
 def value_line(frozen: Frozen) -> str:
-    """Return a frozen value as text, whole: containers on one line."""
+    """Return the whole of a frozen value as text: containers on one line."""
     return _line(frozen) if type(frozen) in _BRACKETS else to_text(frozen)
 
 
 def show_value(frozen: Frozen, limit: int) -> str:
-    """Return a frozen value as text of at most `limit` characters: containers over several lines if one is short."""
+    """Return a frozen value as text of at most `limit` characters: long containers over several lines."""
     return shorten(_block(frozen, "") if type(frozen) in _BRACKETS else to_text(frozen), limit)
 
 
@@ -192,13 +193,13 @@ def _block(frozen: Any, indent: str) -> str:
     line = _line(frozen)
     if type(frozen) not in _BRACKETS:
         return line.replace("\n", f"\n{indent}")
-    if len(indent) + len(line) <= _WIDTH and "\n" not in line:
+    if len(indent) + len(line) <= _MAX_WIDTH and "\n" not in line:
         return line
     inner = f"{indent}  "
     opening, closing = _BRACKETS[type(frozen)]
     parts = _parts(frozen, lambda value: _block(value, inner))
-    if type(frozen) is not dict and "\n" not in line and all(type(value) in _SHORT for value in frozen):
-        parts = _fill(parts, _WIDTH - len(inner) - 1)
+    if type(frozen) is not dict and "\n" not in line and all(type(value) in _SHORT_TYPES for value in frozen):
+        parts = _fill(parts, _MAX_WIDTH - len(inner) - 1)
     return f"{opening}\n{inner}" + f",\n{inner}".join(parts) + f"\n{indent}{closing}"
 
 
@@ -220,7 +221,7 @@ def _parts(frozen: Any, show: Callable[[Frozen], str]) -> list[str]:
 
 
 def value_size(frozen: Frozen) -> int:
-    """Return about how many bytes a frozen value holds on to, given that a character is one."""
+    """Return the estimated memory of a frozen value in bytes, one per character."""
     if isinstance(frozen, str):
         return len(frozen)
     if isinstance(frozen, dict):

@@ -18,7 +18,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discord_logging._records.values import Frozen, Words, freeze_value, show_value, to_text, value_line, value_size
+from discord_logging._records.values import (
+    Frozen,
+    UnquotedText,
+    freeze_value,
+    show_value,
+    to_text,
+    value_line,
+    value_size,
+)
 from discord_logging._text.markdown import cuts_made
 
 SCALARS: list[Any] = ["", "text", 0, 10**40, 1.5, float("inf"), True, False, None]
@@ -104,7 +112,7 @@ class TestToText:
         """Or what another function makes of it."""
         assert to_text(17) == "17"
         assert to_text("a", repr) == "'a'"
-        assert type(to_text(Words("a"))) is str
+        assert type(to_text(UnquotedText("a"))) is str
 
     def test_what_cannot_be_shown_is_named(self) -> None:
         """With what went wrong, and without raising."""
@@ -274,7 +282,7 @@ class TestBounds:
     def test_any_value_is_bounded(self, value: Any, times: int) -> None:
         """In depth, items and characters, and made of nothing but plain parts."""
         frozen = freeze_value([value] * times)
-        assert kinds_in(frozen) <= {str, int, float, bool, type(None), list, tuple, dict, Words}
+        assert kinds_in(frozen) <= {str, int, float, bool, type(None), list, tuple, dict, UnquotedText}
         assert depth_of(frozen) <= 7
         # Each container that has no room for all has a word about it.
         assert items_in(frozen) <= 400
@@ -348,7 +356,7 @@ class TestShowValue:
 
     def test_objects_of_several_lines_are_indented(self) -> None:
         """Such as a table."""
-        frozen: Frozen = {"table": [Words("a b\n1 2")]}
+        frozen: Frozen = {"table": [UnquotedText("a b\n1 2")]}
         assert show_value(frozen, 1000) == "{\n  'table': [\n    a b\n    1 2\n  ]\n}"
 
     @pytest.mark.parametrize("frozen", ["x" * 2000, {"a": "x" * 2000}])
