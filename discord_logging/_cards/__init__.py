@@ -1,4 +1,4 @@
-"""Records made into one message: from frozen records to what Discord shows, without a clock or a network.
+"""This package composes messages for Discord from frozen records, without a clock or a network.
 
-`_delivery` and every layer above may import it. It imports `_records` and what is below.
+`_delivery` and every layer above may import this package. It imports `_records` and the layers below.
 """

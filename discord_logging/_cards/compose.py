@@ -1,7 +1,7 @@
-"""Waiting records as one message: cards, lines or a digest.
+"""This module composes one message from waiting records: cards, lines or a digest.
 
-No network and no state; the clock is read only to let other threads run now and then. It takes the plainest form that
-clears the backlog with the requests that are allowed. Under no load that is one card per record.
+It uses no network and keeps no state; it reads the clock only to let other threads run now and then. It chooses the
+plainest form that clears the backlog with the allowed number of requests. Without load, that is one card per record.
 """
 
 from __future__ import annotations
@@ -37,24 +37,23 @@ if TYPE_CHECKING:
     from discord_logging._records.record import FrozenRecord
     from discord_logging._records.settings import CardSettings
 
-_BETWEEN = " · "
-"""What stands between the parts of a footer."""
+_FOOTER_SEPARATOR = " · "
+"""The separator of the parts of a footer."""
 _REPEAT = "may be a repeat"
-_BLOCK = len("```ansi\n\n```")
-_LONG_LINE = 500
-"""From how many characters on a record is no line, but a card."""
-_FEW = 3
-"""So many records of the most severe levels stand out as cards among lines."""
-_WORST_CARDS = 3
-"""So many kinds of the worst records have a card beside a digest."""
+_FENCES = len("```ansi\n\n```")
+_MAX_LINE = 500
+"""The longest line, in characters. A record with a longer one gets a card."""
+_MAX_SEVERE_CARDS = 3
+"""The largest number of severe records that stand out as cards among lines."""
+_MAX_DIGEST_CARDS = 3
+"""The largest number of cards after a digest."""
 _MAX_MENTIONS = 10
-"""So many mentions stand in one message at the most."""
-_STANDARD = EmbedFormatter()
+"""The largest number of mentions in one message."""
+_STANDARD_FORMATTER = EmbedFormatter()
 _FOOTER_ROOM = 150
-"""What is kept free for the footer of the lines or the digest, in characters."""
-
+"""The room for the footer of the lines or of the digest, in characters."""
 _ABOVE_ROOM = 700
-"""What is kept free beside a text, for what the delivery puts above it, in characters."""
+"""The room above a text for mentions and losses, which the delivery adds, in characters."""
 
 
 class Composed(NamedTuple):
@@ -72,10 +71,10 @@ def compose(
     Only records that go to the same destination share a message.
 
     Args:
-        records: What waits, oldest first. At least one.
-        head: The one of them that is in the message in any case; `None` is the first.
-        allowance: How many requests, this one included, may be used to clear the backlog.
-        note: Words for the footer of the first card, such as why it comes late; at most 40 characters.
+        records: The waiting records, oldest first; at least one.
+        head: The record that the message carries in any case; `None` stands for the first.
+        allowance: The number of requests that may clear the backlog, including this one.
+        note: A text for the footer of the first card, such as the delay; at most 40 characters.
     """
     head = head or records[0]
     destination = head.settings.destination
@@ -101,9 +100,10 @@ def compose_plain(record: FrozenRecord) -> Message:
 
 
 def put_above(payload: Payload, text: str, *, notifies_all: bool = False) -> None:
-    """Put `text` above the message's own, which becomes an embed if there is no room for both.
+    """Put `text` above the text of the message, which becomes an embed if there is no room for both.
 
-    Likewise if `text` notifies everyone and its own says `@everyone` or `@here`, which is to notify nobody.
+    It also becomes an embed if `text` notifies everyone and the text of the message contains `@everyone` or `@here`,
+    which must notify nobody.
     """
     own = payload.get("content", "")
     content = _joined(text, own)
@@ -118,7 +118,7 @@ def _joined(first: str, second: str) -> str:
 
 
 def _address(payload: Payload, records: Sequence[FrozenRecord], files: tuple[File, ...] = ()) -> Message:
-    """Return the message with what belongs to its place, and silent if all of its records are."""
+    """Return the message with the settings of its destination, and silent if all of its records are silent."""
     settings: CardSettings = records[0].settings
     if settings.thread_name:
         payload["thread_name"] = settings.thread_name
@@ -130,7 +130,7 @@ def _address(payload: Payload, records: Sequence[FrozenRecord], files: tuple[Fil
 
 
 def _mentions(records: Sequence[FrozenRecord]) -> tuple[str, ...]:
-    """Return whom the records are to notify, each once, the most severe ones' first."""
+    """Return the mentions of the records, each once, those of the most severe records first."""
     found: dict[str, int] = {}
     for record in yield_gil_between(records):
         formatter = _formatter(record)
@@ -138,14 +138,14 @@ def _mentions(records: Sequence[FrozenRecord]) -> tuple[str, ...]:
             mention = formatter.mention(record)
             if mention and (match := MENTION.fullmatch(mention)):
                 found[match[0]] = max(found.get(match[0], record.levelno), record.levelno)
-        except BaseException as error:  # an override may raise anything, or return it; the record itself is posted
+        except BaseException as error:  # an override may raise or return anything; the record is posted anyway
             if ends_program(error):
                 raise
     return tuple(sorted(found, key=found.__getitem__, reverse=True)[:_MAX_MENTIONS])
 
 
 class _Draft:
-    """A message in the making: which records it carries, its text and embeds, and the characters left for more."""
+    """A message under construction: its records, text and embeds, and the room for more, in characters."""
 
     def __init__(self, settings: CardSettings, note: str) -> None:
         self.settings = settings
@@ -153,20 +153,20 @@ class _Draft:
         self.records: list[FrozenRecord] = []
         self.embeds: list[Embed] = []
         self.content = ""
-        self.room = lengths.EMBEDS_TOTAL - (len(note) + len(_BETWEEN) if note else 0)
+        self.room = lengths.EMBEDS_TOTAL - (len(note) + len(_FOOTER_SEPARATOR) if note else 0)
         self.text = io.BytesIO()
 
     def has_room(self, embed: Embed) -> bool:
         """Tell whether `embed` may be added."""
         if embed_length(embed) > self.room or self.count >= lengths.EMBEDS_PER_MESSAGE:
             return False
-        # Of embeds with the same address Discord shows the first alone
+        # Of embeds with the same address, Discord shows only the first
         # (https://docs.discord.com/developers/resources/message#embed-object).
         return "url" not in embed or all(embed["url"] != each.get("url") for each in self.embeds)
 
     @property
     def count(self) -> int:
-        """How many embeds it has, the text being one that it may become."""
+        """The number of embeds, including the embed that the text may become."""
         return len(self.embeds) + bool(self.content)
 
     def add(self, embed: Embed) -> None:
@@ -175,7 +175,7 @@ class _Draft:
         self.embeds.append(embed)
 
     def add_card(self, record: FrozenRecord) -> bool:
-        """Add the card of a record if there is room, and its whole text to the file if the card leaves some out."""
+        """Add the card of a record if there is room; if the card is cut, add the whole text to the file."""
         embed, is_cut = _lay_out(record)
         text = embed["description"] if embed.keys() == {"description"} else ""
         is_text = 0 < len(text) <= lengths.CONTENT and not (self.embeds or self.note)
@@ -192,7 +192,7 @@ class _Draft:
         return True
 
     def attach(self, text: str) -> bool:
-        """Put `text` into the file if there is room; the first always has."""
+        """Put `text` into the file if there is room. There is always room for the first one."""
         content = text.encode()
         size = self.text.tell()
         if size and size + len(content) > lengths.FILE_BYTES:
@@ -201,7 +201,7 @@ class _Draft:
         return True
 
     def message(self) -> Composed:
-        """Return what was drafted, with the note in the footer of its first embed."""
+        """Return the finished message, with the note in the footer of its first embed."""
         payload: Payload = {"allowed_mentions": {"parse": []}}
         if self.content:
             payload["content"] = self.content
@@ -219,7 +219,7 @@ class _Draft:
 
 
 def _cards(records: Sequence[FrozenRecord], note: str) -> _Draft:
-    """One embed per record."""
+    """Draft one embed per record."""
     draft = _Draft(records[0].settings, note)
     for record in yield_gil_between(records):
         if not draft.add_card(record):
@@ -229,17 +229,17 @@ def _cards(records: Sequence[FrozenRecord], note: str) -> _Draft:
 
 
 def _lines(records: Sequence[FrozenRecord], note: str) -> _Draft:
-    """The few most severe records, and those that no line can hold, as cards, all others as lines in one block."""
+    """Draft cards for a few of the most severe records and for those that fit on no line, and lines for all others."""
     draft = _Draft(records[0].settings, note)
     severe = _severe_level(records)
     lines: list[str] = []
     lined: list[FrozenRecord] = []
-    room = lengths.DESCRIPTION - _BLOCK
-    draft.room -= _BLOCK + _FOOTER_ROOM
+    room = lengths.DESCRIPTION - _FENCES
+    draft.room -= _FENCES + _FOOTER_ROOM
     for record in yield_gil_between(records):
         line = ansi_line(record)
-        if record.levelno >= severe or has_traceback(record) or len(line) > _LONG_LINE:
-            # One place is kept for the block of lines.
+        if record.levelno >= severe or has_traceback(record) or len(line) > _MAX_LINE:
+            # One embed is reserved for the block of lines.
             if draft.count == lengths.EMBEDS_PER_MESSAGE - 1 or not draft.add_card(record):
                 break
         else:
@@ -256,7 +256,7 @@ def _lines(records: Sequence[FrozenRecord], note: str) -> _Draft:
 
 
 def _digest(records: Sequence[FrozenRecord], note: str) -> _Draft:
-    """A summary, the first card of the worst kinds, and a file with every record whole."""
+    """Draft a summary, the first card of each of the worst kinds, and a file with the whole text of every record."""
     draft = _Draft(records[0].settings, note)
     for record in yield_gil_between(records):
         if not draft.attach(full_text(record)):
@@ -269,7 +269,7 @@ def _digest(records: Sequence[FrozenRecord], note: str) -> _Draft:
     stamp(embed, first.created)
     _add_to_footer(embed, _REPEAT if any(record.is_repeat for record in draft.records) else "")
     draft.add(embed)
-    for card in map(lay_out, summary.worst()[:_WORST_CARDS]):
+    for card in map(lay_out, summary.worst()[:_MAX_DIGEST_CARDS]):
         if draft.has_room(card):
             draft.add(card)
     return draft
@@ -291,27 +291,29 @@ def _lines_embed(lines: Sequence[str], records: Sequence[FrozenRecord]) -> Embed
 
 
 def _severe_level(records: Sequence[FrozenRecord]) -> float:
-    """Return the lowest level from `ERROR` on of which there are so few records that they stand out as cards."""
-    severe = heapq.nlargest(_FEW + 1, (record.levelno for record in records if record.levelno >= logging.ERROR))
-    # nlargest() found more than _FEW records: every record of the level at the cut is too common to stand out.
-    few = [level for level in severe if len(severe) <= _FEW or level > severe[-1]]
-    return min(few, default=float("inf"))
+    """Return the lowest level from `ERROR` on of which, with all above, so few records wait that they get cards."""
+    levels = (record.levelno for record in records if record.levelno >= logging.ERROR)
+    severe = heapq.nlargest(_MAX_SEVERE_CARDS + 1, levels)
+    if len(severe) > _MAX_SEVERE_CARDS:
+        # The records of the lowest of these levels are too common to stand out.
+        severe = [level for level in severe if level > severe[-1]]
+    return min(severe, default=float("inf"))
 
 
 def lay_out(record: FrozenRecord) -> Embed:
-    """Return the card for `record`; when an override of the user's fails, the standard one, which says so."""
+    """Return the card for `record`. If the user's override fails, return the standard card, whose footer says so."""
     return _lay_out(record)[0]
 
 
 def _lay_out(record: FrozenRecord) -> tuple[Embed, bool]:
-    """Return the card for `record`, and whether something was left out for want of room."""
+    """Return the card for `record`, and whether the card is cut."""
     formatter = _formatter(record)
     cuts = cuts_made()
     try:
         # A copy, since an override may return the same embed twice.
         embed = formatter.embed(record).copy()
         embed_length(embed)
-    except BaseException as error:  # an override may raise anything, or return it
+    except BaseException as error:  # an override may raise or return anything
         if ends_program(error):
             raise
         cuts = cuts_made()
@@ -322,23 +324,23 @@ def _lay_out(record: FrozenRecord) -> tuple[Embed, bool]:
 
 
 def _formatter(record: FrozenRecord) -> EmbedFormatter:
-    """Return what lays the record out; the text of any other formatter is its message already."""
+    """Return the formatter that lays the record out. Another kind of formatter has made its message already."""
     formatter = record.settings.formatter
-    return formatter if isinstance(formatter, EmbedFormatter) else _STANDARD
+    return formatter if isinstance(formatter, EmbedFormatter) else _STANDARD_FORMATTER
 
 
 class _StandInFormatter(EmbedFormatter):
-    def __init__(self, trouble: str) -> None:
+    def __init__(self, failure: str) -> None:
         super().__init__()
-        self._trouble = trouble
+        self._failure = failure
 
     def footer(self, record: FrozenRecord) -> str:
-        return f"{super().footer(record)} · {self._trouble}"
+        return f"{super().footer(record)}{_FOOTER_SEPARATOR}{self._failure}"
 
 
 def _add_to_footer(embed: Embed, *notes: str) -> None:
     text = embed["footer"]["text"] if "footer" in embed else ""
-    if joined := _BETWEEN.join(part for part in (text, *notes) if part):
+    if joined := _FOOTER_SEPARATOR.join(part for part in (text, *notes) if part):
         footer: EmbedFooter = {"text": joined}
         if icon_url := embed.get("footer", {}).get("icon_url"):
             footer["icon_url"] = icon_url

@@ -1,4 +1,4 @@
-"""The summary of a large backlog: what broke, how often, since when and where, worth reading at 3 a.m."""
+"""This module summarises a large backlog: the kinds of records, their counts, times and loggers."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from discord_logging._records.record import FrozenRecord
 
 _MAX_NAMED = 5
-"""How many kinds and loggers the summary names."""
+"""The largest number of kinds, and of loggers, that the summary names."""
 _MAX_LEVELS = 8
-"""How many levels the summary names."""
+"""The largest number of levels that the summary names."""
 
 
 class Kind(NamedTuple):
-    """The mark of records that tell of the same thing: they may differ in their arguments."""
+    """The key of records about the same thing, which may differ in their arguments."""
 
     levelno: int
     name: str
@@ -35,7 +35,7 @@ class Kind(NamedTuple):
 
 
 class _Tally:
-    """How often a kind came, and when."""
+    """The number of records of one kind, with the first and the last."""
 
     __slots__ = ("count", "first", "last")
 
@@ -51,7 +51,7 @@ class _Tally:
 
 
 class Summary:
-    """What a backlog tells, counted in one pass."""
+    """The counts of a backlog, taken in one pass."""
 
     def __init__(self, records: Iterable[FrozenRecord]) -> None:
         self.count = 0
@@ -68,7 +68,7 @@ class Summary:
             self._kinds[kind].add(record)
 
     def worst(self) -> list[FrozenRecord]:
-        """Return the first record of each severe kind, or of those of the highest level; the worst first."""
+        """Return the first record of each severe kind, or else of each kind of the highest level, the worst first."""
         least = min(max(kind.levelno for kind in self._kinds), logging.ERROR)
         return [tally.first for kind, tally in self._ranked() if kind.levelno >= least]
 
@@ -113,7 +113,7 @@ class Summary:
 
 
 def kind_of(record: FrozenRecord) -> Kind:
-    """Return what kind of record it is."""
+    """Return the kind of `record`."""
     exception = record.exception.type_name if record.exception else ""
     return Kind(record.levelno, to_text(record.name), record.template or record.message[:200], exception)
 
@@ -123,7 +123,7 @@ def _name(text: str) -> str:
 
 
 def _span(seconds: float) -> str:
-    if not seconds < 1e9:  # noqa: PLR2004 - thirty years: a record that was made by hand may have any time, or none
+    if not seconds < 1e9:  # noqa: PLR2004 - thirty years: a record that was made by hand may have any time, or NaN
         return ""
     if seconds < 120:  # noqa: PLR2004 - two minutes
         return f" in {seconds:.0f} s"

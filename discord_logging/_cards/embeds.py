@@ -1,4 +1,4 @@
-"""A frozen record as an embed, the card in the channel."""
+"""This module lays a frozen record out as an embed, the card in the channel."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from discord_logging._discord.types import Embed, EmbedField
     from discord_logging._records.record import Origin
 
-_BLOCK_MINIMUM = 750
-"""What the message leaves to each block, in characters."""
+_MIN_BLOCK = 750
+"""The room that the message leaves to each block, in characters."""
 _FENCES = len("```py\n\n```")
 _MAX_LINK = 500
 """The longest address of a line of source, in characters."""
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _REST_ROOM = 200
-"""What is kept free for the field that names the fields left out, in characters."""
+"""The room for the field that names the fields left out, in characters."""
 _NOTE_ROOM = 150
-"""What is kept free for notes of the delivery in the footer, in characters."""
+"""The room in the footer for notes of the delivery, in characters."""
 INLINE_VALUE = 40
 """The longest value that shares its row with others, in characters."""
 
@@ -43,13 +43,13 @@ INLINE_VALUE = 40
 class EmbedFormatter(logging.Formatter):
     """Lays a record out as a Discord embed.
 
-    Subclass it and override `title`, `description`, `fields`, `footer`, `color` or `mention` to change that part.
-    Each is given the record as it was frozen when it was logged, with most attributes of `logging.LogRecord`,
-    `message` (str), `extra` (dict or `None`) and `exception`; `FrozenRecord` lists them. They run on the listener's
-    thread. What they return is cleaned and cut to Discord's limits afterwards.
+    To change a part, subclass this class and override `title`, `description`, `fields`, `footer`, `color` or
+    `mention`. Each method gets the record as it was when it was logged, with most attributes of `logging.LogRecord`,
+    `message` (str), `extra` (dict or `None`) and `exception`; `FrozenRecord` lists them. The methods run on the
+    listener's thread. Their results are cleaned and cut to Discord's limits afterwards.
 
-    An embed with nothing but a description of up to 2,000 characters is posted as plain text where it can be: above
-    the cards of its message.
+    An embed that consists of a description of up to 2,000 characters is posted as plain text if possible, which is
+    above the cards of its message.
     """
 
     def embed(self, record: FrozenRecord) -> Embed:
@@ -65,12 +65,12 @@ class EmbedFormatter(logging.Formatter):
         if fields := _fit_fields(self.fields(record), room - len(footer)):
             embed["fields"] = fields
         if not (embed_length(embed) or embed.keys() & {"image", "thumbnail"}):
-            # Discord refuses a message with nothing in it (50006).
+            # Discord refuses an empty message (50006).
             embed["title"] = _fit(to_text(record.levelname), lengths.TITLE) or "LOG"
         return embed
 
     def _frame(self, record: FrozenRecord) -> Embed:
-        """Return what stands around the texts."""
+        """Return the embed without its texts: the colour and the time."""
         embed: Embed = {"color": self.color(record) & lengths.COLOR}
         stamp(embed, record.created)
         return embed
@@ -81,32 +81,32 @@ class EmbedFormatter(logging.Formatter):
         return f"{emoji} {plain(to_text(record.levelname), 60)} · {plain(to_text(record.name), 160)}".strip()
 
     def description(self, record: FrozenRecord) -> str:
-        """Return the body: the message, the traceback in a code block, and where it was logged."""
-        where = self.location(record)
-        room = lengths.DESCRIPTION - len(where) - 2
+        """Return the body: the message, the traceback in a code block, and the location."""
+        location = self.location(record)
+        room = lengths.DESCRIPTION - len(location) - 2
         stack_info = record.stack_info
         count = bool(record.exception or record.exc_text) + bool(stack_info)
-        message = plain(record.message, room - count * _BLOCK_MINIMUM).strip()
+        message = plain(record.message, room - count * _MIN_BLOCK).strip()
         room = (room - len(message)) // max(count, 1) - 1
         blocks = (self.traceback(record, room - _FENCES), stack_info)
         fenced = [code_block(block, room, language="py", keep_end=True) for block in blocks if block]
-        return "\n".join(part for part in (message, *fenced, where) if part)
+        return "\n".join(part for part in (message, *fenced, location) if part)
 
     def traceback(self, record: FrozenRecord, limit: int) -> str | None:
         """Return the text of the record's exception, which has room for `limit` characters, or `None`."""
         return record.mask(format_card(record.exception, limit)) if record.exception else record.exc_text
 
     def location(self, record: FrozenRecord) -> str:
-        """Return the line in small print that says where the record was logged, a link if there is a `source_url`."""
+        """Return the line in small print with the location of the logging call, a link if `source_url` is set."""
         if not record.lineno:
             return ""
         pathname, line = to_text(record.pathname), to_text(record.lineno)
-        place = plain(f"{os.path.basename(pathname)}:{line}", 150)  # noqa: PTH119 - it is text
+        location = plain(f"{os.path.basename(pathname)}:{line}", 150)  # noqa: PTH119 - it is text
         url = _source_url(record.settings.source_url, record.origin, line)
-        # The text of a link can hold no brackets, not even escaped ones.
-        if url and not {"[", "]"} & set(place):
-            place = f"[{place}]({url})"
-        return f"-# {place} in {plain(to_text(record.funcName), 100)}"
+        # The text of a link cannot contain brackets, not even escaped ones.
+        if url and not {"[", "]"} & set(location):
+            location = f"[{location}]({url})"
+        return f"-# {location} in {plain(to_text(record.funcName), 100)}"
 
     def fields(self, record: FrozenRecord) -> list[EmbedField]:
         """Return the record's `extra` values and the handler's context as fields."""
@@ -125,20 +125,20 @@ class EmbedFormatter(logging.Formatter):
         return " · ".join(to_text(part) for part in parts if part)
 
     def color(self, record: FrozenRecord) -> int:
-        """Return the colour of the record's level, as 0xRRGGBB. Other levels take that of the nearest below."""
+        """Return the colour of the record's level, as 0xRRGGBB; a level without one takes that of the nearest below."""
         return int(nearest_level(record.settings.colors, record.levelno))
 
     def mention(self, record: FrozenRecord) -> str:
-        """Return whom the record notifies, such as `<@&ID>` for a role, or nothing.
+        """Return the mention that the record notifies, such as `<@&ID>` for a role, or `""` for nobody.
 
-        The standard one is that of its level in the handler's `mentions`. Nobody is notified more often than once in
-        `mention_interval`.
+        By default, the handler's `mentions` say which mention belongs to the level. Nobody is notified more than once
+        in `mention_interval`.
         """
         mentions = record.settings.mentions
         return nearest_level(mentions, record.levelno) if mentions else ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return what the card says as plain text, for handlers that are not ours."""
+        """Return the message and the traceback of the card as plain text, for handlers that are not ours."""
         frozen = FrozenRecord(freeze(record, CardSettings(self)))
         return "\n".join(
             part for part in (f"{frozen.levelname} {frozen.name}: {frozen.message}", traceback_text(frozen)) if part
@@ -146,7 +146,7 @@ class EmbedFormatter(logging.Formatter):
 
 
 def embed_length(embed: Embed) -> int:
-    """Return how many characters of a message's 6,000 `embed` takes."""
+    """Return how many of the 6,000 characters of a message `embed` takes."""
     footer = embed["footer"]["text"] if "footer" in embed else ""
     fields = sum(len(field["name"]) + len(field["value"]) for field in embed.get("fields", ()))
     author = embed["author"]["name"] if "author" in embed else ""
@@ -154,7 +154,7 @@ def embed_length(embed: Embed) -> int:
 
 
 def _source_url(template: str | None, origin: Origin, line: str) -> str | None:
-    """Return the address of a line of source, or `None` if it has none that is known."""
+    """Return the address of a line of source, or `None` if it is unknown."""
     path = clean(origin.path).replace("\\", "/")
     # Library code, paths outside the project and pseudo-files such as <stdin> have no page in the repository.
     if not template or origin.library or path.startswith(("/", "<")) or _DRIVE.match(path):
@@ -174,7 +174,7 @@ def _field(name: str, value: str) -> EmbedField:
 
 
 def _fit_fields(fields: list[EmbedField], room: int) -> list[EmbedField]:
-    """Cut each field to its limit; those for which there is no room are named in a last one."""
+    """Cut each field to its limit. A last field names the fields for which there is no room."""
     fitted: list[EmbedField] = []
     for index, field in enumerate(fields):
         name = plain(field["name"], lengths.FIELD_NAME).strip()
@@ -184,8 +184,8 @@ def _fit_fields(fields: list[EmbedField], room: int) -> list[EmbedField]:
         if not (name and value):
             continue
         room -= len(name) + len(value)
-        is_last_place = len(fitted) == lengths.FIELDS - 1 and index < len(fields) - 1
-        if is_last_place or room < 0:
+        is_last_free = len(fitted) == lengths.FIELDS - 1 and index < len(fields) - 1
+        if is_last_free or room < 0:
             note_cut()
             names = ", ".join(each["name"] for each in fields[index : index + lengths.FIELDS])
             fitted.append(
@@ -197,6 +197,6 @@ def _fit_fields(fields: list[EmbedField], room: int) -> list[EmbedField]:
 
 
 def stamp(embed: Embed, created: float) -> None:
-    """Put a time into the embed, which Discord shows in the reader's zone. A `created` that is no time sets nothing."""
+    """Put a time into the embed, which Discord shows in the reader's zone; nothing if `created` is not a valid time."""
     with contextlib.suppress(OverflowError, OSError, TypeError, ValueError):
         embed["timestamp"] = datetime.fromtimestamp(created, timezone.utc).isoformat(timespec="milliseconds")

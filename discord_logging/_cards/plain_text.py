@@ -1,4 +1,4 @@
-"""A frozen record as text: whole, for a file, or as one line, for a block of lines."""
+"""This module turns a frozen record into text: the whole record for a file, or one line for a block of lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_TIME = "--:--:--"
 
 
 def clock_time(created: float, utc_offset: int | None = None, form: str = "%H:%M:%S") -> str:
-    """Return a record's time in the zone that is `utc_offset` seconds ahead of UTC; `None` is this machine's."""
+    """Return a time in the zone that is `utc_offset` seconds ahead of UTC; `None` stands for the local zone."""
     try:
         local = time.localtime(created) if utc_offset is None else time.gmtime(created + utc_offset)
         return time.strftime(form, local)
@@ -32,41 +32,41 @@ def clock_time(created: float, utc_offset: int | None = None, form: str = "%H:%M
 
 
 def first_time(record: FrozenRecord) -> str:
-    """Return when the record was logged, in the zone of the process that logged it."""
+    """Return the time at which the record was logged, in the zone of the process that logged it."""
     return clock_time(record.created, record.utc_offset)
 
 
 def last_time(record: FrozenRecord) -> str:
-    """Return when the last record was logged that it stands for."""
+    """Return the time at which the last repeat of the record was logged, in the same zone."""
     return clock_time(record.last_created, record.utc_offset)
 
 
 def describe_repeats(record: FrozenRecord) -> str:
-    """Return how often the record came and when, or nothing if it came once."""
+    """Return the number and the times of the repeats, or `""` for a record that came once."""
     if record.count == 1:
         return ""
     return f"×{record.count:,}, first {first_time(record)}, last {last_time(record)}"  # noqa: RUF001 - the sign for times
 
 
 def has_traceback(record: FrozenRecord) -> bool:
-    """Tell whether the record has more than its message: an exception or a stack."""
+    """Tell whether the record has an exception or a stack besides its message."""
     return bool(record.exception or record.exc_text or record.stack_info)
 
 
 def traceback_text(record: FrozenRecord) -> str:
-    """Return the text of the record's exception, or nothing."""
+    """Return the text of the record's exception, or `""`."""
     return record.mask(format_exception(record.exception)) if record.exception else record.exc_text or ""
 
 
 def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
-    """Return the whole record: a line that begins with time, level and logger, then whatever else it has.
+    """Return the whole record: a line that begins with time, level and logger, then all other parts.
 
     Args:
         record: The record.
-        with_context: Whether the handler's context, which is the same for all its records, is told as well.
+        with_context: Whether to add the handler's context, which is the same for all its records.
     """
     head = [_exact_time(record), _one_word(record.levelname), _one_word(record.name)]
-    # A line that another program wrote has neither.
+    # A line that another program wrote has neither a thread nor a line number.
     if record.threadName:
         head.append(f"[{_one_word(record.threadName)}]")
     if record.lineno:
@@ -80,14 +80,14 @@ def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
 
 
 def extra_text(record: FrozenRecord) -> str:
-    """Return the record's `extra` values as `name=value`, or nothing."""
+    """Return the record's `extra` values as `name=value`, or `""`."""
     return _pairs(record.extra or {})
 
 
 def ansi_line(record: FrozenRecord) -> str:
     """Return the record as a line for an ANSI code block: time, level in its colour, logger, message, `extra`.
 
-    One colour alone is set, so that clients which show the codes as they are leave the line readable.
+    The line sets only one colour, so that it stays readable in clients that show the codes as they are.
     """
     color = next((code for level, code in _ANSI_COLORS if record.levelno >= level), "")
     level = f"{color}{_one_word(record.levelname)}{_RESET if color else ''}"
@@ -106,7 +106,7 @@ def _exact_time(record: FrozenRecord) -> str:
 
 
 def _one_word(value: object) -> str:
-    """Return `value` as text that ends no line."""
+    """Return `value` as text without line feeds."""
     return clean(to_text(value)).replace("\n", " ")
 
 

@@ -1,7 +1,7 @@
-"""The traceback of a frozen exception as a person wants it on a card.
+"""This module shortens the traceback of a frozen exception for a card.
 
-The frames of libraries are folded to a line, and what is still too long is left out where it is missed least: first
-frames in the middle, those of the earliest exceptions before those of the last, then the earliest exceptions.
+Runs of frames of libraries are folded to a line. If the rest is still too long, the least important parts are left out:
+first the frames in the middle, of the earliest exceptions before those of the last, then the earliest exceptions.
 """
 
 from __future__ import annotations
@@ -21,39 +21,40 @@ if TYPE_CHECKING:
     from discord_logging._records.exceptions import FrozenException
     from discord_logging._records.frames import Frame
 
-_SYNTAX_PLACE = '  File "'
-_NAMES_SHOWN = 3
-"""So many libraries are named in place of their frames."""
-_LIBRARY_FRAMES_SHOWN = 3
-"""So many frames are shown of an exception that has none of the program's."""
+_LOCATION_START = '  File "'
+_MAX_LIBRARIES = 3
+"""The largest number of libraries that a folded run of frames names."""
+_MAX_LIBRARY_FRAMES = 3
+"""The number of last frames that are shown of a traceback without any frame of the program."""
 _MIN_REPEATS = 3
-"""From how often on repeated frames are shown once."""
+"""The smallest number of repeats that are folded into one."""
 _MAX_CYCLE = 20
-"""Up to how many frames, or folded runs of them, are recognised when they come again and again."""
-_SOURCE_WIDTH = 160
+"""The longest cycle of frames, or folded runs of frames, that is recognised."""
+_MAX_SOURCE = 160
 """The longest line of source on a card, in characters."""
-_PLACE_WIDTH = 240
+_MAX_LOCATION = 240
 """The longest line with file, line and function, in characters."""
 _MARK_ROOM = 40
-"""What is kept free for the line that says how many earlier exceptions are left out, in characters."""
-_NOTE_ROOM = 80
-"""From how much room on a cut says how long the text was, in characters."""
-_MEMBERS_SHOWN = 10
-_MEMBER_ROOM = 350
-"""What a member of a group gets at least, in characters; where there is less, fewer are shown."""
-_DEEPEST_GROUP = 8
-"""So deep groups within groups are shown."""
+"""The room for the line that counts the earlier exceptions left out, in characters."""
+_MIN_NOTE_ROOM = 80
+"""The least room in which a cut text gets a note about its whole length, in characters."""
+_MAX_MEMBERS = 10
+"""The largest number of members of a group that are shown."""
+_MIN_MEMBER_ROOM = 350
+"""The least room for a member of a group, in characters. In less room, fewer members are shown."""
+_MAX_GROUP_DEPTH = 8
+"""The deepest nesting of groups whose members are shown."""
 
 
 def format_card(exception: FrozenException, limit: int) -> str:
-    """Return the traceback of `exception` as a person wants it on a card.
+    """Return the traceback of `exception` in at most `limit` characters.
 
-    Runs of frames of libraries are folded, paths are shortened, and what does not fit is left out in the middle. The
-    last frame and the line with type and text stay. When anything is left out, that is noted with `note_cut`.
+    Runs of frames of libraries are folded, paths are shortened, and parts in the middle are left out if there is no
+    room. The last frame and the line with type and text stay. If anything is left out, `note_cut` is called.
 
     Args:
         exception: The exception.
-        limit: The most characters that the text may have. Below some 500, little more than type and text has room.
+        limit: The longest text, in characters. Below about 500, there is little room for more than type and text.
     """
     lines = _fit_chain(exception, limit + 1, 0)
     if any(type(line) is _Cut for line in lines):
@@ -62,30 +63,30 @@ def format_card(exception: FrozenException, limit: int) -> str:
 
 
 class _Cut(str):
-    """A line that stands for, or lacks, something that was left out. Trials are thrown away, so it is noted last."""
+    """A line that is cut or that replaces others. `note_cut` is called at the end, since drafts are thrown away."""
 
     __slots__ = ()
 
 
 class _Block(NamedTuple):
-    """Lines of a card that stay together, written only when they are shown."""
+    """Lines of a card that stay together, and that are written only when they are shown."""
 
     key: Hashable
-    """What is the same for blocks that show the same."""
+    """A value that is equal for blocks that show the same."""
     frames: int
     is_program: bool
     lines: Callable[[], list[str]]
 
 
 def _fit_chain(exception: FrozenException, room: int, depth: int) -> list[str]:
-    """Return the lines of an exception and of those before it, as far as there is room."""
+    """Return the lines of an exception and of the exceptions before it, as far as there is room."""
     links = chain_links(exception)
     if len(links) == 1:
         return _Section(exception, None, room, depth).lines(room)
     left = room - _MARK_ROOM
     sections: list[tuple[_Section, int]] = []
     for link, introduction in links:
-        # The last exception may take it all for its text, but only half for its frames before the others have theirs.
+        # The text of the last exception may take all of the room. Its frames may take half, and later what is left.
         section = _Section(link, introduction, room // 3 if sections else left, depth)
         size = _cost(section.lines(0 if sections else room // 2), depth)
         if sections and size > left:
@@ -102,13 +103,13 @@ def _fit_chain(exception: FrozenException, room: int, depth: int) -> list[str]:
 
 
 class _Section:
-    """One exception: the lines that must be shown, and those that are when there is room.
+    """One exception: the lines that must be shown, and those that are shown if there is room.
 
     Args:
         exception: The exception.
-        introduction: The words that link it to the exception before it, or `None`.
-        room: The most that what must be shown takes, in characters.
-        depth: How many groups it is a member of.
+        introduction: The sentence that links it to the exception before it, or `None`.
+        room: The largest size of the lines that must be shown, in characters.
+        depth: The number of groups around it.
     """
 
     def __init__(self, exception: FrozenException, introduction: str | None, room: int, depth: int) -> None:
@@ -116,8 +117,8 @@ class _Section:
         self._members = exception.members
         stack = exception.stack
         self._head = [*(("", introduction, "") if introduction else ()), *([HEAD] if stack else ())]
-        place, text = _split_syntax_error(exception)
-        self._blocks = [*_blocks(stack), *([_Block(None, 1, False, lambda: place)] if place else ())]
+        location, text = _split_syntax_error(exception)
+        self._blocks = [*_blocks(stack), *([_Block(None, 1, False, lambda: location)] if location else ())]
         room -= _cost(self._head, depth)
         if self._members:
             room = room * 2 // 3
@@ -128,13 +129,13 @@ class _Section:
         self._text = [*_cut_text(text, room, depth), *notes]
 
     def lines(self, room: int) -> list[str]:
-        """Return its lines, no more than `room` if that is enough for those that must be shown."""
+        """Return the lines of the exception, within `room` if that is enough for those that must be shown."""
         room -= _cost([*self._head, *self._with_gaps(self._must), *self._text], self._depth)
         members = _fit_members(self._members, room, self._depth)
         return [*self._head, *self._frames(room - _cost(members, self._depth)), *self._text, *members]
 
     def _must_show(self, room: int) -> Mapping[int, Sequence[str]]:
-        """Return the last block, with the frame of the program that led to it; less of that if there is no room."""
+        """Return the last block and the frame of the program that led to it, or less if there is no room."""
         if not self._blocks:
             return {}
         last = len(self._blocks) - 1
@@ -152,7 +153,7 @@ class _Section:
         return {}
 
     def _frames(self, room: int) -> list[str]:
-        """Return what must be shown, the first block, and those before the last one as far as there is room."""
+        """Return the blocks that must be shown, the first block, and the last blocks, as far as there is room."""
         shown = dict(self._must)
         indices = range(len(self._blocks))
         for index in (*indices[:1], *indices[:0:-1]):
@@ -177,18 +178,18 @@ class _Section:
 
 
 def _fit_members(members: Sequence[FrozenException], room: int, depth: int) -> list[str]:
-    """Return the lines of the members of a group, those that are alike once, as many as there is room for."""
+    """Return the lines of as many members of a group as there is room for. Members that are alike are shown once."""
     kinds: dict[Hashable, list[int]] = {}
     for index, member in enumerate(members):
         kinds.setdefault(member.fingerprint(), []).append(index)
     room -= _MARK_ROOM + 2 * depth
-    count = min(len(kinds), _MEMBERS_SHOWN, max(room, 0) // _MEMBER_ROOM) if depth < _DEEPEST_GROUP else 0
+    count = min(len(kinds), _MAX_MEMBERS, max(room, 0) // _MIN_MEMBER_ROOM) if depth < _MAX_GROUP_DEPTH else 0
     lines: list[str] = []
     hidden = len(members)
-    for place, alike in enumerate(itertools.islice(kinds.values(), count)):
+    for index, alike in enumerate(itertools.islice(kinds.values(), count)):
         more = f", and {len(alike) - 1} like it" if len(alike) > 1 else ""
         title = f"+- {alike[0] + 1} of {len(members)}{more} -"
-        share = room // (count - place) - _cost([title], depth)
+        share = room // (count - index) - _cost([title], depth)
         inner = [type(line)(f"| {line}") for line in _fit_chain(members[alike[0]], share, depth + 1)]
         room -= _cost([title, *inner], depth)
         lines += [title, *inner]
@@ -199,7 +200,7 @@ def _fit_members(members: Sequence[FrozenException], room: int, depth: int) -> l
 
 
 def _cost(lines: Sequence[str], depth: int) -> int:
-    """Return how many characters `lines` take, with their ends and the bars before them."""
+    """Return how many characters `lines` take, with their line feeds and the bars before them."""
     return sum(map(len, lines)) + len(lines) * (1 + 2 * depth)
 
 
@@ -208,31 +209,31 @@ def _count(number: int, noun: str) -> str:
 
 
 def _cut_text(text: str, room: int, depth: int) -> list[str]:
-    """Return the lines of `text`, cut at its end, with how long it was, if there is no room for them."""
+    """Return the lines of `text`. If there is no room, cut its end and note its length."""
     kept = text[: max(room, 0)]
     excess = _cost(kept.split("\n"), depth) - room
     if excess <= 0:
         return kept.split("\n")
-    note = f"{ELLIPSIS} ({len(text):,} characters in all)" if room >= _NOTE_ROOM else ELLIPSIS
+    note = f"{ELLIPSIS} ({len(text):,} characters in all)" if room >= _MIN_NOTE_ROOM else ELLIPSIS
     *lines, last = kept[: max(len(kept) - excess - len(note), 0)].rstrip().split("\n")
     return [*lines, _Cut(last + note)]
 
 
 def _split_syntax_error(exception: FrozenException) -> tuple[list[str], str]:
-    """Return the place that a `SyntaxError` tells of, and the text; for all others no place."""
-    place, found, text = exception.text.partition(f"\n{exception.type_name}")
-    if not found or not place.startswith(_SYNTAX_PLACE):
+    """Return the location that a `SyntaxError` reports, and the text; other exceptions report no location."""
+    location, found, text = exception.text.partition(f"\n{exception.type_name}")
+    if not found or not location.startswith(_LOCATION_START):
         return [], exception.text
-    head, *source = place.split("\n")
-    filename, found, line = head.removeprefix(_SYNTAX_PLACE).rpartition('", line ')
+    head, *source = location.split("\n")
+    filename, found, line = head.removeprefix(_LOCATION_START).rpartition('", line ')
     if found:
-        head = f'{_SYNTAX_PLACE}{short_path(filename)}", line {line}'
-    return [_clip_place(head), *_clip_source(source)], exception.type_name + text
+        head = f'{_LOCATION_START}{short_path(filename)}", line {line}'
+    return [_clip_location(head), *_clip_source(source)], exception.type_name + text
 
 
 def _blocks(stack: Sequence[Frame]) -> list[_Block]:
-    """Return the frames of a traceback as blocks: those of libraries folded, but for the last; cycles shown once."""
-    shown = 1 if any(frame.library is None for frame in stack) else _LIBRARY_FRAMES_SHOWN
+    """Return the frames of a traceback as blocks. All but the last frames of libraries, and cycles, are folded."""
+    shown = 1 if any(frame.library is None for frame in stack) else _MAX_LIBRARY_FRAMES
     blocks: list[_Block] = []
     for is_library, group in itertools.groupby(stack[:-shown], key=lambda frame: frame.library is not None):
         run = list(group)
@@ -250,12 +251,12 @@ def _run_block(run: Sequence[Frame]) -> _Block:
 
 def _run_lines(run: Sequence[Frame]) -> list[str]:
     names = list(dict.fromkeys(str(frame.library) for frame in run))
-    libraries = ", ".join(names[:_NAMES_SHOWN]) + (" and others" if len(names) > _NAMES_SHOWN else "")
+    libraries = ", ".join(names[:_MAX_LIBRARIES]) + (" and others" if len(names) > _MAX_LIBRARIES else "")
     return [_Cut(f"  {ELLIPSIS} {_count(len(run), 'frame')} in {libraries} {ELLIPSIS}")]
 
 
 def _fold_cycles(blocks: Sequence[_Block]) -> list[_Block]:
-    """Return `blocks` with those that come again and again, alone or several in turn, as one."""
+    """Return `blocks`, in which each repeated block, or repeated sequence of blocks, is folded into one."""
     keys = [block.key for block in blocks]
     folded: list[_Block] = []
     index = 0
@@ -271,7 +272,7 @@ def _fold_cycles(blocks: Sequence[_Block]) -> list[_Block]:
 
 
 def _cycle(keys: Sequence[Hashable], start: int) -> tuple[int, int]:
-    """Return how many keys from `start` on come again at once, and how often they are there."""
+    """Return the length of the cycle of keys that begins at `start`, and how often it follows itself."""
     try:
         period = keys.index(keys[start], start + 1, start + 1 + _MAX_CYCLE) - start
     except ValueError:
@@ -285,8 +286,8 @@ def _cycle(keys: Sequence[Hashable], start: int) -> tuple[int, int]:
 
 def _cycle_block(cycle: Sequence[_Block], times: int) -> _Block:
     frames = sum(block.frames for block in cycle)
-    what = "line" if frames == 1 else f"{frames:,} frames"
-    mark = f"  [Previous {what} repeated {_count(times - 1, 'more time')}]"
+    subject = "line" if frames == 1 else f"{frames:,} frames"
+    mark = f"  [Previous {subject} repeated {_count(times - 1, 'more time')}]"
 
     def lines() -> list[str]:
         return [*itertools.chain.from_iterable(block.lines() for block in cycle), mark]
@@ -295,19 +296,19 @@ def _cycle_block(cycle: Sequence[_Block], times: int) -> _Block:
 
 
 def _card_lines(frame: Frame) -> list[str]:
-    """Return the lines of a frame, with a short path, and none too long."""
+    """Return the lines of a frame, with a short path, cut to their limits."""
     head = f'  File "{frame.path}", line {frame.lineno}, in {frame.name}'
-    return [_clip_place(head), *_clip_source(frame.source)]
+    return [_clip_location(head), *_clip_source(frame.source)]
 
 
-def _clip_place(line: str) -> str:
+def _clip_location(line: str) -> str:
     line = mask_token(line.replace("\n", " "))
-    if len(line) <= _PLACE_WIDTH:
+    if len(line) <= _MAX_LOCATION:
         return line
-    return _Cut(f"{line[: _PLACE_WIDTH // 2 - 1]}{ELLIPSIS}{line[-_PLACE_WIDTH // 2 :]}")
+    return _Cut(f"{line[: _MAX_LOCATION // 2 - 1]}{ELLIPSIS}{line[-_MAX_LOCATION // 2 :]}")
 
 
 def _clip_source(lines: Sequence[str]) -> list[str]:
-    """Return lines of source, and of carets where they are still in sight, cut to their width."""
-    clipped = (line if len(line) <= _SOURCE_WIDTH else _Cut(line[: _SOURCE_WIDTH - 1] + ELLIPSIS) for line in lines)
+    """Return lines of source, cut to their limit, and of carets, unless the cut leaves no caret."""
+    clipped = (line if len(line) <= _MAX_SOURCE else _Cut(line[: _MAX_SOURCE - 1] + ELLIPSIS) for line in lines)
     return [line for line in clipped if line.strip(f" {ELLIPSIS}")]

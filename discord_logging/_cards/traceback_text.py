@@ -1,4 +1,4 @@
-"""The text of a frozen exception, as the standard library's `traceback` would have written it."""
+"""This module writes a frozen exception as the standard library's `traceback` would have written it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from discord_logging._records.exceptions import FrozenException
     from discord_logging._records.frames import Frame
 
-_SHOWN_REPEATS = 3
-"""The number of times that the same line is shown before it is said how often it is repeated, as `traceback` does."""
+_MAX_REPEATS = 3
+"""The number of times that the same line is shown before its other repeats are only counted, as in `traceback`."""
 HEAD = "Traceback (most recent call last):"
 CAUSE = "The above exception was the direct cause of the following exception:"
 _CONTEXT = "During handling of the above exception, another exception occurred:"
@@ -27,7 +27,7 @@ def format_exception(exception: FrozenException) -> str:
 
 
 def chain_links(exception: FrozenException) -> list[tuple[FrozenException, str | None]]:
-    """Return an exception and those before it, each with the words that link it to the one before it."""
+    """Return an exception and those before it, each with the sentence that links it to the one before it."""
     links: list[tuple[FrozenException, str | None]] = []
     link: FrozenException | None = exception
     while link is not None:
@@ -61,8 +61,8 @@ def _own_lines(exception: FrozenException) -> Iterator[str]:
 def _stack_lines(stack: Sequence[Frame]) -> Iterator[str]:
     for _, same in itertools.groupby(stack, key=lambda frame: (frame.filename, frame.lineno, frame.name)):
         frames = list(same)
-        for frame in frames[:_SHOWN_REPEATS]:
+        for frame in frames[:_MAX_REPEATS]:
             yield from frame.lines
-        hidden = len(frames) - _SHOWN_REPEATS
+        hidden = len(frames) - _MAX_REPEATS
         if hidden > 0:
             yield f"  [Previous line repeated {hidden} more time{'s' if hidden > 1 else ''}]"
