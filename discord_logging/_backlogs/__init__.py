@@ -1,4 +1,4 @@
-"""Where records wait until they are delivered: a file for each store, and what all of them need.
+"""This package keeps records until they are delivered: a file for each store, and the parts that all stores need.
 
-`_delivery` and every layer above may import it. It imports `_records` and what is below.
+`_delivery` and every layer above may import this package. It imports `_records` and the layers below.
 """

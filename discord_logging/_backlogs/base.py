@@ -1,6 +1,6 @@
-"""The contract of a backlog: all that handlers, the listener and the delivery know of the place where records wait.
+"""This contract is all that handlers, the listener and the delivery know of a backlog, in which records wait.
 
-Each accepted record is delivered, pending or dropped, at every moment. Records that say the same may be folded into one
+At every moment, each accepted record is delivered, pending or dropped. Records that say the same may be folded into one
 entry, which counts for all of them.
 """
 
@@ -22,13 +22,13 @@ class Backlog(Protocol):
     """The records of one webhook that wait to be delivered.
 
     Attributes:
-        wake_listener: Called on a caller's thread when a record comes while the listener sleeps, or before it was
-            started. Returns whether the listener is awake now. The listener sets it.
-        dropped: How many records were dropped, by reason and name of the level.
+        wake_listener: A function to call on a caller's thread when a record comes while the listener sleeps or is not
+            started. It returns whether the listener is awake now. The listener sets it.
+        dropped: The number of dropped records, by reason and name of the level.
         leased: The entries that are in flight.
-        lost: How many records were dropped in all.
-        pending: How many records wait or are in flight: never too few. Takes no lock.
-        is_ready: Whether `peek` would find something. Takes no lock.
+        lost: The number of dropped records in all.
+        pending: The number of records that wait or are in flight; never too few. Takes no lock.
+        is_ready: Whether `peek` would find an entry. Takes no lock.
     """
 
     wake_listener: Callable[[], bool]
@@ -49,10 +49,10 @@ class Backlog(Protocol):
     # Callers of `logging`, on any thread, in signal handlers and in `__del__`
 
     def put(self, frozen: tuple[Any, ...]) -> None:
-        """Accept a record as `freeze` returned it. Waits for nobody."""
+        """Accept a record as `freeze` returned it. Never waits."""
 
     def refuse(self, levelname: str, reason: DropReason) -> None:
-        """Count a record that could not be accepted. Waits for nobody."""
+        """Count a record that could not be accepted. Never waits."""
 
     # The delivery, on the listener's thread
 
@@ -62,81 +62,81 @@ class Backlog(Protocol):
     def lease(
         self, limit: int = sys.maxsize, *, only: Collection[Entry] | None = None, without: Collection[Entry] = ()
     ) -> list[Entry]:
-        """Return the oldest entries, which are in flight from here on, until they come back by one of the next three.
+        """Return the oldest entries, which are in flight until they come back by `ack`, `requeue` or `drop`.
 
-        There are no more of them than a message could carry, but in any case one of the most urgent.
+        They are no more than a message could carry, but always include one of the most urgent entries.
 
         Args:
             limit: The largest number of entries.
-            only: The entries to choose from, if they still wait; `None` is all.
-            without: Entries to leave where they are.
+            only: The entries to choose from, if they still wait; `None` stands for all.
+            without: The entries to leave in the queue.
         """
 
     def ack(self, entries: Collection[Entry], message_id: str | None = None) -> None:
         """Count leased entries as delivered, by the message with that id."""
 
     def requeue(self, entries: Collection[Entry], *, maybe_saved: bool = False) -> None:
-        """Return leased entries to their positions; `maybe_saved` is whether they may stand in the channel already."""
+        """Return leased entries to their positions; `maybe_saved` says that they may be in the channel already."""
 
     def drop(self, reason: DropReason, entries: Collection[Entry] | None = None) -> None:
-        """Count leased entries as dropped; `None` is all that are leased, and all that wait."""
+        """Count leased entries as dropped; `None` stands for all leased and all waiting entries."""
 
-    # The listener and those who flush
+    # The listener and the threads that flush
 
     def wait_for_record(self) -> None:
         """Block until a record waits or `wake` is called."""
 
     def wait(self, timeout: float | None) -> None:
-        """Block until `wake` is called, or for `timeout` seconds; `None` is without end."""
+        """Block until `wake` is called, or for `timeout` seconds; `None` waits without end."""
 
     def wake(self) -> None:
         """End the listener's wait."""
 
     def wait_until_settled(self, deadline: float, give_up: Callable[[], bool]) -> bool:
-        """Block until all that was accepted so far is delivered or dropped, and hold no repeat back any longer.
+        """Release the held repeats, and block until all records accepted so far are delivered or dropped.
 
         Args:
-            deadline: When to give up, on the monotonic clock.
-            give_up: Asked after each change whether waiting is of no use.
+            deadline: The time at which to give up, on the monotonic clock.
+            give_up: A function that says after each change whether to give up.
 
         Returns:
-            Whether all of it is delivered or dropped.
+            Whether all of them are delivered or dropped.
         """
 
     def notify_waiters(self) -> None:
-        """Make those who wait until all is settled look again."""
+        """Make the threads in `wait_until_settled` check again."""
 
     def release(self) -> None:
-        """Take in all that came, and hold no repeat back any longer."""
+        """Take in all records that came, and release the held repeats."""
 
     def count(self) -> dict[str, int]:
-        """Return how many records were `accepted` and `delivered`, are `pending`, and were `dropped`, in one moment."""
+        """Return the numbers of `accepted`, `delivered`, `pending` and `dropped` records, all at one moment."""
 
     def oldest_age(self) -> float:
-        """Return for how many seconds the oldest record waits or is in flight, those held back left out.
+        """Return for how many seconds the oldest record has waited or been in flight, held repeats left out.
 
-        0.0 if no record does, or if the lock cannot be had.
+        The result is 0.0 without such a record, or if the lock cannot be acquired.
         """
 
     def is_busy_in_this_thread(self) -> bool:
-        """Tell whether this very thread, below a signal handler, is in the midst of a change of the books."""
+        """Tell whether this thread, interrupted by a signal handler, is changing the state of the backlog."""
 
-    # Its life
+    # Setup, fork and end
 
     def configure(self, max_records: int, max_bytes: int, repeat_window: float) -> None:
-        """Take over new bounds.
+        """Apply new bounds.
 
         Args:
-            max_records: How many entries may wait.
-            max_bytes: How many bytes, estimated, may wait.
-            repeat_window: Seconds for which repeats of a record are held back; 0 folds nothing.
+            max_records: The largest number of entries that may wait.
+            max_bytes: The largest estimated size of all entries that wait, in bytes.
+            repeat_window: The seconds for which repeats of a record are held; 0 folds nothing.
         """
 
     def renew_locks(self) -> None:
         """Make new locks if gevent has replaced their classes: a wait for the old ones would stop every greenlet."""
 
     def close(self) -> None:
-        """Drop what waits and whatever still comes, as `closed`."""
+        """Drop all records that wait or still come, as `closed`."""
 
     def after_fork_in_child(self) -> None:
-        """Become empty and new: what the parent queued stays the parent's."""
+        """Become empty and new: the parent delivers the records that it has queued."""

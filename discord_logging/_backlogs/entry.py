@@ -1,4 +1,4 @@
-"""A record in a backlog, and what is counted on it on its way to the channel."""
+"""This module has the entry of a backlog: a record, and its counters on the way to the channel."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 class Entry:
-    """A record that waits, is leased, or was delivered or dropped. Its backlog alone changes it.
+    """A record that waits, is leased, or was delivered or dropped. Only its backlog changes it.
 
     Attributes:
-        count: How many records it stands for: itself, and those that said the same.
-        last_created: When the last of them was logged.
-        is_repeat: Whether it may stand in the channel already, for Discord did not say whether it was saved.
-        tries: How often a message with it was posted that may have been saved.
-        sequence: Its position in the order of the backlog, from 1; 0 until it has one.
-        urgency: How much it matters that the channel gets it soon.
-        waiting_since: When the backlog took it in, on the monotonic clock.
-        leased_at: When it left the queue to be delivered, on the monotonic clock: `None` while it waits, and minus
-            infinity when it was dropped, so that nothing is counted on it any more.
-        in_flight: Whether it is leased, and neither delivered nor dropped yet.
-        message_id: The id of the message that delivered it, or `None`.
+        count: The number of records that the entry stands for: its record, and the repeats.
+        last_created: The time at which the last of them was logged.
+        is_repeat: Whether the record may be in the channel already, since Discord did not say whether it was saved.
+        tries: The number of messages with this entry that may have been saved.
+        sequence: The position in the order of the backlog, from 1; 0 until the entry has one.
+        urgency: The urgency of the record.
+        waiting_since: The time at which the backlog took the entry in, on the monotonic clock.
+        leased_at: The time at which the entry left the queue to be delivered, on the monotonic clock: `None` while it
+            waits, and minus infinity after it was dropped, so that no repeat is counted on it any more.
+        in_flight: Whether the entry is leased, and neither delivered nor dropped yet.
+        message_id: The id of the message that delivered the entry, or `None`.
     """
 
     __slots__ = (
@@ -56,13 +56,13 @@ class Entry:
 
     @property
     def record(self) -> FrozenRecord:
-        """The record, with the counts as they are now."""
+        """The record with its present counts."""
         counts = self.count, self.last_created, self.is_repeat
         if counts != (self._record.count, self._record.last_created, self._record.is_repeat):
             self._record = self._record.counted(self.count, self.last_created, is_repeat=self.is_repeat)
         return self._record
 
     def fold(self, repeat: Entry) -> None:
-        """Count a record that says the same."""
+        """Count a repeat of the record."""
         self.count += repeat.count
         self.last_created = repeat.last_created

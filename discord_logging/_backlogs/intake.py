@@ -1,7 +1,7 @@
-"""The front of a backlog: callers append records to a deque without a lock, and wake the listener.
+"""This module is the front of a backlog: callers append records to a deque without a lock, and wake the listener.
 
-`queue.Queue` would not do: a signal handler or `__del__` that logs while the same thread is inside `put` waits for
-its lock for ever. Nor would `SimpleQueue`: up to Python 3.10, `get` with a short timeout may wait for ever.
+`queue.Queue` is not suitable: a signal handler or `__del__` that logs while the same thread is inside `put` waits for
+its lock for ever. Nor is `SimpleQueue`: up to Python 3.10, its `get` with a short timeout may wait for ever.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ PORTION = 20
 
 
 class Intake(ABC):
-    """The deque that callers append to, the lock of what lies behind it, and the listener's sleep."""
+    """The deque that callers append to, the lock of the queues behind it, and the listener's sleep."""
 
     def __init__(self) -> None:
         self.wake_listener: Callable[[], bool] = lambda: True
-        """Returns whether the listener is awake now. The listener sets it."""
+        """A function that returns whether the listener is awake now. The listener sets it."""
         self.after_fork_in_child()
 
     def after_fork_in_child(self) -> None:
-        """Become empty and new: what the parent queued stays the parent's."""
+        """Become empty and new: the parent delivers the records that it has queued."""
         self.lock = Lock()
         self._incoming: deque[tuple[Any, ...]] = deque()
         self._refused: deque[tuple[DropReason, str]] = deque()
@@ -40,17 +40,18 @@ class Intake(ABC):
         self._idle = True
         self._closed = False
         self._overflow = PORTION
-        """From how many records on callers take them in themselves."""
-        self._large = 0
-        """From how many characters on a caller takes its record in at once: in the deque records count by number."""
+        """The number of records in the deque from which on callers take them in themselves."""
+        self._max_deferred = 0
+        """The longest message, in characters, that may wait in the deque, which is bounded only by number. A caller
+        takes in a record with a longer one at once."""
 
     def put(self, frozen: tuple[Any, ...]) -> None:
-        """Accept a record. Waits for nobody; gives others a turn when more come than are taken in."""
+        """Accept a record. Never waits, but lets other threads run if records come too fast."""
         incoming = self._incoming
         incoming.append(frozen)
         if self._idle:
             self._wake_listener()
-        if len(incoming) >= self._overflow or len(frozen[0]) > self._large:
+        if len(incoming) >= self._overflow or len(frozen[0]) > self._max_deferred:
             self._relieve()
 
     def _wake_listener(self) -> None:
@@ -59,7 +60,8 @@ class Intake(ABC):
         try:
             is_awake = self.wake_listener()
         finally:
-            # Ctrl-C may have interrupted it. A listener that is awake may be asleep again already, and has said so.
+            # Ctrl-C may have interrupted the call. A listener that was awake may be asleep again, and has then set the
+            # flag itself.
             if not is_awake:
                 self._idle = True
 
@@ -75,23 +77,24 @@ class Intake(ABC):
             if lock.acquire(0):
                 self._take_in()
             else:
-                # Somebody takes records in. Without the interpreter's lock they could not keep up with many threads.
+                # Another thread is taking records in. It keeps up with many callers only if they release the GIL.
                 clock.sleep(1e-6)
         finally:
-            # A signal handler may have raised as soon as it was had. Or forked: then it is not `self.lock` any more.
+            # A signal handler may have raised right after the lock was acquired. Or it has forked: then `self.lock` is
+            # another lock by now.
             if lock.is_held_by_this_thread():
                 lock.release()
 
     @abstractmethod
     def _take_in(self) -> None:
-        """Take in a portion of the records that came. Called under the lock."""
+        """Take in a portion of the records that came. The caller has the lock."""
 
     def refuse(self, levelname: str, reason: DropReason) -> None:
-        """Count a record that could not be accepted. Waits for nobody."""
+        """Count a record that could not be accepted. Never waits."""
         self._refused.append((reason, levelname))
 
     def wait(self, timeout: float | None) -> None:
-        """Block until `wake` is called, or for `timeout` seconds; `None` is without end."""
+        """Block until `wake` is called, or for `timeout` seconds; `None` waits without end."""
         self._wakeup.wait(timeout)
 
     def wake(self) -> None:
@@ -105,5 +108,5 @@ class Intake(ABC):
             self.lock = Lock()
 
     def is_busy_in_this_thread(self) -> bool:
-        """Tell whether this very thread, below a signal handler, is in the midst of a change of the books."""
+        """Tell whether this thread, interrupted by a signal handler, is changing the state of the backlog."""
         return self.lock.is_held_by_this_thread()

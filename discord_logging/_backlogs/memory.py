@@ -1,7 +1,7 @@
-"""Waiting records in memory: bounded, ordered, and counted to the record.
+"""This module keeps waiting records in memory: bounded, in order, and each of them counted.
 
-Records are taken in from the intake, under a lock that a caller only ever tries, into one queue per level, so that the
-least severe and oldest can leave first when the bounds are reached.
+Records move from the intake into one queue per level, so that the least severe and oldest can be dropped first when the
+bounds are reached. This happens under a lock that a logging call tries to acquire, but never waits for.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from discord_logging._health import DropReason
 
 _MAX_MESSAGE_CHARACTERS = 12_000_000
-"""More text than any message carries, in characters."""
+"""A length of text that no message exceeds, in characters."""
 _DETAILS_SIZE = 400
-"""The least by which a record's size exceeds its line in a file, in bytes."""
+"""The number of bytes by which the size of a record exceeds its line in a file, at least."""
 _by_sequence = attrgetter("sequence")
 
 
@@ -38,9 +38,9 @@ class MemoryBacklog(Intake):
     """The waiting records of one webhook, in the memory of this process.
 
     Args:
-        max_records: How many may wait.
-        max_bytes: How many bytes, estimated, may wait.
-        repeat_window: Seconds for which repeats of a record are held back.
+        max_records: The largest number of entries that may wait.
+        max_bytes: The largest estimated size of all entries that wait, in bytes.
+        repeat_window: The seconds for which repeats of a record are held.
     """
 
     _make_record = FrozenRecord
@@ -52,19 +52,19 @@ class MemoryBacklog(Intake):
         super().__init__()
 
     def configure(self, max_records: int, max_bytes: int, repeat_window: float) -> None:
-        """Take over new bounds."""
+        """Apply new bounds."""
         self.max_records, self.max_bytes = max_records, max_bytes
         self.repeat_window = self._repeats.window = repeat_window
         self._bound_intake()
 
     def _bound_intake(self) -> None:
-        """Set how much callers leave in the deque, where records count by number alone."""
+        """Set how many records, and how long ones, callers may leave in the deque, which is bounded only by number."""
         room = self.max_records - self._waiting
         self._overflow = 0 if self._closed else min(max(room, PORTION), self.max_records)
-        self._large = self.max_bytes // self.max_records
+        self._max_deferred = self.max_bytes // self.max_records
 
     def after_fork_in_child(self) -> None:
-        """Become empty and new: what the parent queued stays the parent's."""
+        """Become empty and new: the parent delivers the records that it has queued."""
         super().after_fork_in_child()
         self._queues: dict[int, deque[Entry]] = {}
         self._repeats = Repeats(self.repeat_window)
@@ -77,7 +77,7 @@ class MemoryBacklog(Intake):
         self.dropped: Counter[tuple[DropReason, str]] = Counter()
         self._bound_intake()
 
-    # The delivery's side
+    # The delivery, on the listener's thread
 
     def peek(self) -> Waiting:
         """Take in the records that came, and return how many entries wait, how urgent they are, and for how long."""
@@ -91,9 +91,9 @@ class MemoryBacklog(Intake):
     def lease(
         self, limit: int = sys.maxsize, *, only: Collection[Entry] | None = None, without: Collection[Entry] = ()
     ) -> list[Entry]:
-        """Return the oldest `limit` entries, those of `only` that wait if it is given, and none of `without`.
+        """Lease the oldest `limit` entries that wait, if given only those in `only`, but none in `without`.
 
-        No more than a message could carry, but in any case one of the most urgent.
+        They are no more than a message could carry, but always include one of the most urgent entries.
         """
         self.peek()
         now = clock.monotonic()
@@ -114,7 +114,7 @@ class MemoryBacklog(Intake):
             if len(entries) >= limit:
                 break
             if room <= 0:
-                # An urgent record does not wait for others that would fill whole messages.
+                # An urgent record must not wait for older records that fill whole messages.
                 urgent = max((entry, *found), key=attrgetter("urgency"))
                 if urgent.urgency > max(each.urgency for each in entries):
                     entries.append(urgent)
@@ -129,16 +129,16 @@ class MemoryBacklog(Intake):
     def ack(self, entries: Collection[Entry], message_id: str | None = None) -> None:
         """Count leased entries as delivered, by the message with that id."""
         with self.lock:
-            self._land(entries)
+            self._end_lease(entries)
             for entry in entries:
                 entry.message_id = message_id
                 self.delivered += entry.count
             self.notify_waiters()
 
     def requeue(self, entries: Collection[Entry], *, maybe_saved: bool = False) -> None:
-        """Return leased entries to their positions; `maybe_saved` is whether they may stand in the channel already."""
+        """Return leased entries to their positions; `maybe_saved` says that they may be in the channel already."""
         with self.lock:
-            self._land(entries)
+            self._end_lease(entries)
             for entry in entries:
                 entry.leased_at = None
                 entry.is_repeat = entry.is_repeat or maybe_saved
@@ -148,22 +148,22 @@ class MemoryBacklog(Intake):
                 self._queues[levelno] = deque(sorted(self._queues[levelno], key=_by_sequence))
             self._evict()
 
-    def _land(self, entries: Iterable[Entry]) -> None:
+    def _end_lease(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             entry.in_flight = False
         self._leased.difference_update(entries)
 
     def drop(self, reason: DropReason, entries: Collection[Entry] | None = None) -> None:
-        """Count leased entries as dropped; `None` is all that are leased, and all that wait."""
+        """Count leased entries as dropped; `None` stands for all leased and all waiting entries."""
         with self.lock:
-            landed = list(self._leased if entries is None else entries)
-            self._land(landed)
-            self._count_dropped(landed, reason)
+            dropped = list(self._leased if entries is None else entries)
+            self._end_lease(dropped)
+            self._count_dropped(dropped, reason)
             if entries is None:
                 self._take_in(len(self._incoming))
                 self._drop_waiting(reason)
 
-    # Everybody's side
+    # Any thread
 
     @property
     def leased(self) -> Collection[Entry]:
@@ -172,7 +172,7 @@ class MemoryBacklog(Intake):
 
     @property
     def pending(self) -> int:
-        """How many records wait, are held back, or are in flight. Takes no lock; never too few."""
+        """The number of records that wait, are held or are in flight; never too few. Takes no lock."""
         settled = self.delivered + self.lost
         return self._accepted - settled
 
@@ -182,19 +182,19 @@ class MemoryBacklog(Intake):
 
     @property
     def lost(self) -> int:
-        """How many records were dropped."""
+        """The number of dropped records in all."""
         return sum(self.dropped.values()) + len(self._refused)
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is something to lease. Takes no lock."""
+        """Whether an entry can be leased. Takes no lock."""
         return bool(self._incoming or self._waiting or self._repeats.due_at <= clock.monotonic())
 
     def wait_for_record(self) -> None:
         """Block until a record waits or `wake` is called."""
         self._idle = True
-        # A record that came before this line found the listener awake and woke nobody. A record that is being taken in
-        # is in neither place, but then the lock is held.
+        # A record that came before this line found the listener awake and did not wake it. A record that is being taken
+        # in is neither in the deque nor in a queue, but then the lock is held.
         with self.lock:
             due_in = self._repeats.due_at - clock.monotonic()
             is_empty = not self.is_ready
@@ -203,14 +203,14 @@ class MemoryBacklog(Intake):
         self._idle = False
 
     def count(self) -> dict[str, int]:
-        """Return how many records were accepted and delivered, are pending, and were dropped, in one moment."""
+        """Return the numbers of `accepted`, `delivered`, `pending` and `dropped` records, all at one moment."""
         with self.lock.hold() as is_held:
             if is_held:
                 self._count_refused()
                 if self._closed:
-                    # The caller that put the last of them may have found the lock taken.
+                    # The caller that put the last records may have found the lock taken.
                     self._take_in(len(self._incoming))
-            # Once each: a signal handler may log in between.
+            # Each number is read once: a signal handler may log in between.
             accepted, delivered, dropped = self._accepted, self.delivered, self.lost
             return {
                 "accepted": accepted,
@@ -220,9 +220,9 @@ class MemoryBacklog(Intake):
             }
 
     def oldest_age(self) -> float:
-        """Return for how many seconds the oldest record waits or is in flight, those held back left out.
+        """Return for how many seconds the oldest record has waited or been in flight, held repeats left out.
 
-        0.0 if no record does, or if the lock cannot be had.
+        The result is 0.0 without such a record, or if the lock cannot be acquired.
         """
         with self.lock.hold() as is_held:
             return self._age(clock.monotonic()) if is_held else 0.0
@@ -231,31 +231,31 @@ class MemoryBacklog(Intake):
         return max(now - min((entry.waiting_since for entry in self._oldest()), default=now), 0.0)
 
     def _oldest(self) -> list[Entry]:
-        """Return the oldest entry of each queue, and those in flight."""
+        """Return the oldest entry of each queue, and the entries in flight."""
         return [*self._leased, *(queue[0] for queue in self._queues.values())]
 
     def close(self) -> None:
-        """Drop what waits and whatever still comes, as `closed`."""
+        """Drop all records that wait or still come, as `closed`."""
         self._closed = True
         self._bound_intake()
         self.release()
 
     def wait_until_settled(self, deadline: float, give_up: Callable[[], bool]) -> bool:
-        """Block until all that was accepted so far is delivered or dropped. Nothing is held back any longer.
+        """Release the held repeats, and block until all records accepted so far are delivered or dropped.
 
         Args:
-            deadline: When to give up, on the monotonic clock.
-            give_up: Asked after each change whether waiting is of no use.
+            deadline: The time at which to give up, on the monotonic clock.
+            give_up: A function that says after each change whether to give up.
 
         Returns:
-            Whether all of it is delivered or dropped.
+            Whether all of them are delivered or dropped.
         """
         waiter, waiters, lock = Wakeup(), self._waiters, self.lock
         waiters.append(waiter)
-        # By their order, not by their number: what comes later may be delivered before.
+        # The order counts, not the number: later records may be delivered earlier.
         last = float("inf")
         try:
-            # A child that a signal handler forked meanwhile has nothing to wait for.
+            # A child that a signal handler has forked meanwhile has a new lock, and no records to wait for.
             while lock is self.lock and self.pending:
                 with lock.hold(deadline) as is_held:
                     if not is_held:
@@ -273,34 +273,34 @@ class MemoryBacklog(Intake):
             waiters.remove(waiter)
 
     def release(self) -> None:
-        """Take in all that came, and hold nothing back any longer."""
+        """Take in all records that came, and release the held repeats."""
         with self.lock.hold() as is_held:
             if is_held:
                 self._release()
 
     def _release(self) -> int:
         self._take_in(len(self._incoming), float("inf"))
-        # The listener may sleep until what was held back is due.
+        # The listener may be sleeping until the held repeats are due.
         self.wake()
         return self._sequence
 
     def notify_waiters(self) -> None:
-        """Make those who wait until all is settled look again."""
+        """Make the threads in `wait_until_settled` check again."""
         for waiter in tuple(self._waiters):
             waiter.set()
 
-    # The books, under the lock
+    # The state, under the lock
 
     def _take_in(self, limit: int = PORTION, until: float | None = None) -> None:
-        """Take in the oldest records that came, and those that were held back until `until`; `None` is now."""
+        """Take in the oldest records that came, and the repeats that are due by `until`; `None` stands for now."""
         try:
             self._count_refused()
             self._enqueue(self._fold_repeats(limit))
             self._enqueue(self._repeats.release(clock.monotonic() if until is None else until))
             self._evict()
         except BaseException:
-            # Ctrl-C, or a signal handler that exits.
-            self._restore_books()
+            # Ctrl-C came, or a signal handler exits.
+            self._restore_state()
             raise
 
     def _count_refused(self) -> None:
@@ -308,8 +308,8 @@ class MemoryBacklog(Intake):
             self._taken_in += 1
             self.dropped[self._refused.popleft()] += 1
 
-    def _restore_books(self) -> None:
-        """Put the books in order after an interruption: a record in nobody's hands is counted as dropped."""
+    def _restore_state(self) -> None:
+        """Make the state consistent after an interruption: a record that is in no queue is counted as dropped."""
         known = sum(
             entry.count for entries in (*self._queues.values(), self._leased, self._repeats.held) for entry in entries
         )
@@ -322,7 +322,7 @@ class MemoryBacklog(Intake):
         self.notify_waiters()
 
     def _fold_repeats(self, limit: int) -> Iterator[Entry]:
-        """Count the oldest records that came in, and yield those that are not repeats."""
+        """Count the oldest records that came, and yield those that are not repeats."""
         now = clock.monotonic()
         for _ in range(limit):
             if not self._incoming:
@@ -353,7 +353,7 @@ class MemoryBacklog(Intake):
     def _rate(self, entry: Entry) -> Urgency:
         try:
             return self._triage.rate(entry.record, entry.waiting_since)
-        except Exception:  # noqa: BLE001 - an attribute may be anything, or missing
+        except Exception:  # noqa: BLE001 - an attribute may be missing or have any value
             return Urgency.ROUTINE
 
     def _append(self, entry: Entry, size: int) -> None:
@@ -363,7 +363,7 @@ class MemoryBacklog(Intake):
         self._bytes += size
 
     def _remove(self, entries: Collection[Entry]) -> None:
-        """Take entries out of their queues."""
+        """Remove entries from their queues."""
         removed = set(entries)
         for levelno in {entry.record.levelno for entry in entries}:
             if kept := deque(entry for entry in self._queues[levelno] if entry not in removed):
@@ -375,11 +375,11 @@ class MemoryBacklog(Intake):
         self._bytes -= sum(entry.record.size for entry in entries)
 
     def _evict(self) -> None:
-        """Drop the least severe and oldest entries until what waits is within the bounds."""
+        """Drop the least severe and oldest entries until the rest is within the bounds."""
         if self._closed:
             self._drop_waiting("closed")
-        # In-flight records do not count against the bounds until they are put back, so that we never evict an ERROR
-        # for records that are about to be delivered.
+        # In-flight records do not count against the bounds until they are requeued, so that we never evict an ERROR for
+        # records that are about to be delivered.
         while self._waiting > self.max_records or self._bytes > self.max_bytes:
             least = min(self._queues)
             entry = self._queues[least].popleft()
@@ -402,6 +402,6 @@ class MemoryBacklog(Intake):
     def _count_dropped(self, entries: Iterable[Entry], reason: DropReason) -> None:
         for entry in entries:
             self.dropped[reason, str(entry.record.levelname)] += entry.count
-            # Nothing may be counted on it any more.
+            # No repeat may be counted on the entry any more.
             entry.leased_at = float("-inf")
         self.notify_waiters()

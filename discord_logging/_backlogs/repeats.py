@@ -1,8 +1,8 @@
-"""Records that say the same, folded into one entry.
+"""This module folds records that say the same into one entry.
 
-The first of its kind goes out at once. A repeat that comes while it still waits is counted on it. A repeat that comes
-later is held back, as one entry that counts, and released when `window` seconds have passed since the first went out.
-However many there are, one entry of a kind is kept.
+The first record of a kind may leave at once. A repeat that comes while the first still waits is counted on it. Later
+repeats are held as one entry, which counts them, until `window` seconds have passed since the first left the queue.
+However many repeats come, one entry per kind is kept.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from discord_logging._backlogs.entry import Entry
 
 _MAX_KINDS = 500
-"""The number of kinds that are remembered; the one that was not seen for the longest time is forgotten first."""
-_LARGE = 16_384
-"""The size from which on a record is not worth remembering, in bytes."""
+"""The largest number of remembered kinds. The kind that was not seen for the longest time is forgotten first."""
+_MAX_SIZE = 16_384
+"""The largest size of a record that is remembered, in bytes."""
 
 
 class Repeats:
-    """Remembers which entry stands for its kind. Not thread-safe.
+    """Remembers the entry that stands for each kind. Not thread-safe.
 
     Args:
-        window: Seconds for which repeats are held back; 0 folds nothing.
+        window: The seconds for which repeats are held; 0 folds nothing.
     """
 
     def __init__(self, window: float) -> None:
         self.window = window
         self._standing: dict[Hashable, Entry] = {}
-        self._held: dict[Entry, float] = {}  # with the time at which it is due
+        self._held: dict[Entry, float] = {}  # each with the time at which it is due
 
     def fold(self, entry: Entry, now: float) -> bool:
-        """Return whether `entry` was counted on another or is held back; else it is to go its way."""
-        if not self.window or entry.record.size > _LARGE:
+        """Return whether `entry` was counted on another entry or is held. If not, the caller enqueues it."""
+        if not self.window or entry.record.size > _MAX_SIZE:
             return False
         kind = entry.record.fingerprint()
         standing = self._standing.pop(kind, None)
@@ -55,23 +55,23 @@ class Repeats:
         while len(self._standing) >= _MAX_KINDS:
             forgotten = self._standing.pop(next(iter(self._standing)))
             if forgotten in self._held:
-                # Held back any longer, there would be more of them than kinds.
+                # The entry is due now, so that no more entries are held than kinds are remembered.
                 self._held[forgotten] = float("-inf")
 
     @property
     def held(self) -> list[Entry]:
-        """The entries that are held back."""
+        """The held entries."""
         return list(self._held)
 
     @property
     def due_at(self) -> float:
-        """When the next entry that is held back is due, on the monotonic clock; infinity if there is none."""
-        # Read by the listener without a lock, and others may fold meanwhile.
+        """The time at which the next held entry is due, on the monotonic clock; infinity without one."""
+        # The listener reads this without a lock, and other threads may fold meanwhile.
         return min(list(self._held.values()), default=float("inf"))
 
     def release(self, now: float) -> Iterator[Entry]:
-        """Yield the entries that are due; they are not held back any more."""
+        """Yield the entries that are due, and hold them no longer."""
         for entry, due_at in list(self._held.items()):
-            # A signal handler may have flushed between two of them.
+            # A signal handler may have flushed between two entries.
             if due_at <= now and self._held.pop(entry, None) is not None:
                 yield entry

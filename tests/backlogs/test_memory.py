@@ -1167,7 +1167,7 @@ def test_mending_books_that_are_in_order_changes_nothing() -> None:
     backlog = filled([0, 1])
     backlog.peek()
     with backlog.lock:
-        backlog._restore_books()
+        backlog._restore_state()
     assert backlog.dropped == {}
     assert lease(backlog) == [0, 1]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from discord_logging._backlogs.entry import Entry
 from discord_logging._backlogs.memory import MemoryBacklog
-from discord_logging._backlogs.repeats import _LARGE, _MAX_KINDS, Repeats
+from discord_logging._backlogs.repeats import _MAX_KINDS, _MAX_SIZE, Repeats
 from discord_logging._records.freeze import freeze
 from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import CardSettings
@@ -144,7 +144,7 @@ def test_a_window_of_nothing_folds_nothing() -> None:
 def test_large_records_are_not_remembered() -> None:
     """They would keep more memory than they save."""
     repeats = Repeats(WINDOW)
-    assert not any(repeats.fold(record("x" * _LARGE), 0.0) for _ in range(3))
+    assert not any(repeats.fold(record("x" * _MAX_SIZE), 0.0) for _ in range(3))
     assert not repeats._standing
 
 

@@ -571,7 +571,7 @@ class TestSource:
         monkeypatch.setattr(sys, "path", [])
         monkeypatch.chdir("/")
         monkeypatch.setattr(traceback_card, "_MIN_REPEATS", 1000)
-        monkeypatch.setattr(traceback_text, "_SHOWN_REPEATS", 1000)
+        monkeypatch.setattr(traceback_text, "_MAX_REPEATS", 1000)
         error = catch(shape)
         assert format_card(freeze(error), 100_000) == format_exception(freeze(error))
 
