@@ -1,4 +1,5 @@
-"""When messages leave, what they carry, and what becomes of them: the pair of queue handler and listener.
+"""This package delivers records: the queue handler and the listener, and the reaction to every response of Discord.
 
-The modules behind the public names, `_integrations` and `_cli` may import it. It imports all packages below.
+The modules behind the public names, `_integrations` and `_cli` may import this package. It imports `_backlogs` and the
+layers below.
 """

@@ -1,10 +1,10 @@
-"""What happens to waiting records: the reaction to every answer, one step at a time.
+"""This module delivers waiting records, one step at a time, and reacts to every response.
 
-`Delivery.take` says which entries may leave now, or how long to wait; `deliver` posts them. Neither sleeps or starts
-anything, so that every reaction can be stepped through with a fake sender and a fake clock.
+`Delivery.take` leases the entries that may leave now, or returns how long to wait; `deliver` posts them. Both neither
+sleep nor start a thread, so that a test can step through every reaction with a fake sender and a fake clock.
 
-A message that fails goes back to where its records waited, and the next step composes anew, so that a backlog folds
-while Discord is away. Which entries the next message is made of while one is in trouble, `quarantine` knows.
+The records of a message that failed return to the backlog, and the next step composes a new message, so that a backlog
+is folded while Discord is down. `quarantine` chooses the entries of the next message after a message has failed.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ if TYPE_CHECKING:
     from discord_logging._health import DropReason, Status
 
 _MAX_FAILURES = 1000
-"""The number of failures after which the back-off has certainly reached its maximum."""
-_POLL = 0.1
-"""Seconds between looks for something more urgent, while a message waits for its turn."""
+"""A number of failures after which the back-off has certainly reached its maximum."""
+_POLL_INTERVAL = 0.1
+"""The time between checks for more urgent records while a message waits for its turn, in seconds."""
 _SMOOTHING = 0.25
-"""The weight of the newest request in the moving mean of how long one takes."""
-_MIN_RETRY = 1.0
-"""The shortest `Retry-After` that is believed, in seconds: a server that is down is not to be hammered."""
-_MAX_RETRY = 900.0
+"""The weight of the newest request in the moving mean of their durations."""
+_MIN_RETRY_AFTER = 1.0
+"""The shortest `Retry-After` that is obeyed, in seconds: many requests would not help a server that is down."""
+_MAX_RETRY_AFTER = 900.0
 """The longest `Retry-After` that is obeyed, in seconds."""
-_MIN_DELAY = 2.0
+_MIN_REPORTED_DELAY = 2.0
 """The shortest delay that the next card reports, in seconds."""
 
 
 class _Result(NamedTuple):
-    """What became of a message.
+    """The result of the attempt to post a message.
 
     Attributes:
-        outcome: What the response means.
-        reason: The response in words.
-        retry_after: The seconds that the server asks to wait, or `None`.
+        outcome: The meaning of the response.
+        reason: A description of the response.
+        retry_after: The wait that the server asks for, in seconds, or `None`.
         message_id: The id of the message in the channel, or `None`.
     """
 
@@ -74,10 +74,10 @@ class Delivery:
     """Moves the records of one backlog to one webhook.
 
     Args:
-        url: The webhook.
-        backlog: What waits.
-        sender: Posts a message.
-        limiter: Says when a message may be posted.
+        url: The URL of the webhook.
+        backlog: The backlog in which the records wait.
+        sender: The sender that posts a message.
+        limiter: The rate limiter, which decides when a message may be posted.
         clock: The monotonic clock, in seconds.
     """
 
@@ -92,15 +92,15 @@ class Delivery:
     ) -> None:
         self.backoff = Backoff((2.0, 3.0, 5.0), 60.0)
         self.max_lag = 5.0
-        """Seconds that a record may wait while the limits allow it to leave."""
+        """The seconds that a record may wait while the rate limits allow it to leave."""
         self.mention_interval = 300.0
-        """Seconds within which nobody is notified twice."""
+        """The seconds within which nobody is notified twice."""
         self.deadlines: list[float] = []
-        """When those who flush give up, on the clock. Others append and remove."""
+        """The times at which flushes give up, on the clock. The flushing threads append and remove them."""
         self.is_last = False
-        """Whether nothing more is to come, and what is not sent now is lost."""
+        """Whether no more records will come, and records that are not sent now are lost."""
         self.not_before = float("-inf")
-        """When the next step is worth taking, on the clock."""
+        """The earliest time at which the next step may send a message, on the clock."""
         self._url = url
         self._backlog = backlog
         self._sender = sender
@@ -109,28 +109,28 @@ class Delivery:
         self._status: Status = "ok"
         self._reason = ""
         self._requests = self._retries = 0
-        self._took = 0.0  # seconds that a request takes, as a moving mean
+        self._request_time = 0.0  # the moving mean of the durations of requests, in seconds
         self._messages = 1  # the number of messages that may carry the backlog
         self._has_overtaken = False  # whether the last message left older records behind
         self._rate_limited: Counter[str] = Counter()
         self._last_success: str | None = None
         self._last_error: dict[str, str] | None = None
-        self._held_up_since: float | None = None
-        self._reported: Counter[tuple[DropReason, str]] = Counter()  # the losses that the channel knows of
+        self._delayed_since: float | None = None
+        self._reported: Counter[tuple[DropReason, str]] = Counter()  # the losses that messages have reported
         self._reporting: Counter[tuple[DropReason, str]] = Counter()  # and those that the message in flight reports
         self._reported_at = clock_time(time.time())
-        self._given_up: set[str] = set()  # names of settings, or ids of threads, that Discord refuses
-        self._posts: dict[str, str] = {}  # the thread that was opened in a forum, by its name
-        self._mentioning: Sequence[str] = ()  # whom the message that is under way notifies
+        self._given_up: set[str] = set()  # the names of settings, and ids of threads, that Discord refuses
+        self._posts: dict[str, str] = {}  # the ids of the threads that were opened in a forum, by name
+        self._mentioning: Sequence[str] = ()  # the mentions in the message in flight
         self._mentioned: dict[str, float] = {}
-        self._failures = 0  # in a row
+        self._failures = 0  # consecutive ones
         self._quarantine = Quarantine()
 
     def step(self) -> float:
         """Send at most one message. Blocks for as long as the sender does.
 
         Returns:
-            The seconds until the next step is worth taking; 0 is at once.
+            The seconds to wait before the next step.
         """
         entries, delay = self.take()
         if not entries:
@@ -142,14 +142,14 @@ class Delivery:
         """Lease the entries for the next message, if it may leave now.
 
         Returns:
-            The entries, and the seconds until it is worth asking again if there are none.
+            The entries; if they are empty, also the seconds to wait before the next call.
         """
         now = self._clock()
         if self._status == "stopped":
             self._backlog.drop("webhook_gone")
             return (), 0.0
         waiting = self._backlog.peek()
-        # A record that is held back is no reason to ask the limiter, which would count a request that is never sent.
+        # The limiter is not asked for a held repeat alone: it would count a request that is never sent.
         if not waiting.records:
             return (), 0.0
         if now < self.not_before:
@@ -165,23 +165,23 @@ class Delivery:
         return entries, 0.0
 
     def _wait_for_turn(self, waiting: Waiting, now: float) -> float:
-        """Return the seconds until it is worth asking again for a turn, 0 if the next message has it."""
-        # Ctrl-C may have left one behind.
+        """Return the seconds to wait before the next check for a turn; 0 if the next message has its turn."""
+        # Ctrl-C may have left a past deadline in the list.
         deadline = min((deadline for deadline in list(self.deadlines) if deadline > now), default=math.inf)
         waiting = waiting._replace(deadline=deadline, is_last=self.is_last)
         budget = self._limiter.budget(self._url.key, now)
-        wait, self._messages = plan(waiting, budget, now=now, took=self._took, max_lag=self.max_lag)
-        return min(wait, _POLL)
+        wait, self._messages = plan(waiting, budget, now=now, took=self._request_time, max_lag=self.max_lag)
+        return min(wait, _POLL_INTERVAL)
 
     def deliver(self, leased: Sequence[Entry]) -> None:
-        """Post a message of leased entries, and do what the response asks for. Blocks as the sender does."""
+        """Post a message of leased entries, and react to the response. Blocks as the sender does."""
         result, entries = self._try(leased)
         outcome, quarantine = result.outcome, self._quarantine
         if outcome is Outcome.DELIVERED:
             self._delivered(entries, result.message_id)
             return
-        if self._held_up_since is None:
-            self._held_up_since = self._clock()
+        if self._delayed_since is None:
+            self._delayed_since = self._clock()
         self._last_error = {"time": _now(), "reason": result.reason}
         maybe_saved = outcome is Outcome.MAYBE_SAVED
         is_refused = outcome is Outcome.REJECTED or quarantine.is_refusal(entries, maybe_saved=maybe_saved)
@@ -199,10 +199,10 @@ class Delivery:
             self._back_off(result, is_refused=is_refused)
 
     def _try(self, leased: Sequence[Entry]) -> tuple[_Result, Sequence[Entry]]:
-        """Post a message for the first of the entries; return what became of it, and the entries that it carried."""
+        """Post a message for the first entries, and return the result and the entries that it carried."""
         try:
             message, entries = self._compose(leased)
-        except Exception as error:  # noqa: BLE001 - an override of the user's may lay out what is no card
+        except Exception as error:  # noqa: BLE001 - the user's override may return something that is not an embed
             self._note_unanswered()
             return _Result(Outcome.REJECTED, f"no message can be made of it: {type(error).__name__}"), leased
         carried = set(entries)
@@ -217,7 +217,7 @@ class Delivery:
             return self._redirect(compose_plain(leased[0].record)), leased[:1]
         entry_of = {entry.record: entry for entry in leased}
         records = list(entry_of)
-        # A message in trouble is tried again, however urgent the rest is, and nobody is overtaken twice in a row.
+        # Suspects are tried again, however urgent the other records are, and a record is not overtaken twice in a row.
         keeps_order = self._has_overtaken or self._quarantine.holds(leased[0])
         head = records[0] if keeps_order else max(entry_of, key=lambda record: entry_of[record].urgency)
         composed = compose(records, head=head, allowance=self._messages, note=self._note())
@@ -227,7 +227,7 @@ class Delivery:
         return self._redirect(composed.message), [entry_of[record] for record in composed.records]
 
     def _redirect(self, message: Message) -> Message:
-        """Leave out what Discord refused before, and go to the post that is open already."""
+        """Leave out the settings that Discord refused before, and post into the thread that is already open."""
         payload, thread_id = message.payload, message.thread_id
         if thread_id in self._given_up:
             thread_id = None
@@ -235,11 +235,11 @@ class Delivery:
             thread_id = post
         is_open = thread_id or "thread_name" in self._given_up
         for name in self._given_up | ({"thread_name", "applied_tags"} if is_open else set()):
-            payload.pop(name, None)  # type: ignore[misc]  # it is one of the optional keys
+            payload.pop(name, None)  # type: ignore[misc]  # the name is one of the optional keys
         return message._replace(thread_id=thread_id)
 
     def _mention(self, payload: Payload, mentions: Sequence[str]) -> None:
-        """Notify those who were not notified for a while."""
+        """Add the mentions that have not notified anybody within `mention_interval`."""
         since = self._clock() - self.mention_interval
         due = [mention for mention in mentions if self._mentioned.get(mention, -math.inf) <= since]
         if not due:
@@ -255,11 +255,11 @@ class Delivery:
         }
 
     def _note(self) -> str:
-        held_up = 0.0 if self._held_up_since is None else self._clock() - self._held_up_since
-        return f"delayed {held_up:.0f} s" if held_up >= _MIN_DELAY else ""
+        delay = 0.0 if self._delayed_since is None else self._clock() - self._delayed_since
+        return f"delayed {delay:.0f} s" if delay >= _MIN_REPORTED_DELAY else ""
 
     def _report_losses(self, payload: Payload) -> None:
-        """Put the losses that the channel does not know of into the message's text."""
+        """Put the losses that no message has reported yet into the text of the message."""
         self._reporting = Counter(self._backlog.dropped)
         losses = self._reporting - self._reported
         if not losses:
@@ -268,13 +268,13 @@ class Delivery:
             f"{number:,} {level} ({reason.replace('_', ' ')})" for (reason, level), number in losses.most_common(10)
         ]
         text = f"⚠️ {sum(losses.values()):,} records were dropped since {self._reported_at}: {', '.join(parts)}"
-        # A level that is called @everyone is to notify nobody, not even beside a mention of @here.
+        # A level with the name @everyone must notify nobody, even in a message that mentions @here.
         put_above(payload, plain(text, lengths.CONTENT // 3).replace("@", "@\u200b"))
 
     def _send(self, message: Message) -> _Result:
         began = self._clock()
         try:
-            answer = self._sender.post(message)
+            response = self._sender.post(message)
         except TransportError as error:
             self._note_unanswered()
             return _Result(Outcome.MAYBE_SAVED if error.maybe_saved else Outcome.NOT_SAVED, str(error))
@@ -282,39 +282,41 @@ class Delivery:
             self._note_unanswered()
             return _Result(Outcome.REJECTED, f"no JSON can be made of it: {type(error).__name__}")
         now = self._clock()
-        self._took += (now - began - self._took) * _SMOOTHING
-        hit = self._limiter.update(self._url.key, answer.status, answer.headers, answer.body, now, host=self._url.host)
+        self._request_time += (now - began - self._request_time) * _SMOOTHING
+        hit = self._limiter.update(
+            self._url.key, response.status, response.headers, response.body, now, host=self._url.host
+        )
         if hit is not None:
             self._rate_limited[hit.scope] += 1
-            reason = f"{answer.reason}, scope {hit.scope}, for {hit.retry_after:.1f} s"
+            reason = f"{response.reason}, scope {hit.scope}, for {hit.retry_after:.1f} s"
             self._set_status("blocked" if hit.scope == "edge" else "limited", reason)
             return _Result(Outcome.LIMITED, reason)
-        if refused := self._find_refused_setting(answer, message):
+        if refused := self._find_refused_setting(response, message):
             self._given_up.add(refused)
-            warn("Discord refuses a setting, which is left out from now on: %s", answer.reason)
-            return _Result(Outcome.RETRY_NOW, answer.reason)
-        outcome = classify(answer)
-        if outcome is Outcome.DELIVERED and (name := message.payload.get("thread_name")) and answer.channel_id:
-            self._posts[name] = answer.channel_id
-        retry_after = answer.retry_after if outcome is Outcome.NOT_SAVED else None
-        return _Result(outcome, answer.reason, retry_after, answer.message_id)
+            warn("Discord refuses a setting, which is left out from now on: %s", response.reason)
+            return _Result(Outcome.RETRY_NOW, response.reason)
+        outcome = classify(response)
+        if outcome is Outcome.DELIVERED and (name := message.payload.get("thread_name")) and response.channel_id:
+            self._posts[name] = response.channel_id
+        retry_after = response.retry_after if outcome is Outcome.NOT_SAVED else None
+        return _Result(outcome, response.reason, retry_after, response.message_id)
 
     def _note_unanswered(self) -> None:
         self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
 
-    def _find_refused_setting(self, answer: Response, message: Message) -> str | None:
-        if not 400 <= answer.status < 500:  # noqa: PLR2004 - only these say what is wrong with a message
+    def _find_refused_setting(self, response: Response, message: Message) -> str | None:
+        if not 400 <= response.status < 500:  # noqa: PLR2004 - only these statuses report a fault of the message
             return None
-        if answer.code == UNKNOWN_CHANNEL and message.thread_id:
-            # If it was a post of ours, another is opened.
+        if response.code == UNKNOWN_CHANNEL and message.thread_id:
+            # If we opened the thread, the next message opens another one.
             self._posts = {name: post for name, post in self._posts.items() if post != message.thread_id}
             return message.thread_id
-        if answer.code == NO_FORUM and "thread_name" in message.payload:
+        if response.code == NO_FORUM and "thread_name" in message.payload:
             return "thread_name"
-        if answer.code == UNKNOWN_TAG and "applied_tags" in message.payload:
+        if response.code == UNKNOWN_TAG and "applied_tags" in message.payload:
             return "applied_tags"
         names = ("username", "avatar_url", "thread_name", "applied_tags")
-        return next((name for name in names if name in answer.errors and name in message.payload), None)
+        return next((name for name in names if name in response.errors and name in message.payload), None)
 
     def _delivered(self, entries: Sequence[Entry], message_id: str | None) -> None:
         if entries[0] is not self._quarantine.plain:  # plain text reports no losses
@@ -323,23 +325,23 @@ class Delivery:
         self._last_success = _now()
         self._recover()
         self._quarantine.passed(entries)
-        # Last, since whoever flushes finds the state after it.
+        # This comes last, since a flush returns after it and must find the new state.
         self._backlog.ack(entries, message_id)
 
     def _recover(self) -> None:
         self._failures = 0
-        self._held_up_since = None
+        self._delayed_since = None
         self._set_status("ok", "")
 
     def _back_off(self, result: _Result, *, is_refused: bool) -> None:
-        """Wait after a failure, the longer the more there were in a row."""
-        # A refusal that the quarantine knows to be one tells nothing new about Discord.
+        """Delay the next message after a failure, longer with each consecutive failure."""
+        # The quarantine takes this failure for a refusal of the records: it does not show that Discord is down.
         self._failures = 1 if is_refused else self._failures + 1
         self._set_status("retrying", result.reason)
-        jitter = random.random()  # noqa: S311 - no secret
+        jitter = random.random()  # noqa: S311 - the number is not a secret
         delay = self.backoff.delay(_MAX_FAILURES if self._quarantine.is_down else self._failures, jitter)
         if result.retry_after is not None:
-            delay = min(max(result.retry_after, _MIN_RETRY), _MAX_RETRY) * (1 + jitter / 10)
+            delay = min(max(result.retry_after, _MIN_RETRY_AFTER), _MAX_RETRY_AFTER) * (1 + jitter / 10)
         self.not_before = self._clock() + delay
 
     def _drop(self, entries: Sequence[Entry], reason: str) -> None:
@@ -361,11 +363,11 @@ class Delivery:
         self._status, self._reason = status, reason
 
     def health(self) -> dict[str, Any]:
-        """Return status, reason and what was counted, as plain data."""
-        waits = self._status == "ok" and self.not_before > self._clock()
+        """Return the status, its reason and the counters, as plain data."""
+        is_waiting = self._status == "ok" and self.not_before > self._clock()
         return {
-            "status": "limited" if waits else self._status,
-            "reason": "waiting for a rate limit" if waits else self._reason,
+            "status": "limited" if is_waiting else self._status,
+            "reason": "waiting for a rate limit" if is_waiting else self._reason,
             "requests": self._requests,
             "retries": self._retries,
             "rate_limited": dict(self._rate_limited),
@@ -375,7 +377,7 @@ class Delivery:
 
     @property
     def last_trouble(self) -> str:
-        """The last error in words, or nothing."""
+        """The reason of the last error, or `""`."""
         return self._last_error["reason"] if self._last_error else ""
 
 

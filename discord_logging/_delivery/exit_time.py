@@ -1,4 +1,4 @@
-"""The time that all flushes at interpreter exit share. The time that other exit hooks take is not counted."""
+"""This module counts the time of all flushes at interpreter exit, but not of other exit hooks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _waited: float | None = None
 
 
 def begin() -> None:
-    """Take note that the interpreter has begun to exit."""
+    """Note that the interpreter has begun to exit."""
     global _waited  # noqa: PLW0603 - a process ends once
     _waited = _waited or 0.0
 
@@ -17,7 +17,7 @@ def is_exiting() -> bool:
 
 
 def waited() -> float:
-    """Return for how many seconds flushes have waited since the exit began; 0.0 before it."""
+    """Return for how many seconds flushes have waited since the exit began; 0.0 before the exit."""
     return _waited or 0.0
 
 
@@ -29,6 +29,6 @@ def count(seconds: float) -> None:
 
 
 def after_fork_in_child() -> None:
-    """Begin anew: the child of an exiting process is not exiting."""
+    """Reset the time: the child of an exiting process is not exiting."""
     global _waited  # noqa: PLW0603 - this is another process now
     _waited = None

@@ -1,4 +1,4 @@
-"""The listener's half of the pair: the thread that delivers what waits for one webhook."""
+"""This module has the listener, whose thread delivers the records that wait for one webhook."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ if TYPE_CHECKING:
     from discord_logging._health import DropReason
     from discord_logging._records.settings import DeliverySettings
 
-_GATHER = 0.05
-"""Seconds that the listener gathers records after the first, so that a burst goes out in few messages."""
+_GATHERING_TIME = 0.05
+"""The time for which the listener gathers more records after the first, in seconds: a burst needs few messages."""
 
-_INSTANT = 0.001
-"""The shortest time that a request may be given, in seconds."""
+_MIN_REQUEST_TIMEOUT = 0.001
+"""The shortest time-out of a request, in seconds."""
 
-_REST = 1.0
-"""Seconds to wait after a fault of our own."""
+_FAULT_DELAY = 1.0
+"""The wait after a fault of this package, in seconds."""
 
 _T = TypeVar("_T")
 
 is_delivering: ContextVar[bool] = ContextVar("is_delivering", default=False)
-"""True on the listeners' threads. What is logged on them never comes back to us.
+"""True on the listeners' threads. Our handlers ignore all records that are logged there.
 
-Not the threads' idents, for gevent may give another one to a thread that runs already.
+The idents of the threads are not suitable: gevent may change the ident of a running thread.
 """
 
 
 class WebhookListener(logging.handlers.QueueListener):
     """Takes records from the backlog of one webhook and delivers them, on a daemon thread.
 
-    The thread is started by the first record. `queue`, that of the base class, carries nothing but the sentinel, whose
-    value `logging` keeps to itself.
+    The first record starts the thread. The `queue` of the base class carries only the sentinel, whose value is private
+    to `logging`.
 
     Args:
-        url: The webhook.
+        url: The URL of the webhook.
         settings: The settings of the handlers that share the listener.
-        backlog: The place where its records wait.
-        sender: Posts to the webhook.
-        limiter: Shared by all listeners of the process.
-        on_start: Called before the thread is started.
+        backlog: The backlog in which the records wait.
+        sender: The sender that posts to the webhook.
+        limiter: The rate limiter, which all listeners of the process share.
+        on_start: A function that is called before the thread starts.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class WebhookListener(logging.handlers.QueueListener):
         self._reset(settings)
 
     def configure(self, settings: DeliverySettings) -> None:
-        """Take over new settings; all handlers of the webhook share the latest."""
+        """Apply new settings; all handlers of the webhook share the latest."""
         if settings.channel_limit != self._settings.channel_limit:
-            # The wait may have been for the old one; if not, the limiter says so again.
+            # The old limit may be the reason of the present wait. If it is not, the limiter asks for the wait again.
             self._delivery.not_before = float("-inf")
         self._settings = settings
         self.backlog.configure(settings.queue_size, settings.queue_bytes, settings.repeat_window)
@@ -98,13 +98,13 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def _reset(self, settings: DeliverySettings) -> None:
         self._starting = Lock()
-        self._is_stopping = self._has_said_late = False
+        self._is_stopping = self._has_reported_late = False
         self._has_more = False
         self._delivery = Delivery(self.url, self.backlog, self._sender, self._limiter)
         self.configure(settings)
 
     def after_fork_in_child(self) -> None:
-        """Begin anew: no thread, no connection, nothing queued."""
+        """Start over without a thread, a connection or queued records."""
         super().__init__(queue.SimpleQueue())
         self._reset(self._settings)
         self.backlog.after_fork_in_child()
@@ -115,42 +115,41 @@ class WebhookListener(logging.handlers.QueueListener):
     def _wake(self) -> bool:
         """Wake the thread, or start it; return whether it is awake now."""
         if self._is_stopping:
-            self._say_late()
+            self._report_late_record()
             return True
         if self.is_running():
             self.backlog.wake()
             return True
-        # After a fork in a signal handler it is not `self._starting` any more.
+        # After a fork in a signal handler, `self._starting` is another lock.
         starting = self._starting
-        if starting.is_held_by_this_thread():  # which starts it, below us
+        if starting.is_held_by_this_thread():  # we interrupted the start
             return True
         try:
             if starting.acquire(0) and not self.is_running():
                 self.start()
-        except RuntimeError:  # "can't start new thread", at interpreter exit or for want of memory
+        except RuntimeError:  # "can't start new thread", at interpreter exit or without memory
             return False
         finally:
-            # Ctrl-C may have come as soon as it was had.
+            # Ctrl-C may have come right after the lock was acquired.
             if starting.is_held_by_this_thread():
                 starting.release()
         return True
 
-    def _say_late(self) -> None:
-        if not self._has_said_late:
-            self._has_said_late = True
+    def _report_late_record(self) -> None:
+        if not self._has_reported_late:
+            self._has_reported_late = True
             say(f"a record came after the last handler for webhook {self.url.id} was closed: it is dropped")
 
     def is_running(self) -> bool:
         """Tell whether the thread is alive."""
-        # The base class tells it nowhere else.
+        # The base class has no public attribute for this.
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
         """Start the thread.
 
         Raises:
-            RuntimeError: The thread runs already, as Python 3.14 has it; the listener was stopped before; or no thread
-                can be started.
+            RuntimeError: The thread is running, as in Python 3.14, the listener was stopped, or no thread can start.
         """
         if self.is_running():
             raise RuntimeError("Listener already started")
@@ -158,21 +157,22 @@ class WebhookListener(logging.handlers.QueueListener):
             raise RuntimeError("Listener was stopped")
         self._on_start()
         self.backlog.renew_locks()
-        # Python 3.14 takes a thread that could not be started for one that runs.
+        # Otherwise Python 3.14 would take a thread that could not be started for a running one.
         super().__init__(self.queue)
         super().start()
 
     def flush(self, timeout: float, *, is_last: bool = False) -> bool:
-        """Block until all that was accepted so far is settled, for `timeout` seconds at the most.
+        """Block until all records accepted so far are delivered or dropped, for at most `timeout` seconds.
 
-        Does not wait for a rate limit or a retry that ends after that.
+        Gives up at once if a rate limit or a retry has to be waited for beyond that time.
 
         Args:
-            timeout: In seconds.
-            is_last: Whether nothing is to come, so that no message need wait for its turn. It is so at exit anyway.
+            timeout: The longest wait, in seconds.
+            is_last: Whether no more records will come, so that no message need wait for its turn. At exit, this is
+                always assumed.
 
         Returns:
-            Whether all of it was delivered.
+            Whether all of them were delivered.
         """
         if is_delivering.get() or self.is_busy_in_this_thread():
             return False
@@ -190,34 +190,36 @@ class WebhookListener(logging.handlers.QueueListener):
                 self._deliver_in_this_thread(deadline)
             is_settled = self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
         finally:
-            # A child that a signal handler forked in a flush has a new delivery.
+            # The delivery is ours: a child that a signal handler forked in a flush has a new one in `self._delivery`.
             delivery.deadlines.remove(deadline)
             delivery.is_last = delivery.is_last and not is_last
             exit_time.count(clock.monotonic() - began)
         return is_settled and self.backlog.lost == lost
 
     def is_busy_in_this_thread(self) -> bool:
-        """Tell whether this very thread, below a signal handler, is in the midst of what a flush needs."""
+        """Tell whether this thread, interrupted by a signal handler, holds a lock that a flush needs."""
         is_held = any(lock.is_held_by_this_thread() for lock in (self._starting, rate_limits.lock))
         return is_held or self.backlog.is_busy_in_this_thread()
 
     def _deliver_in_this_thread(self, deadline: float) -> None:
-        """Deliver on the caller's thread, when no other can be started any more."""
+        """Deliver on the caller's thread, since no other thread can be started any more."""
         token, delay = is_delivering.set(True), 0.0
         try:
             while self.backlog.is_ready and max(clock.monotonic(), self._delivery.not_before) < deadline:
                 self.backlog.wait(delay)
-                self._sender.timeout = max(min(self._settings.timeout, deadline - clock.monotonic()), _INSTANT)
+                self._sender.timeout = max(
+                    min(self._settings.timeout, deadline - clock.monotonic()), _MIN_REQUEST_TIMEOUT
+                )
                 found = self._attempt(self._delivery.step)
-                delay = _REST if found is None else found
+                delay = _FAULT_DELAY if found is None else found
         finally:
             self._sender.timeout = self._settings.timeout
             is_delivering.reset(token)
 
     def stop(self, timeout: float = 0.0) -> None:
-        """Deliver what can be delivered within `timeout` seconds, drop the rest, and end the thread. Once.
+        """Deliver for at most `timeout` seconds, drop the other records, and end the thread. Later calls do nothing.
 
-        What was lost is said on stderr. Does not wait for the thread, which may be stuck in the network.
+        Losses are reported on stderr. The thread is not waited for: it may hang in the network.
         """
         if self._is_stopping:
             return
@@ -225,20 +227,20 @@ class WebhookListener(logging.handlers.QueueListener):
             if timeout > 0:
                 self.flush(timeout, is_last=True)
         finally:
-            # Ctrl-C ends the wait, and the losses are said all the same.
+            # Ctrl-C ends the wait, but the losses are reported nevertheless.
             self.backlog.close()
             self.enqueue_sentinel()
             self.say_losses()
 
     def say_losses(self) -> None:
-        """Say on stderr how many records were not delivered, if any."""
+        """Report on stderr how many records were not delivered, if any."""
         counts = self.backlog.count()
         if lost := counts["dropped"] + counts["pending"]:
             reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(self._dropped_by_reason().items()))
-            trouble = self._delivery.last_trouble
+            last_error = self._delivery.last_trouble
             say(
                 f"{lost} of {counts['accepted']} records were not delivered to webhook {self.url.id}"
-                f" ({reasons or 'pending'}{'; last error: ' + trouble if trouble else ''})"
+                f" ({reasons or 'pending'}{'; last error: ' + last_error if last_error else ''})"
             )
 
     def enqueue_sentinel(self) -> None:
@@ -253,10 +255,10 @@ class WebhookListener(logging.handlers.QueueListener):
         """Return the records for the next message as soon as it may leave, or the sentinel, which ends the thread.
 
         Args:
-            block: Whether to wait for them.
+            block: Whether to wait for records.
 
         Raises:
-            queue.Empty: There is nothing to return, and `block` is false.
+            queue.Empty: No message may leave now, and `block` is false.
         """
         if threading.current_thread() is self._thread and not is_delivering.get():
             is_delivering.set(True)
@@ -264,7 +266,7 @@ class WebhookListener(logging.handlers.QueueListener):
         while not self._is_stopping:
             if block and not self._has_more:
                 self._wait_for_burst()
-            records, delay = self._attempt(self._delivery.take) or ((), _REST)
+            records, delay = self._attempt(self._delivery.take) or ((), _FAULT_DELAY)
             if records:
                 return records
             if not block:
@@ -277,11 +279,11 @@ class WebhookListener(logging.handlers.QueueListener):
         return super().dequeue(block)
 
     def _wait_for_burst(self) -> None:
-        """Wait for a record, and for those that come right behind it."""
+        """Wait for a record, and for those that follow at once."""
         while not self._is_stopping and not self.backlog.is_ready:
             self.backlog.wait_for_record()
         if not self._delivery.deadlines:
-            self.backlog.wait(_GATHER)
+            self.backlog.wait(_GATHERING_TIME)
 
     def handle(self, record: Any) -> None:
         """Deliver the records that `dequeue` returned. Never raises; blocks for as long as the request takes."""
@@ -289,19 +291,19 @@ class WebhookListener(logging.handlers.QueueListener):
         self._has_more = self.backlog.is_ready
 
     def _attempt(self, step: Callable[[], _T]) -> _T | None:
-        """Return what a step of delivery returns; `None` if it failed, and all records are dropped."""
+        """Return the result of a step. If the step fails, drop all records and return `None`."""
         try:
             return step()
-        except BaseException as error:  # whatever it is
+        except BaseException as error:
             if ends_program(error):
                 self.backlog.drop("interrupted", self.backlog.leased)
                 raise
-            # A fault of ours must not end the thread, nor repeat itself without end.
+            # A fault of this package must neither end the thread nor repeat without end.
             warn("The listener failed", exc_info=True)
             self.backlog.drop("internal_error")
             return None
 
-    # Everybody's
+    # On any thread
 
     def _dropped_by_reason(self) -> dict[DropReason, int]:
         totals: dict[DropReason, int] = {}
@@ -310,7 +312,7 @@ class WebhookListener(logging.handlers.QueueListener):
         return totals
 
     def health(self) -> dict[str, Any]:
-        """Return status, counters and rate limits as plain data."""
+        """Return the status, the counters and the rate limits as plain data."""
         return {
             **self._delivery.health(),
             **self.backlog.count(),
@@ -320,21 +322,22 @@ class WebhookListener(logging.handlers.QueueListener):
         }
 
     def get_rate_limit_info(self) -> dict[str, Any]:
-        """Return what is known of the limits that the webhook meets."""
+        """Return the known rate limits of the webhook."""
         return dict(self._limiter.info(self.url.key, clock.monotonic(), host=self.url.host))
 
     def reset_rate_limits(self) -> None:
-        """Forget what was learned about the webhook's limits."""
+        """Forget the rate limits that were learned for the webhook."""
         self._limiter.reset(self.url.key)
         self._delivery.not_before = float("-inf")
         self.backlog.wake()
 
 
 def _warm_level_caches() -> None:
-    """Ask each logger that speaks during a POST whether it is on, so that the listener need not.
+    """Fill the caches of the loggers that are used during a POST, so that the listener takes no lock of `logging`.
 
-    The first such question takes the lock of `logging`, which `dictConfig` holds while it waits for our flush: the
-    listener would wait for `dictConfig`, and `dictConfig` for the listener. This thread may ask, for it holds the lock.
+    The first call of `isEnabledFor` takes that lock, which `dictConfig` holds while it waits for our flush: the
+    listener would wait for `dictConfig`, and `dictConfig` for the listener. On this thread the call is safe: if
+    `dictConfig` runs here, the thread has the re-entrant lock already.
     """
     for name, logger in list(logging.root.manager.loggerDict.items()):
         if isinstance(logger, logging.Logger) and name.partition(".")[0] in ("urllib3", "requests"):

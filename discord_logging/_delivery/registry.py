@@ -1,4 +1,4 @@
-"""The listeners of a process: one per webhook, shared by its handlers, and ended at exit."""
+"""This module holds the listeners of a process: one per webhook, which its handlers share, and which ends at exit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ends_as_child = False
 
 
 def attach(handler: logging.Handler, url: WebhookURL, settings: DeliverySettings) -> WebhookListener:
-    """Return the listener of `url`, which `handler` shares from now on with all others that post there."""
+    """Return the listener of `url`, which `handler` shares from now on with all other handlers of the webhook."""
     _warn_of_uwsgi()
     key = url.key, url.token
     new: WebhookListener | None = None
@@ -52,7 +52,7 @@ def attach(handler: logging.Handler, url: WebhookURL, settings: DeliverySettings
 
 
 def detach(handler: logging.Handler, listener: WebhookListener, timeout: float) -> None:
-    """Flush for `handler`, which leaves; the last one stops the listener. Blocks for `timeout` seconds at the most."""
+    """Flush for `handler` and detach it; the last handler stops the listener. Blocks for at most `timeout` seconds."""
     with _registry_lock():
         listener.attached.discard(handler)
         is_last = not listener.attached
@@ -69,12 +69,12 @@ def detach(handler: logging.Handler, listener: WebhookListener, timeout: float) 
 
 
 def _registry_lock() -> threading.RLock:
-    """Return the lock of `logging`, which is re-entrant and whole after a fork.
+    """Return the lock of `logging`, which is re-entrant and works after a fork.
 
-    A lock of our own would not do: the garbage collector may run under it and forget a handler, which takes the lock of
-    `logging`, and `dictConfig` makes and closes handlers while it has that one.
+    A lock of our own would cause deadlocks: the garbage collector may run under it and delete a handler, which takes
+    the lock of `logging`, while `dictConfig` has that lock and makes or closes handlers.
     """
-    return logging._lock  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - there is no public way to it
+    return logging._lock  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - the lock has no public name
 
 
 @functools.lru_cache(maxsize=1)
@@ -84,13 +84,13 @@ def _warn_of_uwsgi() -> None:
     if options is None:
         return
     values = (options.get(name, b"") for name in ("enable-threads", "threads"))
-    words = [value.decode() if isinstance(value, bytes) else str(value) for value in values]
-    if all(word.lower() in ("", "0", "false", "no", "off") for word in words):
+    texts = [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    if all(text.lower() in ("", "0", "false", "no", "off") for text in texts):
         warn("uWSGI runs without threads, so records are delivered at flush and exit only: add --enable-threads")
 
 
 def flush_all() -> list[WebhookListener]:
-    """Flush every listener, for the longest of their flush timeouts altogether, and return them."""
+    """Flush all listeners within the longest of their flush timeouts, and return them."""
     began = clock.monotonic()
     listeners = [*_listeners.values(), *_stopping]
     for listener in listeners:
@@ -99,12 +99,12 @@ def flush_all() -> list[WebhookListener]:
 
 
 def is_busy_in_this_thread() -> bool:
-    """Tell whether this very thread, below a signal handler, is in the midst of what a flush of any listener needs."""
+    """Tell whether this thread, interrupted by a signal handler, holds a lock that a flush of any listener needs."""
     return any(listener.is_busy_in_this_thread() for listener in [*_listeners.values(), *_stopping])
 
 
 def finish(*, only_orphans: bool = False) -> None:
-    """End all listeners, or those whose handlers are gone, within one deadline."""
+    """Stop all listeners, or only those without handlers, within one deadline."""
     exit_time.begin()
     for listener in list(_listeners.values()):
         if not (only_orphans and listener.attached):
@@ -112,13 +112,13 @@ def finish(*, only_orphans: bool = False) -> None:
 
 
 def _finish_with_child() -> None:
-    """Arrange that the end of a child of `multiprocessing`, which runs no atexit hooks up to Python 3.12, delivers."""
-    global _ends_as_child  # noqa: PLW0603 - once in a process
+    """Deliver at the end of a child of `multiprocessing`, which runs no atexit hooks up to Python 3.12."""
+    global _ends_as_child  # noqa: PLW0603 - this happens once in a process
     process = sys.modules.get("multiprocessing.process")
     if _ends_as_child or process is None or process.parent_process() is None:
         return
     _ends_as_child = True
-    # Earlier would be too early: a child begins by forgetting what was to be done at its parent's end.
+    # It is too early to register this at import: a child begins by deleting the finalizers of its parent.
     sys.modules["multiprocessing.util"].Finalize(None, finish, exitpriority=10)
 
 
@@ -134,5 +134,5 @@ def _after_fork_in_child() -> None:
 
 # This hook runs before that of `logging`, which was registered earlier and closes the handlers that are left.
 atexit.register(finish, only_orphans=True)
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
     os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,4 +1,4 @@
-"""Delivery before a signal ends the process."""
+"""This module delivers records before a signal ends the process."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from typing import Any
 from discord_logging._delivery.registry import flush_all, is_busy_in_this_thread
 from discord_logging._process.locks import postpone
 
-_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-_under_way: set[tuple[int, int]] = set()  # process and signal: a forked child has a flush of its own
+_DEFAULT_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_flushing: set[tuple[int, int]] = set()
+"""The process and the signal of each flush that is running. A forked child runs its own flush."""
 
 
 def flush_on_signals(*signals: int) -> None:
-    """Deliver what waits before a signal does what it would have done anyway.
+    """Deliver the waiting records before a signal has its usual effect.
 
     Python runs no exit hooks when `SIGTERM` or `SIGHUP` ends the process
-    (https://docs.python.org/3/library/atexit.html). Call this after whatever else sets handlers for signals. Servers
-    such as gunicorn need no help: theirs let the interpreter exit in order.
+    (https://docs.python.org/3/library/atexit.html). Call this function after all other code that sets signal handlers.
+    Servers such as gunicorn do not need it: their handlers let the interpreter exit normally.
 
-    When the signal comes, the main thread blocks for the longest `flush_timeout` of all handlers at the most, however
-    often it comes meanwhile. Then the handler that was there before is called; if there was none, what could not be
-    delivered is said on stderr, and the signal ends the process. A signal that is ignored stays ignored, and one whose
-    handler was not set from Python stays with it. May be called twice.
+    When the signal comes, the main thread blocks for at most the longest `flush_timeout` of all handlers, however often
+    the signal comes meanwhile. Then the previous signal handler is called. Without one, the losses are reported on
+    stderr, and the signal ends the process. An ignored signal stays ignored, and a signal whose handler was not set
+    from Python keeps that handler. May be called twice.
 
     Args:
-        *signals: Which signals; none is `SIGTERM` and, where there is one, `SIGHUP`.
+        *signals: The signals; by default `SIGTERM` and, where it exists, `SIGHUP`.
 
     Raises:
-        ValueError: Called from another thread than the main thread, or no such signal.
-        OSError: The signal cannot be handled, such as `SIGKILL`.
+        ValueError: The call came from another thread than the main thread, or a signal does not exist.
+        OSError: A signal cannot be handled, such as `SIGKILL`.
     """
-    for number in signals or _ENDING:
+    for number in signals or _DEFAULT_SIGNALS:
         previous = signal.getsignal(number)
         is_ours = isinstance(previous, functools.partial) and previous.func is _flush_first
         if not is_ours and previous not in (signal.SIG_IGN, None):
@@ -45,13 +46,13 @@ def _flush_first(previous: Any, number: int, frame: Any) -> None:
         postpone(number)
         return
     key = os.getpid(), number
-    is_first = key not in _under_way
+    is_first = key not in _flushing
     if is_first:
-        _under_way.add(key)
+        _flushing.add(key)
         try:
             listeners = flush_all()
         finally:
-            _under_way.discard(key)
+            _flushing.discard(key)
     if callable(previous):
         previous(number, frame)
     elif is_first:
@@ -59,5 +60,5 @@ def _flush_first(previous: Any, number: int, frame: Any) -> None:
             listener.say_losses()
         ours = signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
-        # The signal ended nothing, such as SIGCHLD, or SIGTERM for the first process of a container.
+        # The signal did not end the process, such as SIGCHLD, or SIGTERM for the first process of a container.
         signal.signal(number, ours)
