@@ -1,4 +1,4 @@
-"""`DiscordHandler`, which users configure."""
+"""This module has `DiscordHandler`, which users configure."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ from discord_logging._text.sanitize import clean
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from discord_logging._delivery.listener import WebhookListener
+
 _is_delivering = is_delivering.get
-_said: set[str] = set()
-_NOTHING: dict[str, Any] = {
+_reported: set[str] = set()
+"""The reasons for disabled handlers that were reported already."""
+_HEALTH_WITHOUT_RECORDS: dict[str, Any] = {
     **dict.fromkeys(("accepted", "delivered", "pending", "dropped", "requests", "retries"), 0),
     "dropped_by_reason": {},
     "rate_limited": {},
@@ -37,73 +40,76 @@ _NOTHING: dict[str, Any] = {
 
 
 class DiscordHandler(logging.Handler):
-    """Puts log records into a Discord channel through a webhook.
+    """Posts log records to a Discord channel through a webhook.
 
     A logging call costs the caller a few microseconds and never waits for the network: the record is frozen and
     queued, and one daemon thread per webhook, started by the first record, lays it out and posts it within Discord's
-    rate limits. Handlers for the same webhook share that thread, the queue and the settings of delivery, of which the
-    latest hold.
+    rate limits. Handlers for the same webhook share that thread, the queue and the latest settings of delivery.
 
     Without a URL the handler is disabled: it accepts records and does nothing.
 
-    All settings can be given as plain strings, numbers, lists and dicts from `logging.config.dictConfig`. Formatters
-    other than `EmbedFormatter` may be set: their text becomes the body of the card. They run on the caller's thread,
-    for they may read what is alive only there, and do not see the exception, which the card shows by itself.
+    All settings can be given as plain strings, numbers, lists and dicts from `logging.config.dictConfig`. Other
+    formatters than `EmbedFormatter` may be set: their text becomes the body of the card. They run on the caller's
+    thread, since they may read values that exist only there. They do not see the exception, which the card shows
+    anyway.
 
     Args:
-        webhook_url: The URL that Discord shows in the channel's settings; a password. `None` takes the environment
-            variable `DISCORD_WEBHOOK_URL`; if that is not set, the handler is disabled.
+        webhook_url: The URL that Discord shows in the channel's settings; keep it secret. `None` takes the
+            environment variable `DISCORD_WEBHOOK_URL`; if that is not set, the handler is disabled.
         level: The lowest level that is handled.
         username: The name that messages are posted under, 1 to 80 characters, or such names by level, as
-            `{"ERROR": "Alarm"}`, each from its level on; `None` is the webhook's own. A message of several records has
-            that of the most severe.
-        avatar_url: The address of the picture beside them, likewise.
-        thread_id: The thread of the webhook's channel to post into. `None` takes the `thread_id` of the URL, if it
-            has one and there is no `thread_name`, else the channel itself.
-        thread_name: The title of the post that the first message opens in a forum, 1 to 100 characters; those after
-            it go there too. `None` opens none. Every process opens its own.
-        applied_tags: The ids of up to 5 tags that the post has.
+            `{"ERROR": "Alarm"}`, each from its level on; `None` keeps the name of the webhook. A message of several
+            records has the name of the most severe one.
+        avatar_url: The address of the picture of the messages, likewise one or by level.
+        thread_id: The thread of the webhook's channel to post into. `None` takes the `thread_id` of the URL if it has
+            one and `thread_name` is not given, otherwise the channel itself.
+        thread_name: The title of the post that the first message opens in a forum, 1 to 100 characters. Later
+            messages go to the same post. Every process opens its own post. `None` opens no post.
+        applied_tags: The ids of up to 5 tags of the post.
         context: Names and values shown on every card, such as `{"service": "shop", "environment": "production"}`.
-        fields: The names of the `extra` values to show, in this order; `None` is all, `[]` none.
+        fields: The names of the `extra` values to show, in this order; `None` shows all, `[]` hides all.
         colors: Colours for levels, such as `{"ERROR": "#ff0000"}` or `{40: 0xFF0000}`, laid over the standard ones.
-            A level without one takes that of the nearest below.
-        emojis: Emojis for levels, likewise; `""` is none.
-        mentions: Whom records notify, by level: `{"CRITICAL": "<@&ID>"}` is a role from `CRITICAL` on; `"<@ID>"` is a
-            user, `"@everyone"` and `"@here"` are what they are, `""` is nobody. Nothing else ever notifies anybody.
-        mention_interval: Seconds within which nobody is notified twice, 300 by default; 0 notifies each time.
-        silent_below: Messages with nothing but records below this level make no sound on anybody's phone
-            (`SUPPRESS_NOTIFICATIONS`); `NOTSET`, the default, is none.
+            A level without a colour takes the colour of the nearest level below.
+        emojis: Emojis for levels, likewise; `""` shows no emoji.
+        mentions: Mentions by level: `{"CRITICAL": "<@&ID>"}` notifies a role from `CRITICAL` on. Other values are
+            `"<@ID>"` for a user, `"@everyone"`, `"@here"`, and `""` for nobody. No other setting or text ever notifies
+            anybody.
+        mention_interval: The seconds within which nobody is notified twice, 300 by default; 0 notifies each time.
+        silent_below: A level. A message whose records are all below it makes no sound on a phone
+            (`SUPPRESS_NOTIFICATIONS`). With `NOTSET`, the default, no message is silent.
         source_url: A template for the address of a line of source, such as
-            `"https://github.com/acme/shop/blob/main/{path}#L{line}"`, which makes the place on the card a link.
-        redact: Words; what has one of them in its name is masked: in `extra` values, and as `name=value`, JSON, header
-            or URL in texts and tracebacks. Passwords in URLs and well-known kinds of keys go too. `None` is
-            `DEFAULT_REDACT`; a list replaces that, `[*DEFAULT_REDACT, "iban"]` adds to it, `[]` masks nothing but the
-            webhook's token. `SecretMasker(words).mask(text)` shows what a list does.
-        queue_size: How many records may wait, at least 1. When more come, the least severe and oldest are dropped and
-            counted. 10,000 by default.
-        queue_bytes: How many bytes may wait, likewise, at least 1; estimated. 64,000,000 by default.
-        max_lag: Seconds that a record may wait for its message while Discord's limits allow it, 5 by default. What
-            cards would make wait for half of that is folded into lines, or into a summary with a file; a larger value
-            folds later, and 0 whatever one message cannot hold as cards. A channel takes one message each two seconds
-            for ever: under lasting load messages come 2.5 seconds apart, which a smaller value does not change.
-        repeat_window: Seconds for which records that say the same as one before are held back, to be told together; 60
-            by default, 0 is off.
-        flush_timeout: Seconds for `flush` and `close`, and for interpreter exit; 5 by default, 0 does not wait.
-        timeout: Seconds for a whole request: connection, message and answer; 10 by default, at least 0.1. One
-            with a file has more, by its size.
-        retry_delays: Seconds to wait after the first failures in a row, 2, 3 and 5 by default; from then on the last is
-            doubled each time.
+            `"https://github.com/acme/shop/blob/main/{path}#L{line}"`, which makes the location on the card a link.
+        redact: Words. A value is masked if its name contains one of them: in `extra` values, and as `name=value`,
+            JSON, header or URL in texts and tracebacks. Passwords in URLs and well-known kinds of keys are masked too.
+            `None` stands for `DEFAULT_REDACT`; a list replaces it, `[*DEFAULT_REDACT, "iban"]` adds to it, `[]` masks
+            only the webhook's token. `SecretMasker(words).mask(text)` shows the effect of a list.
+        queue_size: The largest number of records that may wait, at least 1; 10,000 by default. If more come, the least
+            severe and oldest are dropped and counted.
+        queue_bytes: The largest estimated size of all records that wait, in bytes, likewise, at least 1; 64,000,000 by
+            default.
+        max_lag: The seconds that a record may wait for its message while Discord's limits allow it, 5 by default. If
+            cards would make records wait for half of that, they are folded into lines, or into a summary with a file. A
+            larger value folds later; 0 folds all records that one message cannot hold as cards. A channel permanently
+            accepts one message each two seconds: under lasting load, messages come 2.5 seconds apart, which a smaller
+            value does not change.
+        repeat_window: The seconds for which repeats of a record are held, so that one card reports them together; 60
+            by default, 0 holds no repeat.
+        flush_timeout: The seconds for `flush` and `close`, and for interpreter exit; 5 by default, 0 does not wait.
+        timeout: The seconds for a whole request: connection, message and response; 10 by default, at least 0.1. A
+            request with a file has more, by its size.
+        retry_delays: The seconds to wait after the first consecutive failures, 2, 3 and 5 by default. From then on, the
+            last is doubled each time.
         max_retry_delay: The longest such wait, in seconds; 60 by default, at least 1.
-        channel_limit: How many messages the channel takes in 60 seconds, which Discord tells in no header
-            (https://github.com/discord/discord-api-docs/issues/1454); 30 by default. It adapts when others post there
-            too. `None` is no such limit.
+        channel_limit: The number of messages that the channel accepts in 60 seconds, which no header contains
+            (https://github.com/discord/discord-api-docs/issues/1454); 30 by default. The limit adapts if others post
+            there too. `None` means no such limit.
         allow_http: Whether the URL may be plain http although its host is not loopback.
         enabled: `False` disables the handler. `None` takes the environment variable `DISCORD_NOTIFICATIONS_ENABLED`,
-            which is true when it is not set.
+            which is true if it is not set.
 
     Raises:
         InvalidWebhookURLError: The URL is malformed. The text holds no part of it.
-        InvalidSettingError: A setting has a wrong type or value. Also a `ValueError`.
+        InvalidSettingError: A setting has a wrong type or value. The error is also a `ValueError`.
     """
 
     def __init__(
@@ -138,7 +144,7 @@ class DiscordHandler(logging.Handler):
         enabled: bool | str | None = None,
         **unknown: NoReturn,
     ) -> None:
-        # super().__init__() comes after the checks: it makes a handler known to logging.shutdown(), even half built.
+        # super().__init__() comes after the checks: it registers the handler for logging.shutdown(), even half built.
         if unknown:
             raise InvalidSettingError(_describe_unknown(unknown))
         delivery = DeliverySettings.from_options(
@@ -170,48 +176,50 @@ class DiscordHandler(logging.Handler):
             redact=redact,
         )
         url, self._disabled = _find_url(webhook_url, enabled, allow_http=allow_http)
-        self._listener = None
+        if url is not None and not card.thread_name:
+            card = replace(card, thread_id=card.thread_id or url.thread_id)
+        self._settings = card
         self._queue_handler: WebhookQueueHandler | None = None
         self._flush_timeout = delivery.flush_timeout
-        self._gave_up_on: int | None = None
-        self._left = False
+        self._accepted_at_timeout: int | None = None
+        self._is_closed = False
         super().__init__(parse_level("level", level, "be a level such as 'ERROR' or 40"))
         self.formatter: logging.Formatter | None = card.formatter
-        self._settings = card
         if url is not None:
-            self._listener = attach(self, url, delivery)
-            card = replace(card, thread_id=card.thread_id or (None if card.thread_name else url.thread_id))
-            self._settings = card
-            self._queue_handler = WebhookQueueHandler(self._listener, card)
+            self._queue_handler = WebhookQueueHandler(attach(self, url, delivery), card)
+
+    @property
+    def _listener(self) -> WebhookListener | None:
+        return None if self._queue_handler is None else self._queue_handler.listener
 
     def __repr__(self) -> str:
         target = self._listener.url if self._listener else "disabled"
         return f"<{type(self).__name__} {target} ({logging.getLevelName(self.level)})>"
 
     def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - the name that logging gave it
-        """Set the formatter; `None` is `EmbedFormatter`."""
+        """Set the formatter; `None` stands for `EmbedFormatter`."""
         super().setFormatter(fmt or EmbedFormatter())
         if self._queue_handler is not None:
             self._settings = replace(self._settings, formatter=self.formatter)
             self._queue_handler = WebhookQueueHandler(self._queue_handler.listener, self._settings)
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Filter `record` and emit it. Never waits, and raises nothing but what an override of `emit` raises.
+        """Filter `record` and emit it. Never waits, and raises no exception but those of an override of `emit`.
 
-        The lock that `logging.Handler` takes is left alone: nothing here needs one. What the listeners' threads log,
-        such as urllib3's lines about our own requests, does not come back to us.
+        The lock that `logging.Handler` takes is not taken, since no code here needs it. Records that are logged on the
+        listeners' threads are ignored, such as those of urllib3 about our own requests.
 
         Args:
-            record: The record. It stays as it is.
+            record: The record, which stays unchanged.
 
         Returns:
-            Whether it passed the filters.
+            Whether the record passed the filters.
         """
         if _is_delivering():
             return False
         try:
             allowed: Any = self.filter(record)
-        except Exception:  # noqa: BLE001 - a filter of the user's may raise anything
+        except Exception:  # noqa: BLE001 - the user's filter may raise anything
             self._refuse(record)
             return False
         if not allowed:
@@ -221,9 +229,9 @@ class DiscordHandler(logging.Handler):
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Freeze `record` and queue it, whatever the filters say. Never raises an `Exception`; never waits."""
+        """Freeze `record` and queue it, without the filters. Never raises an `Exception`; never waits."""
         queue_handler = self._queue_handler
-        # A handler of the user's may call this without `handle`.
+        # Another handler may call this without `handle`.
         if queue_handler is None or _is_delivering():
             return
         try:
@@ -233,7 +241,7 @@ class DiscordHandler(logging.Handler):
             return
         try:
             queue_handler.enqueue(frozen)
-        except Exception:  # noqa: BLE001 - it has been accepted; what is left to do somebody else will
+        except Exception:  # noqa: BLE001 - the record was accepted; another thread does the rest
             self.handleError(record)
 
     def notify(
@@ -242,22 +250,23 @@ class DiscordHandler(logging.Handler):
         formatter: EmbedFormatter | None = None,
         fields: Mapping[str, object] | None = None,
     ) -> bool:
-        """Queue a notice: a record that no level and no filter hold back, and that is no repeat of another.
+        """Queue a notice: a record that ignores the level and the filters, and that is never a repeat.
 
         Never raises an `Exception`; never waits.
 
         Args:
             record: The record. Its own `extra` values are left out.
-            formatter: What lays it out; `None` is the handler's.
+            formatter: The formatter that lays the record out; `None` stands for the handler's formatter.
             fields: Names and values to show, all of them.
 
         Returns:
-            Whether it was accepted: not if the handler is disabled or closed, and not on the listeners' threads.
+            Whether the notice was accepted. A disabled or closed handler, and any handler on the listeners' threads,
+            accepts no notice.
         """
-        if self._queue_handler is None or self._left or _is_delivering():
+        if self._queue_handler is None or self._is_closed or _is_delivering():
             return False
         try:
-            # Settings of its own, for they tell records apart.
+            # The notice has its own settings, which distinguish it from all other records.
             settings = replace(self._settings, formatter=formatter or self._settings.formatter, fields=None)
             snapshot = Snapshot._make(freeze(record, settings))
             shown = {to_text(name): freeze_value(value) for name, value in (fields or {}).items()}
@@ -265,17 +274,17 @@ class DiscordHandler(logging.Handler):
         except Exception:  # noqa: BLE001 - as in `emit`
             self._refuse(record)
             return False
-        with contextlib.suppress(Exception):  # it has been accepted; what is left to do somebody else will
+        with contextlib.suppress(Exception):  # the record was accepted; another thread does the rest
             self._queue_handler.enqueue(snapshot._replace(details=details))
         return True
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed, as `logging.config.dictConfig` does with all handlers that there are."""
-        return self._left
+        """Whether the handler was closed. `logging.config.dictConfig` closes all existing handlers."""
+        return self._is_closed
 
     def mask(self, text: str) -> str:
-        """Return `text` as it is posted: without the secrets in it, and without what Discord does not show."""
+        """Return `text` as it is posted: with masked secrets, and without characters that Discord does not show."""
         return clean(self._settings.masker.mask(text))
 
     def _refuse(self, record: logging.LogRecord) -> None:
@@ -284,124 +293,126 @@ class DiscordHandler(logging.Handler):
         self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging gave it
-        """Say on stderr that `record` was lost, as every handler does. Never raises an `Exception`."""
-        # The base class prints the record and the error with its chain: the very things that could not be read.
+        """Report on stderr that `record` was lost, as every handler does. Never raises an `Exception`."""
+        # The base class prints the record and the error with its chain, which may be what could not be read.
         with contextlib.suppress(Exception):
             super().handleError(record)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging ignores what it returns
-        """Block until all that was logged so far is delivered or dropped.
+        """Block until all records logged so far are delivered or dropped.
 
-        A wait for a rate limit or a retry that ends after the deadline is not begun. A signal handler that interrupts
-        this very handler while it puts records in order can wait for nothing: it gets `False` at once, and has
-        `flush_on_signals` to come later.
+        Gives up at once if a rate limit or a retry has to be waited for beyond the deadline. A signal handler that has
+        interrupted the bookkeeping of this handler cannot wait: it gets `False` at once. `flush_on_signals` runs a
+        flush as soon as the bookkeeping is done.
 
         Args:
-            timeout: Seconds to wait at the most; `None` is `flush_timeout`.
+            timeout: The longest wait, in seconds; `None` stands for `flush_timeout`.
 
         Returns:
-            Whether all of it was delivered.
+            Whether all of them were delivered.
         """
         if self._listener is None:
             return True
         is_done = self._listener.flush(self._flush_timeout if timeout is None else timeout)
-        self._gave_up_on = None if is_done or timeout is not None else self._listener.backlog.count()["accepted"]
+        is_timeout = not is_done and timeout is None
+        self._accepted_at_timeout = self._listener.backlog.count()["accepted"] if is_timeout else None
         return is_done
 
     def close(self, timeout: float | None = None) -> None:
-        """Flush and let go of the webhook. May be called twice.
+        """Flush and release the webhook. May be called twice.
 
-        The last handler to leave a webhook ends its thread: what is left is dropped, counted and said on stderr.
+        The last handler of a webhook that is closed ends the thread: the records that still wait are dropped, counted
+        and reported on stderr.
 
         Args:
-            timeout: Seconds to wait at the most; `None` is `flush_timeout`, or nothing at all if a `flush` has just
-                waited for the same records in vain, as `logging.shutdown` calls the two in a row.
+            timeout: The longest wait, in seconds. `None` stands for `flush_timeout`, or for 0 if a `flush` has just
+                waited for the same records in vain: `logging.shutdown` calls `flush` and then `close`.
         """
         super().close()
-        if self._listener is None or self._queue_handler is None or self._left:
+        if self._listener is None or self._queue_handler is None or self._is_closed:
             return
         self._queue_handler.close()
-        self._left = True
+        self._is_closed = True
         if timeout is None:
             backlog = self._listener.backlog
-            in_vain = self._gave_up_on is not None and self._gave_up_on == backlog.count()["accepted"]
+            in_vain = self._accepted_at_timeout is not None and self._accepted_at_timeout == backlog.count()["accepted"]
             timeout = 0.0 if in_vain else self._flush_timeout
         detach(self, self._listener, timeout)
 
     def health(self) -> dict[str, Any]:
-        """Return how the webhook is doing, as plain data ready for JSON.
+        """Return the state of the webhook, as plain data ready for JSON.
 
         Returns:
-            - `status`: `ok` (the last message was delivered, or none was sent yet), `limited` (a rate
-              limit is waited for), `retrying` (the last message was not delivered, and is tried again), `blocked`
+            - `status`: `ok` (the last message was delivered, or no message was sent yet), `limited` (the listener
+              waits for a rate limit), `retrying` (the last message was not delivered, and is tried again), `blocked`
               (Discord's edge refuses the address of this machine for some minutes), `stopped` (the webhook is gone,
-              and nothing is posted any more), `disabled` (the handler has no URL, or is switched off) or `closed`.
-            - `reason`: The status in words; "" if it is `ok`.
+              and no message is posted any more), `disabled` (the handler has no URL, or is switched off) or `closed`.
+            - `reason`: The reason of the status; "" if it is `ok`.
             - `accepted`, `delivered`, `pending`, `dropped`: Numbers of records. The first is the sum of the others.
-            - `dropped_by_reason`: How many were dropped as `queue_full` (more waited than `queue_size` or
+            - `dropped_by_reason`: The numbers of dropped records: `queue_full` (more waited than `queue_size` or
               `queue_bytes` allow; the least severe and oldest go first), `too_large` (alone larger than
               `queue_bytes`), `closed` (not delivered when the last handler of the webhook was closed, or logged
               later), `rejected` (Discord refused the card, and the plain text too), `webhook_gone` (after a 401, 403
               or 404), `unreadable` (a filter or an attribute of the record raised an error), `interrupted` (Ctrl-C
-              came while the record was put in its place) or `internal_error` (a fault of this package, which is
+              came while the record was queued or delivered) or `internal_error` (a fault of this package, which is
               logged).
-            - `oldest_age`: For how many seconds the oldest record waits or is in flight, repeats that are held back
-              left out; 0.0 if no record does.
-            - `requests`, `retries`: How many messages were posted, and how many of them after a failure.
-            - `rate_limited`: How many were answered with a 429, by scope.
-            - `last_success`: When a message was delivered last, as ISO 8601 in UTC, or `None`.
+            - `oldest_age`: The seconds that the oldest record has waited or been in flight, held repeats left out; 0.0
+              without such a record.
+            - `requests`, `retries`: The number of requests, and of those that came after a failure.
+            - `rate_limited`: The number of 429 responses, by scope.
+            - `last_success`: The time of the last delivered message, as ISO 8601 in UTC, or `None`.
             - `last_error`: `time` and `reason` of the last message that was not delivered, or `None`.
-            - `rate_limit`: What `get_rate_limit_info` returns.
+            - `rate_limit`: The result of `get_rate_limit_info`.
         """
         if self._listener is None:
             return {
-                **_NOTHING,
+                **_HEALTH_WITHOUT_RECORDS,
                 "status": "disabled",
                 "reason": self._disabled,
                 "rate_limit": self.get_rate_limit_info(),
             }
         health = self._listener.health()
-        return {**health, "status": "closed", "reason": "the handler was closed"} if self._left else health
+        return {**health, "status": "closed", "reason": "the handler was closed"} if self._is_closed else health
 
     def get_rate_limit_info(self) -> dict[str, Any]:
-        """Return what is known of Discord's limits, as plain data.
+        """Return the known rate limits of Discord, as plain data.
 
         Returns:
             `global_rate_limit` (`active`, `wait_time`) and `buckets` by id, each with `limit`, `remaining`,
             `reset_after` and `wait_time`; and, unless the handler is disabled, `channel`, `pace`, `edge_block` and
-            `invalid_requests`. Of `pace`, `interval` is the time from one message to the next under lasting load
-            (`None` without a `channel_limit`), and `wait_time` the time until a record that is not urgent may leave,
-            0.0 if at once. Times are in seconds.
+            `invalid_requests`. In `pace`, `interval` is the time from one message to the next under lasting load
+            (`None` without a `channel_limit`), and `wait_time` is the time until a record that is not urgent may
+            leave, 0.0 if it may leave at once. Times are in seconds.
         """
         if self._listener is None:
             return {"global_rate_limit": {"active": False, "wait_time": 0.0}, "buckets": {}}
         return self._listener.get_rate_limit_info()
 
     def reset_rate_limits(self) -> None:
-        """Forget what was learned about Discord's limits, and try at once."""
+        """Forget the rate limits that were learned, and try to post at once."""
         if self._listener is not None:
             self._listener.reset_rate_limits()
 
 
 def discord_handlers(logger: logging.Logger | None) -> Iterator[DiscordHandler]:
-    """Yield the handlers of ours that get what is logged to `logger`."""
+    """Yield our handlers that get the records of `logger`."""
     while logger is not None:
         yield from (handler for handler in logger.handlers if isinstance(handler, DiscordHandler))
         logger = logger.parent if logger.propagate else None
 
 
 def is_enabled_in_environment() -> bool:
-    """Return whether `DISCORD_NOTIFICATIONS_ENABLED` leaves handlers enabled, as it does when it is not set.
+    """Return whether `DISCORD_NOTIFICATIONS_ENABLED` leaves handlers enabled; unset, it does.
 
     Raises:
-        InvalidSettingError: Its value is neither true nor false.
+        InvalidSettingError: The value is neither true nor false.
     """
     name = "DISCORD_NOTIFICATIONS_ENABLED"
     return parse_enabled(os.environ.get(name) or True, name=name)
 
 
 def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tuple[WebhookURL | None, str]:
-    """Return the webhook to post to, or `None` and why there is none, which is said once."""
+    """Return the webhook to post to, or `None` and the reason, which is reported once."""
     if enabled is None:
         enabled = is_enabled_in_environment()
     url = os.environ.get("DISCORD_WEBHOOK_URL") if webhook_url is None else webhook_url
@@ -411,8 +422,8 @@ def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tu
         reason = "no webhook URL: give webhook_url or set DISCORD_WEBHOOK_URL"
     else:
         return WebhookURL.parse(url, allow_http=parse_enabled(allow_http, name="allow_http")), ""
-    if reason not in _said:
-        _said.add(reason)
+    if reason not in _reported:
+        _reported.add(reason)
         warn("DiscordHandler is disabled: %s", reason)
     return None, reason
 

@@ -59,7 +59,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put back loggers, handlers and levels, and begin with a limiter that has learned nothing."""
     monkeypatch.setattr(registry, "_rate_limiter", DiscordRateLimiter())
-    monkeypatch.setattr(_handler, "_said", set())
+    monkeypatch.setattr(_handler, "_reported", set())
     root = logging.getLogger()
     handlers, level, disabled_level = root.handlers[:], root.level, root.manager.disable
     loggers = {name: getattr(logger, "disabled", False) for name, logger in root.manager.loggerDict.items()}
