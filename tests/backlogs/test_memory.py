@@ -35,7 +35,7 @@ SIZE = 512 + len("x")
 
 
 class Item:
-    """All that a backlog asks of a record, and where it is in a model."""
+    """The attributes of a record that a backlog uses, and its state in a model."""
 
     def __init__(self, number: int, levelno: int = logging.INFO, size: int = 1, text: str | None = None) -> None:
         self.number = number
@@ -50,16 +50,16 @@ class Item:
 
     @property
     def size(self) -> int:
-        """Return the size that the test wants, after what else it wants."""
+        """Return the size that the test sets, after its optional side effect."""
         self.on_size()
         return self.own_size
 
     def counted(self, *_: object, **__: object) -> Item:
-        """Return itself, which no test looks at for its counts."""
+        """Return the same record, since no test looks at its counts."""
         return self
 
     def fingerprint(self) -> str:
-        """Return what its repeats have too."""
+        """Return a value that repeats share."""
         return self.message
 
     def __getitem__(self, _: int) -> str:
@@ -68,7 +68,7 @@ class Item:
 
 
 def item(number: int, levelno: int = logging.INFO, size: int = 1, text: str | None = None) -> Any:
-    """Return a record of which only order, level and size matter, and what it says if that is told."""
+    """Return a record with only an order, a level, a size and a text."""
     return cast("FrozenRecord", Item(number, levelno, size, text))
 
 
@@ -101,7 +101,7 @@ def numbers(entries: Iterable[Entry]) -> list[int]:
 
 
 def in_turn(*actions: Callable[[], object]) -> Callable[[], bool]:
-    """Return a function that does these things and then says yes."""
+    """Return a function that runs these functions in turn and returns True."""
 
     def act() -> bool:
         for action in actions:
@@ -122,7 +122,7 @@ def check_books(backlog: MemoryBacklog) -> dict[str, int]:
 
 
 def test_records_leave_in_the_order_in_which_they_came() -> None:
-    """Whatever their levels, and a few at a time."""
+    """The order does not depend on the levels or on the number that is leased at once."""
     backlog = make()
     for number, levelno in enumerate([20, 40, 10, 40, 20, 10]):
         backlog.put(item(number, levelno))
@@ -130,8 +130,8 @@ def test_records_leave_in_the_order_in_which_they_came() -> None:
     assert check_books(backlog)["pending"] == 6
 
 
-def test_records_return_to_their_places() -> None:
-    """A message that failed goes out before what came meanwhile."""
+def test_requeued_records_return_to_their_positions() -> None:
+    """A message that failed leaves before the records that came meanwhile."""
     backlog = filled(range(5))
     records = backlog.lease(3)
     backlog.put(item(5))
@@ -139,8 +139,8 @@ def test_records_return_to_their_places() -> None:
     assert lease(backlog) == list(range(6))
 
 
-def test_knows_how_much_waits_and_how_urgent_it_is() -> None:
-    """What was taken waits no more, and what was put back does again."""
+def test_peek_returns_the_number_and_the_urgency_of_waiting_records() -> None:
+    """Leased records do not wait; requeued ones do again."""
     backlog = MemoryBacklog(10, 64_000_000)
 
     def state() -> tuple[int, Urgency]:
@@ -164,8 +164,8 @@ def test_knows_how_much_waits_and_how_urgent_it_is() -> None:
     assert state() == (0, Urgency.ROUTINE)
 
 
-def test_knows_for_how_long_the_oldest_record_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One in flight waits as well, and one that comes back was never away; the wall clock does not matter."""
+def test_peek_returns_for_how_long_the_oldest_record_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leased and requeued records count with their whole time, and the wall clock does not matter."""
     now = 1_000.0
     monkeypatch.setattr("discord_logging._process.clock.monotonic", lambda: now)
     backlog = make()
@@ -183,7 +183,7 @@ def test_knows_for_how_long_the_oldest_record_waits(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_alarm_is_taken_however_much_text_is_before_it() -> None:
-    """No message carries all of that, and it is not to wait for the next."""
+    """An alarm does not wait until older text, more than a message carries, has left."""
     backlog = MemoryBacklog(100, 64_000_000)
     for levelno, text in ((20, "x" * 5_000_000), (50, "alarm"), (50, "another"), (20, "routine")):
         for _ in range(4 if levelno == 20 else 1):
@@ -197,8 +197,8 @@ def test_an_alarm_is_taken_however_much_text_is_before_it() -> None:
     assert backlog.count()["pending"] == 10
 
 
-def test_some_entries_may_be_leased_alone_or_left_alone() -> None:
-    """A message is tried again with its own records, and meanwhile others have their turn; dropped ones stay away."""
+def test_some_entries_may_be_leased_alone_or_left_out() -> None:
+    """A message is tried again with its own records, and dropped records never come back."""
     backlog = filled(range(6), max_records=6)
     entries = backlog.lease()
     backlog.requeue(entries)
@@ -213,8 +213,8 @@ def test_some_entries_may_be_leased_alone_or_left_alone() -> None:
     assert check_books(backlog) == {"accepted": 10, "delivered": 0, "pending": 6, "dropped": 4}
 
 
-def test_an_entry_knows_how_it_fared() -> None:
-    """Its tries, whether it may stand in the channel already, and the message that it stands in at last."""
+def test_an_entry_has_its_tries_and_its_message_id() -> None:
+    """An entry also says whether its record may be in the channel already."""
     backlog = filled([1, 2])
     entries = backlog.lease()
     assert all(entry.in_flight and entry in backlog.leased for entry in entries)
@@ -227,8 +227,8 @@ def test_an_entry_knows_how_it_fared() -> None:
     assert backlog.leased == ()
 
 
-def test_a_record_whose_kind_cannot_be_told_is_routine() -> None:
-    """Its attributes may be anything; it is kept all the same."""
+def test_a_record_without_a_readable_kind_is_routine() -> None:
+    """The attributes of a record may have any value, but the record is kept."""
     backlog = make()
     backlog.put(item(1, logging.ERROR))  # without a name
     assert backlog.peek()[:2] == (1, Urgency.ROUTINE)
@@ -237,7 +237,7 @@ def test_a_record_whose_kind_cannot_be_told_is_routine() -> None:
 @settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, 12), min_size=1, max_size=4), levels=st.lists(st.sampled_from(LEVELS), min_size=12))
 def test_parts_may_return_in_any_order(cuts: list[int], levels: list[int]) -> None:
-    """What was passed over and what was tried behind it find their places, whichever comes back first."""
+    """Suspects and probes return to their positions, whichever comes back first."""
     backlog = make()
     for number, levelno in enumerate(levels):
         backlog.put(item(number, levelno))
@@ -250,7 +250,7 @@ def test_parts_may_return_in_any_order(cuts: list[int], levels: list[int]) -> No
     check_books(backlog)
 
 
-def test_the_least_severe_and_oldest_leave_first() -> None:
+def test_the_least_severe_and_oldest_are_dropped_first() -> None:
     """An error survives a flood of debug records, and the losses are counted by level."""
     backlog = make(max_records=10)
     for number in range(5):
@@ -263,7 +263,7 @@ def test_the_least_severe_and_oldest_leave_first() -> None:
 
 
 def test_bytes_are_bounded_too() -> None:
-    """One huge record pushes out many, and one that is larger than the bound does not stay."""
+    """A huge record evicts many others, and a record that is larger than the bound is dropped."""
     backlog = filled(range(10), max_bytes=100)
     backlog.put(item(10, logging.ERROR, size=95))
     assert lease(backlog) == [5, 6, 7, 8, 9, 10]
@@ -273,15 +273,15 @@ def test_bytes_are_bounded_too() -> None:
 
 
 def test_a_real_record_counts_with_its_text() -> None:
-    """The size of a record is what it holds on to."""
+    """The size of a record includes its text."""
     backlog = MemoryBacklog(10_000, 10 * SIZE)
     for _ in range(12):
         backlog.put(freeze(logging.makeLogRecord({"msg": "x", "levelname": "INFO"}), None))
     assert len(backlog.lease(100)) == 10
 
 
-def test_what_is_in_flight_counts_against_the_bound() -> None:
-    """A failed message and what came meanwhile do not exceed it together; the oldest leave."""
+def test_requeued_records_count_against_the_bound() -> None:
+    """A failed message and newer records together do not exceed the bound; the oldest are dropped."""
     backlog = filled(range(10), max_records=10)
     records = backlog.lease(10)
     for number in range(10, 30):
@@ -299,11 +299,11 @@ class Clock:
         self.now = 1_000.0
 
     def monotonic(self) -> float:
-        """Return the time that the test wants."""
+        """Return the time that the test sets."""
         return self.now
 
     def sleep(self, _: float) -> None:
-        """Do not."""
+        """Return at once."""
 
 
 @pytest.fixture
@@ -317,7 +317,7 @@ WINDOW = 60.0
 
 
 class Model:
-    """What a backlog does, said with lists that are sorted by number."""
+    """The behaviour of a backlog, written with lists that are sorted by number."""
 
     def __init__(self, max_records: int, max_bytes: int, window: float) -> None:
         self.max_records, self.max_bytes, self.window = max_records, max_bytes, window
@@ -342,7 +342,7 @@ class Model:
             self.take_in(flush=self.is_closed)
 
     def take_in(self, *, flush: bool = False) -> None:
-        """Sort what came, and release what is due, or all."""
+        """Take in the records that came, and release the repeats that are due, or all."""
         for new in self.incoming:
             self._sort(new)
         self.incoming.clear()
@@ -375,7 +375,7 @@ class Model:
             self.waiting.append(new)
 
     def evict(self) -> None:
-        """Drop the least severe and oldest until what waits is within the bounds."""
+        """Drop the least severe and oldest until the rest is within the bounds."""
         self.waiting.sort(key=lambda each: self.entered.index(each.number))
         while self.waiting and (
             self.is_closed
@@ -396,14 +396,14 @@ class Model:
         return taken
 
     def requeue(self) -> None:
-        """Return all that was leased."""
+        """Return all leased records."""
         self.waiting += self.flying
         self.taken.update((each.number, None) for each in self.flying)
         self.flying = []
         self.evict()
 
     def settle(self, *, is_delivered: bool) -> None:
-        """Settle all that was leased."""
+        """Settle all leased records."""
         if is_delivered:
             self.delivered += sum(self.counts[each.number] for each in self.flying)
         else:
@@ -411,7 +411,7 @@ class Model:
         self.flying = []
 
     def drop_waiting(self) -> None:
-        """Drop all that waits."""
+        """Drop all waiting records."""
         self.take_in(flush=True)
         self.lose(self.waiting)
         self.waiting = []
@@ -422,7 +422,7 @@ class Model:
         self.taken.update((each.number, float("-inf")) for each in records)
 
     def count(self) -> dict[str, int]:
-        """Return the books."""
+        """Return the numbers of records."""
         pending = self.accepted - self.delivered - self.lost
         parts = [*self.waiting, *self.flying, *(each for _, each in self.held)]
         assert pending == len(self.incoming) + sum(self.counts[each.number] for each in parts)
@@ -430,7 +430,7 @@ class Model:
 
 
 class Both:
-    """Does the same to a backlog and to its model, and compares what they give."""
+    """Does the same to a backlog and to its model, and compares the results."""
 
     def __init__(self, max_records: int, max_bytes: int, window: float) -> None:
         self.clock = Clock()
@@ -441,7 +441,7 @@ class Both:
         self.flying: list[Entry] = []
 
     def do(self, what: str, *details: Any) -> None:
-        """Do what is named, and check the books."""
+        """Run the action with this name, and check the numbers of records."""
         getattr(self, f"_{what}")(*details)
         assert check_books(self.backlog) == self.model.count()
         assert self.backlog.pending == self.model.count()["pending"]
@@ -513,10 +513,10 @@ operations = st.one_of(
     window=st.sampled_from([0.0, WINDOW, WINDOW]),
     steps=st.lists(operations, max_size=60),
 )
-def test_it_behaves_like_a_sorted_list(
+def test_a_backlog_behaves_like_a_sorted_list(
     max_records: int, max_bytes: int, window: float, steps: list[tuple[Any, ...]]
 ) -> None:
-    """A list that is sorted by number, and cut by level and number, is the whole of what it does, repeats included."""
+    """The model describes the whole behaviour, including repeats."""
     both = Both(max_records, max_bytes, window)
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(memory, "clock", both.clock)
@@ -541,7 +541,7 @@ def folding(*numbers: int, **bounds: Any) -> MemoryBacklog:
 
 
 def deliver(backlog: MemoryBacklog) -> list[tuple[int, int]]:
-    """Deliver what can be taken; return numbers and counts."""
+    """Deliver all records that can be leased; return numbers and counts."""
     entries = backlog.lease()
     backlog.ack(entries)
     check_books(backlog)
@@ -549,7 +549,7 @@ def deliver(backlog: MemoryBacklog) -> list[tuple[int, int]]:
 
 
 def test_repeats_that_wait_are_counted_on_the_first(clock: Clock) -> None:
-    """They take no room in the queue, and all are delivered with it."""
+    """They need no room in the queue, and all are delivered with the first."""
     backlog = folding(*range(50), max_records=3)
     assert deliver(backlog) == [(0, 50)]
     assert backlog.count() == {"accepted": 50, "delivered": 50, "pending": 0, "dropped": 0}
@@ -557,7 +557,7 @@ def test_repeats_that_wait_are_counted_on_the_first(clock: Clock) -> None:
 
 
 def test_later_repeats_are_pending_until_their_window_ends(clock: Clock) -> None:
-    """The first goes at once, the others together when they are due, and then once more a window later."""
+    """The first leaves at once, the others together when they are due, and later ones another window later."""
     backlog = folding(0)
     assert deliver(backlog) == [(0, 1)]
     for number in range(1, 4):
@@ -576,8 +576,8 @@ def test_later_repeats_are_pending_until_their_window_ends(clock: Clock) -> None
     assert deliver(backlog) == [(5, 1)]
 
 
-def test_nothing_is_counted_on_what_was_delivered_or_dropped(clock: Clock) -> None:
-    """A repeat of what was lost goes out at once, for its kind stands nowhere in the channel."""
+def test_no_repeat_is_counted_on_a_settled_record(clock: Clock) -> None:
+    """A repeat of a dropped record leaves at once, since the channel has no record of its kind."""
     backlog = folding(0)
     backlog.drop("rejected", backlog.lease(1))
     backlog.put(repeat(1))
@@ -591,8 +591,8 @@ def test_nothing_is_counted_on_what_was_delivered_or_dropped(clock: Clock) -> No
     assert deliver(backlog) == [(3, 1)]
 
 
-def test_what_failed_and_waits_again_is_counted_on(clock: Clock) -> None:
-    """While it is in flight its repeats are held back; once it waits again, no more than that one is told apart."""
+def test_repeats_are_counted_on_a_requeued_record(clock: Clock) -> None:
+    """Repeats are held while the record is in flight; after the requeue they are counted on it."""
     backlog = folding(0)
     records = backlog.lease(1)
     backlog.put(repeat(1))
@@ -605,7 +605,7 @@ def test_what_failed_and_waits_again_is_counted_on(clock: Clock) -> None:
 
 
 def test_a_record_that_stands_for_many_is_dropped_with_all_of_them() -> None:
-    """Evicted, it counts as often as it came."""
+    """An evicted entry counts with all of its repeats."""
     backlog = folding(*range(7), max_records=2)
     for number, levelno in enumerate((logging.ERROR, logging.ERROR, logging.DEBUG), 7):
         backlog.put(item(number, levelno))
@@ -615,8 +615,8 @@ def test_a_record_that_stands_for_many_is_dropped_with_all_of_them() -> None:
 
 
 @pytest.mark.usefixtures("clock")
-def test_what_is_held_back_comes_under_the_bound_when_it_is_released() -> None:
-    """A flush does not let more wait than may."""
+def test_released_repeats_count_against_the_bound() -> None:
+    """A flush does not let more records wait than allowed."""
     backlog = folding(max_records=3)
     for round_ in range(2):
         for number in range(3):
@@ -631,8 +631,8 @@ def test_what_is_held_back_comes_under_the_bound_when_it_is_released() -> None:
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_flush_holds_nothing_back() -> None:
-    """Whoever waits until all is settled waits for repeats too, and they come at once."""
+def test_a_flush_releases_held_repeats() -> None:
+    """A flush waits for the repeats too, and they leave at once."""
     backlog = folding(0)
     deliver(backlog)
     backlog.put(repeat(1))
@@ -644,8 +644,8 @@ def test_a_flush_holds_nothing_back() -> None:
 
 
 @pytest.mark.usefixtures("clock")
-def test_closing_drops_what_is_held_back() -> None:
-    """It is counted, and so is what repeats it afterwards."""
+def test_closing_drops_held_repeats() -> None:
+    """They are counted, and so are later repeats."""
     backlog = folding(0)
     deliver(backlog)
     backlog.put(repeat(1))
@@ -661,7 +661,7 @@ def test_closing_drops_what_is_held_back() -> None:
 def test_the_listener_sleeps_until_the_next_is_due(
     window: float, wait: float, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    """However far that is; what a lock cannot count is cut where it is waited for."""
+    """The time may be too long for a lock; `Wakeup` bounds it."""
     backlog = folding(0)
     backlog.configure(10, 10_000, window)
     deliver(backlog)
@@ -678,7 +678,7 @@ def test_the_listener_sleeps_until_the_next_is_due(
 
 
 def test_the_listener_wakes_when_a_repeat_is_due() -> None:
-    """Nobody rouses it."""
+    """No thread wakes the listener."""
     backlog = folding(0)
     backlog.configure(10, 10_000, 0.05)
     deliver(backlog)
@@ -690,7 +690,7 @@ def test_the_listener_wakes_when_a_repeat_is_due() -> None:
 
 
 def test_a_flush_wakes_a_listener_that_sleeps_on_repeats() -> None:
-    """It may have looked before they were released."""
+    """The listener may have checked before the repeats were released."""
     backlog = folding(0)
     deliver(backlog)
     backlog.put(repeat(1))
@@ -712,7 +712,7 @@ def test_a_flush_wakes_a_listener_that_sleeps_on_repeats() -> None:
 
 
 def test_a_signal_handler_may_flush_while_repeats_are_released(clock: Clock) -> None:
-    """Each is released once."""
+    """Each repeat is released once."""
     backlog = folding()
     for number in range(6):
         record = repeat(number, text=str(number % 3))
@@ -731,8 +731,8 @@ def test_a_signal_handler_may_flush_while_repeats_are_released(clock: Clock) -> 
 
 
 @pytest.mark.timeout(20)
-def test_the_listener_may_look_while_others_fold() -> None:
-    """Looking takes no lock, and no record that is held back meanwhile disturbs it."""
+def test_the_listener_may_check_while_other_threads_fold() -> None:
+    """The check takes no lock, and no repeat that is held meanwhile disturbs it."""
     backlog = folding()
     is_over = threading.Event()
     troubles: list[Exception] = []
@@ -763,8 +763,8 @@ def test_the_listener_may_look_while_others_fold() -> None:
     assert troubles == []
 
 
-def test_a_record_without_a_fingerprint_goes_its_own_way() -> None:
-    """An attribute that cannot be hashed costs the folding, not the record."""
+def test_a_record_without_a_fingerprint_is_not_folded() -> None:
+    """An attribute without a hash costs only the folding, not the record."""
     backlog = MemoryBacklog(10, 10_000, repeat_window=WINDOW)
     for _ in range(2):
         odd = logging.makeLogRecord({"msg": "x", "pathname": ["no", "path"], "levelname": "INFO"})
@@ -777,7 +777,7 @@ def test_a_record_without_a_fingerprint_goes_its_own_way() -> None:
 
 
 def test_put_never_waits_while_another_thread_holds_the_lock() -> None:
-    """Thousands of records are accepted meanwhile, and taken in by the next who can."""
+    """Thousands of records are accepted meanwhile, and the next thread with the lock takes them in."""
     backlog = make()
     with backlog.lock:
         calls = [partial(backlog.put, item(number)) for number in range(5_000)]
@@ -795,8 +795,8 @@ def test_a_flood_is_bounded_without_a_listener() -> None:
     assert backlog.pending < 100 + PORTION
 
 
-def test_the_listener_is_roused_once_per_sleep() -> None:
-    """A record that comes while it is awake costs nothing; a rouse that failed is tried again with the next record."""
+def test_the_listener_is_woken_once_per_sleep() -> None:
+    """A record wakes no listener that is awake, and a wake-up that failed is tried again with the next record."""
     roused: list[bool] = []
     answers = [False, False, True, True]
     backlog = make(wake_listener=lambda: in_turn(lambda: roused.append(True))() and answers[len(roused) - 1])
@@ -813,7 +813,7 @@ def test_the_listener_is_roused_once_per_sleep() -> None:
 
 
 def test_a_record_that_comes_before_the_wait_is_seen() -> None:
-    """Between the look and the sleep, nothing is lost, for the look comes after the word that it will sleep."""
+    """A record put between the check and the wait is not missed, because the idle flag is set before the check."""
     backlog = filled([1])
     backlog.wait_for_record()  # would not return
     assert not backlog._idle
@@ -848,7 +848,7 @@ def test_no_wake_up_is_lost() -> None:
 
 
 def test_a_record_that_is_just_taken_in_does_not_let_the_listener_sleep() -> None:
-    """A flush that takes in the only record rouses nobody, so whoever wants to sleep waits for it to finish."""
+    """A flush that takes in the only record does not wake the listener, which waits for the lock before it sleeps."""
     backlog = make()
     is_inside, may_go_on = threading.Event(), threading.Event()
     record = item(1)
@@ -873,8 +873,8 @@ def test_a_record_that_is_just_taken_in_does_not_let_the_listener_sleep() -> Non
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("max_records", [200, 1_000_000])
-def test_the_books_balance_under_threads(max_records: int) -> None:
-    """Eight callers, one listener that takes, settles and puts back, and somebody who counts all the time."""
+def test_every_record_is_accounted_for_under_threads(max_records: int) -> None:
+    """Eight callers log, a listener leases, settles and requeues, and another thread counts all the time."""
     backlog = make(max_records)
     each, callers = 500, 8
     is_over = threading.Event()
@@ -915,8 +915,8 @@ def test_the_books_balance_under_threads(max_records: int) -> None:
         assert own == sorted(own)
 
 
-def test_a_record_that_logs_while_it_is_taken_in_is_no_endless_loop() -> None:
-    """What a `__del__` or a signal handler logs in the middle waits for its turn."""
+def test_a_record_that_logs_while_it_is_taken_in_causes_no_endless_loop() -> None:
+    """The record of a `__del__` or a signal handler waits until the next time."""
     backlog = make()
     numbers = itertools.count(1_000)
 
@@ -950,7 +950,7 @@ def test_a_flush_in_the_middle_of_taking_in_loses_nothing() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such timer")
 def test_a_signal_handler_may_log_and_count_at_any_moment() -> None:
-    """A hundred signals interrupt a thread that logs and takes, and every record is accounted for."""
+    """A hundred signals interrupt a thread that logs and takes in, and every record is accounted for."""
     backlog = make(max_records=300)
     signals = puts = 0
 
@@ -981,7 +981,7 @@ def test_a_signal_handler_may_log_and_count_at_any_moment() -> None:
 
 
 def test_waiting_ends_when_all_is_settled() -> None:
-    """Delivered or dropped, it does not matter; what comes later is not waited for."""
+    """Delivered and dropped records count alike, and later records are not waited for."""
     backlog = filled(range(4))
     records = backlog.lease(4)
     is_waiting = threading.Event()
@@ -1002,15 +1002,15 @@ def test_waiting_ends_when_all_is_settled() -> None:
 
 
 def test_waiting_ends_at_its_deadline() -> None:
-    """Nobody settles anything."""
+    """No thread settles the record."""
     start = time.monotonic()
     filled([1]).wait_until_settled(start + 0.05, lambda: False)
     assert 0.05 <= time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize("deadline", [float("inf"), 1e11])
-def test_waiting_ends_when_it_is_of_no_use(deadline: float) -> None:
-    """Whoever waits asks again whenever something is announced, however long they may wait."""
+def test_waiting_ends_when_the_caller_gives_up(deadline: float) -> None:
+    """`give_up` is called after each notification, however long the deadline is."""
     backlog = filled([1])
     answers = iter([False, True])
     announcer = threading.Timer(0.05, backlog.notify_waiters)
@@ -1021,7 +1021,7 @@ def test_waiting_ends_when_it_is_of_no_use(deadline: float) -> None:
 
 
 def test_wait_ends_by_time_or_by_a_call() -> None:
-    """A wake-up is not lost when it comes first, and counts once."""
+    """A wake-up before the wait is not lost, and it counts once."""
     backlog = make()
     backlog.wake()
     backlog.wait(None)  # would not return
@@ -1043,8 +1043,8 @@ def is_closed() -> Iterator[Closed]:
     check_books(backlog)
 
 
-def test_closing_drops_what_waits_and_whatever_comes(is_closed: Closed) -> None:
-    """All of it is counted."""
+def test_closing_drops_waiting_and_later_records(is_closed: Closed) -> None:
+    """All of them are counted."""
     closed, _ = is_closed
     assert closed.count() == {"accepted": 5, "delivered": 0, "pending": 2, "dropped": 3}
     closed.put(item(5))
@@ -1052,8 +1052,8 @@ def test_closing_drops_what_waits_and_whatever_comes(is_closed: Closed) -> None:
     assert lease(closed) == []
 
 
-def test_what_comes_after_the_end_while_others_have_the_lock_is_counted_later(is_closed: Closed) -> None:
-    """Its caller does not wait, and there may be no further one. It stayed pending for ever."""
+def test_a_record_after_the_end_is_counted_although_the_lock_is_taken(is_closed: Closed) -> None:
+    """Its caller does not wait, and if it is the last one, `count` takes the record in."""
     closed, _ = is_closed
     with closed.lock:
         other = threading.Thread(target=closed.put, args=(item(5),))
@@ -1063,7 +1063,7 @@ def test_what_comes_after_the_end_while_others_have_the_lock_is_counted_later(is
 
 
 def test_an_exception_of_a_signal_handler_leaves_no_lock_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C may come as soon as the lock was had."""
+    """Ctrl-C may come right after the lock was acquired."""
     backlog = filled(range(200), max_records=200)
     acquire = backlog.lock.acquire
 
@@ -1079,16 +1079,16 @@ def test_an_exception_of_a_signal_handler_leaves_no_lock_held(monkeypatch: pytes
     check_books(backlog)
 
 
-def test_what_is_in_flight_at_the_end_may_arrive_or_not(is_closed: Closed) -> None:
-    """A message that fails after the end is not kept for ever."""
+def test_records_in_flight_at_the_end_are_delivered_or_dropped(is_closed: Closed) -> None:
+    """A message that fails after the end is not kept."""
     closed, records = is_closed
     closed.ack(records[:1])
     closed.requeue(records[1:])
     assert closed.count() == {"accepted": 5, "delivered": 1, "pending": 0, "dropped": 4}
 
 
-def test_clearing_begins_anew() -> None:
-    """In a forked child nothing of the parent's is left: no record, no count, no lock that is held, no wake-up."""
+def test_a_forked_child_begins_with_an_empty_backlog() -> None:
+    """The child has none of the parent's records, counts, held locks and wake-ups."""
     backlog = filled(range(300), max_records=200)
     backlog.ack(backlog.lease(2))
     backlog.wake()
@@ -1103,7 +1103,7 @@ def test_clearing_begins_anew() -> None:
 
 
 def test_a_refused_record_is_accepted_and_dropped_at_once() -> None:
-    """A record that could not be read is counted all the same."""
+    """A record that could not be read is counted too."""
     backlog = make()
     backlog.refuse("ERROR", "unreadable")
     assert check_books(backlog) == {"accepted": 1, "delivered": 0, "pending": 0, "dropped": 1}
@@ -1111,7 +1111,7 @@ def test_a_refused_record_is_accepted_and_dropped_at_once() -> None:
 
 
 def test_a_flush_waits_for_its_own_records() -> None:
-    """One that came later, and was delivered before them, does not count for them."""
+    """A later record that is delivered before them does not end the flush."""
     backlog = filled([0, 1])
 
     def deliver_others() -> None:
@@ -1124,8 +1124,8 @@ def test_a_flush_waits_for_its_own_records() -> None:
     assert not backlog.wait_until_settled(time.monotonic() + 0.1, look)
 
 
-def test_nobody_waits_without_end_for_a_lock_that_is_never_given_up() -> None:
-    """Whoever has it may be waiting for what they hold: a flush gives up, counting is done without."""
+def test_no_thread_waits_without_end_for_a_lock_that_is_never_released() -> None:
+    """The holder may itself wait for the thread: a flush gives up, and `count` does without the lock."""
     backlog = filled([0, 1])
     is_held, may_end = threading.Event(), threading.Event()
 
@@ -1147,8 +1147,8 @@ def test_nobody_waits_without_end_for_a_lock_that_is_never_given_up() -> None:
     assert check_books(backlog) == {"accepted": 4, "delivered": 0, "pending": 0, "dropped": 4}
 
 
-def test_a_listener_that_is_asleep_again_is_roused_again() -> None:
-    """It may have delivered and fallen asleep before whoever roused it goes on."""
+def test_a_listener_that_is_asleep_again_is_woken_again() -> None:
+    """It may have delivered and fallen asleep before the caller that woke it continues."""
     roused: list[bool] = []
 
     def rouse() -> bool:
@@ -1162,8 +1162,8 @@ def test_a_listener_that_is_asleep_again_is_roused_again() -> None:
     assert len(roused) == 2
 
 
-def test_mending_books_that_are_in_order_changes_nothing() -> None:
-    """Ctrl-C may come when no record is in anybody's hand."""
+def test_restoring_a_consistent_state_changes_nothing() -> None:
+    """Ctrl-C may come when every record is in a queue."""
     backlog = filled([0, 1])
     backlog.peek()
     with backlog.lock:
@@ -1173,7 +1173,7 @@ def test_mending_books_that_are_in_order_changes_nothing() -> None:
 
 
 def test_a_wait_that_is_over_at_once_ends() -> None:
-    """`SimpleQueue.get` of Python 3.10 would wait for ever when it was woken before and its time is up meanwhile."""
+    """`SimpleQueue.get` of Python 3.10 waits for ever if it is woken before and its time-out ends meanwhile."""
     backlog = make()
     for _ in range(200):
         waiting = threading.Thread(target=backlog.wait, args=(1,))

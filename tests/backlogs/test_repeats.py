@@ -26,7 +26,7 @@ NEVER = float("inf")
 
 
 def snapshot(text: str = "same", created: float = 0.0, settings: object = SETTINGS, **attributes: Any) -> Any:
-    """Return what is put into a backlog for a record that says `text`, unlike others where `attributes` tell."""
+    """Return a frozen record that says `text`, with some other attributes."""
     base = {"msg": text, "levelname": "ERROR", "levelno": logging.ERROR, "name": "shop", "created": created}
     return freeze(logging.makeLogRecord({**base, "threadName": "Main", **attributes}), settings)
 
@@ -47,7 +47,7 @@ def stumble(text: str) -> None:
 
 
 def failure(text: str = "no", *, note: str | None = None) -> Any:
-    """Return an exception as it is caught; each call of one line comes from the same place."""
+    """Return a caught exception; each call from one line has the same location."""
     try:
         stumble(text)
     except ValueError as error:
@@ -64,15 +64,15 @@ def failure_elsewhere() -> Any:
 
 
 def test_the_first_of_its_kind_goes_at_once() -> None:
-    """Whatever else is remembered."""
+    """The other remembered kinds do not matter."""
     repeats = Repeats(WINDOW)
     assert not repeats.fold(record("one"), 0.0)
     assert not repeats.fold(record("two"), 0.0)
     assert repeats.due_at == NEVER
 
 
-def test_a_repeat_of_what_waits_is_counted_on_it() -> None:
-    """However long it waits, with the time of the latest."""
+def test_a_repeat_of_a_waiting_record_is_counted_on_it() -> None:
+    """The record gets the time of the latest repeat, however long it waits."""
     repeats = Repeats(WINDOW)
     first = record(created=1.0)
     repeats.fold(first, 0.0)
@@ -82,8 +82,8 @@ def test_a_repeat_of_what_waits_is_counted_on_it() -> None:
     assert repeats.due_at == NEVER
 
 
-def test_later_repeats_are_held_back_and_told_once() -> None:
-    """One record stands for all of them, due when the window of the first has passed."""
+def test_later_repeats_are_held_as_one_entry() -> None:
+    """One entry stands for all of them, due when the window of the first has passed."""
     repeats = Repeats(WINDOW)
     first = record()
     repeats.fold(first, 0.0)
@@ -98,8 +98,8 @@ def test_later_repeats_are_held_back_and_told_once() -> None:
     assert (first.count, repeats.due_at) == (1, NEVER)
 
 
-def test_what_was_released_is_counted_on_until_it_leaves() -> None:
-    """And when it has left, the next window begins."""
+def test_repeats_are_counted_on_a_released_entry_until_it_leaves() -> None:
+    """When the entry has left, the next window begins."""
     repeats = Repeats(WINDOW)
     first, second = record(), record()
     repeats.fold(first, 0.0)
@@ -114,8 +114,8 @@ def test_what_was_released_is_counted_on_until_it_leaves() -> None:
     assert repeats.due_at == 2 * WINDOW + 2
 
 
-def test_after_its_window_a_record_is_news_again() -> None:
-    """What comes once an hour is told each time, at once."""
+def test_a_repeat_after_the_window_is_not_held() -> None:
+    """A record that comes once an hour leaves at once each time."""
     repeats = Repeats(WINDOW)
     for turn in range(3):
         each = record()
@@ -124,8 +124,8 @@ def test_after_its_window_a_record_is_news_again() -> None:
 
 
 @pytest.mark.parametrize("leased_at", [0.0, float("-inf")], ids=["delivered", "dropped"])
-def test_nothing_is_counted_on_a_record_that_has_left(leased_at: float) -> None:
-    """What was dropped stands nowhere, so its repeat goes at once; what was delivered holds it back."""
+def test_no_repeat_is_counted_on_a_settled_record(leased_at: float) -> None:
+    """The repeat of a dropped record leaves at once, and that of a delivered record is held."""
     repeats = Repeats(WINDOW)
     first = record()
     repeats.fold(first, 0.0)
@@ -134,22 +134,22 @@ def test_nothing_is_counted_on_a_record_that_has_left(leased_at: float) -> None:
     assert first.count == 1
 
 
-def test_a_window_of_nothing_folds_nothing() -> None:
-    """And remembers nothing."""
+def test_a_window_of_zero_folds_nothing() -> None:
+    """No kind is remembered either."""
     repeats = Repeats(0.0)
     assert not any(repeats.fold(record(), 0.0) for _ in range(3))
     assert not repeats._standing
 
 
 def test_large_records_are_not_remembered() -> None:
-    """They would keep more memory than they save."""
+    """They would take more memory than they save."""
     repeats = Repeats(WINDOW)
     assert not any(repeats.fold(record("x" * _MAX_SIZE), 0.0) for _ in range(3))
     assert not repeats._standing
 
 
 def test_the_number_of_kinds_is_bounded() -> None:
-    """The kind that was not seen for longest is forgotten, and told as new when it comes again."""
+    """The kind that was not seen for the longest time is forgotten, and its next record leaves at once."""
     repeats = Repeats(WINDOW)
     for number in range(_MAX_KINDS):
         repeats.fold(record(str(number)), 0.0)
@@ -161,8 +161,8 @@ def test_the_number_of_kinds_is_bounded() -> None:
     assert not repeats.fold(record("1"), 0.0)
 
 
-def test_what_is_held_back_of_a_forgotten_kind_is_due_at_once() -> None:
-    """No more are held back than kinds are remembered, and a newer one of that kind does not take its place."""
+def test_a_held_entry_of_a_forgotten_kind_is_due_at_once() -> None:
+    """No more entries are held than kinds are remembered, and a new entry of that kind does not replace it."""
     repeats = Repeats(WINDOW)
     held: list[Entry] = []
     for number in range(_MAX_KINDS + 1):
@@ -199,7 +199,7 @@ def test_what_is_held_back_of_a_forgotten_kind_is_due_at_once() -> None:
     ids=",".join,
 )
 def test_records_that_differ_in_what_a_card_shows_are_not_folded(other: dict[str, Any]) -> None:
-    """Nothing is left out."""
+    """Folding hides no information."""
     repeats = Repeats(WINDOW)
     text = other.pop("text", "same")
     assert not repeats.fold(record(order=1), 0.0)
@@ -212,15 +212,15 @@ def test_records_that_differ_in_what_a_card_shows_are_not_folded(other: dict[str
     ids=["text", "note", "place", ""],
 )
 def test_exceptions_that_differ_are_not_folded(other: Any) -> None:
-    """Their text, their notes and where they came from tell them apart."""
+    """Exceptions differ by text, notes and locations."""
     repeats = Repeats(WINDOW)
     assert not repeats.fold(record(exc_info=failure("no")), 0.0)
     assert not repeats.fold(record(exc_info=other), 0.0)
     assert repeats.fold(record(exc_info=failure("no")), 0.0)
 
 
-def test_causes_tell_exceptions_apart() -> None:
-    """The chain belongs to what a card shows."""
+def test_exceptions_with_different_causes_are_not_folded() -> None:
+    """A card shows the causes too."""
     repeats = Repeats(WINDOW)
     chained = []
     for text in ("disk", "net", "net"):
@@ -231,7 +231,7 @@ def test_causes_tell_exceptions_apart() -> None:
 
 
 def test_equal_records_of_different_times_are_folded() -> None:
-    """Time is the one thing that a card shows which does not count."""
+    """The time is the only part of a card that does not count."""
     repeats = Repeats(WINDOW)
     assert not repeats.fold(record(created=1.0, order=1, exc_info=failure()), 0.0)
     assert repeats.fold(record(created=2.0, order=1, exc_info=failure()), 0.0)
@@ -245,7 +245,7 @@ steps = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(steps=steps, kinds=st.integers(1, 5))
 def test_every_record_is_counted_exactly_once(steps: Sequence[tuple[str, int]], kinds: int) -> None:
-    """On the records that went their way or are held back, and never on one that has left."""
+    """Records are counted on entries that were passed on or are held, never on one that has left."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr("discord_logging._backlogs.repeats._MAX_KINDS", kinds)
         repeats = Repeats(3.0)
@@ -273,7 +273,7 @@ def test_every_record_is_counted_exactly_once(steps: Sequence[tuple[str, int]], 
 
 @pytest.mark.parametrize("is_delivered", [False, True], ids=["waits", "was delivered"])
 def test_memory_does_not_grow_with_repeats(is_delivered: bool) -> None:
-    """Ten thousand that say the same are one record, whether the first waits or is in the channel already."""
+    """Ten thousand repeats are one entry, whether the first waits or has been delivered."""
     backlog = MemoryBacklog(100_000, 64_000_000, repeat_window=WINDOW)
     backlog.put(snapshot())
     if is_delivered:

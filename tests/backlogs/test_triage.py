@@ -27,18 +27,18 @@ def record(levelno: int = ERROR, msg: object = "order %d failed", *args: object,
 
 
 def rate(*levels: int, triage: Triage | None = None, gap: float = 1.0) -> list[Urgency]:
-    """Return how urgent records of these levels are, one after the other; all errors are of one kind."""
+    """Return the urgencies of records with these levels, one after the other; all errors are of one kind."""
     triage = triage or Triage()
     return [triage.rate(record(level), 1_000.0 + number * gap) for number, level in enumerate(levels)]
 
 
 def test_a_critical_record_is_always_an_alarm() -> None:
-    """Also the second one, and whatever is above."""
+    """Neither a second one nor a higher level changes that."""
     assert rate(CRITICAL, CRITICAL, 60) == [ALARM, ALARM, ALARM]
 
 
 def test_the_first_error_of_its_kind_is_news() -> None:
-    """What has been seen before, with other arguments or not, is routine."""
+    """A repeat is routine, with other arguments or not."""
     triage = Triage()
     rated = [
         triage.rate(each, 1_000.0)
@@ -56,7 +56,7 @@ def test_the_first_error_of_its_kind_is_news() -> None:
 
 
 def test_an_error_that_was_not_seen_for_an_hour_is_news_again() -> None:
-    """An hour after the last one, not after the first."""
+    """The hour begins with the last one, not with the first."""
     triage, rated = Triage(), []
     for at in (0.0, 3_000.0, 6_000.0, 9_600.0):
         triage.rate(record(CRITICAL), at)  # so that none of the errors is a rise
@@ -65,7 +65,7 @@ def test_an_error_that_was_not_seen_for_an_hour_is_news_again() -> None:
 
 
 def test_alarms_take_no_place_of_an_error() -> None:
-    """Their kinds are not remembered, for nobody asks whether they are new."""
+    """The kinds of alarms are not remembered, since an alarm is always an alarm."""
     triage = Triage()
     triage.rate(record(ERROR, "often"), 0.0)
     for number in range(1_000):
@@ -74,7 +74,7 @@ def test_alarms_take_no_place_of_an_error() -> None:
 
 
 def test_five_hundred_kinds_are_remembered() -> None:
-    """A program that makes ever new ones costs no more memory; the kind not seen for the longest goes first."""
+    """Memory is bounded: the kind that was not seen for the longest time is forgotten first."""
     triage = Triage()
     triage.rate(record(ERROR, "often"), 0.0)
     for number in range(2_000):
@@ -107,33 +107,33 @@ def test_a_remembered_kind_keeps_no_text() -> None:
     ],
 )
 def test_a_rise_in_severity_is_news(levels: list[int], expected: list[Urgency]) -> None:
-    """From WARNING on, above all that came in the last minute."""
+    """This holds from WARNING on, for a record above all of the last minute."""
     assert rate(*levels) == expected
 
 
-def test_a_rise_is_one_above_the_last_minute() -> None:
-    """What came before that is forgotten, what came within it is not, in whatever order."""
+def test_a_rise_is_compared_with_the_last_minute() -> None:
+    """Older records do not count, and the order within the minute does not matter."""
     assert rate(ERROR, WARNING, WARNING, gap=59.0) == [NEWS, ROUTINE, ROUTINE]
     assert rate(ERROR, WARNING, 35, gap=31.0) == [NEWS, ROUTINE, NEWS]
     assert rate(WARNING, WARNING, gap=60.0) == [NEWS, NEWS]
 
 
 def test_levels_without_end_cost_no_memory() -> None:
-    """Each below the one before, so that none makes another needless."""
+    """Each level is below the one before, so that all of them would be remembered."""
     triage = Triage()
     rate(*range(10_000, 0, -1), triage=triage, gap=0.0)
     assert len(triage._levels) == 100
 
 
-def test_telling_what_is_new_masks_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That takes as long as the text is large, and a caller may be waiting."""
+def test_rating_masks_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masking takes long for a large text, and a caller may be waiting."""
     monkeypatch.setattr(FrozenRecord, "mask", lambda *_: pytest.fail("masked"))
     triage = Triage()
     assert [triage.rate(record(ERROR, ValueError("x" * 300)), 0.0) for _ in range(2)] == [NEWS, ROUTINE]
 
 
-def test_a_name_that_is_no_text_is_not_asked_for_any() -> None:
-    """It may be anything, and do anything when it is."""
+def test_a_name_that_is_not_a_str_is_not_converted() -> None:
+    """The conversion would call the user's code."""
 
     class Name:
         def __hash__(self) -> int:

@@ -57,12 +57,12 @@ def limited(retry_after: float, scope: str = "user", **headers: str) -> Response
 
 
 def status(code: int) -> Response:
-    """Return an answer of a gateway, which is no JSON."""
+    """Return a response of a gateway, whose body is not JSON."""
     return Response(code, {}, None)
 
 
 def record(number: int, settings: CardSettings = PLAIN, levelno: int = logging.ERROR) -> tuple[Any, ...]:
-    """Return what is put into the backlog for a record that can be told from others wherever it is shown."""
+    """Return a frozen record whose number can be found in every form of message."""
     level = {"levelno": levelno, "levelname": logging.getLevelName(levelno)}
     return freeze(logging.makeLogRecord({"name": "shop", "msg": f"rec{number}e", **level}), settings)
 
@@ -78,12 +78,12 @@ def shown(message: Message) -> list[int]:
 
 
 def numbers_in(text: str) -> list[int]:
-    """Return the numbers of the records that are named in `text`."""
+    """Return the numbers of the records in `text`."""
     return [int(number) for number in re.findall(r"rec(\d+)e", text)]
 
 
 def form(message: Message) -> str:
-    """Return in which form `message` shows its records."""
+    """Return the form in which `message` shows its records."""
     if message.files and "every record is in the attached file" in str(message.payload):
         return "digest"
     return "lines" if "```ansi" in str(message.payload) else "cards" if "embeds" in message.payload else "plain"
@@ -95,10 +95,10 @@ def footers(message: Message) -> list[str]:
 
 
 class Limiter(DiscordRateLimiter):
-    """A limiter without limits, whose word on how many requests clear a backlog is the test's."""
+    """A limiter without limits, in which the test sets the number of requests that may clear a backlog."""
 
     allowed = 1_000_000
-    """So many after the next one that each record has its card."""
+    """The number of requests that may follow the next one; the default is enough for a card per record."""
 
     def budget(self, webhook: str, now: float) -> Budget:
         """Return what the test wants."""
@@ -106,7 +106,7 @@ class Limiter(DiscordRateLimiter):
 
 
 class World:
-    """A delivery whose Discord is a list of answers, or a function of the message, and whose time the test makes."""
+    """A delivery with a fake Discord, which is a list of responses or a function of the message, and a fake clock."""
 
     def __init__(
         self,
@@ -146,12 +146,12 @@ class World:
         return self
 
     def step(self, times: int = 1) -> None:
-        """Take steps, each after the wait that the one before asked for."""
+        """Take steps, each after the wait that the step before returned."""
         for _ in range(times):
             self.now += self.delivery.step()
 
     def post_next(self, times: int = 1) -> Message:
-        """Step until so many more messages were posted, and return the last."""
+        """Step until this number of further messages were posted, and return the last."""
         goal = len(self.sent) + times
         while len(self.sent) < goal:
             self.step()
@@ -172,17 +172,17 @@ class World:
 
     @property
     def requests(self) -> list[list[int]]:
-        """Return what each request showed."""
+        """Return the numbers of the records in each request."""
         return [shown(message) for message in self.sent]
 
     @property
     def arrived(self) -> list[int]:
-        """Return what the channel shows."""
+        """Return the numbers of the records in the channel."""
         return [number for message in self.passed for number in shown(message)]
 
     @property
     def plain(self) -> list[int]:
-        """Return what arrived as plain text."""
+        """Return the numbers of the records that arrived as plain text."""
         return [shown(message)[0] for message in self.passed if "embeds" not in message.payload]
 
     @property
@@ -208,7 +208,7 @@ def _no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("code", [200, 201, 204, 299])
 def test_success_is_delivered(code: int) -> None:
-    """Any 2xx settles the records, and health says when."""
+    """Any 2xx settles the records, and health has the time."""
     world = World(status(code)).put(range(3))
     world.step()
     assert world.requests == [[0, 1, 2]]
@@ -239,8 +239,8 @@ def test_a_step_with_nothing_to_send_sends_nothing() -> None:
     assert world.times == [0]
 
 
-def test_a_record_that_is_too_large_to_be_kept_is_no_message() -> None:
-    """When all that came is dropped on its way in, nothing is sent, and what fits goes out."""
+def test_a_record_that_is_too_large_to_be_kept_is_not_sent() -> None:
+    """A record that is dropped while it is taken in costs no request, and the next record is sent."""
     world = World(max_bytes=1).put([1])
     world.step()
     assert world.dropped == {"too_large": 1}
@@ -250,14 +250,14 @@ def test_a_record_that_is_too_large_to_be_kept_is_no_message() -> None:
 
 
 def test_a_backlog_goes_out_ten_cards_at_a_time_in_order() -> None:
-    """Messages are as full as they can be."""
+    """A message carries as many cards as Discord allows."""
     world = World().put(range(25)).run()
     assert [len(numbers) for numbers in world.requests] == [10, 10, 5]
     assert world.arrived == list(range(25))
 
 
 def test_messages_for_different_threads_are_different_messages() -> None:
-    """Records for another destination wait for a message of their own; to each, records go in their order."""
+    """Each destination has its own messages, in which its records keep their order."""
     world = World()
     for number, thread in enumerate(["1", "1", "2", "1"]):
         world.put([number], CardSettings(EmbedFormatter(), thread_id=thread))
@@ -323,7 +323,7 @@ def test_edge_blocks_are_probed_by_one_request_at_growing_intervals() -> None:
 
 
 def test_a_proactive_wait_is_limited_in_health() -> None:
-    """Waiting for a limit that was not hit is no error."""
+    """A wait for a limit that was not hit is not an error."""
     head = {"X-RateLimit-Limit": "1", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "5"}
     world = World(Response(200, head, None)).put([1])
     world.step()
@@ -346,8 +346,8 @@ NOT_SAVED = [REFUSED, *map(status, (502, 503, 520, 521, 522, 523, 525, 530, 507,
 
 
 @pytest.mark.parametrize("failure", NOT_SAVED, ids=str)
-def test_what_was_surely_not_saved_is_tried_again_with_growing_waits(failure: Reaction) -> None:
-    """2, 3, 5 seconds, then doubling up to a minute, for as long as the record is kept; no card says "repeat"."""
+def test_a_message_that_was_not_saved_is_tried_again_with_growing_waits(failure: Reaction) -> None:
+    """The waits are 2, 3 and 5 s, then they double up to a minute, and no card says "repeat"."""
     world = World(*[failure] * 12).put([1])
     world.step()
     assert world.delivery.health()["status"] == "retrying"
@@ -371,29 +371,29 @@ def test_what_was_surely_not_saved_is_tried_again_with_growing_waits(failure: Re
     ],
 )
 @pytest.mark.parametrize("code", [503, 502])
-def test_a_server_that_says_when_to_come_back_is_obeyed(headers: dict[str, str], wait: float, code: int) -> None:
-    """Its `Retry-After` stands in place of the back-off, up to a quarter of an hour; what is no time does not."""
+def test_retry_after_replaces_the_back_off(headers: dict[str, str], wait: float, code: int) -> None:
+    """`Retry-After` is obeyed up to a quarter of an hour; an invalid value is ignored."""
     world = World(Response(code, headers, None)).put([1]).run()
     assert world.gaps == pytest.approx([wait])
     assert world.requests == [[1], [1]]
 
 
-def test_a_failure_after_one_that_said_when_to_come_back_is_the_second() -> None:
-    """Where nothing is said, the back-off goes on."""
+def test_a_failure_with_retry_after_counts_for_the_back_off() -> None:
+    """The next failure without a `Retry-After` is the second one."""
     world = World(Response(503, {"Retry-After": "30"}, None), REFUSED).put([1]).run()
     assert world.gaps == pytest.approx([30, 3])
 
 
 @pytest.mark.parametrize("jitter", [0.0, 1.0])
 def test_processes_do_not_come_back_together(monkeypatch: pytest.MonkeyPatch, jitter: float) -> None:
-    """Up to a tenth later than the server asks for, never earlier."""
+    """A process waits up to a tenth longer than the server asks for, and never shorter."""
     monkeypatch.setattr("random.random", lambda: jitter)
     world = World(Response(503, {"Retry-After": "30"}, None)).put([1]).run()
     assert world.gaps == pytest.approx([30 + 3 * jitter])
 
 
-def test_what_may_have_been_saved_does_not_wait_longer_for_a_header() -> None:
-    """A time-out of the gateway has no say in when the next try is."""
+def test_retry_after_is_ignored_if_the_message_may_have_been_saved() -> None:
+    """The `Retry-After` of a gateway's time-out does not change the next try."""
     world = World(Response(504, {"Retry-After": "30"}, None)).put([1]).run()
     assert world.gaps == pytest.approx([2])
 
@@ -405,8 +405,8 @@ def test_jitter_adds_a_tenth_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.gaps == pytest.approx([2.2, 3.3, 5.5, 11, 22, 44, 66, 66])
 
 
-def test_the_backlog_folds_while_discord_is_away() -> None:
-    """What comes meanwhile goes out with what waited, in order, and the first card says how late it is."""
+def test_the_backlog_folds_while_discord_is_down() -> None:
+    """New records leave together with the waiting ones, in order, and the first card shows the delay."""
     world = World(*[REFUSED] * 3).put([0])
     world.step()
     world.put(range(1, 12)).run()
@@ -416,8 +416,8 @@ def test_the_backlog_folds_while_discord_is_away() -> None:
     assert "delayed" not in str(notes[1:]) + str(world.sent[-1])
 
 
-def test_an_hour_of_outage_loses_nothing_and_hammers_nobody() -> None:
-    """A record every four seconds for an hour: at most one request a minute, and all arrive afterwards."""
+def test_an_hour_of_outage_loses_nothing_and_costs_few_requests() -> None:
+    """With a record every four seconds there is at most one request a minute, and all records arrive afterwards."""
     end = START + 3_600
     world = World(react=lambda _numbers, _is_plain: OK if world.now > end else REFUSED)
     number = 0
@@ -432,8 +432,8 @@ def test_an_hour_of_outage_loses_nothing_and_hammers_nobody() -> None:
 
 
 @pytest.mark.parametrize("delays", [(0.0,), (0.0, 0.0)])
-def test_waits_of_nothing_do_not_hammer(delays: tuple[float, ...]) -> None:
-    """Retry delays of 0 are for the first tries; after them the waits grow all the same."""
+def test_delays_of_zero_grow_as_well(delays: tuple[float, ...]) -> None:
+    """Retry delays of 0 apply to the first tries; the waits after them grow."""
     world = World(react=lambda _numbers, _is_plain: TIMED_OUT).put([1])
     world.delivery.backoff = Backoff(delays, 60.0)
     while world.now < START + 600:
@@ -448,8 +448,8 @@ MAYBE_SAVED = [TIMED_OUT, *map(status, (500, 504, 524))]
 
 
 @pytest.mark.parametrize("failure", MAYBE_SAVED, ids=str)
-def test_what_may_have_been_saved_is_tried_twice_more_unchanged(failure: Reaction) -> None:
-    """The same records again, though others have come, and each card says that it may be a repeat."""
+def test_a_message_that_may_have_been_saved_is_tried_twice_more_unchanged(failure: Reaction) -> None:
+    """New records do not join the message, and each card says that it may be a repeat."""
     world = World(failure, failure).put([1, 2])
     world.step()
     world.put([3])
@@ -464,7 +464,7 @@ def test_what_may_have_been_saved_is_tried_twice_more_unchanged(failure: Reactio
 @pytest.mark.parametrize("is_taken_plain", [True, False])
 @pytest.mark.parametrize("failure", MAYBE_SAVED, ids=str)
 def test_a_poison_record_is_set_apart_when_the_next_message_passes(failure: Reaction, is_taken_plain: bool) -> None:
-    """Three tries as a card, one as plain text after its neighbour has passed, then it is dropped and counted."""
+    """Three tries as a card and, after the next message has passed, one as plain text precede the drop."""
 
     def react(numbers: list[int], is_plain: bool) -> Reaction:
         return failure if numbers == [1] and not (is_plain and is_taken_plain) else OK
@@ -487,8 +487,8 @@ def test_a_poison_record_is_set_apart_when_the_next_message_passes(failure: Reac
     [([BROKEN, OK], "ok"), ([BROKEN, REJECTED, REJECTED], "ok"), ([GONE], "stopped")],
     ids=["delivered", "rejected", "gone"],
 )
-def test_who_flushes_finds_the_state_behind_it(answers: list[Reaction], then: str) -> None:
-    """The thread that waits may run as soon as the last record is settled, and ask for the health."""
+def test_a_flush_that_returns_finds_the_new_state(answers: list[Reaction], then: str) -> None:
+    """The flushing thread may read the health as soon as the last record is settled."""
     world = World(*answers).put([1])
     seen: list[str] = []
     announce = world.backlog.notify_waiters
@@ -505,7 +505,7 @@ def test_who_flushes_finds_the_state_behind_it(answers: list[Reaction], then: st
 
 @pytest.mark.parametrize("position", range(10))
 def test_poison_among_ten_is_halved_until_it_stands_alone(position: int) -> None:
-    """The nine neighbours arrive as cards; only the bad one becomes plain text, and is dropped when that fails too."""
+    """The nine neighbours arrive as cards; only the bad record becomes plain text, which is dropped if it fails too."""
     world = World(react=lambda numbers, _is_plain: BROKEN if position in numbers else OK).put(range(12)).run()
     assert world.requests[:4] == [list(range(10))] * 3 + [[10]]
     assert sorted(world.arrived) == [number for number in range(12) if number != position]
@@ -518,7 +518,7 @@ def test_poison_among_ten_is_halved_until_it_stands_alone(position: int) -> None
 
 
 def test_when_the_next_message_fails_too_discord_is_down() -> None:
-    """Everything is kept, one record a minute probes, each time the next one, and nothing is set apart."""
+    """No record is dropped or set apart, and one record a minute is the probe, each time the next one."""
     world = World(*[BROKEN] * 18).put(range(12))
     world.post_next(18)
     first = list(range(10))
@@ -535,7 +535,7 @@ def test_when_the_next_message_fails_too_discord_is_down() -> None:
 
 
 def test_after_an_outage_cards_say_that_they_may_be_repeats() -> None:
-    """What was sent before says so, what was not does not; the first says how late it is."""
+    """Only cards that were sent before say so, and the first card shows the delay."""
     world = World(*[BROKEN] * 5).put(range(12)).run()
     notes = dict(zip(world.arrived, (note for message in world.passed for note in footers(message)), strict=True))
     assert all("may be a repeat" in notes[number] for number in range(12))
@@ -546,7 +546,7 @@ def test_after_an_outage_cards_say_that_they_may_be_repeats() -> None:
 
 
 def test_a_refused_connection_when_the_next_message_has_its_turn_means_down() -> None:
-    """What fails surely unsaved proves that Discord is away: nothing is poison."""
+    """A failure to connect proves that Discord is down: no record is poison."""
     world = World(*[BROKEN] * 3, REFUSED, REFUSED).put([1])
     world.post_next()
     world.put(range(2, 5)).run()
@@ -556,7 +556,7 @@ def test_a_refused_connection_when_the_next_message_has_its_turn_means_down() ->
 
 
 def test_a_lone_record_is_not_copied_many_times() -> None:
-    """With no next message, two further tries, then one probe a minute; it is never set apart."""
+    """Without another record, a record has two further tries and then one a minute, and is never set apart."""
     world = World(*[TIMED_OUT] * 7).put([1]).run()
     assert world.requests == [[1]] * 8
     assert world.gaps == pytest.approx([2, 3, 5, 60, 60, 60, 60])
@@ -564,8 +564,8 @@ def test_a_lone_record_is_not_copied_many_times() -> None:
     assert world.arrived == [1]
 
 
-def test_a_lone_poison_record_steps_aside_for_what_comes_later() -> None:
-    """However long it was alone, a later record is not held up by more than one probe and gets it set apart."""
+def test_a_lone_poison_record_steps_aside_for_a_later_one() -> None:
+    """A later record waits for at most one probe, and when it passes, the poison record is set apart."""
     world = World(react=lambda numbers, _is_plain: BROKEN if 1 in numbers else OK).put([1])
     world.post_next(6)
     world.put([2]).run()
@@ -576,7 +576,7 @@ def test_a_lone_poison_record_steps_aside_for_what_comes_later() -> None:
 
 @pytest.mark.parametrize("extra", [0, 1, 25])
 def test_two_poison_messages_in_a_row_do_not_hold_up_the_rest(extra: int) -> None:
-    """Two adjacent messages that always fail look like an outage, until a third passes."""
+    """Two adjacent messages that always fail look like an outage until a third one passes."""
     world = World(react=lambda numbers, is_plain: BROKEN if {3, 14} & set(numbers) and not is_plain else OK)
     world.put(range(20 + extra))
     world.post_next(8)
@@ -589,7 +589,7 @@ def test_two_poison_messages_in_a_row_do_not_hold_up_the_rest(extra: int) -> Non
 
 @pytest.mark.parametrize("bad", [{4}, {0}, {9}, {0, 9}, {4, 5}, {3, 11}, set(range(12))], ids=str)
 def test_neighbours_arrive_although_nothing_more_is_ever_logged(bad: set[int]) -> None:
-    """Where no message passes whole, smaller ones are tried, one a minute; only bad records stay behind."""
+    """If no whole message passes, single records are tried, one a minute, and only bad records stay behind."""
     world = World(react=lambda numbers, _is_plain: BROKEN if bad & set(numbers) else OK).put(range(12))
     while world.backlog.pending and world.now < START + 3_600:
         world.step()
@@ -608,7 +608,7 @@ def test_two_poison_records_in_one_message_are_both_set_apart() -> None:
 
 
 def test_an_outage_does_not_make_a_good_record_plain_text() -> None:
-    """After an outage the first message is taken for poison only when it fails once more."""
+    """After an outage, the first message only counts as poison when it fails once more."""
     world = World(*[BROKEN] * 5).put([0], CardSettings(EmbedFormatter(), thread_id="1")).put(range(1, 4)).run()
     assert world.requests[:7] == [[0], [0], [0], [1], [2], [3], [0]]
     assert sorted(world.arrived) == [0, 1, 2, 3]
@@ -616,7 +616,7 @@ def test_an_outage_does_not_make_a_good_record_plain_text() -> None:
 
 
 def test_when_discord_vanishes_while_poison_is_looked_for_nothing_is_dropped() -> None:
-    """Connections that are refused blame nobody: the search goes on where it was."""
+    """A refused connection blames no record: the search continues."""
     answers: list[Reaction] = [*[BROKEN] * 3, OK, REFUSED, status(502), limited(3)]
     world = World(*answers, react=lambda numbers, is_plain: BROKEN if 4 in numbers and not is_plain else OK)
     world.put(range(12)).run()
@@ -626,7 +626,7 @@ def test_when_discord_vanishes_while_poison_is_looked_for_nothing_is_dropped() -
 
 
 def test_records_keep_their_order_when_the_message_behind_fails() -> None:
-    """The suspect keeps its position before the records behind it, whatever becomes of the one that probes."""
+    """The suspect keeps its position before the records behind it, whatever happens to the probe."""
     world = World(*[BROKEN] * 3, limited(1), REFUSED, OK).put([1])
     world.post_next()
     world.put(range(2, 15)).run()
@@ -635,7 +635,7 @@ def test_records_keep_their_order_when_the_message_behind_fails() -> None:
 
 
 def test_the_right_record_is_poison_when_others_were_taken_and_put_back() -> None:
-    """A message that could not carry all that was taken leaves the rest in place, behind what was passed over."""
+    """Records that did not fit into the message keep their positions."""
     world = World(react=lambda numbers, is_plain: BROKEN if 1 in numbers and not is_plain else OK).put([1])
     world.step()
     for number in range(2, 6):
@@ -646,7 +646,7 @@ def test_the_right_record_is_poison_when_others_were_taken_and_put_back() -> Non
 
 
 def test_a_record_refused_as_a_card_and_broken_as_plain_text_steps_aside() -> None:
-    """Its neighbours stay cards, and it is dropped in the end."""
+    """Its neighbours stay cards, and the record is dropped in the end."""
 
     def react(numbers: list[int], is_plain: bool) -> Reaction:
         return OK if 1 not in numbers else BROKEN if is_plain else REJECTED
@@ -661,7 +661,7 @@ def test_a_record_refused_as_a_card_and_broken_as_plain_text_steps_aside() -> No
 
 
 def test_a_record_refused_as_a_card_is_not_sent_as_one_again_after_an_outage() -> None:
-    """A 400 is remembered over failures that say nothing about it."""
+    """Failures that say nothing about the record do not undo a 400."""
     world = World(
         REJECTED, *[BROKEN] * 5, react=lambda numbers, is_plain: OK if is_plain or 1 not in numbers else REJECTED
     )
@@ -675,7 +675,7 @@ def test_a_record_refused_as_a_card_is_not_sent_as_one_again_after_an_outage() -
 
 
 def test_a_refused_message_behind_a_failing_one_is_halved_there() -> None:
-    """A 400 when the next message has its turn concerns that one; the first waits, and neither harms the other."""
+    """A 400 for a probe concerns that record; the suspects wait, and neither harms the other."""
     world = World(
         *[BROKEN] * 3,
         REJECTED,
@@ -691,7 +691,7 @@ def test_a_refused_message_behind_a_failing_one_is_halved_there() -> None:
 
 
 def test_eviction_while_poison_is_looked_for_blames_nobody_else() -> None:
-    """When the poison record itself is dropped because the queue is full, its successor is not blamed."""
+    """If the poison record itself is dropped because the queue is full, its successor is not blamed."""
     world = World(*[BROKEN] * 3, react=lambda _numbers, is_plain: flood() if is_plain else OK, size=10)
 
     def flood() -> Response:
@@ -713,7 +713,7 @@ def test_eviction_while_poison_is_looked_for_blames_nobody_else() -> None:
 @pytest.mark.parametrize("answer", [REJECTED, TOO_LARGE, status(405), status(422)], ids=str)
 @pytest.mark.parametrize("position", range(10))
 def test_a_refused_message_is_halved_until_the_bad_record_stands_alone(position: int, answer: Response) -> None:
-    """Nine neighbours arrive as cards and in order, the bad one as plain text, at once and in few requests."""
+    """Nine neighbours arrive as cards and in order, and the bad record as plain text, at once and in few requests."""
     world = World(react=lambda numbers, is_plain: answer if position in numbers and not is_plain else OK)
     world.put(range(13)).run()
     assert world.arrived == list(range(13))
@@ -724,7 +724,7 @@ def test_a_refused_message_is_halved_until_the_bad_record_stands_alone(position:
 
 
 def test_a_record_that_is_refused_as_plain_text_too_is_dropped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
-    """It is said on the package's logger, without a way back into the channel."""
+    """The package's logger reports the loss, and this report does not reach the channel."""
     world = World(react=lambda numbers, _is_plain: REJECTED if 1 in numbers else OK).put(range(3)).run()
     assert world.arrived == [0, 2]
     assert world.backlog.dropped == {("rejected", "ERROR"): 1}
@@ -733,7 +733,7 @@ def test_a_record_that_is_refused_as_plain_text_too_is_dropped_and_counted(caplo
 
 
 def test_after_a_dropped_record_nothing_is_late() -> None:
-    """A lone record that was dropped leaves no trouble: a card an hour later is not "delayed", and health is ok."""
+    """After a lone record was dropped, a card an hour later is not "delayed", and health is ok."""
     world = World(status(502), REJECTED, REJECTED).put([1]).run()
     assert world.delivery.health()["status"] == "ok"
     world.now += 3_600
@@ -773,7 +773,7 @@ def test_exactly_the_bad_records_are_set_apart(
 
 @pytest.mark.parametrize("name", ["username", "avatar_url"])
 def test_a_refused_setting_is_left_out_from_now_on(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The same records go out at once without it, nothing is halved, and it is said."""
+    """The same records leave at once without the setting, no message is halved, and a warning says so."""
     settings = CardSettings(EmbedFormatter(), username="Bot", avatar_url="https://a.example/b.png")
     refusal = Response(400, {}, {"message": "Invalid Form Body", "code": 50035, "errors": {name: {"_errors": []}}})
     world = World(refusal).put(range(3), settings).run()
@@ -786,7 +786,7 @@ def test_a_refused_setting_is_left_out_from_now_on(name: str, caplog: pytest.Log
 
 
 def test_all_settings_may_be_refused_in_turn() -> None:
-    """Each costs one request."""
+    """Each refused setting costs one request."""
     everything = CardSettings(EmbedFormatter(), username="Bot", avatar_url="https://a.example/b.png", thread_id="77")
 
     def react(_numbers: list[int], _is_plain: bool) -> Reaction:
@@ -804,7 +804,7 @@ def test_all_settings_may_be_refused_in_turn() -> None:
 
 
 def test_records_for_a_thread_that_is_gone_go_to_the_channel() -> None:
-    """10003 is about that thread alone: other threads of the webhook go on."""
+    """The code 10003 concerns only that thread: other threads of the webhook still get their records."""
     world = World(Response(404, {}, {"message": "Unknown Channel", "code": 10003}))
     world.put([1], CardSettings(EmbedFormatter(), thread_id="77")).run()
     world.put([2], CardSettings(EmbedFormatter(), thread_id="88")).put([3]).run()
@@ -813,7 +813,7 @@ def test_records_for_a_thread_that_is_gone_go_to_the_channel() -> None:
 
 
 def test_plain_text_does_not_go_to_a_thread_that_is_gone() -> None:
-    """A refused record of a thread that is gone leads to no endless 404."""
+    """A refused record for a thread that is gone does not end in endless 404 responses."""
 
     def react(_numbers: list[int], is_plain: bool) -> Reaction:
         return Response(404, {}, {"code": 10003}) if world.sent[-1].thread_id else OK if is_plain else REJECTED
@@ -826,7 +826,7 @@ def test_plain_text_does_not_go_to_a_thread_that_is_gone() -> None:
 
 
 def test_an_unknown_channel_without_a_thread_is_final() -> None:
-    """There is nothing left that could be left out."""
+    """There is no setting left that could be left out."""
     world = World(Response(404, {}, {"code": 10003})).put([1]).run()
     assert world.delivery.health()["status"] == "stopped"
 
@@ -841,12 +841,12 @@ NO_POST = Response(404, {}, {"message": "Unknown Channel", "code": 10003})
 
 
 def posted(thread: str) -> Response:
-    """Return what Discord answers when a message stands in a thread."""
+    """Return Discord's response to a message in a thread."""
     return Response(200, {}, {"id": thread, "channel_id": thread})
 
 
 def places(world: World) -> list[str | None]:
-    """Return where each request went: to a thread that is there, to a new post with or without tags, or nowhere."""
+    """Return the target of each request: an existing thread, a new post with or without tags, or the channel."""
     found = []
     for message in world.sent:
         payload = message.payload
@@ -860,14 +860,14 @@ NEW = "new Errors ['5']"
 
 
 def test_the_first_message_opens_a_post_and_the_others_go_there() -> None:
-    """The answer names it."""
+    """The response names the thread of the post."""
     world = World(posted("77"), react=lambda _numbers, _is_plain: posted("77")).put(range(25), FORUM).run()
     assert places(world) == [NEW, "77", "77"]
     assert world.arrived == list(range(25))
 
 
-def test_posts_are_told_apart_by_their_titles() -> None:
-    """Handlers with the same title share one; those without a title are in the channel."""
+def test_handlers_with_the_same_title_share_a_post() -> None:
+    """A handler without a title posts into the channel."""
     same, other = (CardSettings(EmbedFormatter(), thread_name=name) for name in ("Errors", "Audit"))
     world = World(posted("77"), posted("88"), OK)
     for number, card in enumerate((FORUM, other, PLAIN, same, other)):
@@ -876,7 +876,7 @@ def test_posts_are_told_apart_by_their_titles() -> None:
 
 
 def test_a_post_that_is_gone_is_opened_anew() -> None:
-    """Each time; what was to go there goes into the new one, at once."""
+    """Each time a post is gone, its messages go into a new one, at once."""
     world = World(posted("77"), NO_POST, posted("88"), OK, NO_POST, posted("99"))
     for number in range(5):
         world.put([number], FORUM).run()
@@ -887,7 +887,7 @@ def test_a_post_that_is_gone_is_opened_anew() -> None:
 
 
 def test_another_thread_that_is_gone_closes_no_post() -> None:
-    """Only the one that was asked for is forgotten."""
+    """Only the thread of the request is forgotten."""
     world = World(posted("77"), NO_POST, OK)
     world.put([1], FORUM).run().put([2], CardSettings(EmbedFormatter(), thread_id="5")).run().put([3], FORUM).run()
     assert places(world) == [NEW, "5", None, "77"]
@@ -895,27 +895,27 @@ def test_another_thread_that_is_gone_closes_no_post() -> None:
 
 @pytest.mark.parametrize("failure", [REFUSED, TIMED_OUT, BROKEN, limited(1)], ids=str)
 def test_a_post_that_is_not_surely_open_is_opened_with_the_next_try(failure: Reaction) -> None:
-    """There is no other way to get one."""
+    """Without a response, the id of the post is unknown."""
     world = World(failure, posted("77")).put([1], FORUM).run().put([2], FORUM).run()
     assert places(world) == [NEW, NEW, "77"]
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"channel_id": None}, {"channel_id": 77}, {"channel_id": "../77"}])
 def test_an_answer_that_names_no_thread_leaves_the_next_message_to_open_one(body: object) -> None:
-    """A proxy may keep the answer for itself. Nothing is lost."""
+    """A proxy may drop the body of the response; no record is lost."""
     world = World(Response(200, {}, body), posted("77")).put([1], FORUM).run()
     world.put([2], FORUM).run().put([3], FORUM).run()
     assert places(world) == [NEW, NEW, "77"]
 
 
 def test_an_answer_to_a_message_without_a_title_opens_no_post() -> None:
-    """Every answer names the channel."""
+    """Every response names the channel."""
     world = World(posted("77"), posted("88")).put([1]).run().put([2], FORUM).run()
     assert places(world) == [None, NEW]
 
 
 def test_in_a_text_channel_the_title_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
-    """The records are delivered there, it is said once, and no later message asks again."""
+    """The records arrive in the channel, one warning is logged, and no later message has a title."""
     world = World(NO_FORUM).put(range(3), FORUM).run().put([3], FORUM).run()
     assert places(world) == [NEW, None, None]
     assert all("applied_tags" not in message.payload for message in world.sent[1:])
@@ -926,7 +926,7 @@ def test_in_a_text_channel_the_title_is_left_out(caplog: pytest.LogCaptureFixtur
 
 @pytest.mark.parametrize("answer", [NO_TAG, Response(400, {}, {"code": 50035, "errors": {"applied_tags": {"0": {}}}})])
 def test_tags_that_are_not_there_any_more_are_left_out(answer: Response, caplog: pytest.LogCaptureFixture) -> None:
-    """The post is opened without them, now and later."""
+    """The post is opened without tags, now and later."""
     world = World(answer, posted("77"), NO_POST, posted("88"))
     world.put([1], FORUM).run().put([2], FORUM).run()
     assert places(world) == [NEW, "new Errors None", "77", "new Errors None"]
@@ -935,14 +935,14 @@ def test_tags_that_are_not_there_any_more_are_left_out(answer: Response, caplog:
 
 
 def test_a_title_that_discord_refuses_is_left_out() -> None:
-    """As other settings are."""
+    """A title is handled like every refused setting."""
     world = World(Response(400, {}, {"code": 50035, "errors": {"thread_name": {}}})).put([1], FORUM).run()
     assert places(world) == [NEW, None]
 
 
 @pytest.mark.parametrize("answer", [NO_FORUM, NO_TAG])
 def test_a_refusal_that_is_about_no_setting_of_ours_is_final(answer: Response) -> None:
-    """There is nothing to leave out, so there is no endless loop."""
+    """No setting can be left out, so there is no endless loop."""
     world = World(react=lambda _numbers, _is_plain: answer).put([1])
     world.step(3)
     assert len(world.sent) == 1
@@ -950,7 +950,7 @@ def test_a_refusal_that_is_about_no_setting_of_ours_is_final(answer: Response) -
 
 
 def test_plain_text_goes_to_the_post_or_opens_it() -> None:
-    """The last try for a record knows of it too."""
+    """The last try for a record uses the title and the post as well."""
     world = (
         World(REJECTED, posted("77"), OK, REJECTED).put([1], FORUM).run().put([2], FORUM).run().put([3], FORUM).run()
     )
@@ -972,7 +972,7 @@ def call(world: World, *levels: int, settings: CardSettings = ON_CALL) -> Messag
 
 
 def notified(message: Message) -> list[str]:
-    """Return whom `message` notifies, by Discord's rules: it stands in the text, and is allowed."""
+    """Return the mentions that `message` notifies by Discord's rules: those in the text that are allowed."""
     allowed = message.payload["allowed_mentions"]
     assert not set(allowed) - {"parse", "roles", "users"}
     assert not set(allowed["parse"]) - {"everyone"}
@@ -993,7 +993,7 @@ def notified(message: Message) -> list[str]:
     ],
 )
 def test_a_mention_stands_in_the_text_and_is_allowed_by_name(mention: str, allowed: object) -> None:
-    """Nobody else is; the card is as it was."""
+    """Nobody else is notified, and the card does not change."""
     settings = CardSettings(EmbedFormatter(), mentions={0: mention})
     message = call(World(), logging.INFO, settings=settings)
     assert message.payload["content"] == mention
@@ -1003,7 +1003,7 @@ def test_a_mention_stands_in_the_text_and_is_allowed_by_name(mention: str, allow
 
 
 def test_several_mentions_share_a_message() -> None:
-    """The most severe records' first."""
+    """The mentions of the most severe records come first."""
     message = call(World(), logging.ERROR, logging.CRITICAL, logging.INFO)
     assert message.payload["content"] == "@here <@&5>"
     assert message.payload["allowed_mentions"] == {"parse": ["everyone"], "roles": ["5"], "users": []}
@@ -1011,7 +1011,7 @@ def test_several_mentions_share_a_message() -> None:
 
 
 def test_without_the_setting_nobody_is_notified() -> None:
-    """Nor by records below its lowest level."""
+    """Records below the lowest level of the setting notify nobody either."""
     for card, levelno in ((PLAIN, logging.CRITICAL), (ON_CALL, logging.WARNING)):
         message = call(World(), levelno, settings=card)
         assert "content" not in message.payload
@@ -1019,7 +1019,7 @@ def test_without_the_setting_nobody_is_notified() -> None:
 
 
 def test_nobody_is_notified_twice_within_the_interval() -> None:
-    """By the clock of the delivery; others are, for their interval is their own."""
+    """The clock of the delivery counts, and each mention has its own interval."""
     world = World()
     assert notified(call(world, logging.ERROR)) == ["<@&5>"]
     world.now += 299.9
@@ -1033,7 +1033,7 @@ def test_nobody_is_notified_twice_within_the_interval() -> None:
 
 @pytest.mark.parametrize(("interval", "expected"), [(0, ["<@&5>"]), (1e9, [])])
 def test_the_interval_is_a_setting(interval: float, expected: list[str]) -> None:
-    """Nothing is each time."""
+    """With 0, every message notifies."""
     world = World()
     world.delivery.mention_interval = interval
     call(world, logging.ERROR)
@@ -1042,7 +1042,7 @@ def test_the_interval_is_a_setting(interval: float, expected: list[str]) -> None
 
 @pytest.mark.parametrize("answer", [REFUSED, TIMED_OUT, BROKEN, limited(1), status(502)], ids=str)
 def test_a_mention_counts_when_it_was_delivered(answer: Reaction) -> None:
-    """What never stood in the channel notified nobody, so the next try does."""
+    """A message that did not arrive notified nobody, so the next try does."""
     world = World(answer)
     assert notified(call(world, logging.ERROR)) == ["<@&5>"]
     assert [notified(message) for message in world.sent] == [["<@&5>"], ["<@&5>"]]
@@ -1050,7 +1050,7 @@ def test_a_mention_counts_when_it_was_delivered(answer: Reaction) -> None:
 
 
 def test_a_refused_message_notifies_with_the_first_part_that_arrives() -> None:
-    """And once."""
+    """The other parts do not notify again."""
     world = World(react=lambda numbers, is_plain: REJECTED if 3 in numbers and not is_plain else OK)
     world.put(range(4), ON_CALL).run()
     assert world.arrived == [0, 1, 2, 3]
@@ -1058,7 +1058,7 @@ def test_a_refused_message_notifies_with_the_first_part_that_arrives() -> None:
 
 
 def test_plain_text_notifies_nobody_and_counts_nothing() -> None:
-    """Its text is that of the record. Who was to be notified is with the next card."""
+    """The text is that of the record, so the next card has the mention."""
     world = World(REJECTED)
     settings = CardSettings(EmbedFormatter(), mentions={0: "@everyone"})
     level = {"levelno": logging.ERROR, "levelname": "@everyone"}
@@ -1071,7 +1071,7 @@ def test_plain_text_notifies_nobody_and_counts_nothing() -> None:
 
 
 def test_a_mention_stands_above_the_losses() -> None:
-    """One text has both; the losses count as told."""
+    """One text has both, and the losses count as reported."""
     world = World()
     world.backlog.refuse("ERROR", "unreadable")
     content = call(world, logging.ERROR).payload["content"]
@@ -1080,7 +1080,7 @@ def test_a_mention_stands_above_the_losses() -> None:
 
 
 def test_a_text_keeps_its_place_below_a_mention_and_the_losses() -> None:
-    """It is never lost to what stands above it, and what it says notifies nobody."""
+    """A text is not lost to the text above it, and a mention in it notifies nobody."""
 
     class Text(EmbedFormatter):
         def embed(self, record: FrozenRecord) -> Embed:
@@ -1103,7 +1103,7 @@ def test_a_text_keeps_its_place_below_a_mention_and_the_losses() -> None:
 
 
 def test_nothing_in_the_losses_notifies_anybody_beside_a_mention() -> None:
-    """Levels have names that others choose; `@here` allows `@everyone` as well."""
+    """Other code chooses the names of levels, and a mention of `@here` allows `@everyone` too."""
     world = World().put([1], CardSettings(EmbedFormatter(), mentions={0: "@here"}))
     for name in (
         "@everyone",
@@ -1123,7 +1123,7 @@ def test_nothing_in_the_losses_notifies_anybody_beside_a_mention() -> None:
 
 
 def test_the_longest_mentions_and_losses_fit_into_a_message() -> None:
-    """Ten ids of twenty digits, and ten names without end."""
+    """There are ten ids of twenty digits, and ten names of any length."""
 
     class All(EmbedFormatter):
         def mention(self, record: FrozenRecord) -> str:
@@ -1139,7 +1139,7 @@ def test_the_longest_mentions_and_losses_fit_into_a_message() -> None:
 
 
 def test_a_dense_message_notifies_as_well() -> None:
-    """Lines and digests hold severe records too."""
+    """Lines and digests contain severe records too."""
     for allowed, expected in ((3, "lines"), (0, "digest")):
         world = World()
         cast("Limiter", world.limiter).allowed = allowed
@@ -1150,7 +1150,7 @@ def test_a_dense_message_notifies_as_well() -> None:
 
 
 def test_an_override_that_fails_costs_no_record_its_card() -> None:
-    """Nothing is halved, nothing becomes plain text."""
+    """No message is halved, and no record becomes plain text."""
 
     class Broken(EmbedFormatter):
         def mention(self, record: FrozenRecord) -> str:
@@ -1162,7 +1162,7 @@ def test_an_override_that_fails_costs_no_record_its_card() -> None:
 
 
 def test_log_text_notifies_nobody_beside_a_mention() -> None:
-    """It stands in cards, where nothing notifies; the text of the message is ours."""
+    """The record is in a card, where a mention notifies nobody; the text of the message is ours."""
     hostile = "@everyone @here <@&6> <@7>"
     names = {"name": hostile, "msg": f"rec1e {hostile}", "levelname": hostile, "funcName": hostile, "_value": hostile}
     settings = CardSettings(EmbedFormatter(), mentions={0: "@here", 1: "<@&5>"}, context={hostile: hostile})
@@ -1187,7 +1187,7 @@ FINAL = [
 
 @pytest.mark.parametrize("answer", FINAL, ids=str)
 def test_a_webhook_that_is_gone_is_never_asked_again(answer: Response, capsys: pytest.CaptureFixture[str]) -> None:
-    """All that waits and all that comes is counted, stderr has one line, and health says why."""
+    """All waiting and later records are counted, stderr has one line, and health has the reason."""
     world = World(answer).put(range(25))
     world.step()
     world.put(range(5))
@@ -1204,7 +1204,7 @@ def test_a_webhook_that_is_gone_is_never_asked_again(answer: Response, capsys: p
 
 
 def test_a_webhook_can_be_gone_when_the_next_message_has_its_turn() -> None:
-    """What was passed over is counted too."""
+    """The suspects are counted as dropped too."""
     world = World(*[BROKEN] * 3, GONE).put(range(12)).run()
     assert world.dropped == {"webhook_gone": 12}
     world.check_books()
@@ -1212,7 +1212,7 @@ def test_a_webhook_can_be_gone_when_the_next_message_has_its_turn() -> None:
 
 @pytest.mark.parametrize("stderr", [None, "closed", "broken"])
 def test_there_may_be_no_stderr(stderr: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under pythonw, or after a close, saying something does nothing."""
+    """Without stderr, as under pythonw, a report does nothing."""
 
     class Broken:
         def write(self, _: str) -> None:
@@ -1226,21 +1226,21 @@ def test_there_may_be_no_stderr(stderr: str | None, monkeypatch: pytest.MonkeyPa
 
 
 class Spoiled(EmbedFormatter):
-    """Lays out what is no card."""
+    """Returns something that is not an embed."""
 
     def __init__(self, card: object) -> None:
         super().__init__()
         self.card = card
 
     def embed(self, record: FrozenRecord) -> Embed:
-        """Return what the test wants, whatever the type says."""
+        """Return the value that the test sets, whatever the type says."""
         good: Embed = super().embed(record)
         return cast("Embed", self.card if self.card is None else {**good, "color": self.card})
 
 
 @pytest.mark.parametrize("card", [None, object(), {(1,): 2}], ids=["nothing", "no JSON", "no keys"])
-def test_a_card_that_is_none_costs_its_record_no_more_than_the_card(card: object) -> None:
-    """A formatter that lays out nonsense neither holds up its neighbours nor loses them."""
+def test_a_card_that_is_not_an_embed_costs_only_the_card(card: object) -> None:
+    """A bad formatter neither delays the neighbours nor loses them."""
     world = World().put(range(4)).put([4], CardSettings(Spoiled(card))).put(range(5, 8)).run(most=40)
     assert world.arrived == list(range(8))
     assert world.plain == ([4] if card else [])
@@ -1249,16 +1249,16 @@ def test_a_card_that_is_none_costs_its_record_no_more_than_the_card(card: object
     world.check_books()
 
 
-def test_a_card_that_holds_itself_is_no_endless_retry() -> None:
-    """A circle cannot be written as JSON, today or tomorrow."""
+def test_a_card_that_contains_itself_is_not_retried_without_end() -> None:
+    """A circular value can never be written as JSON."""
     circle: dict[str, Any] = {}
     circle["self"] = circle
     world = World().put([1], CardSettings(Spoiled(circle))).run(most=10)
     assert world.plain == [1]
 
 
-def test_what_no_message_can_be_made_of_is_halved_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever goes wrong while a message is laid out costs one record its card, and no request is counted."""
+def test_a_message_that_cannot_be_composed_is_halved_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in the composition costs one record its card, and no request is counted."""
 
     def fail(records: Sequence[FrozenRecord], **options: Any) -> Composed:
         if any(each.message == "rec4e" for each in records):
@@ -1276,8 +1276,8 @@ def test_what_no_message_can_be_made_of_is_halved_too(monkeypatch: pytest.Monkey
 # What is told
 
 
-def test_trouble_is_told_once_and_health_is_plain_data(caplog: pytest.LogCaptureFixture) -> None:
-    """One line per change of status on the package's logger; counters add up; nothing shows the token."""
+def test_a_change_of_status_is_logged_once_and_health_is_plain_data(caplog: pytest.LogCaptureFixture) -> None:
+    """Each change of status is one line on the package's logger, the counters add up, and the token is hidden."""
     echo = {"message": f"no\nroute for POST /api/v10/webhooks/{URL.id}/{TOKEN}", "code": 0}
     answers: list[Reaction] = [Response(502, {}, echo), REFUSED, limited(2), limited(2, "shared"), status(429)]
     world = World(*answers).put(range(12)).run()
@@ -1295,7 +1295,7 @@ def test_trouble_is_told_once_and_health_is_plain_data(caplog: pytest.LogCapture
 
 @pytest.mark.parametrize(("seconds", "note"), [(1, None), (1.9, None), (12, "delayed 12 s"), (3600, "delayed 3600 s")])
 def test_the_next_card_says_how_late_it_is(seconds: float, note: str | None) -> None:
-    """From two seconds on, on the first card alone, and once."""
+    """Only the first card reports a delay, once, from two seconds on."""
     world = World(limited(seconds)).put(range(2)).run()
     world.put([2]).run()
     first, second = footers(world.sent[1])
@@ -1307,12 +1307,12 @@ def test_the_next_card_says_how_late_it_is(seconds: float, note: str | None) -> 
 
 
 def losses(message: Message) -> str:
-    """Return what `message` tells of losses."""
+    """Return the report of losses in `message`."""
     return message.payload.get("content", "")
 
 
-def test_losses_are_told_with_the_next_message_and_once() -> None:
-    """How many of each level, why, and since when; the channel is not told again what it knows."""
+def test_losses_are_reported_with_the_next_message_and_once() -> None:
+    """The report has the number per level, the reasons and the time of the report before."""
     world = World(size=10)
     for levelno, number in ((logging.INFO, 25), (logging.ERROR, 5)):
         for each in range(number):
@@ -1330,8 +1330,8 @@ def test_losses_are_told_with_the_next_message_and_once() -> None:
 
 
 @pytest.mark.parametrize("answer", [REFUSED, TIMED_OUT, BROKEN, limited(1), REJECTED, TOO_LARGE], ids=str)
-def test_losses_are_told_until_a_message_that_tells_of_them_is_delivered(answer: Reaction) -> None:
-    """What never stood in the channel was not told, and what was lost meanwhile is told along."""
+def test_losses_are_reported_until_a_report_is_delivered(answer: Reaction) -> None:
+    """A report that failed is repeated, together with the losses since."""
     world = World(answer).put(range(4))
     world.backlog.refuse("ERROR", "unreadable")
     world.post_next()
@@ -1342,8 +1342,8 @@ def test_losses_are_told_until_a_message_that_tells_of_them_is_delivered(answer:
     assert [losses(message) for message in world.passed[1:]] == [""] * (len(world.passed) - 1)
 
 
-def test_plain_text_tells_of_no_losses_and_hides_none() -> None:
-    """A record whose card was refused goes out as it is; the losses wait for the next message, with their time."""
+def test_plain_text_reports_no_losses_and_hides_none() -> None:
+    """The losses wait for the next card, with their time."""
     world = World(react=lambda numbers, is_plain: REJECTED if 1 in numbers and not is_plain else OK).put([1])
     world.delivery._reported_at = "12:03:11"
     world.backlog.refuse("ERROR", "unreadable")
@@ -1353,8 +1353,8 @@ def test_plain_text_tells_of_no_losses_and_hides_none() -> None:
     assert "1 records were dropped since 12:03:11" in losses(world.passed[1])
 
 
-def test_a_record_that_was_set_apart_and_dropped_is_told() -> None:
-    """The channel learns of what Discord refused."""
+def test_a_record_that_was_set_apart_and_dropped_is_reported() -> None:
+    """The channel learns which records Discord refused."""
     world = World(react=lambda numbers, _is_plain: REJECTED if 1 in numbers else OK).put(range(3)).run()
     world.put([3]).run()
     told = [losses(message) for message in world.passed]
@@ -1362,7 +1362,7 @@ def test_a_record_that_was_set_apart_and_dropped_is_told() -> None:
 
 
 def test_losses_of_any_names_fit_into_a_message() -> None:
-    """Ten kinds are named, all are counted, and no name breaks out of its line or its length."""
+    """Ten kinds are named, all are counted, and no name breaks the line or its length."""
     world = World().put([1])
     for number in range(15):
         world.backlog.refuse(f"@everyone **{number}** {'x' * 500}", "queue_full")
@@ -1376,7 +1376,7 @@ def test_losses_of_any_names_fit_into_a_message() -> None:
 
 
 def paced(latency: float = 0.0, limit: int | None = 30) -> World:
-    """Return a world whose channel takes so many messages a minute, and whose answers take so long."""
+    """Return a world with this number of messages a minute, and this duration of requests."""
     world = World(limiter=DiscordRateLimiter(channel_limit=limit))
 
     def react(_numbers: list[int], _is_plain: bool) -> Reaction:
@@ -1388,7 +1388,7 @@ def paced(latency: float = 0.0, limit: int | None = 30) -> World:
 
 
 def lasting(world: World, seconds: float, every: float) -> dict[int, float]:
-    """Log a record each so many seconds, for so long; return when each was logged, from the start on."""
+    """Log a record each `every` seconds; return the time at which each was logged, from the start on."""
     logged: dict[int, float] = {}
     end = world.now + seconds
     while world.now < end:
@@ -1401,8 +1401,8 @@ def lasting(world: World, seconds: float, every: float) -> dict[int, float]:
 
 @pytest.mark.parametrize("latency", [0.0, 0.4])
 @pytest.mark.parametrize("every", [1.0, 0.3, 0.05])
-def test_a_lasting_load_is_told_in_time_for_as_long_as_it_lasts(every: float, latency: float) -> None:
-    """No record waits longer than a turn, no minute has more than 28 messages, and health is well."""
+def test_a_lasting_load_is_delivered_in_time(every: float, latency: float) -> None:
+    """No record waits longer than a turn, no minute has more than 28 messages, and health is ok."""
     world = paced(latency)
     logged = lasting(world, 200, every)
     arrived = [(number, at) for at, numbers in zip(world.times, world.requests, strict=True) for number in set(numbers)]
@@ -1413,7 +1413,7 @@ def test_a_lasting_load_is_told_in_time_for_as_long_as_it_lasts(every: float, la
 
 
 def test_records_that_come_slower_than_the_pace_each_have_a_message() -> None:
-    """At once, for as long as they come."""
+    """They leave at once, for as long as they come."""
     world = paced(0.05)
     logged = lasting(world, 200, 2.51)
     assert world.requests == [[number] for number in logged]
@@ -1421,7 +1421,7 @@ def test_records_that_come_slower_than_the_pace_each_have_a_message() -> None:
 
 
 def test_an_alarm_does_not_wait_for_its_turn() -> None:
-    """It takes with it what waits, and the wait for the turn looks for it ten times a second."""
+    """The alarm takes the waiting records along, and a wait for a turn checks for it ten times a second."""
     world = paced()
     lasting(world, 100, 0.5)
     world.put([700], levelno=logging.INFO)
@@ -1433,7 +1433,7 @@ def test_an_alarm_does_not_wait_for_its_turn() -> None:
 
 @pytest.mark.parametrize("answer", [REJECTED, BROKEN], ids=str)
 def test_an_alarm_does_not_wait_until_the_bad_record_is_found(answer: Response) -> None:
-    """The halves of a refused message take a turn each: it waited for all of them, 13 s and more."""
+    """Each half of a refused message takes a turn: an alarm that waited for all of them was 13 s late."""
     world = paced()
     world.react = lambda numbers, is_plain: answer if 7 in numbers and not is_plain else OK
     world.put(range(40), levelno=logging.INFO)
@@ -1450,7 +1450,7 @@ def test_an_alarm_does_not_wait_until_the_bad_record_is_found(answer: Response) 
 
 
 def test_bad_records_now_and_then_are_not_taken_for_an_outage() -> None:
-    """The message behind the first bad one was large enough to have another in it, and all waited for a minute."""
+    """A large probe often has another bad record, so that all records would wait for a minute."""
     bad = {200, 1_000, 1_800}
     world = paced(0.2)
     world.react = lambda numbers, is_plain: BROKEN if bad & set(numbers) and not is_plain else OK
@@ -1467,8 +1467,8 @@ def test_bad_records_now_and_then_are_not_taken_for_an_outage() -> None:
     assert set(world.plain) == bad
 
 
-def test_a_wait_for_a_turn_is_no_limit() -> None:
-    """Nobody who flushes gives up for it, and health does not call it one."""
+def test_a_wait_for_a_turn_is_not_a_limit() -> None:
+    """No flush gives up because of it, and health does not call it a limit."""
     world = paced()
     lasting(world, 100, 0.5)
     world.put([700], levelno=logging.INFO)
@@ -1478,7 +1478,7 @@ def test_a_wait_for_a_turn_is_no_limit() -> None:
 
 
 def test_the_last_flush_waits_for_no_turn() -> None:
-    """What the limits allow is sent; any other leaves alone what the next alarm needs."""
+    """The last flush sends as much as the limits allow; any other leaves room for the next alarm."""
     world = paced()
     for number in range(7):
         world.put([number], levelno=logging.CRITICAL).step()
@@ -1492,7 +1492,7 @@ def test_the_last_flush_waits_for_no_turn() -> None:
 
 
 def test_slow_answers_make_fewer_messages() -> None:
-    """Without a limit of the channel the requests themselves are what takes time."""
+    """Without a channel limit, the duration of requests sets the number of messages."""
     world = paced(0.4, limit=None)
     for number in range(20):
         world.put([number]).run()
@@ -1517,7 +1517,7 @@ def test_slow_answers_make_fewer_messages() -> None:
     ],
 )
 def test_a_backlog_takes_the_plainest_form_that_clears_it(number: int, allowed: int, forms: list[str]) -> None:
-    """This request counts, and so do those that are allowed after it."""
+    """This request counts, and so do the requests that are allowed after it."""
     world = World()
     world.limiter.allowed = allowed  # type: ignore[attr-defined]  # it is ours
     world.put(range(number)).run()
@@ -1527,8 +1527,8 @@ def test_a_backlog_takes_the_plainest_form_that_clears_it(number: int, allowed: 
 
 
 @pytest.mark.parametrize(("used", "expected"), [(0, "cards"), (4, "cards"), (8, "lines"), (12, "lines"), (28, "lines")])
-def test_the_form_gets_denser_when_little_is_left_of_what_the_channel_takes(used: int, expected: str) -> None:
-    """One backlog uses up a part of it, and the rest is kept for what comes next."""
+def test_the_form_gets_denser_when_little_is_left_of_the_channel_limit(used: int, expected: str) -> None:
+    """A backlog uses a part of the limit, and the rest is kept for later records."""
     world = World(limiter=DiscordRateLimiter(channel_limit=30))
     for number in range(used):
         assert not world.limiter.acquire(URL.key, START + number / 10)
@@ -1541,7 +1541,7 @@ def test_the_form_gets_denser_when_little_is_left_of_what_the_channel_takes(used
 
 @pytest.mark.parametrize(("max_lag", "left", "expected"), [(5, math.inf, "cards"), (5, 0.1, "lines"), (0, 9, "lines")])
 def test_the_form_gets_denser_when_a_deadline_is_near(max_lag: float, left: float, expected: str) -> None:
-    """Whoever flushes gets what can be had until they give up, and nothing is to come later than `max_lag`."""
+    """A flush gets all that can be sent until its deadline, and no record is later than `max_lag`."""
     head = {"X-RateLimit-Limit": "5", "X-RateLimit-Remaining": "4", "X-RateLimit-Reset-After": "2"}
     world = World(Response(200, head, None), limiter=DiscordRateLimiter(channel_limit=None)).put([0]).run()
     world.delivery.max_lag = max_lag
@@ -1553,7 +1553,7 @@ def test_the_form_gets_denser_when_a_deadline_is_near(max_lag: float, left: floa
 
 
 def test_a_deadline_that_has_passed_hurries_nobody() -> None:
-    """Who flushed has gone, or was interrupted and left it behind."""
+    """The flush has ended, or was interrupted and left its deadline behind."""
     world = World(limiter=DiscordRateLimiter()).put(range(30))
     world.delivery.deadlines = [START - 10]
     world.run()
@@ -1564,7 +1564,7 @@ def test_a_deadline_that_has_passed_hurries_nobody() -> None:
 
 
 def dense(number: int, react: Callable[[list[int], bool], Reaction], *answers: Reaction) -> World:
-    """Return a world in which one request has to do for what waits, where that is `number` records."""
+    """Return a world in which one request must carry all waiting records, where they are `number`."""
     world = World(*answers, react=react)
     world.limiter.allowed = 0  # type: ignore[attr-defined]  # it is ours
     return world.put(range(number))
@@ -1573,7 +1573,7 @@ def dense(number: int, react: Callable[[list[int], bool], Reaction], *answers: R
 @pytest.mark.parametrize("answer", [REJECTED, TOO_LARGE], ids=str)
 @pytest.mark.parametrize(("number", "bad"), [(40, 0), (40, 17), (400, 0), (400, 333)])
 def test_a_refused_dense_message_is_halved_down_to_the_bad_record(number: int, bad: int, answer: Response) -> None:
-    """Of hundreds one becomes plain text, in few requests and at once, and all others arrive in order."""
+    """Of hundreds, one record becomes plain text, in few requests, and all others arrive in order."""
     world = dense(number, lambda numbers, is_plain: answer if bad in numbers and not is_plain else OK).run()
     assert sorted(world.arrived) == list(range(number))
     assert world.plain == [bad]
@@ -1591,7 +1591,7 @@ def test_a_refused_dense_message_is_halved_down_to_the_bad_record(number: int, b
 def test_poison_in_a_dense_message_is_set_apart_when_another_passes(
     number: int, bad: int, is_taken_plain: bool
 ) -> None:
-    """Three tries, then what came later has its turn, then halves, until one record is left of hundreds."""
+    """After three tries and a probe, the message is halved until one record of hundreds is left."""
 
     def react(numbers: list[int], is_plain: bool) -> Reaction:
         return BROKEN if bad in numbers and not (is_plain and is_taken_plain) else OK
@@ -1609,7 +1609,7 @@ def test_poison_in_a_dense_message_is_set_apart_when_another_passes(
 
 
 def test_probes_during_an_outage_are_single_records() -> None:
-    """All others wait for the first probe that passes, and go out densely then."""
+    """All other records wait for the first probe that passes, and then leave in a dense message."""
     world = dense(10, lambda _numbers, _is_plain: BROKEN)
     world.post_next(3)
     world.put(range(10, 20))
@@ -1623,8 +1623,8 @@ def test_probes_during_an_outage_are_single_records() -> None:
     assert world.plain == []
 
 
-def test_what_a_message_does_not_carry_waits_while_it_is_sent() -> None:
-    """Repeats are counted on it meanwhile, and it makes room for what is more severe."""
+def test_records_that_do_not_fit_wait_while_the_message_is_sent() -> None:
+    """Meanwhile repeats are counted on such a record, and more severe records may evict it."""
     world = World(react=lambda _numbers, _is_plain: flood(), size=20)
     seen: list[int] = []
 
@@ -1646,7 +1646,7 @@ def test_what_a_message_does_not_carry_waits_while_it_is_sent() -> None:
 
 
 def test_a_flood_of_urgent_records_leaves_turns_for_others() -> None:
-    """Records that go elsewhere have every second message, whatever comes."""
+    """Records for another destination have every second message."""
     world = paced()
     for second in range(200):
         world.put([second], levelno=logging.INFO)
@@ -1665,7 +1665,7 @@ ELSEWHERE = CardSettings(EmbedFormatter(), username="Bot")
 @pytest.mark.parametrize("bad", [999, 7])
 @pytest.mark.parametrize("answer", [REJECTED, TOO_LARGE, BROKEN], ids=str)
 def test_an_urgent_record_that_is_refused_is_set_apart(answer: Response, bad: int) -> None:
-    """It was not the oldest, and neither is what is tried again: that is its message, and no other record suffers."""
+    """The search concerns the refused message, not the oldest record, and no other record suffers."""
     world = World(react=lambda numbers, is_plain: answer if bad in numbers and not is_plain else OK)
     world.put(range(40), levelno=logging.INFO)
     world.put([998, 999], ELSEWHERE, levelno=logging.CRITICAL)
@@ -1678,7 +1678,7 @@ def test_an_urgent_record_that_is_refused_is_set_apart(answer: Response, bad: in
 
 
 def test_an_urgent_message_that_may_have_been_saved_is_tried_twice_more_unchanged() -> None:
-    """Records for another destination, and more urgent ones, wait for it meanwhile."""
+    """Records for another destination, and more urgent ones, wait meanwhile."""
     world = World(BROKEN, BROKEN).put([1, 2], levelno=logging.INFO)
     world.put([3, 4], ELSEWHERE, levelno=logging.WARNING)
     world.step()
@@ -1694,7 +1694,7 @@ def test_an_urgent_message_that_may_have_been_saved_is_tried_twice_more_unchange
 )
 @pytest.mark.parametrize("number", [8, 400])
 def test_destinations_share_no_message_and_lose_nothing(number: int, answers: list[Reaction], allowed: int) -> None:
-    """Interleaved records go out by destination, each once and in order, whatever fails in between."""
+    """Interleaved records leave by destination, each once and in order, whatever fails meanwhile."""
     bots = [CardSettings(EmbedFormatter(), username=name) for name in (None, "Ada", "Bob")]
     world = World(*answers)
     world.limiter.allowed = allowed  # type: ignore[attr-defined]  # it is ours
@@ -1719,7 +1719,7 @@ def test_destinations_share_no_message_and_lose_nothing(number: int, answers: li
 
 
 def test_a_repeat_that_is_held_back_costs_no_request() -> None:
-    """The limiter is not asked, and what the channel takes is kept for records that go out."""
+    """The limiter is not asked, so that the limit is kept for records that leave."""
     world = World(limiter=DiscordRateLimiter(channel_limit=30))
     world.backlog.configure(10_000, 64_000_000, 60.0)
     world.put([1]).step()
@@ -1735,7 +1735,7 @@ def test_a_repeat_that_is_held_back_costs_no_request() -> None:
     assert world.backlog.count() == {"accepted": 51, "delivered": 51, "pending": 0, "dropped": 0}
 
 
-def test_what_vanishes_while_the_limiter_is_asked_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_that_vanish_before_the_lease_are_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another thread may close the backlog at any moment."""
     world = World().put([1])
     acquire = world.limiter.acquire
@@ -1777,7 +1777,7 @@ REACTIONS: Mapping[str, Reaction] = {
 
 
 class AnyAnswers(RuleBasedStateMachine):
-    """Whatever Discord answers, the books balance, nothing is delivered twice, and no loop is hot."""
+    """With any responses, every record is accounted for, none is delivered twice, and no loop runs hot."""
 
     @initialize(size=st.sampled_from([5, 25, 10_000]), is_limited=st.booleans())
     def begin(self, size: int, is_limited: bool) -> None:
@@ -1807,7 +1807,7 @@ class AnyAnswers(RuleBasedStateMachine):
 
     @rule(reactions=st.lists(st.sampled_from(sorted(REACTIONS)), max_size=6), poison=st.integers(0, 40))
     def answer(self, reactions: list[str], poison: int) -> None:
-        """Let Discord answer like this from now on, and find one record disgusting."""
+        """Let Discord respond like this from now on, and fail for one record."""
         self.world.answers = [REACTIONS[name] for name in reactions]
         self.world.react = lambda numbers, _is_plain: BROKEN if poison in numbers else OK
 
@@ -1823,13 +1823,13 @@ class AnyAnswers(RuleBasedStateMachine):
 
     @rule()
     def lose(self) -> None:
-        """Let the webhook be deleted, now and then for the sake of what follows."""
+        """Delete the webhook, but only now and then, so that other rules run too."""
         if next(self.numbers) % 20 == 0:
             self.world.answers = [GONE]
 
     @invariant()
     def books_balance(self) -> None:
-        """Every record is delivered, pending or dropped, and no definite success is repeated."""
+        """Every record is delivered, pending or dropped, and no certain success is repeated."""
         if hasattr(self, "world"):
             assert self.world.backlog.count()["accepted"] == self.accepted
             self.world.check_books()
@@ -1837,7 +1837,7 @@ class AnyAnswers(RuleBasedStateMachine):
             json.dumps(self.world.delivery.health())
 
     def teardown(self) -> None:
-        """When Discord is well again, everything arrives that was not dropped."""
+        """When Discord recovers, every record arrives that was not dropped."""
         if hasattr(self, "world"):
             self.world.answers = []
             self.world.react = lambda _numbers, _is_plain: OK
