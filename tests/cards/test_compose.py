@@ -36,7 +36,7 @@ def make(msg: object = "hello", settings: CardSettings = SETTINGS, **attributes:
 
 
 def carry(records: list[FrozenRecord], note: str = "", *, allowance: int = 1) -> list[Composed]:
-    """Return what a backlog leaves in, one message after the other."""
+    """Return the messages that carry a backlog, one after the other."""
     messages = []
     while records:
         composed = compose(records, allowance=allowance, note=note)
@@ -52,14 +52,14 @@ def carry(records: list[FrozenRecord], note: str = "", *, allowance: int = 1) ->
 
 
 def carry_cards(records: list[FrozenRecord], note: str = "") -> list[Composed]:
-    """Return what a backlog leaves in when there are requests enough for cards."""
+    """Return the messages that carry a backlog if there are enough requests for cards."""
     messages = carry(records, note, allowance=len(records))
     assert all(len(message.payload["embeds"]) == len(carried) for message, carried in messages)
     return messages
 
 
 def form(composed: Composed) -> str:
-    """Return which of the three forms a message has."""
+    """Return the form of a message."""
     embeds = composed.message.payload["embeds"]
     if [field["name"] for field in embeds[0].get("fields", [])] == ["From", "To", "Loggers"]:
         return "digest"
@@ -67,14 +67,14 @@ def form(composed: Composed) -> str:
 
 
 def length(embed: Embed) -> int:
-    """Return what Discord counts of an embed."""
+    """Return the length of an embed as Discord counts it."""
     texts = [embed.get("title", ""), embed.get("description", ""), embed["footer"]["text"] if "footer" in embed else ""]
     texts += [field[part] for field in embed.get("fields", ()) for part in ("name", "value")]
     return sum(map(len, texts))
 
 
 def problems(payload: Payload) -> list[str]:
-    """Return what Discord would find wrong with a message as a whole."""
+    """Return the rules of Discord that a whole message breaks."""
     embeds = payload.get("embeds", [])
     found = ["more than 10 embeds"] if len(embeds) > 10 else []
     found += ["more than 6000 characters"] if sum(map(length, embeds)) > 6000 else []
@@ -92,7 +92,7 @@ class TestCompose:
     """A backlog, folded into messages."""
 
     def test_one_record_is_one_card(self) -> None:
-        """Under no load nothing is folded."""
+        """Without load, no record is folded."""
         record = make()
         message, carried = compose([record])
         assert carried == [record]
@@ -103,27 +103,27 @@ class TestCompose:
 
     @pytest.mark.parametrize("number", [11, 60, 500])
     def test_the_head_is_in_the_message(self, number: int) -> None:
-        """Also where requests would do for cards: it does not wait for those before it."""
+        """The head does not wait for the records before it, even if there are enough requests for cards."""
         records = [make(f"rec{each}e", levelno=logging.INFO, levelname="INFO") for each in range(number)]
         composed = compose(records, head=records[-2], allowance=1_000)
         assert records[-2] in composed.records
         assert list(composed.records) == records[: len(composed.records)]
 
     def test_the_head_chooses_the_destination(self) -> None:
-        """An alarm for one thread does not wait for routine of another."""
+        """An alarm for one thread does not wait for routine records of another."""
         elsewhere = CardSettings(EmbedFormatter(), thread_id="5")
         records = [make("routine"), make("alarm", elsewhere), make("more", elsewhere)]
         message, carried = compose(records, head=records[1], allowance=10)
         assert (message.thread_id, list(carried)) == ("5", records[1:])
 
-    def test_the_head_overtakes_what_no_message_holds(self) -> None:
-        """Files before it would fill the message: it goes alone."""
+    def test_the_head_overtakes_records_that_fill_the_message(self) -> None:
+        """Without room for the files before it, the head is alone in the message."""
         records = [*(make("x" * 1_000_000) for _ in range(9)), make("alarm")]
         assert list(compose(records, head=records[-1]).records) == records[-1:]
 
     @pytest.mark.parametrize(("number", "expected"), [(3, "cards"), (30, "lines"), (300, "digest")])
     def test_every_form_shows_when_its_first_record_came(self, number: int, expected: str) -> None:
-        """Discord shows that in the reader's zone, which may not be that of the program."""
+        """Discord shows the time in the reader's zone, which may differ from that of the program."""
         composed = compose([make(f"rec{each}e", created=1_800_000_000.0 + each) for each in range(number)])
         assert form(composed) == expected
         times = [embed["timestamp"] for embed in composed.message.payload["embeds"] if "timestamp" in embed]
@@ -131,13 +131,13 @@ class TestCompose:
 
     @pytest.mark.parametrize(("waiting", "counts"), [(9, [9]), (10, [10]), (11, [10, 1]), (35, [10, 10, 10, 5])])
     def test_ten_cards_share_a_message(self, waiting: int, counts: list[int]) -> None:
-        """More Discord does not take."""
+        """Discord accepts no more."""
         messages = carry_cards([make(str(number)) for number in range(waiting)])
         assert [len(carried) for _, carried in messages] == counts
 
     @pytest.mark.parametrize(("size", "counts"), [(1500, [4, 1]), (2000, [3, 2]), (2001, [2, 2, 1])])
     def test_six_thousand_characters_share_a_message(self, size: int, counts: list[int]) -> None:
-        """The card that is one too many begins the next."""
+        """The first card that does not fit begins the next message."""
 
         class Bare(EmbedFormatter):
             def title(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
@@ -173,7 +173,7 @@ class TestCompose:
     def test_any_backlog_is_carried_in_order(
         self, parts: list[tuple[int, int, str, bool, str | None]], note: str
     ) -> None:
-        """Nothing is lost, nothing comes twice, and every message satisfies the limits."""
+        """No record is lost or repeated, and every message obeys the limits."""
         records = []
         for number, (size, fields, thread_name, is_repeat, thread_id) in enumerate(parts):
             extra = {f"key{each}": "y" * 900 for each in range(fields)}
@@ -200,21 +200,21 @@ class TestCompose:
         ],
     )
     def test_a_message_has_one_destination(self, change: dict[str, Any], *, shares: bool) -> None:
-        """Handlers that look differently share a webhook, but no message."""
+        """Handlers with different names may share a webhook, but never a message."""
         records = [make(), make("other", CardSettings(EmbedFormatter(), **change)), make()]
         carried = [message.records for message in carry(records)]
         assert carried == ([records] if shares else [records[0::2], records[1:2]])
 
     def test_the_message_goes_where_its_handler_says(self) -> None:
-        """Under its name, with its picture, into its thread."""
+        """The message has the name, the picture and the thread of the handler."""
         settings = CardSettings(EmbedFormatter(), "shop", "https://x.example/a.png", "123")
         message, _ = compose([make(settings=settings)])
         assert message.payload["username"] == "shop"
         assert message.payload["avatar_url"] == "https://x.example/a.png"
         assert message.thread_id == "123"
 
-    def test_the_first_card_tells_of_a_delay_and_each_of_its_own_repeat(self) -> None:
-        """In its footer."""
+    def test_the_first_card_reports_a_delay_and_each_card_its_repeat(self) -> None:
+        """Both stand in the footer."""
         repeated = make().counted(1, 0.0, is_repeat=True)
         records = [repeated, make(), repeated.counted(1, 0.0, is_repeat=True)]
         embeds = compose(records, note="delayed 5 s").message.payload["embeds"]
@@ -226,7 +226,7 @@ class TestCompose:
         ]
 
     def test_a_note_needs_no_footer(self) -> None:
-        """A formatter may leave it out."""
+        """A formatter may leave the footer out."""
 
         class Footless(EmbedFormatter):
             def footer(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
@@ -238,7 +238,7 @@ class TestCompose:
 
 
 class TestForms:
-    """Cards, lines or a digest: the plainest that is enough."""
+    """The choice among cards, lines and a digest: the plainest form that is enough."""
 
     @pytest.mark.parametrize(
         ("waiting", "allowance", "expected"),
@@ -257,7 +257,7 @@ class TestForms:
         ],
     )
     def test_the_plainest_form_that_clears_the_backlog(self, waiting: int, allowance: int, expected: str) -> None:
-        """With as many requests as are allowed."""
+        """The number of allowed requests decides."""
         records = [make(f"user {number} logged in", levelno=20, levelname="INFO") for number in range(waiting)]
         composed = compose(records, allowance=allowance)
         assert form(composed) == expected
@@ -265,7 +265,7 @@ class TestForms:
         assert len(carry(records, allowance=allowance)) <= allowance
 
     def test_lines_are_coloured_and_have_a_footer(self) -> None:
-        """As in a terminal; below is how many there are, and from when to when."""
+        """The footer has their number, and the times of the first and the last."""
         records = [
             make(f"no {number}", levelno=30, levelname="WARNING", created=1e9 + number, order=number)
             for number in range(20)
@@ -282,7 +282,7 @@ class TestForms:
         assert embed["color"] == SETTINGS.colors[30]
 
     def test_among_lines_severe_and_long_records_have_cards(self) -> None:
-        """They stand first, and the others below."""
+        """The cards come first, the lines below."""
         records = [make(f"no {number}", levelno=20, levelname="INFO") for number in range(20)]
         records.insert(5, make("severe"))
         records.insert(9, make("raised", levelno=20, exc_info=ValueError("no")))
@@ -299,14 +299,14 @@ class TestForms:
         [([40] * 3, 3), ([40] * 4, 0), ([40] * 9 + [50], 1), ([50] * 3 + [40], 3), ([50] * 4, 0), ([30] * 2, 0)],
     )
     def test_few_severe_records_stand_out(self, levels: list[int], cards: int) -> None:
-        """Many would not."""
+        """Many severe records would not stand out."""
         records = [make(str(number), levelno=level) for number, level in enumerate([*levels, *[20] * 20])]
         composed = compose(records)
         assert form(composed) == "lines"
         assert len(composed.message.payload["embeds"]) == cards + 1
 
     def test_lines_leave_room_for_nine_cards(self) -> None:
-        """What comes after the tenth must wait, even if it is a line."""
+        """The records after the tenth embed must wait, even if they would be lines."""
         records = [make(f"line {number}", levelno=20) for number in range(12)]
         records[6:6] = [make(f"card {number}", levelno=20, stack_info="Stack:") for number in range(10)]
         composed = compose(records, allowance=2)
@@ -315,12 +315,12 @@ class TestForms:
         assert len(composed.message.payload["embeds"]) == 10
 
     def test_records_that_no_line_can_hold_stay_cards(self) -> None:
-        """A form that is denser for others may take fewer of these."""
+        """A form that is denser for others may carry fewer of these."""
         records = [make("x" * 580, levelno=20, funcName="") for _ in range(40)]
         assert form(compose(records, allowance=5)) == "cards"
 
     def test_a_huge_record_does_not_keep_the_next_from_being_cards(self) -> None:
-        """Its text fills the file, so a digest would take it alone."""
+        """Its text fills the file, so a digest would carry it alone."""
         records = [make("x" * 8_000_000), *(make(str(number)) for number in range(20))]
         composed = compose(records)
         assert form(composed) != "digest"
@@ -329,7 +329,7 @@ class TestForms:
         assert len(file.content) <= 8_000_000
 
     def test_a_digest_has_a_card_of_each_of_the_worst_kinds(self) -> None:
-        """Below the summary; the file has every record."""
+        """The cards come below the summary, and the file has every record."""
         records = [make(f"job {number}", levelno=20, levelname="INFO") for number in range(200)]
         records += [make("failed", levelno=40 + kind % 2 * 10, lineno=kind) for kind in range(2)] * 9
         records[7] = records[7].counted(1, records[7].created, is_repeat=True)
@@ -341,8 +341,8 @@ class TestForms:
         [file] = composed.message.files
         assert file.content.count(b"\n") == 218
 
-    def test_a_card_that_is_too_large_is_not_beside_a_digest(self) -> None:
-        """The summary goes first."""
+    def test_a_card_that_is_too_large_is_left_out_of_a_digest(self) -> None:
+        """The summary is more important."""
         records = [make("x" * 5000 + str(number), levelno=40 + number % 2, owner="y" * 1000) for number in range(80)]
         records += [make("short", levelno=42)]
         composed = compose(records)
@@ -350,7 +350,7 @@ class TestForms:
         assert problems(composed.message.payload) == []
 
     def test_an_override_of_the_whole_card_may_be_too_large_for_any_message(self) -> None:
-        """Then the record is in a digest's file."""
+        """The record is in the file of a digest then."""
 
         class Huge(EmbedFormatter):
             def embed(self, record: FrozenRecord) -> Embed:  # noqa: ARG002 - the signature
@@ -361,7 +361,7 @@ class TestForms:
         assert b"found" in composed.message.files[0].content
 
     def test_an_override_may_return_the_same_card_twice(self) -> None:
-        """What is added to it for one message does not come again in the next."""
+        """An addition to the card in one message is not repeated in the next."""
         card: Embed = {"title": "one"}
 
         class Same(EmbedFormatter):
@@ -374,10 +374,10 @@ class TestForms:
 
 
 class TestFile:
-    """The whole text of what a card leaves out."""
+    """The file with the whole text of a card that is cut."""
 
     def test_a_long_record_is_attached(self) -> None:
-        """With all of its parts, and those of the handler."""
+        """The file has all parts of the record, and the context of the handler."""
         settings = CardSettings(EmbedFormatter(), context={"service": "shop"})
         message, _ = compose([make("x" * 5000, settings, order=17, exc_info=ValueError("no"), created=1e9)])
         [(name, content)] = message.files
@@ -387,14 +387,14 @@ class TestFile:
         assert rest == ["order=17", "service=shop", "ValueError: no", ""]
 
     def test_only_the_long_one_of_several_is_attached(self) -> None:
-        """The others leave nothing out."""
+        """The other cards are complete."""
         message, carried = compose([make("a"), make("x" * 3000 + "_" * 2000), make("b")])
         assert len(carried) == 3
         [(_, content)] = message.files
         assert content.count(b"\n") == 1
 
     def test_files_of_one_message_have_a_bound(self) -> None:
-        """The next message takes the rest."""
+        """The next message carries the rest."""
         records = [make("x" * 4_500_000) for _ in range(3)]
         sizes = [[len(file.content) for file in message.files] for message, _ in carry(records)]
         assert len(sizes) == 3
@@ -403,7 +403,7 @@ class TestFile:
     @pytest.mark.parametrize("text", ["é", "🚨"])
     @pytest.mark.parametrize("shift", range(4))
     def test_a_record_that_is_too_large_for_a_file_is_cut_between_characters(self, text: str, shift: int) -> None:
-        """It says how large it is, and stays UTF-8."""
+        """The file has the whole size, and stays valid UTF-8."""
         message, _ = compose([make("y" * shift + text * (9_000_000 // len(text.encode())))])
         [(_, content)] = message.files
         assert 7_999_990 <= len(content) <= 8_000_000
@@ -411,7 +411,7 @@ class TestFile:
 
     @pytest.mark.parametrize("created", [float("nan"), float("inf"), None, "now", 10**400])
     def test_a_record_without_a_time_has_a_file_too(self, created: object) -> None:
-        """Of a name that Discord keeps."""
+        """Discord keeps the name of the file."""
         [(name, content)] = compose([make("x" * 5000, created=created)]).message.files
         assert name == "records-------.txt"
         assert content.startswith(b"--:--:-- ERROR shop ")
@@ -421,10 +421,10 @@ class TestFile:
 
 
 class TestLayOut:
-    """Formatters of the user's."""
+    """The formatters of users."""
 
     def test_an_override_changes_its_part(self) -> None:
-        """And nothing else."""
+        """All other parts stay the same."""
 
         class Short(EmbedFormatter):
             def title(self, record: FrozenRecord) -> str:
@@ -434,7 +434,7 @@ class TestLayOut:
         assert lay_out(record) == {**EmbedFormatter().embed(record), "title": "ERROR"}
 
     def test_an_interrupt_is_no_fault_of_an_override(self) -> None:
-        """On the main thread, where a program flushes, it is passed on."""
+        """It is passed on to the main thread, where a program flushes."""
 
         class Slow(EmbedFormatter):
             def embed(self, record: FrozenRecord) -> Embed:  # noqa: ARG002 - the signature
@@ -446,7 +446,7 @@ class TestLayOut:
     @pytest.mark.parametrize("part", ["title", "description", "fields", "footer", "color"])
     @pytest.mark.parametrize("fault", [ZeroDivisionError("no"), None, 5j, [5], [{"name": "a"}]])
     def test_an_override_that_fails_does_not_cost_the_record(self, part: str, fault: object) -> None:
-        """The standard card is shown, and says whose fault it was."""
+        """The standard card is shown, and names the formatter that failed."""
 
         def override(_: object, __: object) -> object:
             if isinstance(fault, Exception):
@@ -461,7 +461,7 @@ class TestLayOut:
         assert card == standard
 
     def test_the_text_of_another_formatter_is_on_a_standard_card(self) -> None:
-        """It was formatted on the caller's thread."""
+        """The text was made on the caller's thread."""
         formatter = logging.Formatter("%(message)s!")
         record = FrozenRecord(freeze(logging.makeLogRecord({"lineno": 0}), CardSettings(formatter), "body!"))
         assert lay_out(record)["description"] == "body!"
@@ -470,24 +470,24 @@ class TestLayOut:
 class TestComposePlain:
     """The last try for a record whose card was refused."""
 
-    def test_it_is_one_line_of_text_to_the_same_thread(self) -> None:
-        """Escaped, and without any ping."""
+    def test_plain_text_is_one_line_to_the_same_thread(self) -> None:
+        """The text is escaped, and notifies nobody."""
         message = compose_plain(make("@everyone _x_", CardSettings(None, "shop", thread_id="5")))
         assert message.payload == {"content": r"ERROR shop: @everyone \_x\_", "allowed_mentions": {"parse": []}}
         assert message.thread_id == "5"
 
     @given(st.text(st.characters()), st.integers(1, 5000), st.text(), st.text())
     def test_any_record_is_a_valid_message(self, text: str, times: int, name: str, levelname: str) -> None:
-        """Its text is within Discord's limit."""
+        """The text is within Discord's limit."""
         assert problems(compose_plain(make(text * times, name=name, levelname=levelname)).payload) == []
 
     def test_plain_text_says_how_many_it_stands_for(self) -> None:
-        """Repeats that were counted on a record are told with it."""
+        """The repeats that were counted on a record are reported with it."""
         record = make("hello").counted(3, 1e9, is_repeat=False)
         assert (compose_plain(record).payload["content"]).startswith("\u00d73, first ")
 
-    def test_it_shows_no_token(self) -> None:
-        """As a card shows none."""
+    def test_plain_text_shows_no_token(self) -> None:
+        """A card shows no token either."""
         content = compose_plain(make(f"https://discord.com/api/webhooks/1/{TOKEN}")).payload["content"]
         assert content.endswith("/webhooks/1/***")
 
@@ -525,14 +525,14 @@ class TestLooks:
     def test_the_worst_record_decides(
         self, levels: list[int], username: str | None, picture: str | None, form_name: str
     ) -> None:
-        """In each form; where it has none, the webhook's own is left."""
+        """This holds in each form; a level without a name keeps that of the webhook."""
         payload = fold([*levels], form_name, **self.BY_LEVEL).message.payload
         assert payload.get("username", None) == username
         assert payload.get("avatar_url", None) == (f"https://x.example/{picture}.png" if picture else None)
         assert None not in payload.values()
 
     def test_a_record_of_the_next_message_decides_nothing(self) -> None:
-        """It is not shown under that name."""
+        """The record is not shown under that name."""
         settings = CardSettings(EmbedFormatter(), **self.BY_LEVEL)
         records = [make(str(number), settings, levelno=CRITICAL if number == 10 else INFO) for number in range(11)]
         names = [message.payload.get("username") for message, _ in carry_cards(records)]
@@ -540,15 +540,15 @@ class TestLooks:
 
 
 class TestForumPost:
-    """What opens a post."""
+    """The parts of a message that open a post."""
 
     @pytest.mark.parametrize("form_name", ["cards", "lines", "digest"])
     def test_a_message_names_the_post_and_its_tags(self, form_name: str) -> None:
-        """Delivery leaves it out when the post is open."""
+        """The delivery leaves them out when the post is open."""
         payload = fold([INFO], form_name, thread_name="Errors", applied_tags=("5", "6")).message.payload
         assert (payload["thread_name"], payload["applied_tags"]) == ("Errors", ["5", "6"])
 
-    def test_plain_text_goes_there_too(self) -> None:
+    def test_plain_text_opens_a_post_too(self) -> None:
         """The last try for a record may be the first message of a post."""
         settings = CardSettings(EmbedFormatter(), thread_name="Errors", applied_tags=("5",))
         payload = compose_plain(make(settings=settings)).payload
@@ -556,11 +556,11 @@ class TestForumPost:
 
     @pytest.mark.parametrize("settings", [{}, {"applied_tags": ("5",)}, {"thread_id": "7", "applied_tags": ("5",)}])
     def test_without_a_title_there_are_no_tags(self, settings: dict[str, Any]) -> None:
-        """Discord takes them with a new post alone."""
+        """Discord accepts tags only with a new post."""
         assert set(fold([INFO], **settings).message.payload) == {"allowed_mentions", "embeds"}
 
-    def test_no_tags_are_left_out(self) -> None:
-        """As Discord has it."""
+    def test_an_empty_list_of_tags_is_left_out(self) -> None:
+        """This is the default of Discord."""
         assert "applied_tags" not in fold([INFO], thread_name="Errors").message.payload
 
 
@@ -582,13 +582,13 @@ class TestSilence:
     def test_one_record_that_is_not_below_makes_it_heard(
         self, levels: list[int], below: int, is_silent: bool, form_name: str
     ) -> None:
-        """Whichever of them it is."""
+        """Its position does not matter."""
         payload = fold([*levels], form_name, silent_below=below).message.payload
         assert payload.get("flags") == (4096 if is_silent else None)
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_each_record_is_silent_by_its_own_handler(self, order: int) -> None:
-        """Handlers with one destination share a message; the one that wants to be heard is, first or last."""
+        """Handlers with one destination share a message: one record that is not silent is enough."""
         quiet, loud = CardSettings(EmbedFormatter(), silent_below=ERROR), CardSettings(EmbedFormatter())
         records = [make("a", quiet, levelno=INFO), make("b", loud, levelno=INFO)][::order]
         message, carried = compose(records)
@@ -597,25 +597,25 @@ class TestSilence:
 
     @pytest.mark.parametrize(("below", "is_silent"), [(ERROR, False), (CRITICAL, True)])
     def test_plain_text_is_silent_as_well(self, below: int, is_silent: bool) -> None:
-        """As its card would have been."""
+        """The card would have been silent too."""
         payload = compose_plain(make(settings=CardSettings(EmbedFormatter(), silent_below=below))).payload
         assert payload.get("flags") == (4096 if is_silent else None)
 
 
 class Calls(EmbedFormatter):
-    """A formatter that mentions what its test says."""
+    """A formatter that returns the mentions of the test."""
 
     def __init__(self, mention: Callable[[FrozenRecord], Any]) -> None:
         super().__init__()
         self._mention = mention
 
     def mention(self, record: FrozenRecord) -> str:
-        """Return, or raise, anything."""
+        """Return or raise the value that the test sets."""
         return self._mention(record)  # type: ignore[no-any-return]  # that is the point
 
 
 def mentioned(mention: Callable[[FrozenRecord], Any], *texts: str, **settings: Any) -> tuple[str, ...]:
-    """Return whom a message of these texts notifies with an override of `mention`."""
+    """Return the mentions of a message with these texts, with an override of `mention`."""
     card = CardSettings(Calls(mention), **settings)
     message, carried = compose([make(text, card) for text in texts])
     assert len(carried) == len(texts)
@@ -625,17 +625,17 @@ def mentioned(mention: Callable[[FrozenRecord], Any], *texts: str, **settings: A
 
 
 def interrupt(_: object) -> None:
-    """Raise what ends a program."""
+    """Raise an exception that ends a program."""
     raise KeyboardInterrupt
 
 
 class TestMentions:
-    """Whom the records of a message notify."""
+    """The mentions of the records of a message."""
 
     ROLES: ClassVar[dict[int, str]] = {0: "", WARNING: "<@5>", ERROR: "<@&6>", CRITICAL: "@everyone"}
 
     def test_nobody_without_the_setting(self) -> None:
-        """Whatever the records say."""
+        """The texts of the records do not matter."""
         message, _ = compose([make("@everyone <@5>", levelno=CRITICAL, levelname="@here")])
         assert message.mentions == ()
         assert problems(message.payload) == []
@@ -650,13 +650,13 @@ class TestMentions:
         ],
     )
     def test_each_level_has_its_own(self, levels: list[int], mentions: tuple[str, ...], form_name: str) -> None:
-        """Each once, the most severe ones' first, in each form. It stands not in the payload yet."""
+        """Each mention comes once, the most severe first, in each form, and not in the payload yet."""
         message, _ = fold([*levels], form_name, mentions=self.ROLES)
         assert message.mentions == mentions
         assert problems(message.payload) == []
 
     def test_a_mention_is_as_severe_as_its_worst_record(self) -> None:
-        """Two levels may notify the same; levels below zero are levels too."""
+        """Two levels may have the same mention, and levels may be negative."""
         assert fold(
             [WARNING, ERROR, CRITICAL], mentions={0: "<@5>", ERROR: "<@6>", CRITICAL: "<@5>"}
         ).message.mentions == (
@@ -666,23 +666,23 @@ class TestMentions:
         assert fold([-7, -5], mentions={-7: "<@7>", -5: "<@5>"}).message.mentions == ("<@5>", "<@7>")
 
     def test_a_formatter_of_another_kind_changes_nothing(self) -> None:
-        """The setting is the handler's."""
+        """The setting belongs to the handler."""
         settings = CardSettings(logging.Formatter(), mentions=self.ROLES)
         assert compose([make(settings=settings)]).message.mentions == ("<@&6>",)
 
     def test_plain_text_notifies_nobody(self) -> None:
-        """It is the text of a record, which must not ping, and the card before it was refused."""
+        """The text is that of a record, and the card before it was refused."""
         message = compose_plain(make("@everyone", CardSettings(EmbedFormatter(), mentions=self.ROLES)))
         assert message.mentions == ()
         assert message.payload["allowed_mentions"] == {"parse": []}
 
     def test_an_override_decides_for_each_record(self) -> None:
-        """With all that the record has."""
+        """The override gets the whole record."""
         mention = {"a": "<@5>", "b": "", "c": "@here"}
         assert mentioned(lambda record: mention[record.message], "a", "b", "c") == ("<@5>", "@here")
 
-    def test_ten_are_enough(self) -> None:
-        """No message is a list of names."""
+    def test_a_message_has_at_most_ten_mentions(self) -> None:
+        """A message is not a list of names."""
         texts = [str(number) for number in range(1, 21)]
         card = CardSettings(Calls(lambda record: f"<@{record.message}>"))
         composed = compose([make(text, card, levelno=INFO) for text in texts])
@@ -698,12 +698,12 @@ class TestMentions:
         ids=lambda nonsense: type(nonsense).__name__,
     )
     def test_an_override_that_returns_nonsense_notifies_nobody(self, nonsense: object) -> None:
-        """The records are posted all the same, and those that are right are heard."""
+        """The records are posted, and valid mentions of other records count."""
         assert mentioned(lambda _: nonsense, "a", "b") == ()
         assert mentioned(lambda record: nonsense if record.message == "a" else "<@7>", "a", "b") == ("<@7>",)
 
-    def test_what_is_kept_is_plain_text(self) -> None:
-        """A subclass of `str` might be anything later on."""
+    def test_a_mention_is_kept_as_a_plain_str(self) -> None:
+        """A subclass of `str` might change later."""
 
         class Odd(str):
             __slots__ = ()
@@ -717,11 +717,11 @@ class TestMentions:
         assert type(mention) is str
 
     def test_an_override_that_raises_notifies_nobody(self) -> None:
-        """The records are posted all the same."""
+        """The records are posted anyway."""
         assert mentioned(lambda record: {"b": "<@5>"}[record.message], "a", "b", "c") == ("<@5>",)
 
     def test_an_interrupt_ends_the_program_and_not_the_listener(self) -> None:
-        """On the main thread it is passed on; the listener's thread would die of it."""
+        """On the main thread it is passed on; on the listener's thread it would end the thread."""
         found: list[tuple[str, ...]] = []
         thread = threading.Thread(target=lambda: found.append(mentioned(interrupt, "a")))
         thread.start()
@@ -732,7 +732,7 @@ class TestMentions:
 
 
 class _Text(EmbedFormatter):
-    """Lays records out as nothing but their text."""
+    """Lays records out as embeds with only a description."""
 
     def embed(self, record: FrozenRecord) -> Embed:
         return {"description": record.message}
@@ -742,43 +742,43 @@ TEXT = CardSettings(_Text())
 
 
 class TestText:
-    """Embeds with nothing but a description are plain text."""
+    """Embeds with only a description become plain text."""
 
     def test_texts_above_cards(self) -> None:
-        """Those before the first card are the content, in their order; those behind it stay embeds."""
+        """Texts before the first card are the content, in their order; later ones stay embeds."""
         records = [make("one", TEXT), make("two", TEXT), make("three"), make("four", TEXT)]
         payload = compose(records).message.payload
         assert payload["content"] == "one\ntwo"
         assert [embed["description"].split("\n")[0] for embed in payload["embeds"]] == ["three", "four"]
 
     def test_a_text_alone_has_no_embeds(self) -> None:
-        """Not even an empty list of them."""
+        """The payload does not even have an empty list."""
         message, _ = compose([make("x" * 2000, TEXT)])
         assert message.payload == {"content": "x" * 2000, "allowed_mentions": {"parse": []}}
 
     @pytest.mark.parametrize(("length_of_second", "messages"), [(1000, 1), (1001, 2)])
     def test_texts_share_a_message_while_there_is_room(self, length_of_second: int, messages: int) -> None:
-        """Of 2,000 characters, the line break included."""
+        """There is room for 2,000 characters, including line feeds."""
         records = [make("x" * 999, TEXT), make("y" * length_of_second, TEXT)]
         assert len(carry(records, allowance=2)) == messages
 
     @pytest.mark.parametrize(
         ("text", "note", "footer"), [("x" * 2001, "", None), ("late", "delayed 5 s", {"text": "delayed 5 s"})]
     )
-    def test_what_is_no_content_is_an_embed(self, text: str, note: str, footer: object) -> None:
-        """What is too long, and what something is to be told about."""
+    def test_a_text_that_cannot_be_content_is_an_embed(self, text: str, note: str, footer: object) -> None:
+        """This holds for a text that is too long, or that has a note."""
         payload = compose([make(text, TEXT)], note=note).message.payload
         assert "content" not in payload
         assert payload["embeds"][0]["description"] == text
         assert payload["embeds"][0].get("footer") == footer
 
-    def test_a_text_is_one_of_ten(self) -> None:
-        """It may become an embed yet."""
+    def test_a_text_counts_as_one_of_ten_embeds(self) -> None:
+        """The delivery may turn it into an embed."""
         composed = carry([make("text", TEXT), *(make(str(number)) for number in range(10))], allowance=11)
         assert [len(message.payload["embeds"]) for message, _ in composed] == [9, 1]
 
-    def test_what_comes_above_makes_room(self) -> None:
-        """What has none beside it becomes the first embed, and all limits are kept."""
+    def test_a_text_without_room_becomes_the_first_embed(self) -> None:
+        """The text above it stays the content, and all limits are kept."""
         cards = [make(number * 100 * "z") for number in range(1, 11)]
         payload = compose([make("x" * 2000, TEXT), *cards], allowance=11).message.payload
         put_above(payload, "l" * 666)
@@ -789,7 +789,7 @@ class TestText:
 
     @pytest.mark.parametrize(("text", "is_moved"), [("@everyone", True), ("to @here", True), ("a@b.c", False)])
     def test_no_text_notifies_beside_a_mention_of_all(self, text: str, is_moved: bool) -> None:
-        """Only in an embed it may say so."""
+        """A text with `@everyone` becomes an embed then."""
         payload: Payload = {"content": text}
         put_above(payload, "@here", notifies_all=True)
         moved: Payload = {"content": "@here", "embeds": [{"description": text}]}
@@ -797,7 +797,7 @@ class TestText:
 
 
 def test_embeds_with_one_address_are_in_messages_of_their_own() -> None:
-    """Discord shows but the first of those in one message."""
+    """Of several in one message, Discord shows only the first."""
 
     class Linked(EmbedFormatter):
         def embed(self, record: FrozenRecord) -> Embed:

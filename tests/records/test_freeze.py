@@ -31,7 +31,7 @@ SETTINGS = CardSettings(None)
 
 
 class _Hostile:
-    """Raises at whatever is asked of it."""
+    """Raises an error whenever any attribute or method is used."""
 
     def __str__(self) -> str:
         raise RuntimeError("no str")
@@ -44,7 +44,7 @@ class _Hostile:
 
 
 class _Mutable:
-    """Says what it is now."""
+    """An object whose text may change."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -54,7 +54,7 @@ class _Mutable:
 
 
 class _ReturnsNone:
-    """Breaks the rule that `str` gives a str."""
+    """Breaks the rule that `__str__` returns a str."""
 
     def __str__(self) -> str:
         return None  # type: ignore[return-value]  # noqa: PLE0307 - that is the point
@@ -73,14 +73,14 @@ class _Yells(str):
 
 
 class _Timeless:
-    """A time that cannot be told."""
+    """A time that cannot be converted to a float."""
 
     def __float__(self) -> float:
         raise RuntimeError("no time")
 
 
 class _HostileError(Exception):
-    """An exception that looks its attributes up in something that it lost."""
+    """An exception that looks its attributes up in an attribute that it has lost."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -102,14 +102,14 @@ def freeze(record: logging.LogRecord) -> FrozenRecord:
 
 
 def freeze_exception(exception: BaseException) -> FrozenException:
-    """Return the frozen exception of a record that has it."""
+    """Return the frozen exception of a record with `exc_info`."""
     frozen = freeze(make(exc_info=(type(exception), exception, exception.__traceback__))).exception
     assert frozen is not None
     return frozen
 
 
 def catch(function: Callable[..., object], *args: object) -> BaseException:
-    """Return what `function` raises."""
+    """Return the exception that `function` raises."""
     try:
         function(*args)
     except BaseException as error:  # noqa: BLE001 - whatever it is
@@ -118,7 +118,7 @@ def catch(function: Callable[..., object], *args: object) -> BaseException:
 
 
 def raise_from(cause: BaseException | None) -> None:
-    """Raise an error with a cause, while another is handled."""
+    """Raise an error with a cause while another one is handled."""
     try:
         dict[str, int]()["context"]
     except KeyError:
@@ -132,7 +132,7 @@ def link(cause: BaseException, effect: BaseException) -> BaseException:
 
 
 def everything(frozen: FrozenException) -> list[FrozenException]:
-    """Return the exception and all that is linked to it."""
+    """Return the exception and all exceptions that are linked to it."""
     found = [frozen]
     for each in found:
         found += [linked for linked in (each.cause, each.context, *each.members) if linked]
@@ -140,10 +140,10 @@ def everything(frozen: FrozenException) -> list[FrozenException]:
 
 
 class TestRecord:
-    """What is said of the call."""
+    """Freezing the attributes and the message of a record."""
 
     def test_names_are_those_of_logging(self) -> None:
-        """All of the record that a card may show."""
+        """They are all attributes that a card may show."""
         record = make("order %s", 17)
         frozen = freeze(record)
         kept = set(vars(FrozenRecord)) & set(record.__dict__) - {"exc_text"}
@@ -155,15 +155,15 @@ class TestRecord:
 
     @pytest.mark.parametrize("exc_info", [None, (ValueError, ValueError("no"), None)])
     def test_the_record_stays_as_it_was(self, exc_info: Any) -> None:
-        """Other handlers see what the program logged."""
+        """Other handlers get the record that the program logged."""
         record = make("order %s", [17], exc_info=exc_info, user={"id": 1}, stack_info="Stack:")
         before = dict(record.__dict__)
         freeze(record)
         assert record.__dict__ == before
         assert all(record.__dict__[name] is before[name] for name in before)
 
-    def test_it_cannot_be_changed(self) -> None:
-        """Whoever counts on it gets another record, which says the same."""
+    def test_a_frozen_record_cannot_be_changed(self) -> None:
+        """`counted` returns another record, which says the same."""
         frozen = freeze(make(created=3.0))
         for name in (*(name for name in vars(FrozenRecord) if not name.startswith("_")), "new"):
             with pytest.raises(AttributeError):
@@ -176,19 +176,19 @@ class TestRecord:
     @pytest.mark.parametrize(
         "created", [None, "now", 10**400, [], float("nan"), _Timeless()], ids=lambda value: str(value)[:5]
     )
-    def test_a_time_that_is_none_is_no_number(self, created: object) -> None:
-        """Records that were made by hand have anything there."""
+    def test_an_invalid_time_becomes_nan(self, created: object) -> None:
+        """A record that was made by hand may have any value there."""
         assert repr(freeze(make(created=created)).created) == "nan"
 
-    def test_a_name_that_it_has_not_is_an_error(self) -> None:
-        """As for any object."""
+    def test_an_unknown_attribute_is_an_error(self) -> None:
+        """A frozen record behaves like any object."""
         frozen = freeze(make())
         for _ in range(2):
             with pytest.raises(AttributeError):
                 _ = frozen.thread  # type: ignore[attr-defined,unused-ignore]  # it is not kept
 
     def test_no_value_is_kept_alive(self) -> None:
-        """A request may hold a hundred megabytes, or a file."""
+        """An argument may be a request with a hundred megabytes, or a file."""
 
         class Request:
             pass
@@ -205,7 +205,7 @@ class TestRecord:
         assert "Request object" in template.message
 
     def test_later_changes_do_not_show(self) -> None:
-        """What the program said is what it said then."""
+        """The record shows the values at the time of the call."""
         numbers, user = [1], _Mutable("ann")
         frozen = freeze(make("%s by %s", numbers, user, user=user, numbers=numbers))
         numbers.append(2)
@@ -227,8 +227,8 @@ class TestRecord:
         ],
         ids=lambda value: str(value)[:20],
     )
-    def test_messages(self, msg: object, args: tuple[object, ...], message: str) -> None:
-        """They are merged at once, into plain text."""
+    def test_messages_are_merged_at_once(self, msg: object, args: tuple[object, ...], message: str) -> None:
+        """The result is a plain str."""
         frozen = freeze(make(msg, *args))
         assert frozen.message == message
         assert type(frozen.message) is str
@@ -247,16 +247,16 @@ class TestRecord:
         ],
         ids=["too few", "too many", "wrong type", "half a place", "hostile argument", "hostile", "hostile with one"],
     )
-    def test_what_cannot_be_merged_is_shown_all_the_same(self, msg: object, args: Any, message: str) -> None:
-        """With the reason: nothing is left out."""
+    def test_arguments_that_cannot_be_merged_are_shown(self, msg: object, args: Any, message: str) -> None:
+        """The text includes the reason, and no argument is left out."""
         assert freeze(make(msg, *args)).message.startswith(message)
 
     @pytest.mark.parametrize(
         ("msg", "args"),
         [("password=%d", ("hunter2",)), ("user %s password=%s", ("hunter2",)), ("api_key: %s", ("hunter2", 1))],
     )
-    def test_what_cannot_be_merged_tells_no_secret(self, msg: str, args: tuple[object, ...]) -> None:
-        """Which of the arguments the name belongs to, nobody knows."""
+    def test_arguments_that_cannot_be_merged_show_no_secret(self, msg: str, args: tuple[object, ...]) -> None:
+        """It is unknown which argument belongs to the name of a secret."""
         message = freeze(make(msg, *args)).message
         assert "hunter2" not in message
         assert "args: *** (could not be merged: TypeError: " in message
@@ -265,8 +265,8 @@ class TestRecord:
         template=st.text("%sdr.1(a) ", max_size=8) | st.sampled_from(["%s", "%d %s", "%5.1f", "%c", "%%", "%*d", "%x"]),
         args=st.lists(st.text(max_size=3) | st.integers(-(2**21), 2**21) | st.floats() | st.booleans() | st.none()),
     )
-    def test_a_message_is_what_logging_makes_of_it(self, template: str, args: list[Any]) -> None:
-        """To the letter, though it is not asked."""
+    def test_a_message_is_the_same_as_in_logging(self, template: str, args: list[Any]) -> None:
+        """Our inlined copy of `getMessage` gives exactly the same text."""
         record = make(template, *args)
         try:
             merged = record.getMessage()
@@ -275,13 +275,13 @@ class TestRecord:
         else:
             assert freeze(record).message == SETTINGS.masker.mask(merged)
 
-    def test_a_patched_get_message_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As programs patch it that format with braces."""
+    def test_a_patched_get_message_is_called(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Programs patch it to format with braces."""
         monkeypatch.setattr(logging.LogRecord, "getMessage", lambda self: self.msg.format(*self.args))
         assert freeze(make("{} of {}", 1, 2)).message == "1 of 2"
 
-    def test_a_get_message_that_was_patched_before_is_asked(self) -> None:
-        """A program may do so before it imports us."""
+    def test_a_get_message_that_was_patched_before_our_import_is_called(self) -> None:
+        """A program may patch it before it imports us."""
         code = """
             import logging
             logging.LogRecord.getMessage = lambda self: self.msg.format(*self.args)
@@ -294,7 +294,7 @@ class TestRecord:
         assert run.stdout == "1 of 2\n"
 
     def test_a_get_message_of_the_users_own_may_return_anything(self) -> None:
-        """As libraries with messages of another style do."""
+        """Libraries with another style of messages define their own."""
 
         class Record(logging.LogRecord):
             def getMessage(self) -> Any:  # noqa: N802 - the name that logging gave it
@@ -303,25 +303,23 @@ class TestRecord:
         assert freeze(Record("a", 20, "a.py", 1, "{}", (), None)).message == "own"
 
     def test_the_text_of_another_formatter_takes_the_place_of_the_message(self) -> None:
-        """Nothing is merged then."""
+        """The arguments are not merged then."""
         assert FrozenRecord(freezing.freeze(make(_Hostile()), SETTINGS, "body")).message == "body"
 
     @pytest.mark.parametrize(
         ("attributes", "levelno"), [({}, 0), ({"levelno": 25}, 25), ({"levelno": "ERROR"}, 0), ({"levelno": None}, 0)]
     )
     def test_a_record_made_from_a_dict_has_a_level(self, attributes: dict[str, object], levelno: int) -> None:
-        """The backlog puts levels in order, so there is always a number."""
+        """The backlog compares levels, so the level is always a number."""
         assert freeze(logging.makeLogRecord(attributes)).levelno == levelno
 
-    def test_the_task_is_known_where_logging_knows_it(self) -> None:
-        """From Python 3.12 on; it is no value of the user's."""
+    def test_the_task_name_is_kept_where_logging_has_one(self) -> None:
+        """This is so from Python 3.12 on; the name never counts as an `extra` value."""
         frozen = freeze(make(taskName="Task-1"))
         assert (frozen.taskName, frozen.extra) == ("Task-1" if sys.version_info >= (3, 12) else None, None)
 
-    def test_an_attribute_error_of_something_else_is_no_missing_attribute(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Taking the record once more would meet it again, and again."""
+    def test_an_unrelated_attribute_error_is_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A second attempt would fail again, without end."""
 
         def fail(_: logging.LogRecord) -> None:
             raise AttributeError("something else")
@@ -331,8 +329,8 @@ class TestRecord:
             freeze(make(order=17))
 
     @pytest.mark.parametrize("name", ["threadName", "pathname", "levelno", "exc_info", "stack_info", "taskName"])
-    def test_a_record_that_lacks_an_attribute_is_taken_all_the_same(self, name: str) -> None:
-        """What is there stays, and no more is made up than `logging` would."""
+    def test_a_record_without_some_attribute_is_frozen(self, name: str) -> None:
+        """The other attributes stay, and the missing ones get the defaults of `logging`."""
         record = make("order %s", 17, shop="Oslo")
         record.__dict__.pop(name, None)
         frozen = freeze(record)
@@ -341,11 +339,11 @@ class TestRecord:
 
 
 class TestExtra:
-    """What the user added to the record."""
+    """Freezing the values that the user added to the record."""
 
     @pytest.mark.parametrize("value", ["text", 17, 1.5, True, None])
     def test_scalars_are_kept_as_they_are(self, value: object) -> None:
-        """They cannot change."""
+        """Scalars cannot change."""
         assert freeze(make(value=value)).extra == {"value": value}
 
     @pytest.mark.parametrize(
@@ -359,21 +357,21 @@ class TestExtra:
         ],
         ids=lambda value: type(value).__name__,
     )
-    def test_others_become_text(self, value: object, text: str) -> None:
-        """At once, and plain."""
+    def test_other_values_become_text(self, value: object, text: str) -> None:
+        """The text is made at once, and is a plain str."""
         extra = freeze(make(value=value)).extra
         assert extra == {"value": text}
         assert type(extra["value"]) is str
 
     def test_containers_are_copied(self) -> None:
-        """As far as a reader would follow them."""
+        """The copy is as deep as a reader would follow it."""
         orders = {"open": [1, 2]}
         frozen = freeze(make(orders=orders))
         orders["open"].append(3)
         assert frozen.extra == {"orders": {"open": [1, 2]}}
 
     def test_names_become_text(self) -> None:
-        """`record.__dict__` takes any key."""
+        """`record.__dict__` accepts any key."""
         record = make()
         record.__dict__[Markup("a")] = 1
         record.__dict__[5] = 2  # type: ignore[index]  # as a careless filter does
@@ -381,7 +379,7 @@ class TestExtra:
         assert extra == {"a": 1, "5": 2}
         assert {type(name) for name in extra} == {str}
 
-    def test_what_another_handler_left_is_none_of_it(self) -> None:
+    def test_attributes_of_another_handler_are_not_extra_values(self) -> None:
         """`logging.Formatter` writes its results into the record."""
         record = make("order %s", 17, exc_info=(ValueError, ValueError("no"), None))
         logging.Formatter("%(asctime)s %(message)s").format(record)
@@ -389,16 +387,16 @@ class TestExtra:
         assert freeze(record).extra is None
 
     def test_an_adapters_values_are_there(self, caplog: pytest.LogCaptureFixture) -> None:
-        """However they came into the record."""
+        """The way in which values came into the record does not matter."""
         logging.LoggerAdapter(logging.getLogger("shop"), {"order": 17}).error("no")
         assert freeze(caplog.records[0]).extra == {"order": 17}
 
 
 class TestException:
-    """What was raised."""
+    """Freezing the exception of a record."""
 
-    def test_what_is_kept(self) -> None:
-        """Its class, its last line, and the places it came through."""
+    def test_class_last_line_and_locations_are_kept(self) -> None:
+        """No frame is kept."""
         frozen = freeze_exception(catch(int, "x"))
         assert frozen.type_name == "ValueError"
         assert frozen.text == "ValueError: invalid literal for int() with base 10: 'x'"
@@ -410,19 +408,19 @@ class TestException:
         [None, False, True, (), (None, None, None), (ValueError, None, None), (ValueError, "no", None), (1, 2), "no"],
     )
     def test_forms_without_an_exception(self, exc_info: Any) -> None:
-        """`logging` has replaced True by then; a ready-made text is shown instead."""
+        """`logging` replaces True before the handler; a ready-made text is shown instead."""
         frozen = freeze(make(exc_info=exc_info, exc_text="ready-made"))
         assert (frozen.exception, frozen.exc_text) == (None, "ready-made")
 
     def test_an_exception_stands_for_its_tuple(self) -> None:
-        """With its own traceback."""
+        """Its own traceback is used."""
         error = catch(int, "x")
         frozen = freeze(make(exc_info=error)).exception
         assert frozen is not None
         assert [frame.name for frame in frozen.stack] == ["catch"]
 
     def test_the_traceback_of_the_tuple_counts(self) -> None:
-        """It may be none, or another than that of the exception."""
+        """The tuple may have no traceback, or another one than the exception."""
         error = catch(int, "x")
         frozen = freeze(make(exc_info=(type(error), error, None)))
         assert frozen.exception is not None
@@ -435,13 +433,13 @@ class TestException:
     @pytest.mark.parametrize("name", ["exc_text", "stack_info"])
     @pytest.mark.parametrize(("value", "text"), [("a", "a"), (Markup("a"), "a"), (5, "5"), ("", None), (None, None)])
     def test_ready_made_texts_are_plain(self, name: str, value: object, text: str | None) -> None:
-        """A record that came from elsewhere may hold anything."""
+        """A record from elsewhere may have any values."""
         frozen = getattr(freeze(make(**{name: value})), name)
         assert frozen == text
         assert type(frozen) is type(text)
 
     def test_no_local_is_kept_alive(self) -> None:
-        """A frame may hold a hundred megabytes, or a file."""
+        """A frame may have a hundred megabytes, or a file."""
 
         class BigError(Exception):
             pass
@@ -461,7 +459,7 @@ class TestException:
         assert len(frozen.stack) == 2
 
     def test_cause_and_context(self) -> None:
-        """One of the two is shown, as Python does it."""
+        """Only one of the two is shown, as in Python."""
         caused = freeze_exception(catch(raise_from, OSError("cause")))
         assert caused.cause is not None
         assert (caused.cause.text, caused.context) == ("OSError: cause", None)
@@ -481,7 +479,7 @@ class TestException:
 
     @pytest.mark.parametrize("link", ["__cause__", "__context__"])
     def test_a_chain_may_be_longer_than_the_stack_is_deep(self, link: str) -> None:
-        """A program that fails while it handles failures for hours; five hundred of them are kept."""
+        """A program may fail for hours while it handles failures; five hundred exceptions are kept."""
         error = ValueError(0)
         for number in range(1, 3000):
             following = ValueError(number)
@@ -492,8 +490,8 @@ class TestException:
         assert [each.text for each in everything(frozen)] == [f"ValueError: {2999 - n}" for n in range(500)]
         assert frozen.size > 500 * 256
 
-    def test_groups(self) -> None:
-        """With their members, and theirs."""
+    def test_a_group_has_its_members(self) -> None:
+        """The members may be groups, too."""
         error = BaseExceptionGroup(
             "two", [ValueError(1), BaseExceptionGroup("one", [KeyboardInterrupt()]), catch(int, "x")]
         )
@@ -503,8 +501,8 @@ class TestException:
         assert frozen.members[1].members[0].text == "KeyboardInterrupt"
         assert [frame.name for frame in frozen.members[2].stack] == ["catch"]
 
-    def test_other_exceptions_with_exceptions_are_no_groups(self) -> None:
-        """The attribute may mean anything there."""
+    def test_an_exception_with_an_attribute_exceptions_is_not_a_group(self) -> None:
+        """The attribute may have another meaning there."""
         error = ValueError("no")
         error.exceptions = [KeyError()]  # type: ignore[attr-defined]  # as some libraries do
         assert freeze_exception(error).members == ()
@@ -520,14 +518,14 @@ class TestException:
             (5, ()),
         ],
     )
-    def test_notes(self, notes: object, frozen: tuple[str, ...]) -> None:
-        """Those of Python 3.11, on every Python."""
+    def test_notes_are_kept(self, notes: object, frozen: tuple[str, ...]) -> None:
+        """Notes work on every Python, although they came with Python 3.11."""
         error = ValueError("no")
         error.__notes__ = notes  # type: ignore[assignment]  # anybody may write anything there
         assert freeze_exception(error).notes == frozen
 
-    def test_a_hostile_exception_is_shown_all_the_same(self) -> None:
-        """One that falls into endless recursion when it is asked for its notes."""
+    def test_a_hostile_exception_is_shown(self) -> None:
+        """Access to its notes ends in endless recursion."""
         frozen = freeze_exception(_HostileError())
         assert (
             frozen.text
@@ -550,14 +548,14 @@ class TestException:
         ],
         ids=lambda value: type(value).__name__,
     )
-    def test_the_last_line(self, error: BaseException, text: str) -> None:
-        """As at the end of a traceback."""
+    def test_the_last_line_is_that_of_a_traceback(self, error: BaseException, text: str) -> None:
+        """The standard library gives the same line."""
         frozen = freeze_exception(error).text
         assert frozen.startswith(text)
         assert type(frozen) is str
 
     def test_a_syntax_error_shows_where_it_is(self) -> None:
-        """Its own lines say more than the traceback; its notes are not told twice."""
+        """Its own lines have the location, and its notes are not repeated there."""
         error = catch(compile, "x = (\n", "conf.py", "exec")
         error.__notes__ = ["in line 1", "of conf\n"]
         frozen = freeze_exception(error)
@@ -568,11 +566,11 @@ class TestException:
 
     @pytest.mark.parametrize("error", [SyntaxError(), SyntaxError("no"), SyntaxError("no", ("a", 1, 1, None))])
     def test_half_a_syntax_error_has_a_last_line(self, error: SyntaxError) -> None:
-        """Templates and parsers raise their own."""
+        """Templates and parsers raise incomplete ones."""
         assert freeze_exception(error).text.splitlines()[-1].startswith("SyntaxError: ")
 
-    def test_a_hostile_syntax_error_has_one_too(self) -> None:
-        """What `traceback` cannot show is shown as any other exception."""
+    def test_a_hostile_syntax_error_has_a_last_line(self) -> None:
+        """If `traceback` cannot show it, it is shown like any other exception."""
         error = SyntaxError("no")
         error.filename = _Hostile()  # type: ignore[assignment]  # it takes anything
         assert freeze_exception(error).text == "SyntaxError: no"
@@ -587,14 +585,14 @@ class TestException:
         )
     )
     def test_any_tree_of_exceptions_is_frozen(self, error: Exception) -> None:
-        """All its parts are text, and its size is at least that of its texts."""
+        """All parts are text, and the size is at least that of the texts."""
         found = everything(freeze_exception(error))
         assert all(type(each.text) is str and type(each.type_name) is str for each in found)
         assert found[0].size >= sum(len(each.text) for each in found)
 
 
 class TestFingerprint:
-    """What records share that say the same."""
+    """The fingerprint, which records share that say the same."""
 
     @pytest.mark.parametrize(
         "changes",
@@ -612,8 +610,8 @@ class TestFingerprint:
         ],
         ids="-".join,
     )
-    def test_what_tells_records_apart(self, changes: dict[str, Any]) -> None:
-        """Level, logger, text, place, values and exception; not the time."""
+    def test_records_that_differ_have_different_fingerprints(self, changes: dict[str, Any]) -> None:
+        """Level, logger, text, location, values and exception count; the time does not."""
         usual: dict[str, Any] = {"own": 1, "exc_info": ValueError("no")}
         one = freeze(make(**usual)).fingerprint()
         assert one == freeze(make(**usual, created=5.0)).fingerprint()
@@ -638,13 +636,13 @@ class TestToText:
         ids=lambda value: type(value).__name__,
     )
     def test_examples(self, value: object, text: str) -> None:
-        """The text is plain, or says why there is none."""
+        """The text is a plain str, or says why the conversion failed."""
         shown = to_text(value)
         assert shown == text
         assert type(shown) is str
 
     def test_ctrl_c_goes_through(self) -> None:
-        """It belongs to the program."""
+        """Ctrl-C belongs to the program."""
 
         class Interrupted:
             def __str__(self) -> str:
@@ -655,7 +653,7 @@ class TestToText:
 
 
 class TestSize:
-    """About how many bytes a record holds on to."""
+    """The estimated memory of a record."""
 
     @pytest.mark.parametrize(
         ("attributes", "least"),
@@ -673,11 +671,11 @@ class TestSize:
         ids=lambda value: "-".join(value) if isinstance(value, dict) else str(value),
     )
     def test_all_that_may_be_large_counts(self, attributes: dict[str, object], least: int) -> None:
-        """So that what waits is bounded."""
+        """The bound of the queue depends on it."""
         assert least <= freeze(make(**attributes)).size <= least + 200
 
-    def test_notes_and_places_count(self) -> None:
-        """Notes hold whole requests at times."""
+    def test_notes_and_locations_count(self) -> None:
+        """Notes sometimes contain whole requests."""
         error = catch(int, "x")
         before = freeze_exception(error).size
         error.__notes__ = ["x" * 9000]
