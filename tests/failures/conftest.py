@@ -28,13 +28,13 @@ log.setLevel("DEBUG")
 
 @dataclass(frozen=True)
 class Finished:
-    """How a program ended.
+    """The end of a program.
 
     Attributes:
-        code: Its exit code; negative is the signal that ended it.
-        out: What it printed.
-        err: What it wrote to stderr.
-        seconds: How long it ran.
+        code: The exit code; a negative code is the signal that ended the program.
+        out: The output of the program.
+        err: The text on stderr.
+        seconds: The duration of the program.
     """
 
     code: int
@@ -51,9 +51,9 @@ class Run(Protocol):
 
         Args:
             script: The program.
-            url: Where it posts to; "" is the local Discord.
-            timeout: Seconds after which it hangs: it is killed, and the test fails.
-            prelude: What it begins with.
+            url: The webhook to post to; "" stands for the local Discord.
+            timeout: The seconds after which the program is killed, and the test fails.
+            prelude: The code before the handler is made.
         """
 
 

@@ -1,4 +1,4 @@
-"""Programs with many tasks on one thread, where whoever blocks stops all of them."""
+"""These programs run many tasks on one thread, where a task that blocks stops all others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.failures.conftest import Run
 
 _STALL = 3.0
-"""Seconds that the server is silent. Whoever waits for it stops the ticker for as long."""
+"""Seconds that the server is silent. A wait for it stops the ticker for as long."""
 
 _GEVENT = """
 import logging, sys, time, warnings
@@ -79,7 +79,7 @@ class TestCooperativeTasks:
 
     @pytest.mark.parametrize("order", _ORDERS)
     def test_gevent(self, discord: LocalDiscord, run: Run, order: str) -> None:
-        """A ticker runs on while the server is silent, all is delivered, and nothing of our own comes back.
+        """A ticker runs on while the server is silent, all records arrive, and our own requests log no record.
 
         Without new locks for a program that is patched between handler and first record, all its greenlets stop for
         ever. With the listener known by its thread's ident, a program that is patched after the import posts
@@ -93,7 +93,7 @@ class TestCooperativeTasks:
 
     @pytest.mark.parametrize("order", _ORDERS[:3])
     def test_gevent_exit(self, discord: LocalDiscord, run: Run, texts: Any, order: str) -> None:
-        """What is logged last is delivered at exit.
+        """The last record of a program is delivered at exit.
 
         Without new locks a program that is patched between handler and first record hangs before it gets there.
         """
@@ -104,7 +104,7 @@ class TestCooperativeTasks:
     def test_gevent_exit_of_a_program_that_was_patched_too_late(
         self, discord: LocalDiscord, run: Run, texts: Any
     ) -> None:
-        """A listener that ran before everything was patched may lose the last record, in time and not in silence.
+        """A listener that ran before the patch may lose the last record, but reports the loss in time.
 
         gevent makes no resolver for a thread once the interpreter ends, and urllib3 has closed the connection by then.
         """

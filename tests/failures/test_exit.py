@@ -36,13 +36,13 @@ def seconds(done: Finished) -> list[float]:
 
 
 def losses(done: Finished) -> list[str]:
-    """Return what the lines on stderr about losses begin with."""
+    """Return the beginnings of the lines on stderr about losses."""
     return re.findall(r"^discord_logging: (\d+ of \d+ records were not delivered)", done.err, re.MULTILINE)
 
 
 @pytest.fixture
 def blackhole() -> Iterator[str]:
-    """Give the address of a port that answers no SYN: the queue of its connections is full."""
+    """Yield the address of a port that answers no SYN: its queue of connections is full."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
         fillers: list[socket.socket] = []
         try:
@@ -91,7 +91,7 @@ def test_exit_right_after_logging(run: Run, ending: str, code: int) -> None:
 def test_exit_while_the_network_is_stuck(
     run: Run, discord: LocalDiscord, request: pytest.FixtureRequest, shape: str
 ) -> None:
-    """`close(1)` returns after a second, and so does the exit, and each says what was lost.
+    """`close(1)` returns after a second, and so does the exit, and each reports the loss.
 
     A `close` that joins the thread hung, with a server that is silent as with a resolver that is stuck.
     """
@@ -144,7 +144,7 @@ HOOK = "atexit.register(lambda: log.error('from a hook'))\n"
 
 
 def test_logging_from_a_hook_after_shutdown(run: Run, texts: Callable[[], list[str]]) -> None:
-    """A hook that was registered before `import logging` comes too late: its record is dropped, which is said once.
+    """A hook from before `import logging` runs too late: its record is dropped, which is reported once.
 
     Without the state "closed" in the backlog it stays pending for ever; without that of the listener nothing is said.
     """
@@ -159,9 +159,9 @@ def test_logging_from_a_hook_after_shutdown(run: Run, texts: Callable[[], list[s
 
 @pytest.mark.parametrize("place", ["before the handler", "after the handler"])
 def test_logging_from_a_hook_before_shutdown(run: Run, texts: Callable[[], list[str]], place: str) -> None:
-    """What such hooks log arrives, also when it is the first record of all, which from Python 3.12 on finds no thread.
+    """A record of a hook arrives, even if it is the first record, for which Python 3.12 starts no thread.
 
-    Without the delivery by whoever flushes it is lost on Python 3.12, and on 3.11 it arrives.
+    Without a delivery on the flushing thread it is lost on Python 3.12, and on 3.11 it arrives.
     """
     early, late = (HOOK, "") if place == "before the handler" else ("", HOOK)
     done = run(late, prelude=TIMED.replace("import discord_logging\n", f"{early}import discord_logging\n"))
@@ -169,7 +169,7 @@ def test_logging_from_a_hook_before_shutdown(run: Run, texts: Callable[[], list[
 
 
 def test_logging_from_a_hook_that_takes_its_time(run: Run, texts: Callable[[], list[str]]) -> None:
-    """What a hook logs at its end arrives, although the hook alone took longer than `flush_timeout`.
+    """A record at the end of a hook arrives, although the hook alone took longer than `flush_timeout`.
 
     When the exit has one deadline that counts what other hooks take, the second record is lost.
     """
@@ -204,7 +204,7 @@ def test_logging_from_del_at_exit(run: Run, texts: Callable[[], list[str]], owne
 
 
 def test_logging_after_close(run: Run, texts: Callable[[], list[str]]) -> None:
-    """A record that comes after `close` is dropped and counted; the exit waits for nothing.
+    """A record after `close` is dropped and counted, and the exit does not wait for it.
 
     Without the state "closed" it stays pending, and `flush` waits for it in vain.
     """
@@ -228,16 +228,16 @@ threading.Thread.start = refuse
 
 
 def test_no_thread_can_be_started(run: Run, texts: Callable[[], list[str]]) -> None:
-    """Then the records wait, logging raises nothing, and the exit delivers.
+    """The records wait, logging raises no exception, and the exit delivers.
 
-    Without the delivery by whoever flushes all three are lost.
+    Without a delivery on the flushing thread all three are lost.
     """
     done = run(NO_THREAD + "for n in range(3): log.error('%d', n)", prelude=TIMED)
     assert (texts(), done.code, losses(done)) == (["0", "1", "2"], 0, [])
 
 
 def test_no_thread_can_be_started_and_the_network_is_stuck(run: Run, discord: LocalDiscord) -> None:
-    """Whoever flushes then has a deadline all the same.
+    """A flush on the caller's thread obeys its deadline.
 
     With the ordinary time-out of a request `close(1)` takes as long as that.
     """
@@ -250,7 +250,7 @@ def test_no_thread_can_be_started_and_the_network_is_stuck(run: Run, discord: Lo
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signals")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_ended_by_a_signal(run: Run, texts: Callable[[], list[str]], name: str) -> None:
-    """With `flush_on_signals` everything is delivered, and the process ends by the signal.
+    """With `flush_on_signals` all records are delivered, and the process ends by the signal.
 
     Without it Python runs no exit hook, and nothing arrives.
     """
@@ -283,7 +283,7 @@ def test_ended_by_a_signal(run: Run, texts: Callable[[], list[str]], name: str) 
 def test_killed_right_after_a_flush(
     run: Run, discord: LocalDiscord, texts: Callable[[], list[str]], ending: str, code: int
 ) -> None:
-    """What a `flush` has returned True for is in the channel, whatever happens to the process.
+    """After a `flush` that returned True, the records are in the channel, even if the process is killed.
 
     A flush that waits until the queue is empty, and not for the answers, returned before the last message was posted.
     """

@@ -1,4 +1,4 @@
-"""Processes that fork, and servers that do."""
+"""These processes and servers fork."""
 
 from __future__ import annotations
 
@@ -66,16 +66,16 @@ def join(*pids):
 
 @pytest.fixture
 def discord() -> Iterator[LocalDiscord]:
-    """Yield a Discord without limits: processes know nothing of each other's requests."""
+    """Yield a Discord without limits: processes do not know each other's requests."""
     with LocalDiscord(webhook_limit=None, channel_limit=None, global_limit=None) as local:
         yield local
 
 
 class TestForkWithRecordsQueued:
-    """Fork with records queued: what the parent queued is the parent's."""
+    """Fork with records queued: only the parent delivers the records that it has queued."""
 
     def test_fork_with_records_queued(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
-        """The parent's ten records arrive once, and the child's one.
+        """The parent's ten records arrive once, and so does the child's one.
 
         Without the hook after a fork, or with one that leaves the backlog as it is, the child delivers the ten again.
         """
@@ -97,7 +97,7 @@ class TestForkWithRecordsQueued:
         assert (done.code, done.out, done.err) == (0, "10\n1\n0\n", "")
 
     def test_fork_before_the_thread_has_begun(self, run: Run, texts: Any) -> None:
-        """Three children that are forked right behind ten records deliver one record each.
+        """Three children that are forked right after ten records deliver one record each.
 
         Without the hook after a fork the ten arrive four times.
         """
@@ -113,7 +113,7 @@ class TestForkWithRecordsQueued:
         assert (done.code, done.out, done.err) == (0, "0 0 0\n", "")
 
     def test_children_fork_again(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
-        """Each of four generations forks the next with records queued, and logs behind that too.
+        """Each of four generations forks the next one with records queued, and logs after the fork too.
 
         Without the hook after a fork 18 records arrive more than once.
         """
@@ -133,7 +133,7 @@ class TestForkWithRecordsQueued:
         assert (done.code, done.out, done.err) == (0, "0\n0\n0\n", "")
 
     def test_each_process_has_a_connection_of_its_own(self, run: Run) -> None:
-        """A child does not write into its parent's connection, which is open and idle when it is forked.
+        """A child does not write into the connection of its parent, which is open and idle at the fork.
 
         With a hook after a fork that keeps the session, the child posts on the parent's connection.
         """
@@ -234,7 +234,7 @@ class TestForkWhileALockIsHeld:
         assert texts() == ["parent", *(f"child {number}" for number in range(len(_LOCKS)))]
 
     def test_fork_while_the_lock_of_logging_is_held(self, run: Run, texts: Any) -> None:
-        """A fork waits for whoever holds that lock, such as `dictConfig`; the child is free of it."""
+        """A fork waits for the thread with that lock, such as `dictConfig`; the child is free of it."""
         done = run(
             """
             held, end = threading.Event(), threading.Event()
@@ -253,7 +253,7 @@ class TestForkWhileALockIsHeld:
         assert texts() == ["child"]
 
     def test_nothing_logs_or_starts_in_the_hook_after_a_fork(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
-        """Other handlers may not be ready then, and what they do there happens in every child.
+        """Other handlers may not be ready then, and their work would happen in every child.
 
         With a warning about what the child forgets, in that hook, the two records of the parent's outage are three.
         """
@@ -279,7 +279,7 @@ class TestForkWhileALockIsHeld:
         assert texts() == ["parent"]
 
     def test_first_post_imports_nothing(self, run: Run) -> None:
-        """A child that is forked while a thread of its parent imports a module waits for ever when it imports the same.
+        """A child that is forked while its parent imports a module would wait for ever for the same import.
 
         When the first POST looked up the version of the package, that imported two modules on Python 3.13.
         """
@@ -310,7 +310,7 @@ class TestForkWhileALockIsHeld:
 
     @pytest.mark.parametrize("interrupted", _INTERRUPTED)
     def test_fork_in_a_signal_handler(self, run: Run, texts: Any, interrupted: str) -> None:
-        """Whichever line of ours a signal interrupts, the child that its handler forks logs and delivers.
+        """Whichever line of ours a signal interrupts, the child that the handler forks logs and delivers.
 
         Without the hook after a fork some of them wait for the lock that the interrupted line holds.
         """
@@ -331,7 +331,7 @@ class TestForkWhileALockIsHeld:
 
     @pytest.mark.parametrize("interrupted", _INTERRUPTED)
     def test_child_goes_on_behind_a_signal_handler(self, run: Run, texts: Any, interrupted: str) -> None:
-        """The child may as well return into the interrupted call, which meets other locks than it took.
+        """The child may also return into the interrupted call, which then meets other locks than it took.
 
         When the call reads the lock anew, it releases, or waits for, one that it does not hold: a `RuntimeError`.
         """
@@ -393,7 +393,7 @@ def work_over_time(name):
 
 @pytest.fixture
 def prelude(tmp_path: Path) -> str:
-    """Return the beginning of a program that imports such a module; so do its children, where they must."""
+    """Return the beginning of a program that imports such a module, in the children too if necessary."""
     (tmp_path / "app.py").write_text(_APP)
     (tmp_path / "noisy.py").write_text("import app; app.work('server')")
     return f"""
@@ -410,11 +410,11 @@ def _by(*names: str, each: int = 3) -> list[str]:
 
 
 class TestMultiprocessing:
-    """Children of multiprocessing and of its likes deliver before they end."""
+    """Children of multiprocessing and of similar libraries deliver before they end."""
 
     @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
     def test_child_of_multiprocessing_ends(self, run: Run, texts: Any, prelude: str, method: str) -> None:
-        """What the children log last arrives, however they came to be.
+        """The last records of the children arrive, whatever their start method.
 
         Without the finalizer up to Python 3.12 nothing arrives of children that were forked.
         """
@@ -436,7 +436,7 @@ class TestMultiprocessing:
     def test_fork_server_that_has_logged(
         self, run: Run, texts: Any, prelude: str, wait_until: Callable[..., None]
     ) -> None:
-        """Children of a server that has imported the application, and has records queued, deliver their own alone.
+        """Children of a server with queued records deliver only their own records.
 
         Without the finalizer up to Python 3.12 nothing arrives of the children.
         """
@@ -458,7 +458,7 @@ class TestMultiprocessing:
     @pytest.mark.parametrize("method", ["fork", "spawn"])
     @pytest.mark.parametrize("kind", ["Pool", "ProcessPoolExecutor"])
     def test_pool_of_processes(self, run: Run, texts: Any, prelude: str, kind: str, method: str) -> None:
-        """What is logged in the last tasks of a pool arrives when the pool is closed.
+        """The records of the last tasks of a pool arrive when the pool is closed.
 
         Without the finalizer up to Python 3.12 nothing arrives of workers that were forked.
         """
@@ -483,12 +483,12 @@ class TestMultiprocessing:
 
     @pytest.mark.parametrize("ending", ["wait()", "logging.shutdown()"])
     def test_prefork_workers(self, run: Run, texts: Any, prelude: str, ending: str) -> None:
-        """Workers in the manner of Celery, which end with `os._exit`, deliver what they log.
+        """Workers in the manner of Celery, which end with `os._exit`, deliver their records.
 
-        Those of its pool give their thread a second before that (`Worker._do_exit` of billiard) and flush nothing; here
-        they wait until nothing is pending.
+        The workers of its pool give their thread a second before that (`Worker._do_exit` of billiard) and do not flush;
+        here they wait until nothing is pending.
 
-        Without the hook after a fork nothing of the workers' is ever settled, until their alarm ends them.
+        Without the hook after a fork no record of the workers is ever settled, until their alarm ends them.
         """
         done = run(
             f"""
@@ -554,7 +554,7 @@ class TestGunicorn:
     def test_gunicorn(
         self, discord: LocalDiscord, texts: Any, gunicorn: StartGunicorn, *, preload: bool, logs_at_import: bool
     ) -> None:
-        """Each of four workers delivers what it logs, once, on one thread that the first record starts.
+        """Each of four workers delivers its records once, on one thread that the first record starts.
 
         Without the hook after a fork what a preloaded application logged comes from the workers again.
         """
@@ -579,7 +579,7 @@ class TestGunicorn:
     def test_gunicorn_reloads(
         self, discord: LocalDiscord, texts: Any, gunicorn: StartGunicorn, *, preload: bool
     ) -> None:
-        """At SIGHUP the workers that go deliver what they logged, and those that come log as well.
+        """At SIGHUP the old workers deliver their records, and the new ones log as well.
 
         Without the hook after a fork the workers of a preloaded application do not end in time, or send too much.
         """
@@ -600,7 +600,7 @@ class TestGunicorn:
 
 
 class _Connections(http.server.ThreadingHTTPServer):
-    """A webhook that notes what comes on which connection."""
+    """A webhook that notes which requests come on which connection."""
 
     daemon_threads = True
 

@@ -70,10 +70,10 @@ print(json.dumps([raised, handler.health()]))
 
 
 class Survive(Protocol):
-    """Runs a program that logs what is hostile, and returns the health of its handler."""
+    """Runs a program that logs hostile records, and returns the health of its handler."""
 
     def __call__(self, script: str, *, may_lose: bool = False) -> Any:
-        """Run `script`; `may_lose` says whether records may be counted as dropped, and told on stderr."""
+        """Run `script`; `may_lose` says whether records may be dropped, and reported on stderr."""
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def discord() -> Iterator[LocalDiscord]:
 
 @pytest.fixture
 def survive(run: Run, discord: LocalDiscord) -> Survive:
-    """Return a function that runs a program, sees that it and the record logged last survive, and gives `health()`."""
+    """Return a function that runs a program, asserts that it and its last record survive, and returns `health()`."""
 
     def run_hostile(script: str, *, may_lose: bool = False) -> Any:
         done = run(textwrap.dedent(script) + _EPILOGUE, prelude=_PRELUDE, timeout=50)
@@ -123,7 +123,7 @@ def descriptions(discord: LocalDiscord) -> list[str]:
     ids=["raises", "gives None", "sleeps", "logs", "str subclass", "cyclic", "deep"],
 )
 def test_hostile_objects(survive: Survive, discord: LocalDiscord, define: str, shown: str) -> None:
-    """An object that cannot be shown costs its own words, as a message, an argument, a value and an error.
+    """An object that cannot be shown costs only its own text, as a message, an argument, a value and an error.
 
     Without the catch in `to_text` the record is unreadable and dropped.
     """
@@ -150,7 +150,7 @@ def test_hostile_objects(survive: Survive, discord: LocalDiscord, define: str, s
     ids=["surrogates", "controls", "five megabytes", "unicode", "lines", "empty"],
 )
 def test_hostile_texts(survive: Survive, text: str) -> None:
-    """Discord takes every text at the first try, wherever in a record it is.
+    """Discord accepts every text at the first try, in every part of a record.
 
     With the surrogates left in, Discord answers 500 again and again, and nothing behind that record arrives in time.
     """
@@ -167,7 +167,7 @@ def test_hostile_texts(survive: Survive, text: str) -> None:
 
 
 def test_deep_tracebacks(survive: Survive, discord: LocalDiscord) -> None:
-    """Ten thousand frames, and those of an endless recursion, are told in a few lines."""
+    """Ten thousand frames, or those of an endless recursion, become a few lines."""
     survive(
         """
         def dive(depth):
@@ -203,7 +203,7 @@ def test_deep_tracebacks(survive: Survive, discord: LocalDiscord) -> None:
 
 
 def test_logged_where_the_stack_ends(survive: Survive, discord: LocalDiscord) -> None:
-    """A record for which there is no room on the stack is lost, and counted if it was ours; later ones arrive."""
+    """A record without room on the stack is lost, and counted if our code ran; later ones arrive."""
     health = survive(
         """
         record = log.makeRecord("app", 40, "app.py", 1, "low %s", ("stack",), None)
@@ -300,7 +300,7 @@ def test_linked_exceptions(survive: Survive, discord: LocalDiscord, raising: str
     ],
 )
 def test_hostile_exceptions(survive: Survive, discord: LocalDiscord, attribute: str, value: str, shown: str) -> None:
-    """An exception whose own attributes raise, or never end, is shown as far as it goes.
+    """An exception whose own attributes raise, or never end, is shown as far as possible.
 
     Without the catch around it the record is unreadable and dropped; members without end hang the logging call.
     """
@@ -310,7 +310,7 @@ def test_hostile_exceptions(survive: Survive, discord: LocalDiscord, attribute: 
 
 
 def test_record_that_cannot_even_be_reported(survive: Survive) -> None:
-    """A record that fails again when it is shown on stderr is counted, and raises nothing.
+    """A record that fails again in the report on stderr is counted, and raises no exception.
 
     With the `handleError` of `logging` alone, what it meets on the way comes out of the logging call.
     """
@@ -345,7 +345,7 @@ def test_record_that_cannot_even_be_reported(survive: Survive) -> None:
     ids=["huge", "deep", "cyclic", "odd keys", "odd names", "odd numbers", "empty"],
 )
 def test_hostile_extra(survive: Survive, define: str) -> None:
-    """What is added to a record may be of any size, depth and name.
+    """An `extra` value may have any size, depth and name.
 
     Without the catch in `to_text` what is deep, or has an odd key or number, is dropped.
     """
@@ -353,7 +353,7 @@ def test_hostile_extra(survive: Survive, define: str) -> None:
 
 
 def test_records_with_wrong_types(survive: Survive) -> None:
-    """A record that was made by hand may have anything anywhere, one attribute at a time or all."""
+    """A record that was made by hand may have any value in any attribute, or in all of them."""
     health = survive(
         """
         names = sorted(logging.makeLogRecord({}).__dict__)
@@ -373,7 +373,7 @@ def test_records_with_wrong_types(survive: Survive) -> None:
 
 
 def odd_object(base: type[Any], value: tuple[Any, ...], names: Iterable[str], answer: Callable[[], Any]) -> Any:
-    """Return an object that does what it was told to whenever one of its methods is called."""
+    """Return an object whose methods have the chosen behaviour."""
     return type("Odd", (base,), {f"__{name}__": lambda *_: answer() for name in names})(*value)
 
 
@@ -385,7 +385,7 @@ def raiser(error: Exception) -> Callable[[], Any]:
 
 
 def odd_error(base: type[Exception], attributes: dict[str, Callable[[], Any]], text: str) -> Exception:
-    """Return an exception with properties that do what they were told to."""
+    """Return an exception whose properties have the chosen behaviour."""
     namespace = {name: property(functools.partial(_ask, answer)) for name, answer in attributes.items()}
     kind: Any = type("OddError", (base,), namespace)
     error: Exception = kind(text, [ValueError(text)]) if issubclass(base, ExceptionGroup) else kind(text)
@@ -397,7 +397,7 @@ def _ask(answer: Callable[[], Any], _: object) -> Any:
 
 
 def linked(error: Exception, cause: Any, context: Any) -> Exception:
-    """Return `error` with others linked to it, in circles if they are the same."""
+    """Return `error`, linked to others, in circles if they are the same."""
     # Properties without a setter are what some of them have.
     with contextlib.suppress(AttributeError, TypeError):
         error.__cause__ = cause
@@ -456,7 +456,7 @@ RECORDS = st.builds(
 
 
 def test_any_record_whatever(discord: LocalDiscord) -> None:
-    """It raises nothing, is delivered or counted, is taken by Discord, and the plain record behind it arrives.
+    """No record raises; each is delivered or counted, Discord accepts it, and the record behind it arrives.
 
     Without the catch in `to_text` the listener fails.
     """

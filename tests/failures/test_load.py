@@ -86,16 +86,16 @@ _TROUBLE = [
 """What the server does one after the other; `Fault()` is to answer. None saves a message that it does not answer."""
 
 
-class _Told:
-    """What the messages in a channel tell, counted to the record."""
+class _Reported:
+    """The records that the messages in a channel report, each counted."""
 
     def __init__(self, messages: list[Message]) -> None:
         self.ids: Counter[str] = Counter()
         self.repeated = 0
         self.lost = 0
         for message in messages:
-            if told := re.match(r"⚠️ ([\d,]+) records were dropped since", message.content):
-                self.lost += int(told[1].replace(",", ""))
+            if match := re.match(r"⚠️ ([\d,]+) records were dropped since", message.content):
+                self.lost += int(match[1].replace(",", ""))
             for text in self._texts(message):
                 self.ids.update(re.findall(r"rec\d-\d+", text))
                 if _REPEATED in text:
@@ -104,7 +104,7 @@ class _Told:
 
     @staticmethod
     def _texts(message: Message) -> list[str]:
-        """Return a text for each record that a message tells: a line of its file, or of its block, or a card."""
+        """Return a text for each record in a message: a line of its file, or of its block, or a card."""
         if message.files:
             return [line for file in message.files for line in file.text.splitlines()]
         # A lone record whose card got no answer three times is posted as plain text.
@@ -121,7 +121,7 @@ class _Told:
 @pytest.mark.timeout(180)
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no module resource on this platform")
 def test_a_million_records_under_load(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every record that was accepted stands in the channel once or is counted as dropped, and memory is bounded.
+    """Every accepted record is in the channel once or counted as dropped, and memory is bounded.
 
     Without the turn that a caller gives when others take records in, the process grows by 300 MB.
     """
@@ -135,14 +135,14 @@ def test_a_million_records_under_load(run: Any, monkeypatch: pytest.MonkeyPatch)
     health = json.loads(done.out)
     figures = {name: health[name] for name in ("seconds", "flushed", "p99.9, ms", "grown", "delivered", "dropped")}
     sys.stdout.write(f"{figures}\n")
-    told = _Told(discord.messages)
+    reported = _Reported(discord.messages)
     assert health["accepted"] == 1 + _THREADS * _EACH == health["delivered"] + health["dropped"]
     assert (health["pending"], set(health["dropped_by_reason"])) == (0, {"queue_full"})
-    assert 1 + len(told.ids) + told.repeated == health["delivered"]
-    assert set(told.ids.values()) == {1}
-    assert told.lost == health["dropped"]
+    assert 1 + len(reported.ids) + reported.repeated == health["delivered"]
+    assert set(reported.ids.values()) == {1}
+    assert reported.lost == health["dropped"]
     errors = {f"rec{thread}-{n}" for thread in range(_THREADS) for n in range(5_000, _EACH, 10_000)}
-    assert errors <= told.ids.keys()
+    assert errors <= reported.ids.keys()
     assert health["grown"] < 100_000_000
     limited = [request for request in discord.requests if request.status == 429]
     assert all(request.fault in _TROUBLE for request in limited)

@@ -1,4 +1,4 @@
-"""The program's memory, its other handlers, its clock, and the password in the URL."""
+"""The handler respects the program's memory, its other handlers, its clock, and the password in the URL."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
 
 
 def test_list_that_is_cleared_after_the_call(run: Run, discord: LocalDiscord) -> None:
-    """A record tells what was so when it was logged, whatever happens to its parts while it waits.
+    """A record shows the values at the time of the call, whatever happens to them while it waits.
 
     A handler that queues the record itself shows an empty list.
     """
@@ -114,7 +114,7 @@ print([name for name, each in alive.items() if each() is not None], len(alive), 
 
 @pytest.mark.parametrize("formatter", ["", "handler.setFormatter(logging.Formatter('%(asctime)s %(message)s'))\n"])
 def test_no_frame_is_pinned(run: Run, formatter: str) -> None:
-    """What a record refers to is freed while the record still waits: arguments, frames, causes, group members.
+    """All that a record refers to is freed while it waits: arguments, frames, causes, group members.
 
     A handler that queues the record itself keeps every frame and its locals.
     """
@@ -154,7 +154,7 @@ def log_some():
 
 @pytest.mark.parametrize("formatter", ["None", "logging.Formatter('%(asctime)s %(message)s')"])
 def test_record_is_untouched(run: Run, formatter: str) -> None:
-    """Handlers before and after ours are given the same record, with the same objects in it.
+    """Handlers before and after ours get the same record, with the same objects in it.
 
     When our formatter is given the record itself and no copy, the handler behind misses the exception.
     """
@@ -177,7 +177,7 @@ def test_record_is_untouched(run: Run, formatter: str) -> None:
 
 @pytest.mark.parametrize("formatter", ["None", "logging.Formatter('%(asctime)s %(message)s')"])
 def test_other_handlers_format_as_ever(run: Run, discord: LocalDiscord, formatter: str) -> None:
-    """A formatter with words of its own for exceptions has them, after ours as well; and so has the card its own.
+    """A formatter with its own text for exceptions shows it, also behind ours, and the card shows its own.
 
     After the standard `QueueHandler` it has not: the record holds the standard traceback by then.
     """
@@ -243,14 +243,14 @@ JUMPS = pytest.mark.parametrize("jump", ["jump(3600)", "jump(-3600)", "freeze(0)
 
 
 def spans(discord: LocalDiscord) -> list[float]:
-    """Return the seconds from each answer to the next request."""
+    """Return the seconds from each response to the next request."""
     requests = discord.requests
     return [later.time - (earlier.finished or 0) for earlier, later in itertools.pairwise(requests)]
 
 
 @JUMPS
 def test_clock_jumps_in_a_rate_limit(run: Run, discord: LocalDiscord, texts: Any, jump: str) -> None:
-    """A limit is waited out, no more and no less.
+    """The wait for a limit is neither shorter nor longer.
 
     On the wall clock the next request leaves at once after a jump ahead, and not in time after one back.
     """
@@ -298,9 +298,9 @@ def test_clock_jumps_in_a_retry(run: Run, discord: LocalDiscord, texts: Any, jum
 
 
 def test_clock_jumps_and_a_card_tells_its_age(run: Run, discord: LocalDiscord) -> None:
-    """A record that was held up for two seconds says so, and not that it was an hour.
+    """A record that was delayed by two seconds says so, and does not report an hour.
 
-    On the wall clock the card tells of 3,600 seconds.
+    On the wall clock the card reports 3,600 seconds.
     """
     discord.fail_next(Fault.rate_limited(2.0))
     run(
@@ -315,16 +315,16 @@ def test_clock_jumps_and_a_card_tells_its_age(run: Run, discord: LocalDiscord) -
         )
     )
     (message,) = discord.messages
-    told = re.search(r"delayed (\d+) s", message.embeds[0]["footer"]["text"])
-    assert told
-    assert 2 <= int(told[1]) < 10
+    delay = re.search(r"delayed (\d+) s", message.embeds[0]["footer"]["text"])
+    assert delay
+    assert 2 <= int(delay[1]) < 10
 
 
 @JUMPS
 def test_clock_jumps_in_a_repeat_window(run: Run, discord: LocalDiscord, jump: str) -> None:
-    """What repeats itself is held back for the window, and told when it has passed.
+    """Repeats are held for the window, and reported after it.
 
-    On the wall clock it is told at once after a jump ahead, and not in time after one back.
+    On the wall clock they are reported at once after a jump ahead, and not in time after one back.
     """
     done = run(
         _CLOCK
@@ -354,7 +354,7 @@ def test_clock_jumps_in_a_repeat_window(run: Run, discord: LocalDiscord, jump: s
 @JUMPS
 @pytest.mark.parametrize("url", ["", REFUSED], ids=["silent", "refused"])
 def test_clock_jumps_in_a_flush(run: Run, discord: LocalDiscord, jump: str, url: str) -> None:
-    """`flush`, `close` and the exit take as long as they may, and not an hour.
+    """`flush`, `close` and the exit keep their time-outs, and do not take an hour.
 
     On the wall clock, and on `time.monotonic` itself, which freezegun stops, `flush` never returns.
     """
@@ -389,7 +389,7 @@ def test_clock_jumps_in_a_flush(run: Run, discord: LocalDiscord, jump: str, url:
 
 
 def test_clock_jumps_in_a_request(run: Run, discord: LocalDiscord) -> None:
-    """An answer that comes byte by byte has the time-out that is set for the whole of it.
+    """The time-out bounds the whole of a response that comes byte by byte.
 
     On the wall clock the program is still waiting when its own deadline comes.
     """
@@ -421,7 +421,7 @@ def shows(output: str, token: str = TOKEN) -> bool:
 
 
 def test_the_search_finds_a_token() -> None:
-    """Whole, in part, percent-encoded and broken into lines; and nothing where there is none."""
+    """The token is found whole, in part, percent-encoded and broken into lines, and nowhere else."""
     encoded = "".join(f"%{ord(each):02x}" for each in TOKEN)
     assert all(map(shows, [TOKEN, f"a{TOKEN[20:30]}b", encoded, f"{TOKEN[:15]}\\\n  {TOKEN[15:]}"]))
     assert not shows(REFUSED.replace(TOKEN, "***") + "kQ7zT2-vL pQrStUvW")
@@ -509,7 +509,7 @@ _NO_NETWORK = _UNREACHABLE.format(name="socket.socket.connect", error="OSError(1
     ids=["refused", "TLS refused", "DNS", "no route", "unreachable", "proxy", "tunnel", "SOCKS", "no proxy"],
 )
 def test_token_and_no_connection(run: Run, url: str, trouble: str) -> None:
-    """Where nothing answers, nothing that is said of it holds the token.
+    """Without a connection, no report contains the token.
 
     The text of the exceptions of `requests` holds it.
     """
@@ -524,7 +524,7 @@ def test_token_and_no_connection(run: Run, url: str, trouble: str) -> None:
     "trouble", ["handler = handler", "os.environ['https_proxy'] = address"], ids=["no TLS there", "proxy refuses"]
 )
 def test_token_and_tls(run: Run, discord: LocalDiscord, trouble: str) -> None:
-    """A server that speaks no TLS, and a proxy that opens no tunnel."""
+    """The server speaks no TLS, or the proxy opens no tunnel."""
     url = f"{discord.url.replace('http:', 'https:')}/api/webhooks/123456789012345678/{TOKEN}"
     done = run(f"address = {discord.url!r}\n{trouble}{_LOG}", url=url, prelude=_TELLTALE)
     assert "TransportError" in done.err
@@ -532,19 +532,19 @@ def test_token_and_tls(run: Run, discord: LocalDiscord, trouble: str) -> None:
 
 
 def _faults(url: str) -> dict[str, Fault]:
-    """Return answers that hold the URL wherever a server may put it."""
+    """Return responses that contain the URL wherever a server may put it."""
     raw = url.encode()
-    told = {"Location": url, "X-RateLimit-Bucket": url, "Retry-After": url, "Content-Type": url, "Via": url}
+    headers = {"Location": url, "X-RateLimit-Bucket": url, "Retry-After": url, "Content-Type": url, "Via": url}
     body = {"message": f"no {url}", "code": 0, "errors": {url: url}, "retry_after": url}
     return {
         "deleted": Fault.webhook_deleted(),
         "wrong token": Fault(status=401, body=body),
-        "redirect": Fault(status=302, headers=told, body=url),
+        "redirect": Fault(status=302, headers=headers, body=url),
         "redirect without end": Fault(status=307, headers={"Location": url, "Refresh": f"0; {url}"}),
-        "refused": Fault(status=400, body=body, headers=told),
-        "limited": Fault(status=429, body=body, headers=told),
+        "refused": Fault(status=400, body=body, headers=headers),
+        "limited": Fault(status=429, body=body, headers=headers),
         "limited at the edge": Fault(status=429, body=url, headers={"Retry-After": url}),
-        "broken": Fault(status=500, body=url, headers=told),
+        "broken": Fault(status=500, body=url, headers=headers),
         "not HTTP": Fault(raw=raw + b"\r\n\r\n"),
         "odd status": Fault(raw=b"HTTP/1.1 999 " + raw + b"\r\n\r\n"),
         "odd header": Fault(raw=b"HTTP/1.1 200 OK\r\n" + raw + b"\r\nContent-Length: 0\r\n\r\n"),
@@ -558,9 +558,9 @@ def _faults(url: str) -> dict[str, Fault]:
 
 @pytest.mark.parametrize("name", _faults(""))
 def test_token_and_odd_answers(run: Run, discord: LocalDiscord, name: str) -> None:
-    """An answer that tells the URL back, in whichever of its parts, is not passed on.
+    """A response that repeats the URL, in any of its parts, is not passed on.
 
-    Without the mask, what Discord says shows it; without the filter on its loggers, `urllib3` does.
+    Without the mask, the text of Discord's response shows it; without the filter on its loggers, `urllib3` does.
     """
     url = f"{discord.url}/api/webhooks/{discord.webhook_url.split('/')[-2]}/{TOKEN}"
     discord.fail_next(_faults(url)[name], times=50)
@@ -630,7 +630,7 @@ def everything_shown(discord: LocalDiscord) -> str:
 @pytest.mark.parametrize("lag", [60, 0], ids=["cards", "digest"])
 @pytest.mark.parametrize("log_all", ["log_url", "log_long"])
 def test_token_and_the_channel(run: Run, lag: float, log_all: str) -> None:
-    """A webhook's URL that is logged is shown without its token, in cards and files, and wherever it is cut.
+    """A webhook URL in a record is shown without its token, in cards and files, wherever it is cut.
 
     Without the mask in `clean` it is shown whole.
     """

@@ -58,7 +58,7 @@ _HAS_RSS = pytest.mark.skipif(sys.platform == "win32", reason="there is no modul
 
 @pytest.fixture
 def refuse_when(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> RefuseWhen:
-    """Return a function that makes Discord answer a status whenever a condition holds for what a message says."""
+    """Return a function that makes Discord respond with a status whenever a condition holds for a message."""
     respond = discord._webhooks.respond
 
     def begin(status: int, is_so: Callable[[str], bool]) -> None:
@@ -78,14 +78,14 @@ def _without_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestOutageWithAFullQueue:
-    """Discord is down for minutes while far more is logged than may wait."""
+    """Discord is down for minutes while the program logs far more records than may wait."""
 
     @_HAS_RSS
     def test_outage_with_a_full_queue(self, discord: LocalDiscord, run: Any, refuse_when: RefuseWhen) -> None:
-        """Memory is bounded, every ERROR outlives the flood of INFO, and one message tells how many were dropped.
+        """Memory is bounded, every ERROR survives the flood of INFO, and one message reports the losses.
 
-        Without the bound the process grows by 60 MB; without a lane for each level all errors but the last two are
-        gone; without the words in the next message the channel never learns of it.
+        Without the bound the process grows by 60 MB; without a queue for each level all errors but the last two are
+        gone; without the report in the next message the channel never learns of it.
         """
         refuse_when(503, lambda said: "the end" not in said)
         done = run(
@@ -122,7 +122,7 @@ class TestOutageWithAFullQueue:
     def test_outage_with_eight_threads_that_log_without_pause(
         self, discord: LocalDiscord, run: Any, refuse_when: RefuseWhen
     ) -> None:
-        """The bound holds for many threads as well: nobody appends while one that takes in waits for its turn.
+        """The bound holds for many threads too: callers let the thread run that takes records in.
 
         Without the turn that a caller gives when others hold the lock, two thirds of 100,000 records wait at a time.
         """
@@ -157,7 +157,7 @@ class TestStoppingWithAFullQueue:
         ("fault", "fewest_lost"), [(Fault.stall(30), 100), (Fault.stall(0.3), 50)], ids=["stuck", "slow"]
     )
     def test_stopping_with_a_full_queue(self, discord: LocalDiscord, run: Any, fault: Fault, fewest_lost: int) -> None:
-        """`close` returns in time, the thread ends, every record is counted, and stderr tells of the lost.
+        """`close` returns in time, the thread ends, every record is counted, and stderr reports the losses.
 
         The standard `QueueListener` on a `queue.Queue(5)` raises `queue.Full` in `stop`, and its thread never ends.
         """
@@ -211,19 +211,19 @@ _SHAPES = {
     "shared": (Fault.rate_limited(0.4, "shared"), 0.4),
     "page of the CDN": (Fault(status=429, body=_HTML, headers={"Retry-After": "1"}), 1.0),
 }
-"""429s, and how many seconds they mean. One that tells no time means 1 at first."""
+"""The 429 responses, with the seconds that each of them asks for. Without a time, the first wait is 1 s."""
 
 
 class TestRateLimitedInAllShapes:
-    """Whatever a 429 looks like, nothing is sent inside its window."""
+    """Whatever form a 429 has, no request leaves inside its window."""
 
     @pytest.mark.parametrize(("fault", "seconds"), _SHAPES.values(), ids=_SHAPES.keys())
     def test_rate_limited(
         self, discord: LocalDiscord, run: Any, texts: Callable[[], list[str]], fault: Fault, seconds: float
     ) -> None:
-        """Not one request comes before the time that the 429 told, and then all records come in their order.
+        """No request leaves before the time that the 429 names, and then all records arrive in order.
 
-        When the limiter is not told of the refusal, the next request comes 10 ms after it.
+        If the limiter does not learn of the refusal, the next request comes 10 ms after it.
         """
         discord.fail_next(fault)
         done = run(
@@ -247,9 +247,9 @@ class TestRateLimitedInAllShapes:
     def test_blocked_by_the_edge_without_a_word_for_how_long(
         self, discord: LocalDiscord, run: Any, fault: Fault
     ) -> None:
-        """A block of the address that tells no time is waited out for a minute, and `flush` does not wait for it.
+        """A block without a time is waited out for a minute, and `flush` does not wait for it.
 
-        When the limiter is not told of the refusal, the message is sent again at once.
+        If the limiter does not learn of the refusal, the message is sent again at once.
         """
         discord.fail_next(fault)
         done = run(
@@ -271,7 +271,7 @@ class TestRateLimitedInAllShapes:
 
 
 class TestWebhookIsGone:
-    """An answer says that nothing will ever be taken again."""
+    """A response says that the webhook will never accept a message again."""
 
     @_HAS_RSS
     @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ class TestWebhookIsGone:
         ids=["401", "403", "404"],
     )
     def test_webhook_is_gone(self, discord: LocalDiscord, run: Any, fault: Fault) -> None:
-        """After one such answer there is no further request; one line says so, and nothing is kept any more.
+        """After one such response there is no further request; one line says so, and no record is kept.
 
         When delivery goes on after the answer, seven requests are made in the time of this test; when the answer is
         taken for a failure that passes, the records are kept, and the program runs into its time limit.
@@ -320,7 +320,7 @@ class TestWebhookIsGone:
 
 
 class TestPoisonRecord:
-    """Discord takes every record but one."""
+    """Discord accepts every record but one."""
 
     @pytest.mark.parametrize("status", [400, 413])
     def test_poison_record(
@@ -331,7 +331,7 @@ class TestPoisonRecord:
         refuse_when: RefuseWhen,
         status: int,
     ) -> None:
-        """The other nine arrive; the bad one is dropped, counted and told, after few requests.
+        """The other nine arrive; the bad one is dropped, counted and reported, after few requests.
 
         When a refused message is dropped instead of halved, none of the ten arrives; when it is only sent again, the
         program runs into its time limit.
@@ -350,13 +350,13 @@ class TestPoisonRecord:
         )
         health = json.loads(done.out)
         assert texts() == [*"012345789", "next"]
-        (told,) = [message.content for message in discord.messages if message.content]
-        assert re.fullmatch(r"⚠️ 1 records were dropped since .*: 1 ERROR \(rejected\)", told)
+        (report,) = [message.content for message in discord.messages if message.content]
+        assert re.fullmatch(r"⚠️ 1 records were dropped since .*: 1 ERROR \(rejected\)", report)
         assert (health["accepted"], health["delivered"], health["dropped_by_reason"]) == (11, 10, {"rejected": 1})
         assert len(discord.requests) <= 12
 
     def test_poison_card(self, discord: LocalDiscord, run: Any, texts: Callable[[], list[str]]) -> None:
-        """A record whose card alone breaks a rule, here by an override of the user's, is shown as plain text.
+        """A record whose card alone breaks a rule, here by the user's override, is shown as plain text.
 
         Without the second try as plain text the record is dropped.
         """
@@ -380,7 +380,7 @@ class TestPoisonRecord:
         assert (health["delivered"], health["dropped"]) == (10, 0)
 
 
-def _told(discord: LocalDiscord) -> list[int]:
+def _counts(discord: LocalDiscord) -> list[int]:
     """Return how many records each card or line in the channel stands for."""
     shown = [embed.get("footer", {}).get("text", "") for message in discord.messages for embed in message.embeds]
     counts = (re.search(r"×([\d,]+), first", footer) for footer in shown)  # noqa: RUF001 - the sign for times
@@ -392,7 +392,7 @@ class TestTenThousandIdenticalErrors:
 
     @pytest.mark.parametrize("is_raised", [False, True], ids=["plain", "raised"])
     def test_ten_thousand_identical_errors(self, discord: LocalDiscord, run: Any, *, is_raised: bool) -> None:
-        """One or two messages tell of all ten thousand, and how often they came.
+        """One or two messages report all ten thousand, and their number.
 
         Without the folding of repeats they come as a summary, a card and a file.
         """
@@ -415,13 +415,13 @@ class TestTenThousandIdenticalErrors:
         )
         health = json.loads(done.out)
         assert len(discord.messages) in (1, 2)
-        assert len(_told(discord)) == len(discord.messages)
-        assert sum(_told(discord)) == 10_000
+        assert len(_counts(discord)) == len(discord.messages)
+        assert sum(_counts(discord)) == 10_000
         assert (health["accepted"], health["delivered"], health["dropped"]) == (10_000, 10_000, 0)
         assert not any(message.files for message in discord.messages)
 
     def test_exceptions_are_not_pinned(self, discord: LocalDiscord, run: Any) -> None:
-        """Neither the exceptions nor what lay in their frames outlives the call, although the records still wait.
+        """Neither the exceptions nor the objects in their frames survive the call, although the records wait.
 
         When the exception is kept with the record, as a queue of plain records keeps it, all of them stay alive.
         """
@@ -451,7 +451,7 @@ class TestTenThousandIdenticalErrors:
         assert done.out == "0 1000\n"
 
     def test_table_of_fingerprints_is_bounded(self, discord: LocalDiscord, run: Any) -> None:
-        """Ten thousand different errors leave no more behind than the table holds, and each is told.
+        """Ten thousand different errors leave no more in the table than it may hold, and each is reported.
 
         Without the bound the table has ten thousand entries for as long as the process lives.
         """
@@ -480,7 +480,7 @@ class TestTenThousandIdenticalErrors:
 
 
 def test_clock_of_the_outage_runs(run: Any) -> None:
-    """The patched clock is the one that delivery goes by."""
+    """The delivery uses the patched clock."""
     began = time.monotonic()
     done = run("print(use()._listener._delivery._clock())", prelude=_PRELUDE + _OUT_OF_TIME)
     assert float(done.out) >= began * 200

@@ -44,11 +44,11 @@ def is_settled():
 
 
 class TestReconfiguration:
-    """Handlers that come and go while records wait, under whatever lock."""
+    """Handlers are made and closed while records wait, under any lock."""
 
     @pytest.mark.parametrize("disable", [True, False])
     def test_dict_config_while_records_wait(self, run: Run, texts: Any, disable: bool) -> None:
-        """`dictConfig` before the first POST returns soon, and what waited is delivered.
+        """`dictConfig` before the first POST returns soon, and the waiting records are delivered.
 
         Without the warmed level caches the POST waits for the lock that `dictConfig` holds until its flush gives up.
         """
@@ -94,7 +94,7 @@ class TestReconfiguration:
 
     @pytest.mark.parametrize("ending", ["", "del handler; gc.collect()"])
     def test_handler_is_removed(self, run: Run, texts: Any, ending: str) -> None:
-        """A handler that is removed, and collected, while records wait has them delivered at exit.
+        """If a handler is removed, and collected, its waiting records are delivered at exit.
 
         Without the exit hook for listeners whose handlers are gone, the records of a collected one are lost.
         """
@@ -110,7 +110,7 @@ class TestReconfiguration:
         assert (done.code, done.err) == (0, "")
 
     def test_close_twice(self, discord: LocalDiscord, run: Run) -> None:
-        """The second `close` does nothing, and whatever was lost is said once.
+        """The second `close` does nothing, and the losses are reported once.
 
         Without a note that it has left, a handler waits for its deadline twice.
         """
@@ -131,7 +131,7 @@ class TestReconfiguration:
         assert done.err.count("1 of 1 records were not delivered") == 1
 
     def test_close_before_the_first_record(self, discord: LocalDiscord, run: Run) -> None:
-        """There is no thread to end and nothing to post; what is logged later is counted, and said once.
+        """No thread has to end and no message has to leave; later records are counted, and reported once.
 
         Without a look at whether it was closed, the first of them starts a thread.
         """
@@ -151,7 +151,7 @@ class TestReconfiguration:
         assert (done.code, discord.requests) == (0, [])
 
     def test_close_on_the_listeners_thread(self, run: Run, texts: Any) -> None:
-        """The record whose layout closes the handler is delivered, and nobody waits for himself.
+        """The record whose layout closes the handler is delivered, and no thread waits for itself.
 
         Without a look at whose thread it is, `close` waits there for itself until its time is up.
         """
@@ -180,7 +180,7 @@ class TestReconfiguration:
 
 
 class TestFeedback:
-    """Feedback: what the delivery itself logs is not delivered."""
+    """Feedback: records of the delivery itself are not delivered."""
 
     def test_feedback_loop(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
         """One record on a DEBUG root is one POST, although urllib3 logs lines about it.
@@ -194,7 +194,7 @@ class TestFeedback:
         assert len(discord.requests) == 1
 
     def test_feedback_loop_while_discord_answers_503(self, discord: LocalDiscord, run: Run, texts: Any) -> None:
-        """Four POSTs are one record and three retries; neither urllib3's lines nor our warnings come back.
+        """Four POSTs are one record and three retries, without urllib3's lines and our warnings.
 
         Without the guard they arrive as records of their own.
         """
@@ -206,7 +206,7 @@ class TestFeedback:
         assert len(discord.requests) == 4
 
     def test_feedback_loop_while_discord_is_down(self, run: Run) -> None:
-        """While connections are refused there is one record, tried no more often than the delays allow.
+        """With refused connections there is one record, tried no more often than the delays allow.
 
         Without the guard every try makes records of its own.
         """
@@ -239,13 +239,13 @@ log.info("hello")
 
 
 class TestReentry:
-    """Re-entry: a call that begins while the same thread is inside another one."""
+    """Re-entry: a call begins while the same thread is inside another one."""
 
     @pytest.mark.parametrize(
         "work", ["log.warning('main %d', next(made))", "handler.flush(0.001)", "show()"], ids=["log", "flush", "ask"]
     )
     def test_signal_handler_logs(self, discord: LocalDiscord, run: Run, work: str) -> None:
-        """Signals every half millisecond that log, while their thread logs, flushes or asks: no record is unaccounted.
+        """Signals log every half millisecond, while their thread logs, flushes or asks: every record is counted.
 
         With `queue.Queue`, a QueueHandler of the standard library waits for itself within three seconds; so does this
         one when its callers wait for a lock.
@@ -282,7 +282,7 @@ class TestReentry:
         assert done.code == 0
 
     def test_del_logs(self, run: Run) -> None:
-        """Objects that log when the garbage collector finds them, wherever it runs: no record is unaccounted.
+        """Objects log when the garbage collector finds them, wherever it runs: every record is counted.
 
         A handler that formats under a plain lock waits for itself, on Python 3.11.
         """
@@ -335,7 +335,7 @@ class TestReentry:
         assert (last["pending"], done.code) == (0, 0)
 
     def test_str_logs(self, run: Run, texts: Any) -> None:
-        """An argument that logs while it is merged in: both records arrive, the inner one first.
+        """An argument logs while it is merged in: both records arrive, the inner one first.
 
         A handler that formats under a plain lock waits for itself.
         """
@@ -361,7 +361,7 @@ class TestReentry:
         ids=["filter", "formatter", "embed"],
     )
     def test_filter_or_formatter_logs(self, run: Run, texts: Any, setup: str, expected: list[str]) -> None:
-        """What they log on the caller's thread arrives; what a card logs while it is laid out does not come back.
+        """Records from the caller's thread arrive; those of a card, from the listener's thread, do not come back.
 
         Without the guard a card that logs while it is laid out brings on the next one, without end.
         """
@@ -392,11 +392,11 @@ _ERRORS = ("ValueError()", "RecursionError()", "MemoryError()", "SystemExit(3)",
 
 
 class TestUserCodeThatRaises:
-    """The listener's thread survives what user code raises, and the next record arrives."""
+    """The listener's thread survives errors of user code, and the next record arrives."""
 
     @pytest.mark.parametrize("error", _ERRORS)
     def test_card_raises(self, discord: LocalDiscord, run: Run, texts: Any, error: str) -> None:
-        """A record whose card cannot be laid out has the standard one, which says so; the next one arrives.
+        """A record whose card fails gets the standard card, which says so, and the next record arrives.
 
         With a guard against `Exception` alone, an exit raised there ends the thread; without one, the records are lost.
         """
@@ -451,7 +451,7 @@ class TestUserCodeThatRaises:
 
     @pytest.mark.parametrize("error", _ERRORS[:3])
     def test_filter_raises(self, run: Run, texts: Any, error: str) -> None:
-        """A record that a filter cannot judge is counted, the caller is none the wiser, and the next one arrives.
+        """A record whose filter fails is counted, the caller notices nothing, and the next record arrives.
 
         Without the guard around the filter the program ends with an error of its logging.
         """
@@ -477,8 +477,8 @@ class TestUserCodeThatRaises:
         assert (health["accepted"], health["delivered"], health["dropped_by_reason"]) == (2, 1, {"unreadable": 1})
         assert done.err.count("--- Logging error ---") == 2
 
-    def test_interrupt_of_whoever_flushes(self, run: Run) -> None:
-        """Ctrl-C while the main thread itself delivers, as no other can be started, is not taken for a fault.
+    def test_interrupt_of_a_flush_on_the_main_thread(self, run: Run) -> None:
+        """Ctrl-C during a delivery on the main thread, without a listener's thread, is not a fault.
 
         Without a look at the thread the program goes on as if nothing had been pressed.
         """
@@ -502,8 +502,8 @@ class TestUserCodeThatRaises:
         )
         assert done.out == "interrupted\n"
 
-    def test_thread_is_ended_from_within(self, run: Run, texts: Any) -> None:
-        """Whatever ends a step costs the records that wait, and not the thread.
+    def test_a_step_that_raises_does_not_end_the_thread(self, run: Run, texts: Any) -> None:
+        """Whatever ends a step costs the waiting records, but not the thread.
 
         With a guard against `Exception` alone the thread is gone, and the next record waits in vain.
         """
