@@ -37,10 +37,10 @@ settings.load_profile("settled")
 
 
 def pytest_configure() -> None:
-    """Make the programs that tests start the same wherever the tests are started.
+    """Make the programs of tests start in the same state wherever the tests run.
 
-    SIGINT and SIGHUP end them, also where a shell or nohup has the signals ignored, and whether their coverage is
-    measured is told by `COVERAGE_PROCESS_CONFIG` alone.
+    SIGINT and SIGHUP end them, even if a shell or nohup ignores these signals, and only `COVERAGE_PROCESS_CONFIG`
+    decides whether their coverage is measured.
     """
     os.environ.pop("COVERAGE_PROCESS_START", None)
     for name, default in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
@@ -57,7 +57,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Put back loggers, handlers and levels, and begin with a limiter that has learned nothing."""
+    """Restore loggers, handlers and levels, and begin with a limiter that has learned nothing."""
     monkeypatch.setattr(registry, "_rate_limiter", DiscordRateLimiter())
     monkeypatch.setattr(_handler, "_reported", set())
     root = logging.getLogger()
@@ -87,7 +87,7 @@ def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def discord() -> Iterator[LocalDiscord]:
-    """A local Discord with Discord's own limits."""
+    """Yield a local Discord with Discord's own limits."""
     with LocalDiscord() as local:
         yield local
 
@@ -116,12 +116,12 @@ def on_exit(server):
 
 
 class Gunicorn:
-    """A gunicorn with four workers, in a process of its own. It notes what becomes of them.
+    """A gunicorn with four workers, in a process of its own, which notes their events.
 
     Args:
-        folder: Where it runs.
+        folder: The working directory.
         app: The text of the module that has the application as `app`.
-        options: What stands in the command line besides.
+        options: Further options of the command line.
         environment: Variables for the application.
     """
 
@@ -141,12 +141,12 @@ class Gunicorn:
         )
 
     def kill(self) -> None:
-        """End it at once. Its workers notice when it is gone."""
+        """End gunicorn at once. The workers notice that later."""
         self.process.kill()
         self.process.communicate()
 
     def end(self) -> str:
-        """End it in order; return what it wrote to stderr."""
+        """End gunicorn in order; return its text on stderr."""
         self.process.terminate()
         _, err = self.process.communicate(timeout=20)
         assert self.process.returncode == 0
@@ -158,12 +158,12 @@ class Gunicorn:
         return [int(line.split()[1]) for line in lines if line.startswith(word)]
 
     def wait_for(self, word: str, count: int) -> list[int]:
-        """Wait until `word` was noted so often."""
+        """Wait until this number of notes with `word` exists."""
         wait_until(lambda: len(self.notes(word)) >= count or self.process.poll() is not None)
         return self.notes(word)
 
     def ask(self, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> tuple[int, str]:
-        """Send a request; return the status and the text of the answer."""
+        """Send a request; return the status and the text of the response."""
         (port,) = self.wait_for("port", 1)
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
             connection.request("POST" if body else "GET", path, body, headers or {})
@@ -171,14 +171,14 @@ class Gunicorn:
             return answer.status, answer.read().decode()
 
     def ask_all(self, path: str) -> list[tuple[int, str]]:
-        """Send a request to each worker, if the application keeps those together that have the same query."""
+        """Send a request to each worker, if the application holds requests with the same query until all have come."""
         query = f"{path}?together={next(self._tags)}"
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             return list(pool.map(lambda _: self.ask(query), range(4)))
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait until something holds; fail after so many seconds."""
+    """Wait until a condition holds; fail after a number of seconds."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
@@ -187,7 +187,7 @@ def wait_until(holds: Callable[[], object], seconds: float = 20.0) -> None:
 
 @pytest.fixture
 def gunicorn(tmp_path: Path) -> Iterator[Callable[..., Gunicorn]]:
-    """Start a gunicorn, whose four workers have booted, as `Gunicorn` does; it is gone after the test."""
+    """Start a gunicorn and wait until four workers have booted; stop it after the test."""
     with contextlib.ExitStack() as stack:
 
         def start(app: str, *options: str, **environment: str) -> Gunicorn:
@@ -207,7 +207,7 @@ def wait_until_fixture() -> Callable[..., None]:
 
 @pytest.fixture
 def takes_linear_time() -> Callable[[Callable[[str], object], str, str], bool]:
-    """Return what tells whether a function takes less than quadratic time for a text four times as long as another."""
+    """Return a function that says whether a text four times as long takes less than quadratic time."""
 
     def seconds(function: Callable[[str], object], text: str) -> float:
         began = time.thread_time()

@@ -65,7 +65,7 @@ def one_card(discord: LocalDiscord, handler: DiscordHandler) -> dict[str, Any]:
 
 
 class TestConfiguration:
-    """Everything can be said with plain strings, numbers, lists and dicts."""
+    """All settings can be given as plain strings, numbers, lists and dicts."""
 
     @pytest.mark.parametrize("factory", ["class", "()"])
     def test_dict_config_takes_every_setting(self, discord: LocalDiscord, factory: str) -> None:
@@ -148,10 +148,10 @@ class TestConfiguration:
         handler.close()
 
     @pytest.mark.parametrize("settings", [{}, {"webhook_url": ""}, {"webhook_url": URL, "enabled": False}])
-    def test_disabled_handler_accepts_records_and_says_so_once(
+    def test_disabled_handler_accepts_records_and_is_reported_once(
         self, settings: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Without a URL, or switched off, the handler does nothing, and says once why."""
+        """Without a URL, or switched off, the handler does nothing, and reports the reason once."""
         handlers = [DiscordHandler(**settings) for _ in range(2)]
         handlers[0].handle(logging.makeLogRecord({"msg": "hello"}))
         assert [record.getMessage() for record in caplog.records if "disabled" in record.getMessage()] == [
@@ -167,13 +167,13 @@ class TestConfiguration:
 
     @pytest.mark.parametrize("value", ["false", "0", "off", "No"])
     def test_environment_switches_the_handler_off(self, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """DISCORD_NOTIFICATIONS_ENABLED switches every handler off that does not say otherwise."""
+        """DISCORD_NOTIFICATIONS_ENABLED switches off every handler without its own `enabled`."""
         monkeypatch.setenv("DISCORD_NOTIFICATIONS_ENABLED", value)
         assert DiscordHandler(URL).health()["status"] == "disabled"
         assert DiscordHandler(URL, enabled=True).health()["status"] == "ok"
 
     def test_malformed_url_is_an_error_without_the_token(self) -> None:
-        """A malformed URL says what a right one looks like, and shows nothing of the wrong one."""
+        """The error shows an example of a right URL, and no part of the wrong one."""
         with pytest.raises(InvalidWebhookURLError, match=r"discord\.com/api/webhooks/<id>/<token>") as caught:
             DiscordHandler(f"https://discord.com/webhooks/123456789012345678/{TOKEN}")
         assert TOKEN not in str(caught.value)
@@ -214,7 +214,7 @@ class TestConfiguration:
         ],
     )
     def test_wrong_setting_is_named(self, settings: dict[str, Any], words: str) -> None:
-        """An unknown or wrong setting is an error that names it and shows what is right, without the token."""
+        """The error for an unknown or wrong setting names it and a right value, without the token."""
         with pytest.raises(InvalidSettingError, match=words) as caught:
             DiscordHandler(URL, **settings)
         assert TOKEN not in str(caught.value)
@@ -228,13 +228,13 @@ class TestConfiguration:
         assert "'username'" in str(caught.value.__cause__)
 
     def test_every_setting_is_documented(self) -> None:
-        """The docstring tells of every parameter."""
+        """The docstring describes every parameter."""
         documentation = DiscordHandler.__doc__ or ""
         names = set(DiscordHandler.__init__.__kwdefaults__ or {}) | {"webhook_url", "level"}
         assert {name for name in names if f"{name}:" not in documentation} == set()
 
     def test_repr_hides_the_token(self) -> None:
-        """The repr shows which webhook and which level, not the password."""
+        """The repr shows the webhook and the level, but not the token."""
         assert repr(DiscordHandler(URL, logging.ERROR)) == (
             "<DiscordHandler https://discord.com/api/v10/webhooks/123456789012345678/*** (ERROR)>"
         )
@@ -246,7 +246,7 @@ class TestConfiguration:
         assert (threading.active_count(), discord.requests) == (threads, [])
 
     def test_half_built_handler_is_unknown_to_shutdown(self) -> None:
-        """A handler whose settings are wrong is not flushed at exit."""
+        """A handler with wrong settings is not flushed at exit."""
         before = len(logging._handlerList)  # type: ignore[attr-defined]  # a list of weak references
         with pytest.raises(InvalidSettingError) as caught:
             DiscordHandler(URL, timeout=-1)
@@ -255,7 +255,7 @@ class TestConfiguration:
 
 
 class TestRecords:
-    """Whatever is logged becomes a card."""
+    """Every record becomes a card."""
 
     def test_plain_record(self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger) -> None:
         """A short record is a short card."""
@@ -314,8 +314,8 @@ class TestRecords:
         expected = "replaced" if sys.version_info >= (3, 12) else "original"
         assert one_card(discord, handler)["description"].startswith(expected)
 
-    def test_an_override_of_filter_may_too(self, discord: LocalDiscord) -> None:
-        """In every Python."""
+    def test_an_override_of_filter_may_return_another_record(self, discord: LocalDiscord) -> None:
+        """This works in every Python."""
 
         class Replacing(DiscordHandler):
             def filter(self, record: logging.LogRecord) -> Any:
@@ -334,7 +334,7 @@ class TestRecords:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """It goes to handleError, and is in the books; the caller sees nothing of it."""
+        """The record goes to handleError and is counted; the caller notices nothing."""
         monkeypatch.setattr(logging, "raiseExceptions", True)
         handler = DiscordHandler(None if is_disabled else discord.webhook_url)
         handler.addFilter(lambda record: record.no_such_attribute)  # type: ignore[attr-defined]  # that is the point
@@ -345,7 +345,7 @@ class TestRecords:
     def test_plain_formatter_gives_the_body(
         self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger
     ) -> None:
-        """The text of any other formatter becomes the body; the traceback stays in its block, the record as it was."""
+        """The text of any other formatter becomes the body; the traceback stays in its block."""
         handler.setFormatter(logging.Formatter("<<%(levelname)s %(message)s>>"))
         record = logger.makeRecord("shop", 40, __file__, 1, "no %s", ("tea",), None)
         try:
@@ -361,7 +361,7 @@ class TestRecords:
     def test_failing_formatter_costs_no_record(
         self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger
     ) -> None:
-        """A formatter that raises is told of on the card."""
+        """The card reports a formatter that raises."""
         handler.setFormatter(logging.Formatter("%(request_id)s %(message)s"))
         logger.error("hello")
         description = one_card(discord, handler)["description"]
@@ -394,20 +394,20 @@ class TestRecords:
         ],
         ids=["mismatch", "left over", "surrogate", "control", "huge", "empty", "blank", "fence"],
     )
-    def test_hostile_message_is_a_card_all_the_same(
+    def test_hostile_message_becomes_a_card(
         self,
         discord: LocalDiscord,
         handler: DiscordHandler,
         message: str,
         args: tuple[object, ...],
     ) -> None:
-        """Whatever the message holds, Discord takes the card at the first try."""
+        """Whatever the message contains, Discord accepts the card at the first try."""
         handler.handle(logging.makeLogRecord({"name": "app", "msg": message, "args": args}))
         assert one_card(discord, handler)
         assert [request.status for request in discord.requests] == [200]
 
-    def test_hostile_str_is_a_card_all_the_same(self, discord: LocalDiscord, handler: DiscordHandler) -> None:
-        """An object whose `__str__` raises costs its own words only."""
+    def test_hostile_str_becomes_a_card(self, discord: LocalDiscord, handler: DiscordHandler) -> None:
+        """An object whose `__str__` raises costs only its own text."""
 
         class Hostile:
             def __str__(self) -> str:
@@ -421,7 +421,7 @@ class TestRecords:
         assert "cannot be shown" in card["fields"][0]["value"]
 
     def test_emit_may_be_overridden(self, discord: LocalDiscord) -> None:
-        """As in every handler: it gets what has passed the filters, and may call the one that it overrides."""
+        """As in every handler, the override gets records that passed the filters, and may call ours."""
 
         class Handler(DiscordHandler):
             def emit(self, record: logging.LogRecord) -> None:
@@ -439,7 +439,7 @@ class TestRecords:
     def test_emit_may_be_patched(
         self, target: str, discord: LocalDiscord, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Tests that want no handler to post do so, before the handler is made or after."""
+        """Tests that must not post do so, before or after the handler is made."""
         emitted: list[str] = []
         if target == "instance":
             monkeypatch.setattr(handler, "emit", lambda record: emitted.append(record.getMessage()))
@@ -457,7 +457,7 @@ class TestRecords:
     def test_filter_may_be_patched_and_overridden(
         self, target: str, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The handler asks whatever stands there when the record comes."""
+        """The handler calls the present method when a record comes."""
 
         class Handler(DiscordHandler):
             if target == "subclass":
@@ -499,13 +499,13 @@ class TestRecords:
     def test_another_formatter_for_a_copy_leaves_the_original_alone(
         self, discord: LocalDiscord, handler: DiscordHandler
     ) -> None:
-        """The two share the webhook, and not the looks."""
+        """The copy shares the webhook, but not the look."""
         copy.copy(handler).setFormatter(logging.Formatter("copy: %(message)s"))
         handler.handle(logging.makeLogRecord({"msg": "hello"}))
         assert one_card(discord, handler)["description"].startswith("hello")
 
-    def test_what_an_override_of_emit_raises_is_the_callers(self, discord: LocalDiscord) -> None:
-        """Nothing is swallowed that the standard library's handlers would not swallow."""
+    def test_an_error_of_an_override_of_emit_reaches_the_caller(self, discord: LocalDiscord) -> None:
+        """The standard library's handlers do not suppress it either."""
 
         class Handler(DiscordHandler):
             def emit(self, record: logging.LogRecord) -> None:
@@ -523,7 +523,7 @@ class TestRecords:
         assert "hello" in one_card(discord, handler)["description"]
 
     def test_a_disabled_handler_emits_nothing(self) -> None:
-        """Its records are filtered all the same."""
+        """Its records are filtered nevertheless."""
         handler = DiscordHandler(enabled=False)
         handler.addFilter(lambda record: record.msg != "no")
         assert [handler.handle(logging.makeLogRecord({"msg": message})) for message in ("no", "yes")] == [False, True]
@@ -532,7 +532,7 @@ class TestRecords:
     def test_unreadable_record_is_counted(
         self, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """A record that cannot be frozen goes to handleError, and is in the books."""
+        """A record that cannot be frozen goes to handleError and is counted."""
         monkeypatch.setattr(logging, "raiseExceptions", True)
         record = logging.makeLogRecord({"msg": "hello"})
         del record.msg
@@ -543,7 +543,7 @@ class TestRecords:
     def test_record_that_is_queued_already_is_counted_once(
         self, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """What fails after a record was accepted goes to handleError, and changes no count."""
+        """An error after a record was accepted goes to handleError, and changes no count."""
         assert handler._queue_handler
         enqueue = handler._queue_handler.enqueue
 
@@ -559,7 +559,7 @@ class TestRecords:
         assert "RecursionError" in capsys.readouterr().err
 
     def test_posts_into_the_thread_of_the_url_or_setting(self, discord: LocalDiscord) -> None:
-        """A thread is named by the URL's query, or by the setting, which wins."""
+        """The query of the URL may name a thread, and the setting wins."""
         first, second = discord.add_thread(), discord.add_thread()
         for settings, expected in (({}, first), ({"thread_id": int(second)}, second)):
             handler = DiscordHandler(f"{discord.webhook_url}?thread_id={first}", **settings)  # type: ignore[arg-type]
@@ -569,7 +569,7 @@ class TestRecords:
             handler.close()
 
     def test_a_title_goes_before_the_thread_of_the_url(self, discord: LocalDiscord) -> None:
-        """People paste the URL of a thread; both are more than Discord takes."""
+        """People paste the URL of a thread; Discord refuses both together."""
         url = discord.add_webhook(forum=True)
         thread = discord.add_thread(url)
         handler = DiscordHandler(f"{url}?thread_id={thread}", thread_name="Errors")
@@ -583,7 +583,7 @@ class TestRecords:
 
 @pytest.fixture
 def forum(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> DiscordHandler:
-    """Configure a handler for a forum with nothing but plain strings, numbers, lists and dicts, from JSON."""
+    """Configure a handler for a forum with only plain strings, numbers, lists and dicts, from JSON."""
     monkeypatch.syspath_prepend("/srv/app")
     text = """
     {
@@ -615,7 +615,7 @@ def forum(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> DiscordHand
 
 
 class TestForum:
-    """All settings of looks and places at once, against the local Discord."""
+    """All settings of looks and destinations at once, against the local Discord."""
 
     def log(self, handler: DiscordHandler, *levels: int) -> None:
         """Log a hostile record of each level, all for one message, and wait until they are delivered."""
@@ -633,7 +633,7 @@ class TestForum:
     def test_the_first_message_opens_the_post_and_the_next_go_there(
         self, discord: LocalDiscord, forum: DiscordHandler
     ) -> None:
-        """It has the tags; no later one names it again."""
+        """The post has the tags, and no later message names it again."""
         for levelno in (logging.INFO, logging.ERROR, logging.INFO):
             self.log(forum, levelno)
         first, *others = discord.messages
@@ -659,17 +659,15 @@ class TestForum:
         assert (severe.content, worst.content) == ("<@&333333333333333333>", "@here")
 
     def test_the_card_has_the_chosen_values_and_a_link(self, discord: LocalDiscord, forum: DiscordHandler) -> None:
-        """And the context."""
+        """The card has the context too."""
         self.log(forum, logging.ERROR)
         card = one_card(discord, forum)
         assert [field["name"] for field in card["fields"]] == ["order\\_id", "amount", "service"]
         link = "[orders.py:42](https://git.example/acme/shop/orders.py#L42)"
         assert card["description"].endswith(f"\n-# {link} in buy")
 
-    def test_losses_told_beside_a_mention_notify_nobody_else(
-        self, discord: LocalDiscord, forum: DiscordHandler
-    ) -> None:
-        """The name of a level is log text too."""
+    def test_losses_with_a_mention_notify_nobody_else(self, discord: LocalDiscord, forum: DiscordHandler) -> None:
+        """The name of a level may be log text too."""
         assert forum._listener
         forum._listener.backlog.refuse("@everyone", "unreadable")
         self.log(forum, logging.CRITICAL)
@@ -677,7 +675,7 @@ class TestForum:
         assert "1 records were dropped" in message.content
         assert message.pings == ["@here"]
 
-    def test_in_a_text_channel_the_records_arrive_all_the_same(self, discord: LocalDiscord) -> None:
+    def test_in_a_text_channel_the_records_arrive(self, discord: LocalDiscord) -> None:
         """The title is left out."""
         handler = DiscordHandler(discord.webhook_url, thread_name="Errors", applied_tags=[5])
         self.log_to(handler, "one", "two")
@@ -686,7 +684,7 @@ class TestForum:
         assert handler.health()["dropped"] == 0
 
     def test_a_post_that_was_deleted_is_opened_anew(self, discord: LocalDiscord) -> None:
-        """The records go into the new one."""
+        """The records go into a new post."""
         handler = DiscordHandler(discord.add_webhook(forum=True), thread_name="Errors")
         self.log_to(handler, "one", "two")
         discord.fail_next(Fault(status=404, body={"message": "Unknown Channel", "code": 10003}))
@@ -703,13 +701,13 @@ class TestForum:
 
 
 @pytest.mark.parametrize("word", [*get_args(Status), *get_args(DropReason)])
-def test_health_explains_its_words(word: str) -> None:
-    """A status or a reason that is new is documented."""
+def test_health_documents_statuses_and_reasons(word: str) -> None:
+    """A new status or reason needs documentation."""
     assert f"`{word}`" in (DiscordHandler.health.__doc__ or "")
 
 
 class TestLifecycle:
-    """Handlers come and go; the books stay right."""
+    """Handlers are made and closed, and every record is accounted for."""
 
     def test_burst_goes_out_in_few_messages(
         self, discord: LocalDiscord, handler: DiscordHandler, logger: logging.Logger
@@ -724,7 +722,7 @@ class TestLifecycle:
         assert (health["accepted"], health["delivered"], health["requests"], health["rate_limited"]) == (40, 40, 4, {})
 
     def test_handlers_of_one_webhook_share_a_listener(self, discord: LocalDiscord, handler: DiscordHandler) -> None:
-        """Two handlers of one webhook never post at the same time: one thread serves both."""
+        """Two handlers of one webhook never post at the same time: they share one thread."""
         other = DiscordHandler(discord.webhook_url.replace("/v10", ""), username="Other")
         for each in (handler, other, handler):
             each.handle(logging.makeLogRecord({"msg": "hello"}))
@@ -765,7 +763,7 @@ class TestLifecycle:
         handler.handle(logging.makeLogRecord({"msg": "hello"}))
         assert handler.flush(20) is False
 
-    def test_a_filter_of_ones_own_may_say_yes(self, discord: LocalDiscord) -> None:
+    def test_a_filter_of_any_kind_may_return_true(self, discord: LocalDiscord) -> None:
         """Up to Python 3.11 no filter returned a record."""
 
         class Own(DiscordHandler):
@@ -778,10 +776,10 @@ class TestLifecycle:
         assert handler.health()["delivered"] == 1
         handler.close()
 
-    def test_close_is_final_and_says_what_was_lost(
+    def test_close_is_final_and_reports_the_losses(
         self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Close drops what is left, counts it, and says so on stderr, once; and that more came later, once."""
+        """It drops and counts waiting records, and reports them on stderr, once; later ones are reported once too."""
         discord.fail_next(Fault(status=503), times=100)
         handler = DiscordHandler(discord.webhook_url, retry_delays=[60])
         for _ in range(3):
@@ -800,7 +798,7 @@ class TestLifecycle:
         assert discord.webhook_url.rpartition("/")[2] not in "".join(lines)
 
     def test_close_after_a_flush_in_vain_does_not_wait_again(self, discord: LocalDiscord) -> None:
-        """`logging.shutdown` calls flush and close in a row: they share one wait."""
+        """`logging.shutdown` calls flush and then close: they share one wait."""
         discord.fail_next(Fault.stall(60))
         handler = DiscordHandler(discord.webhook_url, flush_timeout=0.2)
         handler.handle(logging.makeLogRecord({"msg": "hello"}))

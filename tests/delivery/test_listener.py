@@ -81,7 +81,7 @@ def texts(discord: LocalDiscord) -> list[str]:
 
 
 class TestExit:
-    """Falling off the end of the script delivers."""
+    """The exit of a script delivers its records."""
 
     @pytest.mark.parametrize("ending", ["", "sys.exit(0)", "logging.shutdown()", "raise SystemExit"])
     def test_everything_is_delivered(self, discord: LocalDiscord, ending: str) -> None:
@@ -96,8 +96,8 @@ class TestExit:
         assert (texts(discord), done.returncode) == (["before"], 1)
         assert "ZeroDivisionError" in done.stderr
 
-    def test_unreachable_discord_is_said_and_not_waited_for(self) -> None:
-        """The process ends within the flush deadline, says how many were lost, and shows no token."""
+    def test_unreachable_discord_is_reported_and_not_waited_for(self) -> None:
+        """The process ends within `flush_timeout`, reports how many records were lost, and shows no token."""
         done = run(
             """
             import time, atexit
@@ -113,7 +113,7 @@ class TestExit:
         assert TOKEN not in done.stdout + done.stderr
 
     def test_several_stuck_handlers_share_one_deadline_at_exit(self, discord: LocalDiscord) -> None:
-        """Ten webhooks that do not answer hold up the exit for two seconds, not for twenty."""
+        """Ten webhooks without a response delay the exit by two seconds, not by twenty."""
         discord.fail_next(Fault.stall(60), times=20)
         done = run(
             f"""
@@ -130,7 +130,7 @@ class TestExit:
         assert done.stderr.count("1 of 1 records were not delivered") == 10
 
     def test_record_logged_after_shutdown_is_harmless(self, discord: LocalDiscord) -> None:
-        """A hook that logs after everything was closed neither hangs nor raises."""
+        """A hook that logs after all handlers were closed neither hangs nor raises."""
         done = run(
             """
             import atexit
@@ -144,7 +144,7 @@ class TestExit:
         assert (texts(discord), done.returncode) == (["in time"], 0)
 
     def test_first_record_of_all_logged_at_exit(self, discord: LocalDiscord) -> None:
-        """When no thread can be started any more, as on Python 3.12, whoever flushes delivers."""
+        """If no thread can be started any more, as on Python 3.12, the flush delivers."""
         done = run(
             """
             import atexit
@@ -156,7 +156,7 @@ class TestExit:
         assert (texts(discord), done.returncode, done.stderr) == (["at exit"], 0, "")
 
     def test_handler_that_is_gone_before_the_end_loses_nothing(self, discord: LocalDiscord) -> None:
-        """A handler that was removed and collected has its records delivered all the same."""
+        """The records of a handler that was removed and collected are delivered."""
         done = run(
             f"""
             import gc
@@ -172,7 +172,7 @@ class TestExit:
         assert (texts(discord), done.returncode, done.stderr) == (["hello", "hello"], 0, "")
 
     def test_records_logged_during_the_flush_have_their_time_too(self, discord: LocalDiscord) -> None:
-        """What comes while the exit flush waits is no reason for close to give up."""
+        """Records that come during the exit flush are flushed by `close`."""
         discord.fail_next(Fault.stall(1.0))
         done = run(
             """
@@ -189,7 +189,7 @@ class TestExit:
 
     @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
     def test_child_of_multiprocessing_delivers(self, discord: LocalDiscord, method: str) -> None:
-        """Such a child ends without atexit hooks up to Python 3.12, and delivers all the same."""
+        """Up to Python 3.12, such a child ends without atexit hooks, but delivers."""
         if method not in multiprocessing.get_all_start_methods():
             return
         script = textwrap.dedent(
@@ -220,10 +220,10 @@ class TestExit:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
 class TestFork:
-    """Parent and child each deliver their own records, once."""
+    """Parent and child deliver their own records, once."""
 
     def test_each_record_arrives_once(self, discord: LocalDiscord) -> None:
-        """What the parent queued stays the parent's; the child starts a thread of its own."""
+        """The parent delivers the records that it has queued; the child starts its own thread."""
         done = run(
             """
             import warnings
@@ -243,7 +243,7 @@ class TestFork:
         assert done.stdout == "2 1\n"
 
     def test_fork_while_locks_are_held(self, discord: LocalDiscord) -> None:
-        """A child that is forked while another thread holds every lock of ours does not hang."""
+        """A child that is forked while another thread holds all of our locks does not hang."""
         done = run(
             """
             import warnings
@@ -277,7 +277,7 @@ class TestReconfiguration:
     """`dictConfig` holds the lock of logging while it closes handlers."""
 
     def test_dict_config_right_after_the_first_record_delivers_it(self, discord: LocalDiscord) -> None:
-        """The first POST ever, made while dictConfig waits, needs no lock that dictConfig holds."""
+        """The first POST, made while dictConfig waits, needs no lock that dictConfig holds."""
         done = run(
             """
             import logging.config
@@ -295,7 +295,7 @@ class TestReconfiguration:
         assert float(done.stdout) < 10
 
     @pytest.mark.parametrize("fault", [Fault.rate_limited(0.3), Fault(status=502)])
-    def test_dict_config_while_there_is_trouble_to_warn_of(self, discord: LocalDiscord, fault: Fault) -> None:
+    def test_dict_config_while_a_warning_is_logged(self, discord: LocalDiscord, fault: Fault) -> None:
         """The warning about a 429 or an outage needs no lock that dictConfig holds either."""
         discord.fail_next(fault)
         done = run(
@@ -316,7 +316,7 @@ class TestReconfiguration:
         assert float(done.stdout) < 10
 
     def test_handlers_are_made_while_dict_config_runs(self, discord: LocalDiscord) -> None:
-        """Nobody who has a lock of logging waits for one of ours that is held by who waits for logging's.
+        """A thread with a lock of logging never waits for a lock of ours whose holder waits for logging.
 
         The garbage collector does: it takes logging's lock for each handler, and comes at any moment.
         """
@@ -343,7 +343,7 @@ class TestReconfiguration:
 
     @pytest.mark.parametrize("place", ["backlog", "limiter"])
     def test_dict_config_while_garbage_is_collected_under_a_lock(self, discord: LocalDiscord, place: str) -> None:
-        """The thread that has our lock waits for the one of logging, which dictConfig has: it is not waited for."""
+        """A thread with our lock waits for logging's lock, which dictConfig has: dictConfig does not wait for it."""
         done = run(
             f"""
             import logging.config
@@ -417,7 +417,7 @@ class TestThread:
     def test_fault_of_our_own_costs_the_records_and_not_the_thread(
         self, step: str, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Whatever a step raises, it is counted, logged, and the next record arrives."""
+        """An error of a step is counted and logged, and the next record arrives."""
         handler = DiscordHandler(discord.webhook_url)
         assert handler._listener
         delivery = handler._listener._delivery
@@ -439,7 +439,7 @@ class TestThread:
     def test_thread_that_cannot_start_is_tried_again(
         self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """When no thread can be started the record waits, and the next one tries again."""
+        """Without a thread the record waits, and the next record tries again."""
         handler = DiscordHandler(discord.webhook_url)
 
         def refuse(_: threading.Thread) -> None:
@@ -457,7 +457,7 @@ class TestThread:
     def test_flush_delivers_when_no_thread_can_be_started(
         self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Whoever flushes then does the work, and waits out short limits."""
+        """The flush posts on its own thread, and waits for short limits."""
         discord.fail_next(Fault.rate_limited(0.2))
         handler = DiscordHandler(discord.webhook_url)
 
@@ -475,8 +475,8 @@ class TestThread:
         assert not is_delivering.get()
         handler.close()
 
-    def test_who_delivers_without_a_thread_sleeps_until_the_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The wait for it is no busy one."""
+    def test_a_flush_without_a_thread_sleeps_until_its_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The flush does not poll while it waits."""
         listener = make()
         listener.backlog.put(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
         delays, waits = [0.1, 0.07, 0.0], list[float | None]()
@@ -492,14 +492,14 @@ class TestThread:
         assert waits == [0.0, 0.1, 0.07]
 
     def test_a_flush_leaves_no_deadline_behind(self) -> None:
-        """The deadlines of others stay."""
+        """The deadlines of other flushes stay."""
         listener = make()
         listener._delivery.deadlines.append(50.0)
         listener.flush(0.0, is_last=True)
         assert (listener._delivery.deadlines, listener._delivery.is_last) == ([50.0], False)
 
     def test_a_flush_in_the_middle_leaves_the_last_one_the_last(self) -> None:
-        """That of another thread may still be under way."""
+        """The last flush, on another thread, may still be running."""
         listener = make()
         listener._delivery.is_last = True
         listener.flush(0.0)
@@ -507,7 +507,7 @@ class TestThread:
 
     @pytest.mark.parametrize("is_exiting", [True, False])
     def test_at_exit_every_flush_is_the_last(self, monkeypatch: pytest.MonkeyPatch, is_exiting: bool) -> None:
-        """And so is that of a stop: no message waits for a turn."""
+        """The flush of `stop` is the last, too: no message waits for a turn."""
         monkeypatch.setattr(exit_time, "_waited", 0.0 if is_exiting else None)
         listener = make()
         found = list[bool]()
@@ -523,7 +523,7 @@ class TestThread:
         assert found == [is_exiting, True, True]
 
     def test_another_limit_of_the_channel_ends_the_wait_for_the_old_one(self) -> None:
-        """The limiter says again what is still to be waited for."""
+        """The limiter names the wait that is still necessary."""
         listener = make()
         listener._delivery.not_before = 1e9
         listener.configure(DeliverySettings())
@@ -532,7 +532,7 @@ class TestThread:
         assert listener._delivery.not_before < 0
 
     def test_stopping_twice_is_stopping_once(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """What was lost is said once."""
+        """The losses are reported once."""
         listener = make()
         listener.backlog.refuse("INFO", "unreadable")
         for _ in range(2):
@@ -540,7 +540,7 @@ class TestThread:
         assert capsys.readouterr().err.count("1 of 1 records were not delivered") == 1
 
     def test_ctrl_c_while_the_main_thread_delivers_ends_the_program(self) -> None:
-        """On another thread it would end that thread alone."""
+        """On another thread it would only end that thread."""
         listener = make()
 
         def interrupt() -> float:
@@ -550,7 +550,7 @@ class TestThread:
             listener._attempt(interrupt)
 
     def test_listener_that_another_thread_made_meanwhile_is_shared(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """There is one for a webhook, however many handlers are made at a time."""
+        """A webhook has one listener, however many handlers are made at a time."""
         url, settings = WebhookURL.parse(REFUSED), DeliverySettings()
         made = make(url, settings)
 
@@ -566,7 +566,7 @@ class TestThread:
     def test_interrupted_start_of_the_thread_is_tried_again(
         self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Ctrl-C in the very call that starts the thread does not end delivery for ever."""
+        """Ctrl-C in the call that starts the thread does not end the delivery for ever."""
         handler = DiscordHandler(discord.webhook_url)
 
         def interrupt(_: threading.Thread) -> None:
@@ -582,7 +582,7 @@ class TestThread:
         handler.close()
 
     def test_raising_filter_of_the_users_costs_nothing(self, discord: LocalDiscord) -> None:
-        """A filter that cannot do with our thread, as one that asks for Flask's request, meets our own warning."""
+        """A filter that fails on our thread, such as one that needs Flask's request, gets our own warning."""
 
         def only_main_thread(_: logging.LogRecord) -> bool:
             if threading.current_thread() is not threading.main_thread():
@@ -601,7 +601,7 @@ class TestThread:
         handler.close()
 
     def test_child_forgets_its_parent(self, discord: LocalDiscord) -> None:
-        """What the hook after a fork leaves: nothing queued, no thread, books at nothing, and all works anew."""
+        """After the hook, the child has no queued record, no thread and zero counts, and works again."""
         handler = DiscordHandler(discord.webhook_url)
         handler.handle(logging.makeLogRecord({"msg": "parent"}))
         assert handler.flush()
@@ -613,7 +613,7 @@ class TestThread:
         handler.close()
 
     def test_two_flushes_at_a_time(self, discord: LocalDiscord) -> None:
-        """The deadline of one that ends is not forgotten while another waits."""
+        """The end of one flush does not remove the deadline of another."""
         discord.fail_next(Fault.stall(3))
         handler = DiscordHandler(discord.webhook_url)
         handler.handle(logging.makeLogRecord({"msg": "hello"}))
@@ -626,10 +626,10 @@ class TestThread:
         assert results == [True]
         handler.close()
 
-    def test_thread_that_somebody_else_has_just_started_is_left_alone(
+    def test_thread_that_another_caller_has_just_started_is_kept(
         self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Between the first look and the lock another caller may have started it."""
+        """Another caller may have started it between the first check and the lock."""
         handler = DiscordHandler(discord.webhook_url)
         assert handler._listener
         looks = iter([False, True])
@@ -640,14 +640,14 @@ class TestThread:
         handler.close()
 
     def test_thread_is_started_by_one_caller_only(self) -> None:
-        """While somebody starts the thread, others do not wait for that."""
+        """Other callers do not wait while one starts the thread."""
         listener = make()
         with listener._starting:
             assert listener._wake() is True
         assert listener._thread is None
 
-    def test_a_loss_in_flight_is_said(self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]) -> None:
-        """A record whose request has no answer yet when time is up is told of as well."""
+    def test_a_loss_in_flight_is_reported(self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]) -> None:
+        """A record whose request has no response at the time-out is reported as well."""
         discord.fail_next(Fault.stall(30))
         handler = DiscordHandler(discord.webhook_url)
         handler.handle(logging.makeLogRecord({"msg": "hello"}))
@@ -656,10 +656,10 @@ class TestThread:
 
 
 class TestQueueListener:
-    """The listener keeps the contract of the standard library's."""
+    """The listener obeys the contract of the standard library's."""
 
     def test_a_second_start_is_an_error(self) -> None:
-        """As it is from Python 3.14 on, for two threads would post at a time."""
+        """This is so from Python 3.14 on, since two threads would post at a time."""
         listener = make()
         listener.start()
         with pytest.raises(RuntimeError, match="already started"):
@@ -667,7 +667,7 @@ class TestQueueListener:
         listener.stop()
 
     def test_a_start_that_failed_may_be_tried_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A thread that was never started is none that runs."""
+        """A thread that was never started does not count as running."""
         listener = make()
 
         def refuse(_: threading.Thread) -> None:
@@ -682,7 +682,7 @@ class TestQueueListener:
         listener.stop()
 
     def test_dequeue_returns_the_records_for_a_message(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """They are in flight from then on."""
+        """The records are in flight from then on."""
         listener = make()
         monkeypatch.setattr(listener, "start", lambda: None)
         for number in range(3):
@@ -697,7 +697,7 @@ class TestQueueListener:
             make().dequeue(block=False)
 
     def test_the_sentinel_ends_the_thread(self) -> None:
-        """However long the thread would wait for a record."""
+        """The thread ends at once, however long it would wait for a record."""
         listener = make()
         listener.start()
         thread = listener._thread
@@ -706,8 +706,8 @@ class TestQueueListener:
         thread.join(10)
         assert not listener.is_running()
 
-    def test_a_child_delivers_nothing_that_its_parent_was_about_to(self) -> None:
-        """The listener that another thread was stopping at the fork is empty, and stops no more."""
+    def test_a_child_delivers_no_record_of_a_stopping_listener(self) -> None:
+        """The listener that another thread was stopping at the fork is empty, and is not stopping any more."""
         listener = make()
         listener.backlog.refuse("INFO", "unreadable")
         registry._stopping.add(listener)
@@ -715,17 +715,17 @@ class TestQueueListener:
         assert (registry._stopping, listener.backlog.pending, listener.backlog.lost) == (set(), 0, 0)
 
     def test_a_start_after_the_stop_is_an_error(self) -> None:
-        """A thread that came too late would wait for ever."""
+        """The thread would wait for ever."""
         listener = make()
         listener.stop()
         with pytest.raises(RuntimeError, match="stopped"):
             listener.start()
         assert not listener.is_running()
 
-    def test_ctrl_c_in_a_stop_says_the_losses_all_the_same(
+    def test_ctrl_c_in_a_stop_reports_the_losses(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Nothing is left pending for ever."""
+        """No record is left pending for ever."""
         listener = make()
         monkeypatch.setattr(listener, "start", lambda: None)
         listener.backlog.put(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
@@ -740,7 +740,7 @@ class TestQueueListener:
         assert listener.backlog.count()["pending"] == 0
 
     def test_ctrl_c_in_a_delivery_leaves_nothing_in_flight(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The records of the message that was under way are counted as interrupted; a flush waits for none of them."""
+        """The records of the message in flight count as interrupted, and no flush waits for them."""
         listener = make()
         monkeypatch.setattr(listener, "start", lambda: None)
         listener.backlog.put(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
@@ -771,7 +771,7 @@ class TestQueueListener:
     def test_an_override_of_prepare_that_raises_costs_the_records_alone(
         self, discord: LocalDiscord, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The thread goes on."""
+        """The thread runs on."""
 
         class Listener(WebhookListener):
             def prepare(self, record: Any) -> Any:
@@ -789,7 +789,7 @@ class TestQueueListener:
         listener.stop()
 
     def test_prepare_may_be_overridden(self, discord: LocalDiscord) -> None:
-        """It gets the records of a message before they are delivered, on the listener's thread."""
+        """The override gets the records of a message before they are delivered, on the listener's thread."""
         prepared: list[str] = []
 
         class Listener(WebhookListener):
@@ -805,7 +805,7 @@ class TestQueueListener:
 
 
 class TestUWSGI:
-    """A server that runs no threads unless told to, in which nothing would be posted before the end."""
+    """uWSGI runs no threads by default, so that no record would be posted before the end."""
 
     @pytest.fixture(autouse=True)
     def _untold(self) -> Iterator[None]:
@@ -819,7 +819,7 @@ class TestUWSGI:
     def test_without_threads_there_is_one_warning(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, options: dict[str, object]
     ) -> None:
-        """However many handlers are made, it is said once what to do."""
+        """The warning comes once, however many handlers are made."""
         monkeypatch.setitem(sys.modules, "uwsgi", types.SimpleNamespace(opt=options))
         for _ in range(3):
             DiscordHandler(REFUSED).close(timeout=0)
@@ -831,19 +831,19 @@ class TestUWSGI:
     @pytest.mark.parametrize(
         "options", [{"enable-threads": True}, {"enable-threads": b"true"}, {"threads": b"2"}, {"threads": "4"}]
     )
-    def test_with_threads_there_is_none(
+    def test_with_threads_there_is_no_warning(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, options: dict[str, object]
     ) -> None:
-        """Either option will do."""
+        """Either option is enough."""
         monkeypatch.setitem(sys.modules, "uwsgi", types.SimpleNamespace(opt=options))
         DiscordHandler(REFUSED).close(timeout=0)
         assert caplog.messages == []
 
     @pytest.mark.parametrize("module", [None, types.SimpleNamespace()])
-    def test_elsewhere_there_is_none(
+    def test_without_uwsgi_there_is_no_warning(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, module: object
     ) -> None:
-        """Without such a module, or with another of its name, nothing is said."""
+        """The module may be missing, or be another one with the same name."""
         monkeypatch.setitem(sys.modules, "uwsgi", module)
         DiscordHandler(REFUSED).close(timeout=0)
         assert caplog.messages == []

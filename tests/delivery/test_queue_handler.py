@@ -26,7 +26,7 @@ URL = "http://127.0.0.1:9/api/webhooks/123456789012345678/token"
 
 @pytest.fixture
 def queue_handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookQueueHandler]:
-    """Yield one whose listener has no thread."""
+    """Yield a queue handler whose listener has no thread."""
     url = WebhookURL.parse(URL)
     listener = WebhookListener(
         url,
@@ -43,7 +43,7 @@ def queue_handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookQueueHandl
 
 
 def test_a_record_is_prepared_and_enqueued(queue_handler: WebhookQueueHandler) -> None:
-    """As with the standard library's QueueHandler, `handle` does both."""
+    """`handle` does both, as in the standard library's QueueHandler."""
     queue_handler.handle(logging.makeLogRecord({"msg": "hello %s", "args": ("you",), "levelno": 40}))
     listener: Any = queue_handler.listener
     (waiting,) = listener.backlog.lease(10)
@@ -51,7 +51,7 @@ def test_a_record_is_prepared_and_enqueued(queue_handler: WebhookQueueHandler) -
 
 
 def test_the_frozen_record_outlives_its_arguments(queue_handler: WebhookQueueHandler) -> None:
-    """The record stays as it was for the handlers that come after."""
+    """The original record stays unchanged for later handlers."""
     items = ["tea"]
     record = logging.makeLogRecord({"msg": "%s", "args": (items,)})
     frozen = FrozenRecord(queue_handler.prepare(record))
@@ -61,7 +61,7 @@ def test_the_frozen_record_outlives_its_arguments(queue_handler: WebhookQueueHan
 
 
 def test_another_formatter_formats_at_once(queue_handler: WebhookQueueHandler) -> None:
-    """A formatter may read what is alive on the caller's thread only."""
+    """A formatter may read values that exist only on the caller's thread."""
     formatted: list[str] = []
 
     class Formatter(logging.Formatter):
@@ -74,8 +74,8 @@ def test_another_formatter_formats_at_once(queue_handler: WebhookQueueHandler) -
     assert formatted == ["hello"]
 
 
-def test_the_two_halves_know_each_other() -> None:
-    """The queue that one half puts records into is the backlog that the other half takes them from."""
+def test_queue_handler_and_listener_share_the_backlog() -> None:
+    """The queue that one puts records into is the backlog that the other takes them from."""
     handler = DiscordHandler(URL)
     queue_handler: Any = handler._queue_handler
     listener: Any = queue_handler.listener

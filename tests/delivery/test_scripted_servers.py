@@ -27,7 +27,7 @@ def limited(body: Any = None, **headers: str) -> Fault:
 
 
 class Case(NamedTuple):
-    """A script, and what 3 records come to with it."""
+    """A script, and the results of 3 records with it."""
 
     faults: Sequence[Fault]
     statuses: Sequence[int | None]
@@ -124,7 +124,7 @@ def log(handler: DiscordHandler, *messages: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_reaction(discord: LocalDiscord, name: str) -> None:
-    """Each script ends as the table of reactions says, and the books balance."""
+    """Each script ends as the table of reactions says, and every record is accounted for."""
     case = CASES[name]
     for fault in case.faults:
         discord.fail_next(fault)
@@ -144,7 +144,7 @@ def test_reaction(discord: LocalDiscord, name: str) -> None:
 
 @pytest.mark.parametrize("retry_after", [0.2, 0.5, 1.0])
 def test_429_is_waited_out_to_the_letter_and_not_much_longer(discord: LocalDiscord, retry_after: float) -> None:
-    """The next request comes not before its time."""
+    """The next request does not come before its time."""
     discord.fail_next(Fault.rate_limited(retry_after))
     handler = DiscordHandler(discord.webhook_url)
     log(handler, "one")
@@ -173,7 +173,7 @@ def test_global_429_of_one_webhook_holds_back_another(discord: LocalDiscord) -> 
 
 
 def test_webhook_that_does_not_answer_holds_up_no_other(discord: LocalDiscord) -> None:
-    """Each webhook has a thread of its own."""
+    """Each webhook has its own thread."""
     discord.fail_next(Fault.stall(30))
     slow, fast = DiscordHandler(discord.webhook_url), DiscordHandler(discord.add_webhook())
     log(slow, "one")
@@ -186,10 +186,10 @@ def test_webhook_that_does_not_answer_holds_up_no_other(discord: LocalDiscord) -
     fast.close()
 
 
-def test_outage_is_told_by_one_line_and_on_the_next_card(
+def test_outage_is_reported_by_one_line_and_on_the_next_card(
     discord: LocalDiscord, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The log of the program says it once; the channel learns how late the card is."""
+    """The program's log has one line; the channel sees the delay of the card."""
     monkeypatch.setattr("discord_logging._delivery.delivery._MIN_DELAY", 0.1)
     discord.fail_next(Fault(status=502), times=3)
     handler = DiscordHandler(discord.webhook_url, retry_delays=[0.1])
@@ -205,7 +205,7 @@ def test_outage_is_told_by_one_line_and_on_the_next_card(
 def test_jumps_of_the_wall_clock_move_no_wait(
     discord: LocalDiscord, jump: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A limit is waited out on the monotonic clock, whatever happens to the other one meanwhile."""
+    """The monotonic clock measures the wait for a limit."""
     discord.fail_next(Fault.rate_limited(0.5))
     handler = DiscordHandler(discord.webhook_url)
     log(handler, "one")
@@ -221,7 +221,7 @@ def test_jumps_of_the_wall_clock_move_no_wait(
 
 
 def test_poison_message_steps_aside(discord: LocalDiscord) -> None:
-    """A record whose message is answered with 500 every time is set apart; all others arrive."""
+    """A record whose message gets a 500 every time is set apart; all others arrive."""
     handler = DiscordHandler(
         discord.webhook_url, retry_delays=[0.02], max_retry_delay=1, channel_limit=None, username="Shop"
     )

@@ -88,11 +88,11 @@ def log(handler: DiscordHandler, text: str) -> None:
 
 
 class TestProcess:
-    """A process that is ended by a signal from outside."""
+    """A signal from outside ends a process."""
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
     def test_everything_is_delivered(self, discord: LocalDiscord, number: signal.Signals) -> None:
-        """What was logged before the signal arrives, and the exit status is that of the signal."""
+        """All records before the signal arrive, and the exit status is that of the signal."""
         process = start(
             """
             discord_logging.flush_on_signals()
@@ -106,8 +106,8 @@ class TestProcess:
         assert end(process) == (-number, "", "")
         assert texts(discord) == [str(n) for n in range(30)]
 
-    def test_stuck_network_bounds_it(self, discord: LocalDiscord) -> None:
-        """The process ends within `flush_timeout`, and says on one line what was lost."""
+    def test_stuck_network_does_not_delay_the_end(self, discord: LocalDiscord) -> None:
+        """The process ends within `flush_timeout`, and reports the losses on one line."""
         discord.fail_next(Fault.stall(60), times=10)
         process = start(
             """
@@ -126,7 +126,7 @@ class TestProcess:
         assert re.fullmatch(r"discord_logging: 1 of 1 records were not delivered to webhook \d+ \(pending\)\n", err)
 
     def test_signal_that_comes_again_and_again(self, discord: LocalDiscord) -> None:
-        """An impatient parent neither loses what waits nor moves the end."""
+        """An impatient parent neither loses records nor moves the end."""
         discord.fail_next(Fault.stall(60), times=10)
         process = start(
             """
@@ -145,7 +145,7 @@ class TestProcess:
         assert end(process)[0] == -signal.SIGTERM
 
     def test_second_signal_costs_nothing(self, discord: LocalDiscord) -> None:
-        """What a slow server takes is delivered although the signal comes twice."""
+        """Records for a slow server are delivered although the signal comes twice."""
         discord.fail_next(Fault.stall(0.5, save=True))
         process = start(
             """
@@ -164,7 +164,7 @@ class TestProcess:
 
     @pytest.mark.parametrize("queue_size", [50, 10_000])
     def test_signal_in_a_tight_loop_of_logging(self, discord: LocalDiscord, queue_size: int) -> None:
-        """Wherever in a logging call the signal comes, the flush waits for nothing that this call has in its hand."""
+        """Wherever in a logging call the signal comes, the flush does not wait for the record of that call."""
         process = start(
             f"""
             handler.close()
@@ -192,7 +192,7 @@ class TestProcess:
         assert (code, out) == (0, "5 0 0\n"), err
 
     def test_program_that_logs_for_ever_ends(self, discord: LocalDiscord) -> None:
-        """The loop ends where the signal finds it."""
+        """The signal ends the loop."""
         process = start(
             """
             discord_logging.flush_on_signals()
@@ -206,10 +206,10 @@ class TestProcess:
 
 
 class TestChain:
-    """What was there before has its turn."""
+    """The previous signal handler runs after the flush."""
 
     def test_previous_handler_is_called_after_the_flush(self, discord: LocalDiscord) -> None:
-        """It gets what any handler gets, and finds the records delivered; then the program goes on."""
+        """It gets the usual arguments, and finds the records delivered; then the program continues."""
         calls: list[Any] = []
         signal.signal(signal.SIGTERM, lambda *args: calls.append((args[0], args[1] is not None, texts(discord))))
         flush_on_signals()
@@ -222,7 +222,7 @@ class TestChain:
         assert texts(discord) == ["hello", "next"]
 
     def test_previous_handler_that_exits(self, discord: LocalDiscord) -> None:
-        """The usual `sys.exit` in a handler ends the program as ever."""
+        """`sys.exit` in a handler ends the program as usual."""
         process = start(
             """
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
@@ -238,7 +238,7 @@ class TestChain:
         assert texts(discord) == ["hello"]
 
     def test_previous_handler_sees_a_second_signal_at_once(self, discord: LocalDiscord) -> None:
-        """Who counts signals, to give up on the second, need not wait for the flush of the first."""
+        """A handler that gives up on the second signal need not wait for the flush of the first."""
         discord.fail_next(Fault.stall(60), times=10)
         process = start(
             """
@@ -258,22 +258,22 @@ class TestChain:
         assert end(process)[0] == 7
 
     def test_ignored_signal_stays_ignored(self) -> None:
-        """Under `nohup` a hangup is no reason to do anything."""
+        """Under `nohup`, a hangup starts no flush."""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         flush_on_signals()
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
 
     def test_handler_that_is_not_from_python_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It cannot be called from here."""
+        """Python code cannot call it."""
         before = signal.getsignal(signal.SIGUSR1)
         with monkeypatch.context() as patch:
             patch.setattr(signal, "getsignal", lambda _: None)
             flush_on_signals(signal.SIGUSR1)
         assert signal.getsignal(signal.SIGUSR1) is before
 
-    def test_twice_is_once(self) -> None:
-        """The second call changes nothing."""
+    def test_a_second_call_changes_nothing(self) -> None:
+        """The signal handler is installed once."""
         calls: list[int] = []
         signal.signal(signal.SIGUSR1, lambda number, _: calls.append(number))
         flush_on_signals(signal.SIGUSR1)
@@ -284,14 +284,14 @@ class TestChain:
         assert calls == [signal.SIGUSR1]
 
     def test_only_the_signals_that_are_named(self) -> None:
-        """Others keep what they have."""
+        """Other signals keep their handlers."""
         before = signal.getsignal(signal.SIGTERM)
         flush_on_signals(signal.SIGUSR1)
         assert signal.getsignal(signal.SIGTERM) is before
         assert signal.getsignal(signal.SIGUSR1) is not signal.SIG_DFL
 
     def test_signal_that_ends_nothing(self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]) -> None:
-        """After one whose default is to do nothing, as SIGTERM for the first process of a container, all goes on."""
+        """After a signal without effect, as SIGTERM for the first process of a container, the program continues."""
         handler = DiscordHandler(discord.webhook_url, flush_timeout=0.2)
         flush_on_signals(signal.SIGCHLD)
         ours = signal.getsignal(signal.SIGCHLD)
@@ -305,7 +305,7 @@ class TestChain:
         assert "1 of 1 records were not delivered" in capsys.readouterr().err
 
     def test_second_signal_waits_for_the_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """One that comes during the flush leaves the end to that."""
+        """A signal during the flush leaves the end to the first one."""
         raised: list[int] = []
 
         def flush_all() -> list[Any]:
@@ -325,7 +325,7 @@ class TestChain:
 
 
 class TestMisuse:
-    """What cannot be is said where it is asked for."""
+    """Wrong calls raise errors."""
 
     def test_other_thread_than_the_main_thread(self) -> None:
         """Python lets only the main thread set handlers."""
@@ -350,10 +350,10 @@ class TestMisuse:
 
 
 class TestReentry:
-    """A signal handler runs between two steps of whatever the main thread is doing."""
+    """A signal handler runs between two steps of the main thread."""
 
     def test_signal_in_the_middle_of_a_taking_in(self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The signal has its turn when the record that the interrupted call has in its hand is in its place."""
+        """The flush is postponed until the interrupted call has queued its record."""
         handler = DiscordHandler(discord.webhook_url, queue_size=3, flush_timeout=30)
         assert handler._listener
         backlog: Any = handler._listener.backlog
@@ -380,7 +380,7 @@ class TestReentry:
     def test_flush_of_a_user_in_the_middle_of_a_taking_in(
         self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """It can neither wait for the call that it interrupts nor go on without it: it says so at once."""
+        """The flush can neither wait for the interrupted call nor do without it: it returns False at once."""
         handler = DiscordHandler(discord.webhook_url, queue_size=3, flush_timeout=30)
         assert handler._listener
         backlog: Any = handler._listener.backlog
@@ -422,7 +422,7 @@ class TestReentry:
         assert seen == [["hello"]]
 
     def test_signal_while_a_handler_is_closed(self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What the handler was about to deliver is delivered."""
+        """The records of the handler that is being closed are delivered."""
         handler = DiscordHandler(discord.webhook_url, flush_timeout=30)
         assert handler._listener
         flush = handler._listener.flush
@@ -443,7 +443,7 @@ class TestReentry:
     def test_handler_that_exits_in_the_middle_of_a_taking_in(
         self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Ctrl-C costs the record that is in the hand, which is counted, and no flush waits for it."""
+        """Ctrl-C costs the record that is being queued, which is counted, and no flush waits for it."""
         handler = DiscordHandler(discord.webhook_url, queue_size=3, flush_timeout=30)
         assert handler._listener
         backlog: Any = handler._listener.backlog
@@ -468,7 +468,7 @@ class TestReentry:
         handler.close()
 
     def test_signal_in_the_middle_of_a_write_to_stderr(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Python lets nobody write on top of a write: our line is lost then, and nothing else."""
+        """Python forbids a write inside a write: only our line is lost."""
         done: list[int] = []
 
         class Raw(io.RawIOBase):
