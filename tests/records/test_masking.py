@@ -84,20 +84,20 @@ HARMLESS = [
 
 
 class TestMask:
-    """A text keeps all but its secrets."""
+    """A masked text keeps all but its secrets."""
 
     @pytest.mark.parametrize(("text", "masked"), MASKED)
-    def test_hides_the_secret_and_keeps_what_surrounds_it(self, text: str, masked: str) -> None:
-        """The mask stands for the value alone."""
+    def test_hides_the_secret_and_keeps_the_text_around_it(self, text: str, masked: str) -> None:
+        """The mask replaces only the value."""
         assert MASKER.mask(text) == masked
 
     @pytest.mark.parametrize("text", HARMLESS)
     def test_leaves_harmless_text(self, text: str) -> None:
-        """Names that merely contain a word, and values that are none, stay."""
+        """Names that merely contain a word, and values that are not secrets, stay."""
         assert MASKER.mask(text) == text
 
     def test_leaves_a_mask(self) -> None:
-        """A masked text, masked again, is the same."""
+        """A masked text stays the same when it is masked again."""
         assert all(MASKER.mask(masked) == masked for _, masked in MASKED)
 
     def test_finds_names_behind_letters_that_grow_in_lower_case(self) -> None:
@@ -112,12 +112,12 @@ class TestMask:
             assert "hunter2" not in MASKER.mask(text)
 
     def test_ends_at_the_quote_when_nothing_more_belongs_to_it(self) -> None:
-        """Two quotes that end a text are the end of the value as well."""
+        """Two quotes at the end of a text end the value as well."""
         for text in ('password="hunter2""', "password='hunter2''", "password='hunter2'\"", 'password="hunter2"" x'):
             assert "hunter2" not in MASKER.mask(text)
 
     def test_does_not_take_the_rest_of_a_long_text(self) -> None:
-        """What never closes ends somewhere."""
+        """A value without a closing quote ends after a fixed distance."""
         rest = " and so on" * 5000
         assert MASKER.mask(f"auth=({rest}").endswith("and so on")
 
@@ -126,7 +126,7 @@ class TestWords:
     """The list of words is a setting."""
 
     def test_replace_the_standard_ones(self) -> None:
-        """Only what is listed counts."""
+        """Only the words of the list count."""
         assert SecretMasker(["Kenn-Wort"]).mask("kennwort=a kenn_wort=b password=c") == (
             "kennwort=*** kenn_wort=*** password=c"
         )
@@ -136,14 +136,14 @@ class TestWords:
         assert SecretMasker([*DEFAULT_REDACT, "pin"]).mask("pin=1 spin=2 password=3") == "pin=*** spin=2 password=***"
 
     @pytest.mark.parametrize("words", [(), ["", " - "]])
-    def test_may_be_none(self, words: Any) -> None:
-        """Without words nothing is masked."""
+    def test_may_be_empty(self, words: Any) -> None:
+        """Without words, no text is masked."""
         masker = SecretMasker(words)
         assert masker.mask(f"password=hunter2 {JWT}") == f"password=hunter2 {JWT}"
         assert masker.mask_value("password", ["hunter2"]) == ["hunter2"]
 
     def test_are_shown(self) -> None:
-        """The repr tells the words."""
+        """The repr has the words."""
         assert repr(SecretMasker(["apiKey", "pin"])) == "SecretMasker(['api key', 'pin'])"
 
     @pytest.mark.parametrize(
@@ -151,25 +151,25 @@ class TestWords:
         [("x-api-key", True), ("userPassword", True), ("author", False), ("token_type", False), ("", False)],
     )
     def test_are_found_in_names(self, name: str, is_secret: bool) -> None:
-        """Names are read as in text."""
+        """Names alone are matched as in text."""
         assert MASKER.is_secret(name) is is_secret
 
 
 class TestMaskValue:
-    """A value is looked into."""
+    """Masking examines the parts of a value."""
 
     @pytest.mark.parametrize("value", ["hunter2", 1234, b"hunter2", {"a": 1}, ["a"], object()])
-    def test_hides_what_has_the_name_of_a_secret(self, value: object) -> None:
-        """Whatever it is."""
+    def test_hides_a_value_with_the_name_of_a_secret(self, value: object) -> None:
+        """The type of the value does not matter."""
         assert MASKER.mask_value("db_password", value) == "***"
 
     @pytest.mark.parametrize("value", [None, True, False])
-    def test_keeps_what_tells_nothing(self, value: object) -> None:
-        """That there is none is worth knowing."""
+    def test_keeps_none_and_booleans(self, value: object) -> None:
+        """It is useful to know that there is no secret."""
         assert MASKER.mask_value("password", value) is value
 
-    def test_looks_into_what_is_nested(self) -> None:
-        """Mappings, lists, tuples and text may hold secrets; what was given stays as it was."""
+    def test_masks_nested_values(self) -> None:
+        """Mappings, lists, tuples and text may contain secrets; the given value stays unchanged."""
         value = {"user": "bob", "a": [{"token": "x"}, ("k", 1, "pin=1 token=x")], 3: 4.5, b"Cookie": b"x"}
         before = repr(value)
         assert MASKER.mask_value("extra", value) == {
@@ -180,19 +180,19 @@ class TestMaskValue:
         }
         assert repr(value) == before
 
-    def test_knows_pairs(self) -> None:
+    def test_masks_pairs(self) -> None:
         """Headers come as a list of pairs."""
         headers = [("Authorization", "Basic abc"), (b"host", b"x"), (1, "x")]
         assert MASKER.mask_value("headers", headers) == [("Authorization", "***"), (b"host", b"x"), (1, "x")]
 
-    def test_ends_where_a_value_holds_itself(self) -> None:
-        """A loop is masked where it closes."""
+    def test_ends_where_a_value_contains_itself(self) -> None:
+        """The inner reference is masked."""
         value: list[Any] = ["a"]
         value.append(value)
         assert MASKER.mask_value("x", value) == ["a", "***"]
 
-    def test_ends_somewhere(self) -> None:
-        """What is nested a thousandfold is masked from some depth on; what branches a lot takes no longer for it."""
+    def test_ends_at_a_depth(self) -> None:
+        """A value that is nested a thousandfold is masked from some depth on, and many branches take no longer."""
         value: list[Any] = ["hunter2"]
         for _ in range(1000):
             value = [value, value]
@@ -253,7 +253,7 @@ ANY_TEXT = st.text() | st.lists(WORDS, max_size=30).map("".join)
 
 
 class TestAnyText:
-    """Whatever a text holds."""
+    """Masking works for any text."""
 
     @given(secret=SECRETS, form=st.sampled_from(FORMS))
     @settings(deadline=None)
@@ -272,13 +272,13 @@ class TestAnyText:
     @settings(deadline=None, max_examples=300, derandomize=True)
     @example("\ud800password=\ud800")
     def test_masking_twice_is_masking_once(self, text: str) -> None:
-        """No text raises, and a mask is no secret."""
+        """No text raises, and a mask is not a secret."""
         masked = MASKER.mask(text)
         assert MASKER.mask(masked) == masked
 
 
 def _hidden(form: str) -> str:
-    """Return what of `form`, the secret being a null, the mask stands for."""
+    """Return the part of `form` that the mask replaces, where the secret is a null character."""
     for whole in ("Bearer \0", "a=\0; c=d", "('bob', '\0')"):
         if whole in form.format("\0"):
             return whole
@@ -305,17 +305,17 @@ def test_time_grows_with_the_length_and_no_faster(
 
 
 @pytest.mark.parametrize("text", ["\x1b[36mpassword\x1b[0m=\x1b[35mhunter2\x1b[0m", "password\x00=hunter2"])
-def test_what_is_not_shown_hides_no_secret(text: str) -> None:
-    """Coloured log lines have codes between name and value, which Discord would not show."""
+def test_invisible_characters_hide_no_secret(text: str) -> None:
+    """Coloured lines have codes between name and value, which Discord would not show."""
     assert MASKER.mask(text) == "password=***"
 
 
-def test_a_password_in_a_url_that_was_cut_is_one() -> None:
-    """What comes after it, and tells that it is one, may be gone."""
+def test_a_password_in_a_url_that_was_cut_is_masked() -> None:
+    """The host, which shows that it is a password, may be cut off."""
     assert MASKER.mask("connect postgres://app:hunter2hunt…") == "connect postgres://app:***"
 
 
-def test_a_text_is_no_list_of_words() -> None:
+def test_a_text_is_not_a_list_of_words() -> None:
     """Its letters would be the words."""
     with pytest.raises(TypeError, match=r"words must be a list such as \['iban'\], not 'iban'"):
         SecretMasker("iban")

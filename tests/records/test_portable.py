@@ -42,7 +42,7 @@ def make(msg: object = "hello", settings: CardSettings = SETTINGS, **attributes:
 
 
 def catch(function: Callable[..., object], *args: object) -> BaseException:
-    """Return what `function` raises."""
+    """Return the exception that `function` raises."""
     try:
         function(*args)
     except BaseException as error:  # noqa: BLE001 - whatever it is
@@ -60,12 +60,12 @@ def stumble(depth: int = 0) -> None:
 
 
 def travel(record: FrozenRecord, settings: CardSettings = SETTINGS) -> FrozenRecord:
-    """Return the record after its way through JSON."""
+    """Return the record that arrives through JSON."""
     return from_data(json.loads(json.dumps(to_data(record), allow_nan=False)), lambda *_: settings)
 
 
 def attributes(record: FrozenRecord) -> dict[str, Any]:
-    """Return all that a formatter may read, but the exception, which is an object of its own."""
+    """Return all attributes that a formatter may read, without the exception, which is a separate object."""
     names = [name for name in vars(FrozenRecord) if not name.startswith("_")]
     values = {name: getattr(record, name) for name in names if name not in ("exception", "utc_offset", "size")}
     return {name: value for name, value in values.items() if not callable(value)}
@@ -91,7 +91,7 @@ def test_everything_that_a_card_shows_survives() -> None:
 
 
 def test_data_name_no_class_and_hold_no_code() -> None:
-    """JSON keeps them, and settings are a number and a digest."""
+    """JSON keeps the data, and settings are a number and a digest."""
     data = to_data(make())
     assert data["settings"] == [SETTINGS.number, SETTINGS.digest]
     assert "EmbedFormatter" not in json.dumps(data)
@@ -100,7 +100,7 @@ def test_data_name_no_class_and_hold_no_code() -> None:
 
 
 def test_the_settings_are_found_by_their_number_and_their_digest() -> None:
-    """The process that reads has settings of its own."""
+    """The reading process has its own settings."""
     asked: list[tuple[int, str]] = []
 
     def find(number: int, digest: str) -> CardSettings:
@@ -112,7 +112,7 @@ def test_the_settings_are_found_by_their_number_and_their_digest() -> None:
 
 
 def test_secrets_stay_in_the_process() -> None:
-    """In the message, in values, in the text and the notes of an exception and in its lines of source."""
+    """Messages, values, texts, notes and source lines of exceptions are masked."""
     secret = "hunter" + "2" * 5
     source = f"def fail():\n    raise ValueError(dict(password='{secret}'))\n"
     scope: dict[str, Any] = {}
@@ -134,7 +134,7 @@ def test_secrets_stay_in_the_process() -> None:
 
 
 def test_a_chain_and_a_group_survive() -> None:
-    """With their links, whichever way they are linked."""
+    """They keep their links, whatever these are."""
     members = [catch(stumble), catch(stumble, 1), ExceptionGroup("inner", [ValueError("a"), ValueError("a")])]
     error = catch(lambda: (_ for _ in ()).throw(ExceptionGroup("outer", members)))  # type: ignore[type-var]
     record = make(exc_info=(type(error), error, error.__traceback__))
@@ -175,7 +175,7 @@ def test_a_chain_may_be_longer_than_the_stack_is_deep() -> None:
     ids=lambda value: repr(value)[:12] if not isinstance(value, int) else f"{value:#x}"[:8],
 )
 def test_values_that_json_has_no_form_for_survive(value: object) -> None:
-    """Numbers of any size, tuples, keys that are not texts, and texts that are not UTF-8."""
+    """Examples are large numbers, tuples, keys that are not texts, and texts that are not UTF-8."""
     record = make(value=value, nested=[{"in": value}])
     assert full_text(travel(record)) == full_text(record)
     assert lay_out(travel(record)) == lay_out(record)
@@ -194,7 +194,7 @@ JSON_LIKE = st.recursive(
 
 @given(message=st.text(st.characters()), value=JSON_LIKE, created=st.floats(), lineno=st.integers() | st.none())
 def test_any_record_survives(message: str, value: object, created: float, lineno: int | None) -> None:
-    """Its card and its line are the same."""
+    """The card and the line stay the same."""
     record = make(message, value=value, created=created, lineno=lineno)
     copy = travel(record)
     assert full_text(copy) == full_text(record)
@@ -223,7 +223,7 @@ class _Hostile:
 )
 @pytest.mark.parametrize("value", [None, b"bytes", ["list"], _Hostile()], ids=lambda value: type(value).__name__)
 def test_a_record_that_was_made_by_hand_survives(name: str, value: object) -> None:
-    """Whatever an attribute is, it becomes a text, a number or nothing."""
+    """Each attribute becomes a text, a number or None."""
     copy = travel(make(**{name: value}))  # type: ignore[arg-type]  # none of them is `settings`
     assert (copy.message, type(copy.levelno)) == ("hello", int)
     assert full_text(copy).rstrip().endswith("hello")
@@ -232,13 +232,13 @@ def test_a_record_that_was_made_by_hand_survives(name: str, value: object) -> No
 
 @pytest.mark.parametrize("data", [{}, {"message": "x"}, {**to_data(make()), "extra": {"unknown": 1}}])
 def test_other_data_are_an_error(data: dict[str, Any]) -> None:
-    """A store may hold what a later version wrote."""
+    """A later version may have written the store."""
     with pytest.raises((KeyError, TypeError, ValueError)):
         from_data(data, lambda *_: SETTINGS)
 
 
 def test_host_zone_and_paths_are_those_of_the_process_that_logged(tmp_path: Path) -> None:
-    """The process that reads is in another directory and another zone, and has another name."""
+    """The reading process has another directory, time zone and host name."""
     (tmp_path / "orders.py").write_text("def buy():\n    raise ValueError('no tea')\n", encoding="utf-8")
     script = """
 import json, logging, socket, sys
@@ -273,7 +273,7 @@ print(json.dumps(to_data(FrozenRecord(freeze(record, CardSettings(EmbedFormatter
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows has no tzset")
 def test_the_zone_stays_that_of_the_time_of_logging(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Summer time is over when the record is shown."""
+    """Summer time may be over when the record is shown."""
     monkeypatch.setenv("TZ", "Europe/Berlin")
     time.tzset()
     try:
@@ -288,7 +288,7 @@ def test_the_zone_stays_that_of_the_time_of_logging(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_digest_tells_settings_apart_that_show_differently() -> None:
-    """It does not depend on the order of a mapping; another formatter is another look."""
+    """The order of a mapping does not matter; another formatter means another look."""
     digests = [
         CardSettings(EmbedFormatter(), **changes).digest
         for changes in ({}, {"context": {"a": "1"}}, {"thread_id": "5"}, {"fields": ("a",)}, {"username": "\ud800"})

@@ -48,7 +48,7 @@ NAN, INFINITY = math.nan, math.inf
 
 
 class TestNearestLevel:
-    """Custom levels look like the standard level below them."""
+    """Custom levels look like the nearest standard level below them."""
 
     @pytest.mark.parametrize(
         ("levelno", "nearest"),
@@ -59,24 +59,24 @@ class TestNearestLevel:
         assert nearest_level({each: each for each in COLORS}, levelno) == nearest
 
     @given(st.dictionaries(st.integers(), st.text(), min_size=1), st.integers())
-    def test_there_is_always_one(self, mapping: dict[int, str], levelno: int) -> None:
-        """No level above it that is still not above `levelno` was passed over."""
+    def test_no_nearer_level_is_passed_over(self, mapping: dict[int, str], levelno: int) -> None:
+        """No level between the result and `levelno` exists."""
         found = nearest_level(mapping, levelno)
         below = sorted(level for level in mapping if level <= levelno)
         assert found == mapping[below[-1] if below else min(mapping)]
 
 
-class TestCheckNumber:
+class TestParseNumber:
     """Sizes and seconds."""
 
     @pytest.mark.parametrize("value", [0, 1, 0.5, 10**9])
     def test_numbers_pass_as_they_are(self, value: float) -> None:
-        """From the minimum on."""
+        """The minimum itself is allowed."""
         assert parse_number("timeout", value, minimum=0) is value
 
     @pytest.mark.parametrize("value", [None, "10", True, -1, -0.1, NAN, INFINITY, -INFINITY, [1], 1j])
-    def test_others_are_refused_by_name(self, value: object) -> None:
-        """The text says what is right, and what was given."""
+    def test_other_values_are_refused_by_name(self, value: object) -> None:
+        """The text has the rule and the given value."""
         with pytest.raises(InvalidSettingError, match="timeout must be a number of seconds, at least 0, not") as caught:
             parse_number("timeout", value, minimum=0)
         assert repr(value) in str(caught.value)
@@ -89,7 +89,7 @@ class TestCheckNumber:
         assert parse_number("queue_size", 1, minimum=1, whole=True) == 1
 
 
-class TestCheckDelays:
+class TestParseDelays:
     """Seconds between tries."""
 
     @pytest.mark.parametrize(("value", "delays"), [([2, 3.5], (2.0, 3.5)), ((0,), (0.0,))])
@@ -98,18 +98,18 @@ class TestCheckDelays:
         assert parse_delays("retry_delays", value) == delays
 
     @pytest.mark.parametrize("value", [None, [], (), 5, "2, 3", {2: 3}])
-    def test_no_list_is_refused(self, value: object) -> None:
-        """Nor an empty one: there would be nothing to double."""
+    def test_a_value_that_is_not_a_list_is_refused(self, value: object) -> None:
+        """An empty list is refused as well, since there is no delay to double."""
         with pytest.raises(InvalidSettingError, match=r"retry_delays must be a list of seconds such as \[2, 3, 5\]"):
             parse_delays("retry_delays", value)
 
-    def test_a_wrong_one_is_named_by_its_place(self) -> None:
-        """Counted as Python counts."""
+    def test_a_wrong_delay_is_named_by_its_index(self) -> None:
+        """The first index is 0."""
         with pytest.raises(InvalidSettingError, match=r"retry_delays\[1\] must be a number of seconds, at least 0"):
             parse_delays("retry_delays", [2, -3])
 
 
-class TestCheckUsername:
+class TestParseUsername:
     """The name that messages are posted under."""
 
     @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ class TestCheckUsername:
             ("a@b #1", "a@b #1"),
         ],
     )
-    def test_names_that_discord_takes(self, value: object, name: str | None) -> None:
+    def test_names_that_discord_accepts(self, value: object, name: str | None) -> None:
         """White space is collapsed, as Discord does it."""
         assert parse_username(value) == name
 
@@ -133,20 +133,20 @@ class TestCheckUsername:
         "value", ["", " \n", "x" * 81, "My Discord", "cLYDe 2", "Everyone", " here ", 5, b"shop", URL]
     )
     def test_names_that_discord_refuses(self, value: object) -> None:
-        """Better at start than with every message; a webhook URL in the wrong place stays secret."""
+        """The error comes at start, not with every message, and a webhook URL as the name stays secret."""
         with pytest.raises(InvalidSettingError, match="username must be 1 to 80 characters without") as caught:
             parse_username(value)
         assert TOKEN[:8] not in str(caught.value)
 
 
-class TestCheckAvatarUrl:
-    """The picture beside the messages."""
+class TestParseAvatarUrl:
+    """The picture of the messages."""
 
     @pytest.mark.parametrize(
         "value", [None, "https://x.example/a.png", "http://x.example", "https://x.example/" + "a" * 2030]
     )
-    def test_addresses_that_discord_takes(self, value: object) -> None:
-        """They pass as they are."""
+    def test_addresses_that_discord_accepts(self, value: object) -> None:
+        """They pass unchanged."""
         assert parse_avatar_url(value) is value
 
     @pytest.mark.parametrize(
@@ -164,17 +164,17 @@ class TestCheckAvatarUrl:
         ],
     )
     def test_addresses_that_discord_refuses(self, value: object) -> None:
-        """Hosts without a dot among them."""
+        """A host needs a dot."""
         with pytest.raises(InvalidSettingError, match=r"avatar_url must be a http\(s\) URL on a public host"):
             parse_avatar_url(value)
 
 
-class TestCheckSnowflake:
+class TestParseSnowflake:
     """Discord's ids."""
 
     @pytest.mark.parametrize(("value", "snowflake"), [(None, None), ("123", "123"), (2**64 - 1, str(2**64 - 1))])
     def test_text_and_numbers_pass_as_text(self, value: object, snowflake: str | None) -> None:
-        """YAML and TOML make numbers of them."""
+        """YAML and TOML turn ids into numbers."""
         assert parse_snowflake("thread_id", value) == snowflake
 
     @pytest.mark.parametrize("value", ["", "0", "01", "-1", "1 ", "1\n", "1.0", "٣", "1٣", "1" * 21, 0, True, 1.0, []])
@@ -184,14 +184,14 @@ class TestCheckSnowflake:
             parse_snowflake("thread_id", value)
 
 
-class TestCheckEnabled:
+class TestParseEnabled:
     """A switch, mostly from the environment."""
 
     @pytest.mark.parametrize(
         ("yes", "no"), [(True, False), ("true", "false"), (" YES\n", " NO\n"), ("1", "0"), ("On", "OFF")]
     )
     def test_words_for_yes_and_no(self, yes: object, no: object) -> None:
-        """In any case."""
+        """Upper and lower case do not matter."""
         assert parse_enabled(yes) is True
         assert parse_enabled(no) is False
 
@@ -202,28 +202,28 @@ class TestCheckEnabled:
             parse_enabled(value, name="DISCORD_NOTIFICATIONS_ENABLED")
 
 
-class TestCheckContext:
-    """What stands on every card."""
+class TestParseContext:
+    """The values on every card."""
 
     def test_names_and_values_become_text(self) -> None:
-        """Whatever they were."""
+        """Their types do not matter."""
         assert parse_context({"service": "shop", 1: None}) == {"service": "shop", "1": "None"}
         assert parse_context(None) == {}
 
     @pytest.mark.parametrize("value", ["service", ["service"], 5])
     def test_others_are_refused(self, value: object) -> None:
-        """The text shows one that is right."""
+        """The text shows a right value."""
         with pytest.raises(InvalidSettingError, match=r"context must be a mapping such as {'service': 'shop'}, not"):
             parse_context(value)
 
 
-class TestCheckColorsAndEmojis:
-    """How levels look."""
+class TestParseColorsAndEmojis:
+    """The colours and emojis of levels."""
 
     @pytest.mark.parametrize("color", ["#FF0000", "#ff0000", 0xFF0000])
     @pytest.mark.parametrize("level", ["ERROR", 40, "40"])
     def test_colours_are_laid_over_the_standard_ones(self, level: object, color: object) -> None:
-        """By the level's name or number, as `dictConfig` has it."""
+        """The level has a name or a number, as in `dictConfig`."""
         assert parse_colors({level: color}) == {**COLORS, 40: 0xFF0000}
 
     @pytest.mark.parametrize("color", [0, 0xFFFFFF, "#000000"])
@@ -232,16 +232,16 @@ class TestCheckColorsAndEmojis:
         assert parse_colors({"ERROR": color})[40] in (0, 0xFFFFFF)
 
     def test_emojis_are_laid_over_the_standard_ones(self) -> None:
-        """An empty one is none."""
+        """An empty text stands for no emoji."""
         assert parse_emojis({"ERROR": "🔥", 25: ""}) == {**EMOJIS, 40: "🔥", 25: ""}
 
     def test_own_levels_have_their_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As they were added to `logging`."""
+        """These are the names that were added to `logging`."""
         monkeypatch.setattr(logging, "_nameToLevel", {**logging._nameToLevel, "NOTICE": 25})
         assert parse_colors({"NOTICE": 1})[25] == 1
 
     def test_none_is_the_standard(self) -> None:
-        """Which nobody can change by accident."""
+        """Nobody can change the standard by accident."""
         assert parse_colors(None) is COLORS
         assert parse_emojis(None) is EMOJIS
         assert not hasattr(COLORS, "__setitem__")
@@ -250,27 +250,27 @@ class TestCheckColorsAndEmojis:
         "color", ["red", "#ff00", "#ff00000", "#ff0000\n", "0xff0000", -1, 0x1000000, True, 1.0, None]
     )
     def test_other_colours_are_refused(self, color: object) -> None:
-        """Discord takes numbers alone."""
+        """Discord accepts only numbers."""
         with pytest.raises(InvalidSettingError, match="colors must be 0xRRGGBB or '#rrggbb', not"):
             parse_colors({"ERROR": color})
 
     @pytest.mark.parametrize("level", ["error", "FATALITY", "", None, (), NAN, INFINITY])
     @pytest.mark.parametrize(("name", "check"), [("colors", parse_colors), ("emojis", parse_emojis)])
     def test_other_levels_are_refused(self, level: object, name: str, check: Callable[[object], object]) -> None:
-        """A misspelt level would never be seen."""
+        """A misspelt level would never be used."""
         with pytest.raises(InvalidSettingError, match=f"{name} must have levels such as 'ERROR' or 40 for keys, not"):
             check({level: 1})
 
     @pytest.mark.parametrize("value", ["#ff0000", 5, [("ERROR", 1)]])
     @pytest.mark.parametrize(("name", "check"), [("colors", parse_colors), ("emojis", parse_emojis)])
     def test_others_are_refused(self, value: object, name: str, check: Callable[[object], object]) -> None:
-        """The text shows one that is right."""
+        """The text shows a right value."""
         with pytest.raises(InvalidSettingError, match=f"{name} must be a mapping such as {{'ERROR': "):
             check(value)
 
 
 def test_standard_looks_cover_the_standard_levels() -> None:
-    """Each has a colour of its own but DEBUG, and an emoji."""
+    """Each has an emoji and, except DEBUG, a colour of its own."""
     assert set(COLORS) == set(EMOJIS) == {0, 10, 20, 30, 40, 50}
     assert all(0 < color < 0xFFFFFF for color in COLORS.values())
 
@@ -293,14 +293,14 @@ def test_records_share_a_message_if_they_look_and_go_alike() -> None:
 
 
 def test_every_handler_has_colours_of_its_own() -> None:
-    """Settings that were not given are the standard ones, and not shared."""
+    """Settings that were not given are the standard ones, and are not shared."""
     assert CardSettings(None).colors == COLORS
     assert CardSettings(None).emojis == EMOJIS
     assert CardSettings(None).context is not CardSettings(None).context
 
 
 def test_standard_delivery() -> None:
-    """The numbers that the documentation names."""
+    """The numbers are those of the documentation."""
     assert DeliverySettings() == DeliverySettings(
         queue_size=10_000,
         queue_bytes=64_000_000,
@@ -321,20 +321,20 @@ def test_levels(level: int | str) -> None:
 
 
 @pytest.mark.parametrize("level", ["error!", None, 1.5, URL])
-def test_what_is_no_level_is_named(level: object) -> None:
+def test_a_value_that_is_not_a_level_is_named(level: object) -> None:
     """A webhook URL, given as the level by mistake, is not shown."""
     with pytest.raises(InvalidSettingError, match="level must be a level such as") as caught:
         parse_level("level", level, "be a level such as 'ERROR' or 40")
     assert TOKEN not in str(caught.value)
 
 
-class TestCheckByLevel:
-    """A setting that is one value, or one for each level."""
+class TestParseByLevel:
+    """A setting with one value, or one for each level."""
 
     @pytest.mark.parametrize("level", ["ERROR", 40, "40"])
     @pytest.mark.parametrize("kind", [dict, OrderedDict, MappingProxyType])
     def test_each_value_holds_from_its_level_on(self, kind: Callable[[object], object], level: object) -> None:
-        """Below the lowest there is none; each is checked as if it stood alone."""
+        """Levels below the lowest have None, and each value is checked alone."""
         names = parse_by_level("username", kind({level: "  Alarm ", "CRITICAL": None}), parse_username)
         assert [at_level(names, levelno) for levelno in (0, 30, 40, 45, 50, 99)] == [
             None,
@@ -346,43 +346,43 @@ class TestCheckByLevel:
         ]
 
     def test_one_value_holds_for_all_levels(self) -> None:
-        """None among them."""
+        """None is allowed too."""
         assert at_level(parse_by_level("username", "shop", parse_username), 40) == "shop"
         assert at_level(parse_by_level("username", None, parse_username), 40) is None
         assert at_level(parse_by_level("username", {}, parse_username), 40) is None
 
     def test_not_set_is_the_lowest_level(self) -> None:
-        """It says what holds for all the others."""
+        """It applies to all levels without their own value."""
         names = parse_by_level("username", {"NOTSET": "shop", "ERROR": "Alarm"}, parse_username)
         assert [at_level(names, levelno) for levelno in (0, 10, 40)] == ["shop", "shop", "Alarm"]
 
     @pytest.mark.parametrize("value", [{"ERROR": "Discord"}, {40: 5}, {"ERROR": {"ERROR": "shop"}}])
     def test_a_wrong_value_is_named(self, value: object) -> None:
-        """By the rule of the setting."""
+        """The text has the rule of the setting."""
         with pytest.raises(InvalidSettingError, match="username must be 1 to 80 characters"):
             parse_by_level("username", value, parse_username)
 
     @pytest.mark.parametrize("level", ["error", "FATALITY", None, NAN])
     def test_a_wrong_level_is_named(self, level: object) -> None:
-        """A misspelt level would never be seen."""
+        """A misspelt level would never be used."""
         with pytest.raises(InvalidSettingError, match="username must have levels such as 'ERROR' or 40 for keys, not"):
             parse_by_level("username", {level: "shop"}, parse_username)
 
 
-class TestCheckThreadName:
+class TestParseThreadName:
     """The title of a forum post."""
 
     @pytest.mark.parametrize(
         ("value", "name"),
         [(None, None), ("Errors", "Errors"), (" my \n errors ", "my errors"), ("x" * 100, "x" * 100), ("🔥", "🔥")],
     )
-    def test_titles_that_discord_takes(self, value: object, name: str | None) -> None:
+    def test_titles_that_discord_accepts(self, value: object, name: str | None) -> None:
         """White space is collapsed."""
         assert parse_thread_name(value, None) == name
 
     @pytest.mark.parametrize("value", ["", " \n", "\x00", "x" * 101, 5, b"Errors", ["Errors"]])
     def test_titles_that_discord_refuses(self, value: object) -> None:
-        """Better at start than with every message."""
+        """The error comes at start, not with every message."""
         with pytest.raises(InvalidSettingError, match="thread_name must be 1 to 100 characters, not") as caught:
             parse_thread_name(value, None)
         assert repr(value) in str(caught.value)
@@ -395,13 +395,13 @@ class TestCheckThreadName:
         assert TOKEN not in str(caught.value)
 
     def test_a_post_is_new_or_there_already(self) -> None:
-        """Discord refuses both (220002)."""
+        """Discord refuses both together (220002)."""
         assert parse_thread_name(None, "5") is None
         with pytest.raises(InvalidSettingError, match=r"thread_name opens a new post and thread_id is one that exists"):
             parse_thread_name("Errors", "5")
 
 
-class TestCheckTags:
+class TestParseTags:
     """The tags of a forum post."""
 
     @pytest.mark.parametrize(
@@ -409,53 +409,53 @@ class TestCheckTags:
         [(None, ()), ([], ()), (["1", 2], ("1", "2")), (("1",) * 5, ("1",) * 5)],
     )
     def test_ids_become_text(self, value: object, tags: tuple[str, ...]) -> None:
-        """YAML and TOML make numbers of them."""
+        """YAML and TOML turn ids into numbers."""
         assert parse_tags(value) == tags
 
     @pytest.mark.parametrize("value", ["1", 1, {"1": 2}, ["1"] * 6, [None], ["1", None]])
     def test_others_are_refused(self, value: object) -> None:
-        """Nor does an id that was not set pass for one."""
+        """None, for an id that was not set, is refused as well."""
         with pytest.raises(InvalidSettingError, match="applied_tags must be a list of at most 5 ids, not"):
             parse_tags(value)
 
     def test_a_wrong_id_is_named(self) -> None:
-        """The name of a tag is none."""
+        """The name of a tag is not an id."""
         with pytest.raises(
             InvalidSettingError, match="applied_tags must be an id such as '123456789012345678', not 'bug'"
         ):
             parse_tags(["1", "bug"])
 
 
-class TestCheckNames:
+class TestParseNames:
     """The values of a record that are shown."""
 
     @pytest.mark.parametrize(
         ("value", "names"), [(None, None), ([], ()), (["b", "a"], ("b", "a")), (("a",), ("a",)), ([""], ("",))]
     )
     def test_a_list_becomes_a_tuple(self, value: object, names: tuple[str, ...] | None) -> None:
-        """None is all of them, an empty list is none."""
+        """None stands for all values, an empty list for no value."""
         assert parse_names("fields", value) == names
 
     @pytest.mark.parametrize("value", ["order_id", {"order_id": 1}, ["a", 1], [None], 5, {"a"}])
     def test_others_are_refused(self, value: object) -> None:
-        """A text alone would be taken for its letters."""
+        """A single text would be read as a list of its letters."""
         with pytest.raises(InvalidSettingError, match=r"fields must be a list of names such as \['order_id'\], not"):
             parse_names("fields", value)
 
 
-class TestCheckMentions:
-    """Whom records notify."""
+class TestParseMentions:
+    """The mentions by level."""
 
     @pytest.mark.parametrize("mention", ["<@&5>", "<@18446744073709551615>", "@everyone", "@here", ""])
     @pytest.mark.parametrize("level", ["ERROR", 40, "40"])
     def test_each_holds_from_its_level_on(self, level: object, mention: str) -> None:
-        """Below the lowest nobody is notified."""
+        """Levels below the lowest notify nobody."""
         mentions = parse_mentions({level: mention})
         assert [nearest_level(mentions, levelno) for levelno in (0, 39, 40, 50)] == ["", "", mention, mention]
 
     @pytest.mark.parametrize("value", [None, {}])
-    def test_nobody_is_notified_unless_it_is_said(self, value: object) -> None:
-        """As it was for all who did not set it."""
+    def test_nobody_is_notified_without_the_setting(self, value: object) -> None:
+        """The setting is optional."""
         assert not any(parse_mentions(value).values())
 
     @pytest.mark.parametrize(
@@ -481,7 +481,7 @@ class TestCheckMentions:
         ],
     )
     def test_others_are_refused(self, mention: object) -> None:
-        """The text shows all forms that are right."""
+        """The text shows all right forms."""
         with pytest.raises(
             InvalidSettingError, match="mentions must be '<@&ID>' for a role, '<@ID>' for a user"
         ) as caught:
@@ -489,19 +489,19 @@ class TestCheckMentions:
         assert f"'@everyone' or '@here', not {mention!r}." in str(caught.value)
 
     @pytest.mark.parametrize("value", ["<@5>", [("ERROR", "<@5>")], 5])
-    def test_no_mapping_is_refused(self, value: object) -> None:
-        """The text shows one that is right."""
+    def test_a_value_that_is_not_a_mapping_is_refused(self, value: object) -> None:
+        """The text shows a right value."""
         with pytest.raises(InvalidSettingError, match=r"mentions must be a mapping such as {'CRITICAL': '<@&1234"):
             parse_mentions(value)
 
     @pytest.mark.parametrize("level", ["error", "", None, ()])
     def test_a_wrong_level_is_named(self, level: object) -> None:
-        """A misspelt level would wake nobody."""
+        """A misspelt level would notify nobody."""
         with pytest.raises(InvalidSettingError, match="mentions must have levels such as 'ERROR' or 40 for keys, not"):
             parse_mentions({level: "<@5>"})
 
 
-class TestCheckSourceUrl:
+class TestParseSourceUrl:
     """The address of a line of source."""
 
     @pytest.mark.parametrize(
@@ -544,7 +544,7 @@ class TestCheckSourceUrl:
         ],
     )
     def test_others_are_refused(self, value: object) -> None:
-        """The text shows one that is right."""
+        """The text shows a right value."""
         right = "source_url must be a template such as 'https://github.com/acme/shop/blob/main/{path}#L{line}', not"
         with pytest.raises(InvalidSettingError, match=right) as caught:
             parse_source_url(value)
@@ -552,7 +552,7 @@ class TestCheckSourceUrl:
 
     @given(st.text(), st.text())
     def test_filling_it_in_never_fails(self, path: str, line: str) -> None:
-        """Nothing in a path is a template again."""
+        """A path is never read as a template."""
         assert fill_source_url("https://git.example/{path}", path, line) == f"https://git.example/{path}"
 
 
@@ -564,11 +564,11 @@ CARD: dict[str, Any] = {
 }
 
 
-class TestCheckCard:
-    """All that a handler is told of its cards."""
+class TestCardSettings:
+    """All settings of a handler's cards."""
 
     def test_nothing_said_is_the_standard(self) -> None:
-        """For each setting."""
+        """Every setting has a standard value."""
         formatter = logging.Formatter()
         settings, standard = CardSettings.from_options(formatter, **CARD), CardSettings(formatter)
         for name in vars(standard).keys() - {"number"}:
@@ -577,7 +577,7 @@ class TestCheckCard:
         assert settings.digest == standard.digest
 
     def test_each_setting_is_checked_and_kept(self) -> None:
-        """What they become is what cards are made with."""
+        """The converted values are kept."""
         given: dict[str, Any] = {
             "username": {"ERROR": "Alarm"},
             "avatar_url": {"40": "https://x.example/a.png"},
@@ -605,7 +605,7 @@ class TestCheckCard:
 
     @pytest.mark.parametrize(("value", "levelno"), [(0, 0), (35, 35), ("WARNING", 30), ("30", 30), ("NOTSET", 0)])
     def test_silence_ends_at_a_level(self, value: object, levelno: int) -> None:
-        """By its name or number."""
+        """The level has a name or a number."""
         assert CardSettings.from_options(None, **{**CARD, "silent_below": value}).silent_below == levelno
 
     @pytest.mark.parametrize(
@@ -635,16 +635,16 @@ class TestCheckCard:
         ],
     )
     def test_a_wrong_one_is_named(self, setting: dict[str, Any], words: str) -> None:
-        """The text shows what is right."""
+        """The text shows a right value."""
         with pytest.raises(InvalidSettingError, match=words):
             CardSettings.from_options(None, **{**CARD, **setting})
 
 
-class TestCheckDelivery:
-    """All that a webhook is told of its delivery."""
+class TestDeliverySettings:
+    """All settings of a webhook's delivery."""
 
     def test_nothing_said_is_the_standard(self) -> None:
-        """What is left out too."""
+        """The settings that are left out have it, too."""
         standard = DeliverySettings()
         assert DeliverySettings.from_options(**vars(standard)) == standard
         assert DeliverySettings.from_options(retry_delays=[2, 3, 5], channel_limit=30) == standard
@@ -657,7 +657,7 @@ class TestCheckDelivery:
             {"channel_limit": None},
         ],
     )
-    def test_the_least_of_each_is_taken(self, setting: dict[str, Any]) -> None:
+    def test_the_minimum_of_each_is_accepted(self, setting: dict[str, Any]) -> None:
         """Limits are inclusive."""
         [(name, value)] = setting.items()
         assert getattr(DeliverySettings.from_options(**{**vars(DeliverySettings()), **setting}), name) == value
@@ -679,6 +679,6 @@ class TestCheckDelivery:
         ],
     )
     def test_a_wrong_one_is_named(self, setting: dict[str, Any], words: str) -> None:
-        """The text shows what is right."""
+        """The text shows a right value."""
         with pytest.raises(InvalidSettingError, match=words):
             DeliverySettings.from_options(**{**vars(DeliverySettings()), **setting})

@@ -71,7 +71,7 @@ class Alike:
 
 
 class Hostile(dict[Any, Any]):
-    """Raises whatever it is asked."""
+    """Raises an error whenever any attribute or method is used."""
 
     def items(self) -> Any:  # noqa: D102 - as its class
         raise AssertionError
@@ -84,7 +84,7 @@ class HostileList(list[Any]):
 
 
 def kinds_in(frozen: Any) -> set[type]:
-    """Return the types of all that a frozen value is made of."""
+    """Return the types of all parts of a frozen value."""
     if isinstance(frozen, dict):
         inner = [*frozen, *frozen.values()]
     else:
@@ -93,38 +93,38 @@ def kinds_in(frozen: Any) -> set[type]:
 
 
 def items_in(frozen: Any) -> int:
-    """Return how many items a frozen value has in all."""
+    """Return the number of items of a frozen value in all."""
     values = frozen.values() if isinstance(frozen, dict) else frozen if isinstance(frozen, (list, tuple)) else ()
     return sum(1 + items_in(value) for value in values)
 
 
 def depth_of(frozen: Any) -> int:
-    """Return how many containers stand in one another."""
+    """Return the deepest nesting of containers."""
     if not isinstance(frozen, (dict, list, tuple)):
         return 0
     return 1 + max(map(depth_of, frozen.values() if isinstance(frozen, dict) else frozen), default=0)
 
 
 class TestToText:
-    """Whatever an object does when it is asked what it is."""
+    """The conversion to text never fails."""
 
-    def test_it_is_its_str_as_a_plain_text(self) -> None:
-        """Or what another function makes of it."""
+    def test_the_text_is_a_plain_str(self) -> None:
+        """Another function than `str` may make it."""
         assert to_text(17) == "17"
         assert to_text("a", repr) == "'a'"
         assert type(to_text(UnquotedText("a"))) is str
 
-    def test_what_cannot_be_shown_is_named(self) -> None:
-        """With what went wrong, and without raising."""
+    def test_a_value_without_text_is_named(self) -> None:
+        """The text has the type of the error, and nothing is raised."""
         assert to_text(Hostile()) == "<Hostile that cannot be shown: AssertionError>"
 
 
 class TestFreezeValue:
-    """A value that is kept."""
+    """The frozen copy of a value."""
 
     @pytest.mark.parametrize("value", SCALARS)
     def test_scalars_stay(self, value: object) -> None:
-        """As they are, alone and in a container."""
+        """They stay the same alone and in a container."""
         assert freeze_value(value) is value
         frozen: Any = freeze_value([value])
         assert frozen[0] is value
@@ -146,13 +146,13 @@ class TestFreezeValue:
         ],
     )
     def test_containers_are_copied(self, value: object, frozen: object) -> None:
-        """Into plain ones, in their order."""
+        """The copies are plain containers, in the same order."""
         copied = freeze_value(value)
         assert copied == frozen
         assert type(copied) is type(frozen)
 
-    def test_what_happens_later_is_not_seen(self) -> None:
-        """The record says what was so when it was logged."""
+    def test_later_changes_do_not_show(self) -> None:
+        """The record shows the values at the time of the call."""
         order: dict[str, Any] = {"items": [1, {"sku": "a"}]}
         frozen = freeze_value(order)
         order["items"][1]["sku"] = "b"
@@ -160,7 +160,7 @@ class TestFreezeValue:
         assert frozen == {"items": [1, {"sku": "a"}]}
 
     def test_nothing_of_the_users_is_kept_alive(self) -> None:
-        """An object in a container is gone with the container."""
+        """The copy does not keep an object of the container alive."""
         order = Order(17)
         gone = weakref.ref(order)
         frozen = freeze_value({"order": order, order.__class__: [order]})
@@ -171,13 +171,13 @@ class TestFreezeValue:
 
     @pytest.mark.parametrize(("value", "text"), [*SPECIAL, (Color.RED, "Color.RED"), (Point(1, 2), "Point(x=1, y=2)")])
     def test_other_values_are_text(self, value: object, text: str) -> None:
-        """The same alone and in a container, where they have no quotes."""
+        """The text is the same alone and in a container, where it has no quotes."""
         assert freeze_value(value) == text
         assert type(freeze_value(value)) is str
         assert value_line(freeze_value([value])) == f"[{text}]"
 
-    def test_objects_in_a_container_are_told_from_texts(self) -> None:
-        """As Python itself does."""
+    def test_objects_in_a_container_differ_from_texts(self) -> None:
+        """Python itself shows only texts with quotes."""
         assert (
             value_line(freeze_value([ValueError("no"), "no", Order(1)])) == "[ValueError('no'), 'no', Order(number=1)]"
         )
@@ -192,28 +192,28 @@ class TestFreezeValue:
         ],
     )
     def test_bytes_can_be_read(self, value: object, text: str) -> None:
-        """As the text that they are, if they are one."""
+        """Bytes are shown as text if they are UTF-8."""
         assert freeze_value(value) == text
         assert type(freeze_value(value)) is str
         assert value_line(freeze_value((value, 1))) == f"({text}, 1)"
 
     @pytest.mark.parametrize("hostile", [Hostile(a=1), HostileList([1])])
-    def test_a_subclass_is_asked_for_nothing_but_its_text(self, hostile: object) -> None:
-        """It may do anything when its items are asked for."""
+    def test_a_subclass_of_a_container_becomes_text(self, hostile: object) -> None:
+        """Access to its items may have any effect."""
         words = f"<{type(hostile).__name__} that cannot be shown: AssertionError>"
         assert freeze_value(hostile) == words
         assert value_line(freeze_value({"a": hostile})) == f"{{'a': {words}}}"
 
     def test_a_circle_is_named(self) -> None:
-        """The same value twice is none."""
+        """The same value twice is not a circle."""
         circle: list[Any] = [1]
         circle.append({"again": circle})
         same = [2]
         assert value_line(freeze_value(circle)) == "[1, {'again': <list that holds itself>}]"
         assert value_line(freeze_value([same, same])) == "[[2], [2]]"
 
-    def test_a_container_that_changes_meanwhile_costs_its_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Another thread may do so; nothing is raised."""
+    def test_a_container_that_changes_meanwhile_is_not_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Another thread may change it, and nothing is raised."""
 
         def change(*_: object) -> None:
             raise RuntimeError("dictionary changed size during iteration")
@@ -222,14 +222,14 @@ class TestFreezeValue:
         assert freeze_value({"a": 1}) == "<dict that cannot be shown: RuntimeError>"
 
     def test_keys_are_texts_or_scalars(self) -> None:
-        """Nothing of a key stays alive either, and none takes the place of another."""
+        """No key is kept alive either, and no key replaces another."""
         value = {(1, "x"): 1, Alike(): 2, Alike(): 3, "same": 4, "same #2": 5, frozenset({7}): 6, b"k": 7}
         assert value_line(freeze_value(value)) == (
             "{(1, 'x'): 1, same: 2, same #2: 3, same #3: 4, same #2 #2: 5, [7]: 6, b'k': 7}"
         )
 
-    def test_it_can_be_written_as_json(self) -> None:
-        """For those who override a part of the card."""
+    def test_a_frozen_value_can_be_written_as_json(self) -> None:
+        """Overrides of a part of the card may need it."""
         assert json.loads(json.dumps(freeze_value({"at": date(2026, 1, 2), "n": (1, {2})}))) == {
             "at": "2026-01-02",
             "n": [1, [2]],
@@ -237,42 +237,42 @@ class TestFreezeValue:
 
 
 class TestBounds:
-    """What is left out is told where it would have stood."""
+    """A note stands in place of the values that are left out."""
 
     def test_of_a_long_list_the_beginning_is_kept(self) -> None:
-        """With how many more there were."""
+        """The note has the number of the others."""
         frozen: Any = freeze_value(list(range(912)))
         assert frozen[:100] == list(range(100))
         assert frozen[100:] == ["… 812 more"]
 
     def test_of_a_large_dict_the_beginning_is_kept(self) -> None:
-        """Even if it has a key that looks like the word about it."""
+        """A key may look like the note."""
         frozen: Any = freeze_value({"…": 0} | dict.fromkeys(range(1911)))
         assert list(frozen)[:3] == ["…", 0, 1]
         assert list(frozen.items())[-1] == ("… #2", "1,812 more")
 
-    def test_a_large_item_hides_none_beside_it(self) -> None:
-        """The room is shared."""
+    def test_a_large_item_does_not_hide_its_neighbours(self) -> None:
+        """The items share the room."""
         frozen: Any = freeze_value({"rows": list(range(10**5)), "text": "x" * 10**6, "status": "bad", "of": [1, 2]})
         assert (frozen["status"], frozen["of"]) == ("bad", [1, 2])
         assert frozen["text"].startswith("xxx")
         assert frozen["text"].endswith("x… 990,000 more")
 
-    def test_deep_values_end_in_a_word(self) -> None:
-        """At the sixth container."""
+    def test_deep_values_end_in_a_note(self) -> None:
+        """The sixth container is the last one."""
         value: Any = ["core", "shell"]
         for _ in range(1000):
             value = {"a": value}
         assert value_line(freeze_value(value)) == "{'a': " * 6 + "{…: 1 more}" + "}" * 6
 
     def test_of_many_bytes_the_beginning_is_read(self) -> None:
-        """Alone and in a container."""
+        """This holds alone and in a container."""
         text = f"b'{'x' * 5000}'… 995,000 more"
         assert freeze_value(b"x" * 10**6) == text
         assert value_line(freeze_value([b"x" * 10**6])) == f"[{text}]"
 
     def test_an_object_with_a_long_text_is_cut_in_a_container(self) -> None:
-        """Alone it is a text as any other, which is shown in full in a file."""
+        """Alone, the text is whole, and is shown in a file."""
         point = Point("x" * 10**5, 1)  # type: ignore[arg-type]  # nobody checks
         assert len(str(freeze_value(point))) > 10**5
         assert value_line(freeze_value([point])).endswith("x… 90,016 more]")
@@ -280,7 +280,7 @@ class TestBounds:
     @settings(max_examples=30)
     @given(VALUES, st.integers(1, 200))
     def test_any_value_is_bounded(self, value: Any, times: int) -> None:
-        """In depth, items and characters, and made of nothing but plain parts."""
+        """Depth, items and characters are bounded, and all parts are plain."""
         frozen = freeze_value([value] * times)
         assert kinds_in(frozen) <= {str, int, float, bool, type(None), list, tuple, dict, UnquotedText}
         assert depth_of(frozen) <= 7
@@ -310,13 +310,13 @@ class TestShowValue:
         ],
         ids=range(11),
     )
-    def test_what_is_short_stands_on_one_line(self, frozen: Any, shown: str) -> None:
-        """Text as it is, containers as Python writes them."""
+    def test_short_values_are_shown_on_one_line(self, frozen: Any, shown: str) -> None:
+        """A text is shown as it is, a container as Python writes it."""
         assert show_value(frozen, 1000) == shown
         assert value_line(frozen) == shown
 
-    def test_what_is_long_is_laid_out(self) -> None:
-        """Each item on a line of its own, in its order, for as long as it does not fit."""
+    def test_long_values_are_shown_over_several_lines(self) -> None:
+        """Each item that fits has a line of its own, in order."""
         frozen = freeze_value(
             {
                 "order": 17,
@@ -344,7 +344,7 @@ class TestShowValue:
         )
 
     def test_numbers_share_their_lines(self) -> None:
-        """A column of a hundred numbers is nothing to read."""
+        """A column of a hundred numbers is hard to read."""
         lines = show_value(freeze_value(list(range(500))), 1000).split("\n")
         assert lines[:3] == [
             "[",
@@ -355,13 +355,13 @@ class TestShowValue:
         assert max(map(len, lines)) <= 60
 
     def test_objects_of_several_lines_are_indented(self) -> None:
-        """Such as a table."""
+        """An example is a table."""
         frozen: Frozen = {"table": [UnquotedText("a b\n1 2")]}
         assert show_value(frozen, 1000) == "{\n  'table': [\n    a b\n    1 2\n  ]\n}"
 
     @pytest.mark.parametrize("frozen", ["x" * 2000, {"a": "x" * 2000}])
     def test_a_cut_is_shown_and_noted(self, frozen: Any) -> None:
-        """So that the whole text is attached."""
+        """The whole text is attached then."""
         cuts = cuts_made()
         shown = show_value(frozen, 100)
         assert (len(shown), shown[-1]) == (100, "…")
@@ -369,22 +369,22 @@ class TestShowValue:
 
     @settings(max_examples=30)
     @given(VALUES)
-    def test_the_lines_say_what_the_line_says(self, value: Any) -> None:
-        """They differ in blanks alone."""
+    def test_one_line_and_several_lines_have_the_same_content(self, value: Any) -> None:
+        """They differ only in white space."""
         frozen = freeze_value([value])
         laid_out = show_value(frozen, 10**6)
         assert "".join(laid_out.split()).replace(",)", ")") == "".join(value_line(frozen).split()).replace(",)", ")")
 
 
 class TestValueSize:
-    """What the backlog counts."""
+    """The size for the bound of the backlog."""
 
-    def test_texts_weigh_their_length(self) -> None:
-        """All else the same."""
+    def test_the_size_of_a_text_is_its_length(self) -> None:
+        """All other scalars have the same size."""
         assert value_size("abc") == 3
         assert value_size(17) == value_size(None) == 64
 
-    def test_containers_weigh_what_is_in_them(self) -> None:
-        """Keys and values."""
+    def test_the_size_of_a_container_includes_its_items(self) -> None:
+        """Keys and values count."""
         assert value_size(["abc", 1]) == 64 + 3 + 64
         assert value_size({"abc": ("de",)}) == 64 + 3 + 64 + 2
