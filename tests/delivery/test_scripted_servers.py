@@ -190,7 +190,7 @@ def test_outage_is_reported_by_one_line_and_on_the_next_card(
     discord: LocalDiscord, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The program's log has one line; the channel sees the delay of the card."""
-    monkeypatch.setattr("discord_logging._delivery.delivery._MIN_DELAY", 0.1)
+    monkeypatch.setattr("discord_logging._delivery.delivery._MIN_REPORTED_DELAY", 0.1)
     discord.fail_next(Fault(status=502), times=3)
     handler = DiscordHandler(discord.webhook_url, retry_delays=[0.1])
     log(handler, "one")
