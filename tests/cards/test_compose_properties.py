@@ -114,7 +114,7 @@ NAMES = st.sampled_from(["shop", "shop.orders", "a\nb", FENCE, URL, "x" * 300, "
 
 
 class Spec(NamedTuple):
-    """What a record is made of."""
+    """The parts of a record."""
 
     body: str
     level: int
@@ -211,14 +211,14 @@ def freeze_all(specs: Sequence[Spec]) -> list[FrozenRecord]:
 
 
 def state(record: FrozenRecord) -> dict[str, object]:
-    """Return all that a record holds."""
+    """Return all attributes of a record."""
     kept = {name: getattr(record, name) for name in set(FrozenRecord.__slots__) - {"_message", "_snapshot"}}
     kept["extra"] = dict(record.extra or {})
     return {**kept, "exception": record.exception.fingerprint() if record.exception else None}
 
 
 def carry(records: Sequence[FrozenRecord], allowance: int = 1, note: str = "") -> list[Composed]:
-    """Return what a backlog leaves in, each message using one request of the allowance."""
+    """Return the messages of a backlog, each of which uses one request of the allowance."""
     messages: list[Composed] = []
     waiting = list(records)
     while waiting:
@@ -244,7 +244,7 @@ def texts_of(embed: Embed) -> list[tuple[str, str, int]]:
 
 
 def embed_problems(embed: Embed) -> list[str]:
-    """Return what Discord would find wrong with one embed, and what a reader would."""
+    """Return the faults of an embed, for Discord and for a reader."""
     texts = texts_of(embed)
     found = [f"{name} has {len(text)} of {limit} characters" for name, text, limit in texts if len(text) > limit]
     found += [f"blank {name}" for name, text, _ in texts if not text.strip()]
@@ -259,7 +259,7 @@ def embed_problems(embed: Embed) -> list[str]:
 
 
 def ansi_problems(block: str) -> list[str]:
-    """Return what is wrong with a block of lines."""
+    """Return the faults of a block of lines."""
     found = [] if block.count(FENCE) == 2 and block.endswith(f"\n{FENCE}") else ["a fence too many or too few"]
     lines = block.removeprefix(f"{FENCE}ansi\n").removesuffix(f"\n{FENCE}").split("\n")
     colored = re.compile(r"[^\x1b]*(?:\x1b\[(?:1;31|31|33|34)m[^\x1b]*\x1b\[0m[^\x1b]*)?")
@@ -269,7 +269,7 @@ def ansi_problems(block: str) -> list[str]:
 
 
 def problems(composed: Composed) -> list[str]:
-    """Return what Discord would find wrong with a message; written from its documentation alone."""
+    """Return the rules of Discord that a message breaks, written from the documentation alone."""
     payload, _, files, _ = composed.message
     embeds = payload["embeds"]
     found = [problem for embed in embeds for problem in embed_problems(embed)]
@@ -292,12 +292,12 @@ def problems(composed: Composed) -> list[str]:
 
 
 def text_of_files(composed: Composed) -> str:
-    """Return what is attached."""
+    """Return the text of the attached files."""
     return "".join(file.content.decode() for file in composed.message.files)
 
 
 def form(composed: Composed) -> str:
-    """Return which of the three forms a message has."""
+    """Return the form of a message."""
     embeds = composed.message.payload["embeds"]
     if [field["name"] for field in embeds[0].get("fields", [])] == ["From", "To", "Loggers"]:
         return "digest"
@@ -335,7 +335,7 @@ def check(records: Sequence[FrozenRecord], messages: Sequence[Composed]) -> None
 
 
 def check_file(composed: Composed) -> None:
-    """What is attached are whole records, each beginning with time, level and logger."""
+    """Assert that the files consist of whole records, each of which begins with time, level and logger."""
     content = text_of_files(composed)
     attached = set(HEADS.findall(content))
     for record in composed.records:
@@ -351,12 +351,12 @@ def check_file(composed: Composed) -> None:
 
 
 class TestAnyBacklog:
-    """Nothing is lost, nothing comes twice."""
+    """No record is lost or repeated."""
 
     @SOME
     @given(BACKLOGS, ALLOWANCES, NOTES)
     def test_every_record_is_found_in_its_place(self, specs: list[Spec], allowance: int, note: str) -> None:
-        """In a card, a line or the file, and every message is within every limit."""
+        """Each is in a card, a line or the file, and every message obeys every limit."""
         records = freeze_all(specs)
         messages = carry(records, allowance, note)
         check(records, messages)
@@ -367,7 +367,7 @@ class TestAnyBacklog:
     @SOME
     @given(BACKLOGS, ALLOWANCES)
     def test_no_more_requests_than_are_allowed(self, specs: list[Spec], allowance: int) -> None:
-        """One destination with less than a file of text keeps to the allowance; each further one may cost one more.
+        """A destination with less than a file of text keeps to the allowance; each further one may cost one more.
 
         A form is taken when what its first message carries would do as often as is allowed. Should the following carry
         less, a denser form is taken in time: with one request left it is the digest, which takes everything.
@@ -380,7 +380,7 @@ class TestAnyBacklog:
     @settings(SOME, max_examples=3)
     @given(st.lists(st.integers(1, 9), min_size=2, max_size=9), st.integers(1, 3))
     def test_large_texts_need_as_many_files_as_they_fill(self, sizes: list[int], allowance: int) -> None:
-        """Two files that follow one another hold more than one of them could."""
+        """Two consecutive files have more text than one could have."""
         spec = Spec("", 20, "INFO", "shop", None, None, {}, 0, 0, 1, is_repeat=False)
         records = [freeze(number, spec._replace(body="x" * (size * 500_000))) for number, size in enumerate(sizes)]
         messages = carry(records, allowance)
@@ -391,8 +391,8 @@ class TestAnyBacklog:
 
     @SOME
     @given(BACKLOGS, ALLOWANCES, NOTES)
-    def test_it_is_pure(self, specs: list[Spec], allowance: int, note: str) -> None:
-        """The same records make the same message, and stay as they were."""
+    def test_composing_is_pure(self, specs: list[Spec], allowance: int, note: str) -> None:
+        """The same records make the same message, and stay unchanged."""
         records = freeze_all(specs)
         before = list(map(state, records))
         one, two = (compose(records, allowance=allowance, note=note) for _ in range(2))
@@ -401,8 +401,8 @@ class TestAnyBacklog:
 
     @SOME
     @given(st.lists(SPECS, min_size=1, max_size=10), st.sampled_from([1, 40]))
-    def test_a_plainer_form_would_not_have_done(self, specs: list[Spec], allowance: int) -> None:
-        """A digest is for what neither cards nor lines can carry with the allowance."""
+    def test_a_plainer_form_would_not_have_been_enough(self, specs: list[Spec], allowance: int) -> None:
+        """A digest is for records that neither cards nor lines can carry with the allowance."""
         records = [freeze(number, spec._replace(place=0)) for number, spec in enumerate(specs)]
         composed = compose(records, allowance=allowance)
         as_cards = compose(records, allowance=1_000_000)
@@ -412,10 +412,10 @@ class TestAnyBacklog:
 
     @settings(SOME, max_examples=20)
     @given(BACKLOGS, ALLOWANCES, NOTES)
-    def test_the_local_discord_takes_every_message(
+    def test_the_local_discord_accepts_every_message(
         self, posters: tuple[WebhookSender, WebhookSender], specs: list[Spec], allowance: int, note: str
     ) -> None:
-        """As the real one would."""
+        """The real one would accept them too."""
         for composed in carry(freeze_all(specs), allowance, note):
             poster = posters["thread_name" in composed.message.payload]
             answer = poster.post(composed.message._replace(thread_id=None))
@@ -441,7 +441,7 @@ def posters() -> Iterator[tuple[WebhookSender, WebhookSender]]:
 
 
 def near(*lengths: int) -> st.SearchStrategy[int]:
-    """Return lengths around those at which something is cut, and small ones."""
+    """Return lengths around those of the limits, and small ones."""
     return st.sampled_from([0, 1, 5]) | st.one_of(*(st.integers(length - 4, length + 4) for length in lengths))
 
 
@@ -449,12 +449,12 @@ UNITS = st.sampled_from(["x", "x", "…", "_", "é", "x…", "line\n", "…\n", 
 
 
 def fill(unit: str, length: int) -> str:
-    """Return a text of `length` characters whose ends are no blanks."""
+    """Return a text of `length` characters without blanks at its ends."""
     return (unit * length)[: max(length - 1, 0)].strip() + "." if length else ""
 
 
 def is_whole(card: Embed, record: FrozenRecord) -> bool:
-    """Tell whether a standard card shows all that the record says; looks for the text, not for marks of cuts."""
+    """Tell whether a standard card shows the whole record, by its text and not by marks of cuts."""
     description, title = card.get("description", ""), card["title"]
     cuts = cuts_made()
     blocks = (format_card(record.exception, 1_000_000) if record.exception else "", record.stack_info)
@@ -474,7 +474,7 @@ def is_whole(card: Embed, record: FrozenRecord) -> bool:
 
 
 class TestCuts:
-    """A card that leaves anything out comes with the whole text of its record, others do not."""
+    """A card that is cut comes with the whole text of its record, and other cards do not."""
 
     @settings(SOME, max_examples=80)
     @given(
@@ -490,7 +490,7 @@ class TestCuts:
     @example(("x", 5), ("…", 300), None, [], ("…", 5), 5, ("…", 5))
     @example(("x", 5), None, None, [("x", 5)] * 24, ("x", 5), 5, ("x", 5))
     @example(("x", 5), None, None, [("x", 5)] * 25, ("x", 5), 5, ("x", 5))
-    def test_of_standard_cards(  # noqa: PLR0917 - what a card has
+    def test_standard_cards_that_are_cut_have_a_file(  # noqa: PLR0917 - what a card has
         self,
         body: tuple[str, int],
         error: tuple[str, int] | None,
@@ -500,7 +500,7 @@ class TestCuts:
         thread: int,
         context: tuple[str, int],
     ) -> None:
-        """Wherever the cut is, and whatever looks like one but is none."""
+        """The position of the cut does not matter, and a text that looks cut is not enough."""
         record = logging.LogRecord(fill(*name) or "shop", 40, "orders.py", 42, "", (), None, "place")
         record.msg = f"id00000z {fill(*body)}"
         record.threadName = fill("t", thread) or "main"
@@ -552,7 +552,7 @@ class TestCuts:
         ids=str,
     )
     def test_examples(self, changes: dict[str, Any], *, is_cut: bool) -> None:
-        """An ellipsis says nothing: the text may have its own."""
+        """An ellipsis is not a sign of a cut: the text may contain one."""
         record = logging.LogRecord("shop", 40, "orders.py", 42, "hello", (), None, "place")
         record.__dict__.update(changes)
         assert bool(compose([FrozenRecord(freezing.freeze(record, CardSettings(STANDARD)))]).message.files) is is_cut
@@ -575,14 +575,14 @@ class TestCuts:
             ("fields", [{"name": "a", "value": "b" * 2000}, 5], False),
         ],
     )
-    def test_overrides(self, part: str, returned: object, *, is_cut: bool) -> None:
-        """What one leaves out is its own affair; what we cut of it is ours. One that fails has cut nothing."""
+    def test_overrides_that_are_cut_have_a_file(self, part: str, returned: object, *, is_cut: bool) -> None:
+        """Only our cuts count, not the parts that an override leaves out, nor the cuts of one that failed."""
         formatter = type("Own", (EmbedFormatter,), {part: lambda *_: returned})()
         record = logging.LogRecord("shop", 40, "orders.py", 42, "hello", (), None, "place")
         assert bool(compose([FrozenRecord(freezing.freeze(record, CardSettings(formatter)))]).message.files) is is_cut
 
     def test_the_context_is_in_the_text_too(self) -> None:
-        """A value of the handler's may be what was cut."""
+        """The cut may concern a value of the handler."""
         record = logging.LogRecord("shop", 40, "orders.py", 42, "hello", (), None, "place")
         settings = CardSettings(STANDARD, context={"query": "x" * 2000})
         composed = compose([FrozenRecord(freezing.freeze(record, settings))])
@@ -590,13 +590,13 @@ class TestCuts:
 
 
 class TestLarge:
-    """Texts that were made to keep the listener busy."""
+    """Some texts are made to keep the listener busy."""
 
     @pytest.mark.parametrize(
         "unit", ["x", "\x1b[", "\x1b]", "\x1b", "`", "_", "webhooks/1", URL, "\n", "\ud800", "…", "<@"]
     )
     def test_a_megabyte_of_anything_is_quick(self, unit: str) -> None:
-        """Every pattern takes time in proportion to the text."""
+        """The time of every pattern is proportional to the text."""
         text = (unit * 1_000_000)[:1_000_000]
         spec = Spec(text, 40, "ERROR", text, None, text, {"own": text}, 0, 0, 1, is_repeat=False)
         began = time.thread_time()
@@ -605,7 +605,7 @@ class TestLarge:
         assert problems(messages[0]) == []
 
     def test_a_traceback_of_ten_thousand_frames_is_quick(self) -> None:
-        """And whole."""
+        """The text is whole."""
         source = "def a(n):\n    b(n)\ndef b(n):\n    raise ValueError('id00000z the end')\n"
         scope: dict[str, Any] = {}
         exec(compile(source, "deep.py", "exec"), scope)  # noqa: S102 - two functions in a file of their own
@@ -626,7 +626,7 @@ class TestLarge:
         assert content.endswith("ValueError: id00000z the end\n")
 
     def test_ten_thousand_records_are_one_message(self) -> None:
-        """With all of them in its file."""
+        """The file has all of them."""
         spec = Spec("logged in", 20, "INFO", "shop", None, None, {}, 0, 0, 1, is_repeat=False)
         records = [freeze(number, spec) for number in range(10_000)]
         [composed] = carry(records)

@@ -68,12 +68,12 @@ def summarize(records: Sequence[FrozenRecord]) -> Embed:
 
 
 def clock(seconds: float) -> str:
-    """Return the time that is so many seconds after the first."""
+    """Return the time `seconds` after the first record."""
     return time.strftime("%H:%M:%S", time.localtime(1e9 + seconds))
 
 
 def problems(embed: Embed) -> list[str]:
-    """Return what is wrong with a summary: for Discord, and for a reader."""
+    """Return the faults of a summary, for Discord and for a reader."""
     title, description = embed["title"], embed["description"]
     values = [field["value"] for field in embed["fields"]]
     found = ["title"] if not 0 < len(title.strip()) <= 256 or "\n" in title else []
@@ -93,10 +93,10 @@ def problems(embed: Embed) -> list[str]:
 
 
 class TestSummary:
-    """What broke, how often, since when and where."""
+    """The summary shows the failures, their number, their times and their loggers."""
 
     def test_the_whole_card(self) -> None:
-        """Worth reading at 3 a.m."""
+        """The card is worth reading at 3 a.m."""
         records = [make("user %s logged in", name, level=20, at=at) for at, name in enumerate(["ann", "bob", "cy"])]
         records += [make("no disk", level=50, name="shop.db", at=10)]
         records += [make("order %d failed", number, at=20 + number, exc_info=OSError("no")) for number in range(70)]
@@ -119,11 +119,11 @@ class TestSummary:
         }
 
     def test_a_kind_that_came_once_has_one_time(self) -> None:
-        """Not from when to when."""
+        """There is no range of times."""
         assert f"**×1** shop: hello ({clock(0)})" in summarize([make()])["description"]  # noqa: RUF001 - the sign
 
     def test_of_many_kinds_five_are_named(self) -> None:
-        """The worst, and of those the most frequent; how many others there are is told."""
+        """They are the worst and the most frequent, and the others are counted."""
         records = [make(f"kind {kind}", level=30 + kind % 2 * 10) for kind in range(1008) for _ in range(kind % 7 + 1)]
         lines = summarize(records)["description"].split("\n")
         assert len(lines) == 7
@@ -131,7 +131,7 @@ class TestSummary:
         assert lines[6] == "-# and 1,003 other kinds; every record is in the attached file"
 
     def test_of_many_loggers_and_levels_the_first_are_named(self) -> None:
-        """Those with the most records; the highest levels."""
+        """These are the loggers with the most records, and the highest levels."""
         records = [make(level=number, name=f"shop{number}") for number in range(1, 30) for _ in range(number)]
         card = summarize(records)
         assert card["fields"][2]["value"] == "\n".join(f"{number} shop{number}" for number in range(29, 24, -1))
@@ -151,12 +151,12 @@ class TestSummary:
             (float("nan"), ""),
         ],
     )
-    def test_how_long_it_lasted(self, seconds: float, words: str) -> None:
-        """In the unit that one would use; the clock of a machine may be set back."""
+    def test_the_title_has_the_duration(self, seconds: float, words: str) -> None:
+        """The unit suits the duration, and the clock of a machine may be set back."""
         assert summarize([make(), make(at=seconds)])["title"] == f"❌ 2 records{words}"
 
     def test_times_are_those_of_the_first_and_the_last_whatever_their_order(self) -> None:
-        """A record that repeats may have come last though it was the first."""
+        """The first record may have the last repeat."""
         records = [make(level=20, at=50), make(level=20, at=10), *(make(level=20, at=20) for _ in range(200))]
         records[1] = records[1].counted(2, 1e9 + 90, is_repeat=False)
         card = compose(records).message.payload["embeds"][0]
@@ -164,14 +164,14 @@ class TestSummary:
         assert card["title"].endswith("203 records in 80 s")
 
     def test_no_emoji_leaves_no_blank(self) -> None:
-        """At the beginning of title and lines."""
+        """Title and lines do not begin with a blank then."""
         card = summarize([make(card=CardSettings(EmbedFormatter(), emojis={0: ""}))])
         assert card["title"] == "1 records in 0 s"
         assert card["description"].split("\n")[1].startswith("**×1**")  # noqa: RUF001 - the sign
 
 
 class TestKinds:
-    """What counts as the same."""
+    """The kinds of records in a summary."""
 
     @pytest.mark.parametrize(
         ("one", "two", "same"),
@@ -189,22 +189,22 @@ class TestKinds:
         ],
     )
     def test_which_records_are_of_one_kind(self, one: FrozenRecord, two: FrozenRecord, *, same: bool) -> None:
-        """Level, logger, template and exception; not the arguments."""
+        """Level, logger, template and exception count; the arguments do not."""
         assert (kind_of(one) == kind_of(two)) is same
 
-    def test_a_message_that_is_no_template_stands_for_itself(self) -> None:
-        """As much of it as is shown."""
+    def test_a_message_that_is_not_a_template_is_its_own_kind(self) -> None:
+        """The shown part of it counts."""
         assert kind_of(make(ValueError("gone"))).template == "gone"
         assert kind_of(make(ValueError("x" * 900))) == Kind(40, "shop", "x" * 200, "")
 
     def test_the_worst_are_the_severe_ones(self) -> None:
-        """The worst first, then the most frequent; the first record of each."""
+        """The first record of each comes, the worst first, then the most frequent."""
         records = [make("a"), make("b"), make("b", at=1), make("c", level=50), make("d", level=30), make("a", at=2)]
         records[1] = records[1].counted(5, 1e9, is_repeat=False)
         assert Summary(records).worst() == [records[3], records[1], records[0]]
 
-    def test_without_severe_ones_those_of_the_highest_level(self) -> None:
-        """There is always something to show."""
+    def test_without_severe_kinds_the_worst_have_the_highest_level(self) -> None:
+        """There is always a card to show."""
         records = [make("a", level=20), make("b", level=30), make("c", level=10)]
         assert Summary(records).worst() == [records[1]]
 
@@ -215,11 +215,11 @@ SPECS = st.tuples(
 
 
 class TestAnyBacklog:
-    """Counted right, and shown well."""
+    """The counts and the card are right for any backlog."""
 
     @given(st.lists(SPECS, min_size=1, max_size=40))
     def test_counts_are_right(self, specs: list[tuple[int, int, int, int]]) -> None:
-        """By level, by logger and by kind."""
+        """The summary counts by level, by logger and by kind."""
         records = [
             make(f"no {template}", level=level, name=f"shop{name}").counted(count, 1e9, is_repeat=False)
             for level, name, template, count in specs
@@ -257,7 +257,7 @@ class TestAnyBacklog:
 
     @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:10]))
     def test_all_hostile_at_once(self, text: str) -> None:
-        """Ten levels, ten loggers and ten templates that begin with it."""
+        """Ten levels, ten loggers and ten templates begin with a hostile text."""
         records = [
             make(f"{text}{number}", level=40 + number, name=f"{text}{number}", levelname=f"{text}{number}")
             for number in range(10)

@@ -51,7 +51,7 @@ def lay_out(record: logging.LogRecord | None = None, formatter: EmbedFormatter |
 
 
 def problems(embed: Mapping[str, Any]) -> list[str]:
-    """Return what Discord would find wrong with an embed; written from its documentation alone."""
+    """Return the rules of Discord that an embed breaks, written from the documentation alone."""
     fields = embed.get("fields", [])
     texts = {"title": (embed.get("title"), 256), "description": (embed.get("description"), 4096)}
     if "footer" in embed:
@@ -80,7 +80,7 @@ def problems(embed: Mapping[str, Any]) -> list[str]:
 
 
 def chain(texts: list[str]) -> BaseException:
-    """Return an exception with causes, as deep as `texts`, raised so that it has a traceback."""
+    """Return an exception with as many causes as `texts`, which has a traceback."""
     error: BaseException = ValueError()
     for text in texts:
         try:
@@ -117,7 +117,7 @@ ATTRIBUTES = st.fixed_dictionaries(
 
 
 class TestAnyRecord:
-    """Nothing is rejected."""
+    """Discord rejects no card."""
 
     @given(ATTRIBUTES, st.dictionaries(LONG, VALUES, max_size=40), st.dictionaries(LONG, LONG, max_size=40), LONG)
     @example({"threadName": "x" * 5000, "stack_info": "y" * 5000, "msg": "z" * 5000}, {}, {}, "")
@@ -126,7 +126,7 @@ class TestAnyRecord:
     def test_the_card_of_any_record_is_valid(
         self, attributes: dict[str, Any], extra: dict[str, Any], context: dict[str, str], emoji: str
     ) -> None:
-        """Whatever it holds, the card satisfies every limit of Discord's."""
+        """The card obeys every limit of Discord."""
         record = logging.makeLogRecord({"lineno": 5, **attributes})
         record.__dict__.update({f"_{name}": value for name, value in extra.items()})
         card = lay_out(record, context=context, emojis={0: emoji})
@@ -136,7 +136,7 @@ class TestAnyRecord:
     def test_the_card_of_any_override_is_valid(
         self, texts: list[str], pairs: list[tuple[str, str]], color: int
     ) -> None:
-        """What a subclass returns is cleaned and cut."""
+        """The results of a subclass are cleaned and cut."""
 
         class Own(EmbedFormatter):
             def title(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
@@ -158,14 +158,14 @@ class TestAnyRecord:
 
     @given(st.lists(LONG, max_size=3).map(chain), LONG, LONG)
     def test_every_fence_is_closed(self, error: BaseException, message: str, stack: str) -> None:
-        """A traceback never runs into what stands below it."""
+        """A traceback never runs into the text below it."""
         description = lay_out(make(message.replace("http", ""), exc_info=error, stack_info=stack))["description"]
         fences = description.replace("\\`", "").count(FENCE)
         assert fences == 2 + 2 * bool(clean(stack))
         assert description.endswith("-# orders.py:42 in place")
 
     def test_no_part_shows_a_webhook_token(self) -> None:
-        """Wherever it came from."""
+        """The origin of the token does not matter."""
         everywhere = make(URL, name=URL, levelname=URL, funcName=URL, threadName=URL, taskName=URL)
         everywhere.__dict__.update({URL: URL, "long": "a" * 990 + URL, "processName": URL, "stack_info": URL})
         everywhere.exc_info = (ValueError, chain(["a" * 300 + URL, URL, URL]), None)
@@ -176,10 +176,10 @@ class TestAnyRecord:
 
 
 class TestParts:
-    """What stands where."""
+    """The parts of a card."""
 
     def test_a_plain_record(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The whole card, as Discord gets it."""
+        """This is the whole card as Discord gets it."""
         monkeypatch.setattr(socket, "gethostname", lambda: "web-1")
         record = make("order %d of __all__", 17, created=1786015861.1234, process=7, threadName="Thread-1", order=17)
         assert lay_out(record, context={"service": "shop"}) == {
@@ -196,7 +196,7 @@ class TestParts:
 
     @pytest.mark.parametrize("levelno", [10, 20, 25, 30, 40, 45, 50])
     def test_levels_have_their_colours_and_emojis(self, levelno: int) -> None:
-        """Custom levels take those of the nearest below."""
+        """Custom levels take those of the nearest level below."""
         card = lay_out(make(levelno=levelno, levelname="LEVEL"))
         standard = levelno - levelno % 10
         assert card["color"] == COLORS[standard]
@@ -222,28 +222,28 @@ class TestParts:
     def test_the_footer_says_who_logged(
         self, monkeypatch: pytest.MonkeyPatch, attributes: dict[str, object], footer: str
     ) -> None:
-        """As far as it is known; `logging` can be told to know less."""
+        """The footer has the known parts; `logging` can be configured to know fewer."""
         monkeypatch.setattr(socket, "gethostname", lambda: "web-1")
         card = lay_out(make(**{"process": 7, "threadName": "MainThread", **attributes}))
         assert card["footer"]["text"] == footer
 
     def test_timestamp_is_the_time_of_logging(self) -> None:
-        """Not that of laying out, which may be much later."""
+        """The time of the layout may be much later."""
         with freeze_time("2026-08-06T11:31:01.123Z") as clock:
             record = make()
             clock.tick(3600)
             assert lay_out(record)["timestamp"] == "2026-08-06T11:31:01.123+00:00"
 
     @pytest.mark.parametrize("created", [float("nan"), float("inf"), 1e300, None, "now"])
-    def test_a_time_that_is_none_is_left_out(self, created: object) -> None:
+    def test_an_invalid_time_is_left_out(self, created: object) -> None:
         """The rest of the card is shown."""
         assert "timestamp" not in lay_out(make(created=created))
 
-    def test_a_record_without_a_line_says_nothing_of_its_place(self) -> None:
-        """Such as one that came from another program."""
+    def test_a_record_without_a_line_shows_no_location(self) -> None:
+        """An example is a record from another program."""
         assert lay_out(make(lineno=0))["description"] == "hello"
 
-    def test_a_record_of_nothing_has_a_title(self) -> None:
+    def test_an_empty_record_has_a_title(self) -> None:
         """Discord refuses an empty card."""
 
         class Silent(EmbedFormatter):
@@ -257,41 +257,41 @@ class TestParts:
 
 
 class TestDescription:
-    """The message, the traceback and the place share 4096 characters."""
+    """The message, the traceback and the location share 4096 characters."""
 
     def test_a_traceback_stands_in_a_block(self) -> None:
-        """Between the message and the place."""
+        """The block is between the message and the location."""
         lines = lay_out(make(exc_info=ValueError("no")))["description"].split("\n")
         assert lines == ["hello", "```py", "ValueError: no", "```", "-# orders.py:42 in place"]
 
-    def test_a_ready_made_traceback_and_a_stack_too(self) -> None:
-        """One block each."""
+    def test_a_ready_made_traceback_and_a_stack_have_blocks(self) -> None:
+        """Each has its own block."""
         description = lay_out(make(exc_text="Traceback:\nno", stack_info="Stack:\nhere"))["description"]
         assert "```py\nTraceback:\nno\n```\n```py\nStack:\nhere\n```" in description
 
     def test_of_a_long_traceback_the_end_is_shown(self) -> None:
-        """There the error is; the message stays whole."""
+        """The error is at the end; the message stays whole."""
         description = lay_out(make("m" * 1000, exc_text="first line\n" + "line\n" * 5000 + "last line"))["description"]
         assert description.startswith("m" * 1000 + "\n```py\n…\nline\n")
         assert description.endswith("line\nlast line\n```\n-# orders.py:42 in place")
         assert len(description) > 4000
 
     def test_a_long_message_leaves_room_for_the_traceback(self) -> None:
-        """And says how much of it is missing."""
+        """The card says how much of the message is missing."""
         description = lay_out(make("m" * 10_000, exc_text="x" * 10_000))["description"]
         assert "*(10,000 characters in all)*\n```py\n…\nxxx" in description
         assert description.count("x") > 700
         assert len(description) > 4000
 
     def test_a_long_footer_takes_nothing_from_the_traceback(self) -> None:
-        """A thread may have any name."""
+        """The name of a thread may be long."""
         card = lay_out(make("m" * 5000, exc_text="x" * 5000, threadName="t" * 5000))
         assert card["description"].endswith("x\n```\n-# orders.py:42 in place")
         assert problems(card) == []
 
 
 class TestFields:
-    """Values of the record and of the handler."""
+    """The fields: values of the record and of the handler."""
 
     @pytest.mark.parametrize(
         ("value", "shown", "inline"),
@@ -308,17 +308,17 @@ class TestFields:
             (["a"], r"\['a']", True),
         ],
     )
-    def test_values(self, value: object, shown: str, *, inline: bool) -> None:
-        """Short ones share a row, others have a block of their own."""
+    def test_short_values_share_a_row(self, value: object, shown: str, *, inline: bool) -> None:
+        """Others have a block of their own."""
         assert lay_out(make(value=value))["fields"] == [{"name": "value", "value": shown, "inline": inline}]
 
     @pytest.mark.parametrize("extra", [{"a": ""}, {"a": "\x00"}, {"\x00 ": "b"}])
     def test_empty_ones_are_left_out(self, extra: dict[str, object]) -> None:
-        """Discord does not promise to take them."""
+        """Discord does not promise to accept them."""
         assert "fields" not in lay_out(make(**extra))
 
-    def test_what_is_too_many_is_named(self) -> None:
-        """Twenty-four fields, and a last one."""
+    def test_fields_beyond_the_limit_are_named(self) -> None:
+        """There are twenty-four fields, and a last one with the names of the others."""
         card = lay_out(make(**{f"key_{number:02}": number for number in range(30)}))
         assert len(card["fields"]) == 25
         assert card["fields"][23]["name"] == r"key\_23"
@@ -327,40 +327,40 @@ class TestFields:
         assert last["value"] == ", ".join(rf"key\_{number}" for number in range(24, 30))
 
     def test_the_value_of_the_record_wins(self) -> None:
-        """It says more than the handler's, which is the same for all."""
+        """The record's value is more specific than the handler's value, which is the same for all records."""
         card = lay_out(make(service="till"), context={"service": "shop", "env": "test"})
         assert [(field["name"], field["value"]) for field in card["fields"]] == [("service", "till"), ("env", "test")]
 
     def test_twenty_five_fit(self) -> None:
-        """Nothing is left out without need."""
+        """No field is left out without need."""
         card = lay_out(make(**{f"key{number}": number for number in range(25)}))
         assert [field["name"] for field in card["fields"]] == [f"key{number}" for number in range(25)]
 
-    def test_what_is_too_long_is_named(self) -> None:
-        """Six thousand characters are for all of the card."""
+    def test_fields_without_room_are_named(self) -> None:
+        """The whole card has six thousand characters."""
         card = lay_out(make(**{f"key{number}": "x" * 1000 for number in range(9)}))
         assert [field["name"] for field in card["fields"]] == [*(f"key{number}" for number in range(5)), "… and 4 more"]
         assert card["fields"][-1]["value"] == "key5, key6, key7, key8"
         assert problems(card) == []
 
     def test_chosen_ones_are_shown_in_their_order(self) -> None:
-        """Those that the record has not are left out, and each is shown once."""
+        """Missing values are left out, and each is shown once."""
         card = lay_out(make(a=1, b=2, c=3), fields=("c", "missing", "a", "c"))
         assert [(field["name"], field["value"]) for field in card["fields"]] == [("c", "3"), ("a", "1")]
 
     @pytest.mark.parametrize("chosen", [(), ("missing",), ("message",), ("name", "levelno")])
-    def test_none_may_be_chosen(self, chosen: tuple[str, ...]) -> None:
-        """What every record has is no extra value."""
+    def test_an_empty_choice_shows_no_value(self, chosen: tuple[str, ...]) -> None:
+        """The attributes of every record are not `extra` values."""
         assert "fields" not in lay_out(make(a=1), fields=chosen)
 
-    def test_what_is_not_chosen_is_no_cut(self) -> None:
-        """So no file is attached for it."""
+    def test_a_value_that_is_not_chosen_is_not_a_cut(self) -> None:
+        """No file is attached because of it."""
         cuts = cuts_made()
         lay_out(make(a="x" * 100_000), fields=())
         assert cuts_made() == cuts
 
     def test_context_is_shown_whatever_is_chosen(self) -> None:
-        """It is the handler's own; the value of the record wins where it is chosen."""
+        """The choice concerns the record's values, which win over the context."""
         context = {"service": "shop", "env": "test"}
         for chosen, shown in (
             ((), [("service", "shop"), ("env", "test")]),
@@ -374,46 +374,46 @@ class TestFields:
 SOURCE_URL = "https://git.example/acme/{path}#L{line}"
 
 
-def place(pathname: object, lineno: object = 42, source_url: str = SOURCE_URL) -> str:
-    """Return the line of small print that says where a record was logged."""
+def location(pathname: object, lineno: object = 42, source_url: str = SOURCE_URL) -> str:
+    """Return the line in small print with the location of a record."""
     card = lay_out(make(pathname=pathname, lineno=lineno), source_url=source_url)
     assert problems(card) == []
     return card["description"].rpartition("\n")[2]
 
 
 class TestSourceUrl:
-    """The place on the card is a link."""
+    """The location on the card is a link."""
 
     @pytest.fixture(autouse=True)
     def _directory(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "path", ["/srv/app", "C:\\app"])
 
-    def test_it_leads_to_the_line(self) -> None:
-        """From where the program was imported, or the current directory."""
-        assert place("/srv/app/shop/orders.py") == (
+    def test_the_link_leads_to_the_line(self) -> None:
+        """The path is relative to the import path or the current directory."""
+        assert location("/srv/app/shop/orders.py") == (
             "-# [orders.py:42](https://git.example/acme/shop/orders.py#L42) in place"
         )
-        assert place(os.path.join(os.getcwd(), "jobs/run.py"), 7) == (  # noqa: PTH109, PTH118 - as logging has it
+        assert location(os.path.join(os.getcwd(), "jobs/run.py"), 7) == (  # noqa: PTH109, PTH118 - as logging has it
             "-# [run.py:7](https://git.example/acme/jobs/run.py#L7) in place"
         )
 
     def test_the_line_is_quoted_too(self) -> None:
-        """A record that came from another program may have anything there."""
-        assert "](https://git.example/acme/a.py#L4%202%29%3F) in place" in place("/srv/app/a.py", "4 2)?")
+        """A record from another program may have any value there."""
+        assert "](https://git.example/acme/a.py#L4%202%29%3F) in place" in location("/srv/app/a.py", "4 2)?")
 
-    def test_a_file_of_a_library_is_no_link(self) -> None:
-        """It is not in the repository."""
-        assert place("/srv/app/lib/python3.13/site-packages/flask/app.py") == "-# app.py:42 in place"
+    def test_a_file_of_a_library_has_no_link(self) -> None:
+        """The repository does not have that file."""
+        assert location("/srv/app/lib/python3.13/site-packages/flask/app.py") == "-# app.py:42 in place"
 
-    def test_without_the_setting_it_is_text(self) -> None:
-        """As ever."""
+    def test_without_the_setting_the_location_is_text(self) -> None:
+        """The card has no link."""
         card = lay_out(make(pathname="/srv/app/shop/orders.py"))
         assert card["description"] == "hello\n-# orders.py:42 in place"
 
-    def test_the_template_says_what_is_where(self) -> None:
-        """The line may be missing, or be there twice."""
-        assert "(https://git.example/5?at=shop/a.py&to=5)" in place(
+    def test_the_template_may_repeat_or_omit_the_line(self) -> None:
+        """Only the path must be there."""
+        assert "(https://git.example/5?at=shop/a.py&to=5)" in location(
             "/srv/app/shop/a.py", 5, "https://git.example/{line}?at={path}&to={line}"
         )
 
@@ -432,21 +432,21 @@ class TestSourceUrl:
         ],
     )
     def test_the_path_is_quoted(self, pathname: str, quoted: str) -> None:
-        """Nothing in it ends the link, or means something in an address."""
-        assert f"](https://git.example/acme/{quoted}#L42) in place" in place(f"/srv/app/{pathname}")
+        """No character of the path ends the link or has a meaning in an address."""
+        assert f"](https://git.example/acme/{quoted}#L42) in place" in location(f"/srv/app/{pathname}")
 
     @pytest.mark.parametrize("pathname", ["C:\\app\\shop\\orders.py", "D:\\lib\\orders.py", "d:/lib/orders.py"])
-    def test_a_drive_is_no_place_in_a_repository(self, pathname: str) -> None:
-        """A path of Windows that is in no directory of the program's has no address."""
-        assert "](" not in place(pathname)
+    def test_a_path_with_a_drive_has_no_link(self, pathname: str) -> None:
+        """A path of Windows outside the program's directories has no address."""
+        assert "](" not in location(pathname)
 
     @pytest.mark.parametrize(
         "pathname", ["/usr/lib/orders.py", "//x/orders.py", "<stdin>", "<frozen runpy>", "<x>/a.py"]
     )
-    def test_what_is_elsewhere_has_no_address(self, pathname: str) -> None:
-        """A link would lead nowhere."""
-        assert "](" not in place(pathname)
-        assert ":42 in place" in place(pathname)
+    def test_a_file_outside_the_project_has_no_link(self, pathname: str) -> None:
+        """The link would lead nowhere."""
+        assert "](" not in location(pathname)
+        assert ":42 in place" in location(pathname)
 
     @pytest.mark.parametrize(
         ("pathname", "lineno"),
@@ -459,12 +459,12 @@ class TestSourceUrl:
             ("/srv/app/orders.py", "9" * 500),
         ],
     )
-    def test_hostile_and_very_long_ones_have_none(self, pathname: str, lineno: object) -> None:
-        """What Discord would not show as a link, or as another one."""
-        assert "(https://git.example" not in place(pathname, lineno)
+    def test_hostile_and_very_long_paths_have_no_link(self, pathname: str, lineno: object) -> None:
+        """Discord would not show the link, or show another one."""
+        assert "(https://git.example" not in location(pathname, lineno)
 
     def test_a_long_link_takes_nothing_from_the_limits(self) -> None:
-        """The text beside it is cut, the link is not."""
+        """The text of the card is cut, the link is not."""
         card = lay_out(
             make("x" * 5000, pathname="/srv/app/" + "y/" * 200 + "a.py", exc_text="z" * 5000, stack_info="w" * 5000),
             source_url=SOURCE_URL,
@@ -475,8 +475,8 @@ class TestSourceUrl:
     @given(VALUES, VALUES)
     @example("/srv/app/a.py", "{path}")
     @example("/srv/app/a.py", "\ud800")
-    def test_any_place_is_a_link_to_there_or_none(self, pathname: object, lineno: object) -> None:
-        """Whatever a record says of its place, there is at most one link, and it is that of the template."""
+    def test_any_location_has_at_most_one_link(self, pathname: object, lineno: object) -> None:
+        """The link is that of the template, whatever the record contains."""
         card = lay_out(make(pathname=pathname, lineno=lineno), source_url=SOURCE_URL)
         assert problems(card) == []
         shown = card["description"].rpartition("\n-# ")[2]
@@ -484,30 +484,30 @@ class TestSourceUrl:
 
 
 class TestMention:
-    """Whom a record notifies."""
+    """The mention of a record."""
 
     @pytest.mark.parametrize(("levelno", "mention"), [(0, ""), (39, ""), (40, "<@5>"), (45, "<@5>"), (50, "@here")])
-    def test_it_is_that_of_the_level(self, levelno: int, mention: str) -> None:
-        """Or of the nearest below."""
+    def test_the_level_decides_about_the_mention(self, levelno: int, mention: str) -> None:
+        """A level without a mention takes that of the nearest level below."""
         settings = CardSettings(EmbedFormatter(), mentions={0: "", 40: "<@5>", 50: "@here"})
         record = FrozenRecord(freeze(make(levelno=levelno), settings))
         assert EmbedFormatter().mention(record) == mention
 
-    def test_without_the_setting_it_is_nobody(self) -> None:
-        """Whatever the level."""
+    def test_without_the_setting_nobody_is_mentioned(self) -> None:
+        """The level does not matter."""
         assert EmbedFormatter().mention(FrozenRecord(freeze(make(), CardSettings(None)))) == ""
 
 
 class TestFormat:
-    """As a formatter of another handler."""
+    """The formatter with another handler."""
 
-    def test_it_is_plain_text(self) -> None:
-        """Nothing is escaped; the traceback follows."""
+    def test_the_format_is_plain_text(self) -> None:
+        """No character is escaped, and the traceback follows."""
         text = EmbedFormatter().format(make("__x__", exc_info=ValueError("no")))
         assert text == "ERROR shop.orders: __x__\nValueError: no"
 
-    def test_it_serves_a_stream_handler(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Whoever sets it there is not disappointed."""
+    def test_the_formatter_works_with_a_stream_handler(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """The stream gets message and traceback."""
         handler = logging.StreamHandler()
         handler.setFormatter(EmbedFormatter())
         handler.handle(make())
@@ -515,7 +515,7 @@ class TestFormat:
 
 
 def test_the_length_of_a_card_counts_all_its_texts() -> None:
-    """What Discord adds up to 6,000."""
+    """Discord adds up the same texts for its limit of 6,000."""
     card: Embed = {
         "title": "a" * 1,
         "description": "b" * 10,

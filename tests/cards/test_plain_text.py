@@ -41,33 +41,33 @@ def make(msg: object = "hello", **attributes: object) -> FrozenRecord:
 
 
 def at(seconds: float, form: str = "%H:%M:%S") -> str:
-    """Return a time as the machine's zone has it."""
+    """Return a time in the zone of this machine."""
     return time.strftime(form, time.localtime(seconds))
 
 
 class TestClockTime:
-    """The time in this machine's zone."""
+    """The time in the zone of this machine."""
 
-    def test_it_has_a_form(self) -> None:
-        """Hours, minutes and seconds without a word about it."""
+    def test_the_default_form_has_hours_minutes_and_seconds(self) -> None:
+        """The zone is not named."""
         assert clock_time(1e9) == at(1e9)
         assert clock_time(1e9, form="%Y") == "2001"
 
     @pytest.mark.parametrize("created", NO_TIMES)
-    def test_what_is_no_time_is_shown_as_none(self, created: float) -> None:
-        """A record that was made by hand may have any."""
+    def test_an_invalid_time_is_shown_as_dashes(self, created: float) -> None:
+        """A record that was made by hand may have any value."""
         assert clock_time(created) == "--:--:--"
 
 
 class TestRepeats:
-    """How often it came."""
+    """The number and the times of repeats."""
 
-    def test_once_says_nothing(self) -> None:
-        """That is the usual case."""
+    def test_a_record_without_repeats_has_no_text(self) -> None:
+        """This is the usual case."""
         assert describe_repeats(make()) == ""
 
-    def test_more_often(self) -> None:
-        """And from when to when."""
+    def test_repeats_have_a_number_and_two_times(self) -> None:
+        """The times are those of the first and the last."""
         record = make().counted(1280, 1e9 + 60, is_repeat=False)
         assert describe_repeats(record) == f"×1,280, first {at(1e9)}, last {at(1e9 + 60)}"  # noqa: RUF001 - the sign
 
@@ -83,16 +83,16 @@ class TestRepeats:
     ],
 )
 def test_a_traceback_is_an_exception_or_a_stack(attributes: dict[str, object], text: str, *, has_one: bool) -> None:
-    """The stack is told apart."""
+    """The message does not matter."""
     record = make(**attributes)
     assert (traceback_text(record), has_traceback(record)) == (text, has_one)
 
 
 class TestFullText:
-    """For a file that `grep` likes."""
+    """The text for a file that works well with `grep`."""
 
-    def test_all_of_it(self) -> None:
-        """In the order in which one reads."""
+    def test_all_parts_are_in_order(self) -> None:
+        """The order is that of reading."""
         record = make("one\ntwo", order=17, user="ann", exc_text="Traceback:\nno", stack_info="Stack:\nhere")
         record = record.counted(3, 1e9 + 60, is_repeat=False)
         assert full_text(record) == (
@@ -101,24 +101,24 @@ class TestFullText:
             "order=17 user=ann\nTraceback:\nno\nStack:\nhere\n"
         )
 
-    def test_the_context_is_told_on_request(self) -> None:
+    def test_the_context_is_added_on_request(self) -> None:
         """It is the same for all records of a handler."""
         assert full_text(make(order=17), with_context=True).endswith(": hello\norder=17\nservice=shop env=test\n")
         assert "service" not in full_text(make(order=17))
 
     @pytest.mark.parametrize("created", [*NO_TIMES, None, "now"])
     def test_a_record_without_a_time(self, created: object) -> None:
-        """Has the rest."""
+        """All other parts are there."""
         assert full_text(make(created=created)) == "--:--:-- ERROR shop [MainThread] orders.py:42: hello\n"
 
     @pytest.mark.parametrize("created", [1e9 + 0.999_999_9, 1e9, 0.0, -0.001, 12])
     def test_milliseconds_have_three_digits(self, created: float) -> None:
-        """So that lines can be sorted."""
+        """The lines of a file can be sorted then."""
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} ERROR ", full_text(make(created=created)))
 
     @given(ANYTHING, ANYTHING, ANYTHING, ANYTHING, st.dictionaries(ANYTHING, ANYTHING, max_size=3))
     def test_of_any_record(self, msg: str, name: str, levelname: str, thread: str, extra: dict[str, str]) -> None:
-        """One head line with time, level and logger; UTF-8; no codes and no token."""
+        """The head line has time, level and logger; the text is UTF-8 without codes and tokens."""
         extra = {f"_{key}": value for key, value in extra.items()}
         record = make(f"id {msg}", name=name, levelname=levelname, threadName=thread, pathname=thread, **extra)
         text = full_text(record, with_context=True)
@@ -129,18 +129,18 @@ class TestFullText:
 
 
 class TestAnsiLine:
-    """For a block that looks like a terminal."""
+    """The line for a block that looks like a terminal."""
 
     @pytest.mark.parametrize(
         ("level", "color"), [(10, ""), (20, "34"), (25, "34"), (30, "33"), (40, "31"), (50, "1;31"), (99, "1;31")]
     )
     def test_the_level_has_its_colour(self, level: int, color: str) -> None:
-        """One alone, so that the line can be read where the codes are shown."""
+        """Only the level is coloured, so that the line is readable where the codes are shown."""
         shown = f"\x1b[{color}mERROR\x1b[0m" if color else "ERROR"
         assert ansi_line(make(levelno=level)) == f"{at(1e9)} {shown} shop: hello"
 
-    def test_what_else_it_says(self) -> None:
-        """Values and repeats on the same line, more lines of the message below it."""
+    def test_values_and_repeats_follow_the_message(self) -> None:
+        """They are on the same line, and further lines of the message below it."""
         record = make(" one\r\ntwo \n", order=17).counted(2, 1e9, is_repeat=False)
         assert ansi_line(record) == (
             f"{at(1e9)} \x1b[31mERROR\x1b[0m shop: one\n         two order=17 ×2, first {at(1e9)}, last {at(1e9)}"  # noqa: RUF001 - the sign
@@ -148,7 +148,7 @@ class TestAnsiLine:
 
     @given(ANYTHING, ANYTHING, ANYTHING, st.dictionaries(ANYTHING, ANYTHING, max_size=3))
     def test_of_any_record(self, msg: str, name: str, levelname: str, extra: dict[str, str]) -> None:
-        """No fence, no codes but ours, no token."""
+        """The line has no fence, no codes but ours, and no token."""
         extra = {f"_{key}": value for key, value in extra.items()}
         line = ansi_line(make(msg, name=name, levelname=levelname, **extra))
         assert FENCE not in line
@@ -160,7 +160,7 @@ class TestAnsiLine:
 
 
 def test_extra_values_are_pairs() -> None:
-    """As they were frozen."""
+    """The values are shown as they were frozen."""
     assert extra_text(make()) == ""
     assert extra_text(make(order=17, user=None, items=["a"])) == "order=17 user=None items=['a']"
 
@@ -178,12 +178,12 @@ def test_extra_values_are_pairs() -> None:
         (f"{URL} x", "https://d…"),
     ],
 )
-def test_one_line_is_the_first(text: str, line: str) -> None:
-    """Cleaned and cut."""
+def test_one_line_is_the_first_line(text: str, line: str) -> None:
+    """The line is cleaned and cut."""
     assert one_line(text, 10) == line
 
 
-def test_a_whole_record_leaves_out_what_is_not_known() -> None:
-    """Such as the thread and the place of a line that another program wrote."""
+def test_a_whole_record_leaves_out_unknown_parts() -> None:
+    """A line that another program wrote has neither thread nor location."""
     record = make("hello", threadName=None, lineno=0)
     assert full_text(record) == f"{at(1e9, '%Y-%m-%d %H:%M:%S')}.250 ERROR shop hello\n"

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def freeze(exception: BaseException) -> FrozenException:
-    """Return the frozen exception of a record that has it."""
+    """Return the frozen exception of a record."""
     record = logging.LogRecord("a", 40, "a.py", 1, "no", (), (type(exception), exception, exception.__traceback__))
     frozen = FrozenRecord(freezing.freeze(record, None)).exception
     assert frozen is not None
@@ -48,7 +48,7 @@ def freeze(exception: BaseException) -> FrozenException:
 
 
 def catch(function: Callable[[], object]) -> BaseException:
-    """Return what `function` raises."""
+    """Return the exception that `function` raises."""
     try:
         function()
     except BaseException as error:  # noqa: BLE001 - whatever it is
@@ -57,7 +57,7 @@ def catch(function: Callable[[], object]) -> BaseException:
 
 
 def standard(exception: BaseException) -> str:
-    """Return what Python itself would write."""
+    """Return the text that Python itself writes."""
     lines = traceback.format_exception(type(exception), exception, exception.__traceback__)
     return "".join(lines).rstrip()
 
@@ -104,12 +104,12 @@ def recursion() -> None:
 
 
 def endless_recursion() -> None:
-    """Fail for want of stack."""
+    """Fail because the stack is full."""
     endless_recursion()
 
 
 def caused() -> None:
-    """Fail because of something."""
+    """Fail because of another error."""
     try:
         one_line()
     except TypeError as error:
@@ -117,7 +117,7 @@ def caused() -> None:
 
 
 def in_context() -> None:
-    """Fail while something else is handled, twice."""
+    """Fail while another error is handled, twice."""
     try:
         caused()
     except RuntimeError:
@@ -128,7 +128,7 @@ def in_context() -> None:
 
 
 def without_context() -> None:
-    """Fail and hide what was handled."""
+    """Fail and hide the handled error."""
     try:
         one_line()
     except TypeError:
@@ -136,12 +136,12 @@ def without_context() -> None:
 
 
 def several_lines_of_text() -> None:
-    """Fail with much to say."""
+    """Fail with a long text."""
     raise ValueError("first\n\n  third\n")
 
 
 def nothing_to_say() -> None:
-    """Fail without a word."""
+    """Fail without a text."""
     raise KeyError
 
 
@@ -202,14 +202,14 @@ SHAPES = [
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_the_text_is_that_of_the_standard_library(shape: Callable[[], object]) -> None:
-    """Carets, repeated frames and chains included, on the running Python."""
+    """Carets, repeated frames and chains are those of the running Python."""
     error = catch(shape)
     assert format_exception(freeze(error)).rstrip() == standard(error)
 
 
 @pytest.mark.parametrize("shape", [one_line, in_context, syntax], ids=lambda shape: shape.__name__)
 def test_notes_stand_below_their_exception(shape: Callable[[], object]) -> None:
-    """Those of Python 3.11, on every Python, and each once."""
+    """Notes work on every Python, although they came with 3.11, and each comes once."""
     error = catch(shape)
     error.__notes__ = ["first note", "second\nin two lines"]
     assert format_exception(freeze(error)).endswith("\nfirst note\nsecond\nin two lines")
@@ -219,12 +219,12 @@ def test_notes_stand_below_their_exception(shape: Callable[[], object]) -> None:
 
 
 def test_an_exception_that_was_never_raised_is_its_last_line() -> None:
-    """There is no traceback to tell of."""
+    """Such an exception has no traceback."""
     assert format_exception(freeze(ValueError("no"))) == "ValueError: no"
 
 
 def test_a_group_shows_each_member_with_its_own_traceback() -> None:
-    """In a simpler layout than Python's: a bar on the left, and numbers."""
+    """The layout is simpler than Python's: a bar on the left, and numbers."""
     member = catch(lambda: int("x"))
     assert isinstance(member, ValueError)
     member.__cause__ = OSError("cause")
@@ -247,8 +247,8 @@ def test_a_group_shows_each_member_with_its_own_traceback() -> None:
 
 
 @pytest.mark.parametrize("character", ["\x0c", "\x1c", "\x85", "\u2028"])
-def test_a_line_of_source_may_hold_what_other_tools_take_for_its_end(character: str, tmp_path: Path) -> None:
-    """Only a newline ends a line of Python."""
+def test_a_line_of_source_only_ends_at_a_newline(character: str, tmp_path: Path) -> None:
+    """Other tools also split at a form feed or U+2028."""
     path = tmp_path / "module.py"
     source = f"value = '{character}'; 1 / 0  # {character} end\n"
     path.write_text(source, encoding="utf-8")
@@ -274,8 +274,8 @@ def test_source_that_only_a_loader_knows_is_shown() -> None:
         linecache.cache.pop("/app.zip/inside.py", None)
 
 
-def test_equal_code_of_two_files_is_told_apart() -> None:
-    """Two modules may have been copied from one another."""
+def test_equal_code_of_two_files_keeps_its_file() -> None:
+    """One module may be a copy of the other."""
     for filename in ("one.py", "two.py"):
         names: dict[str, Any] = {}
         exec(compile("def fail():\n    return 1 / 0\n", filename, "exec"), names)  # noqa: S102 - two files with the same code
@@ -335,7 +335,7 @@ def outline(text: str) -> list[str]:
 
 
 def caller(filename: str, name: str = "call") -> Callable[[Callable[[], object]], object]:
-    """Return a function, in a file of that name, that calls what it is given."""
+    """Return a function, in a file of that name, that calls its argument."""
     names: dict[str, Any] = {}
     exec(compile(f"def {name}(inner):\n    return inner()", filename, "exec"), names)  # noqa: S102 - our own text
     function: Callable[[Callable[[], object]], object] = names[name]
@@ -343,7 +343,7 @@ def caller(filename: str, name: str = "call") -> Callable[[Callable[[], object]]
 
 
 def raised_through(filenames: Sequence[str], error: BaseException, last: str = "/srv/shop/last.py") -> BaseException:
-    """Return `error`, raised through functions in files of these names, and last of all in `fail_here`."""
+    """Return `error`, raised through functions in files of these names, and at last in `fail_here`."""
 
     def throw() -> None:
         raise error
@@ -364,7 +364,7 @@ def raised_through(filenames: Sequence[str], error: BaseException, last: str = "
 
 
 def is_cut(exception: BaseException, limit: int = CARD) -> bool:
-    """Tell whether it was noted that the card leaves something out."""
+    """Tell whether the card notes that a part is left out."""
     before = cuts_made()
     card(exception, limit)
     return cuts_made() > before
@@ -382,10 +382,10 @@ def bad_json() -> object:
 
 
 class TestFolding:
-    """Frames of libraries."""
+    """The frames of libraries are folded."""
 
     def test_of_a_library_the_last_frame_is_left(self) -> None:
-        """Here that which found the error, and that of the program that called into the library."""
+        """The last frame of the library and the program's frame that called it stay."""
         assert outline(card(catch(bad_json)))[:4] == [
             "test_traceback_text.py catch",
             "test_traceback_text.py bad_json",
@@ -393,7 +393,7 @@ class TestFolding:
             "decoder.py raw_decode",
         ]
 
-    def test_of_a_library_that_calls_back_nothing_is_left(self) -> None:
+    def test_a_library_that_calls_back_is_folded(self) -> None:
         """The error is in the program."""
 
         def encode(value: object) -> object:
@@ -403,7 +403,7 @@ class TestFolding:
         assert lines[2:4] == ["… 3 frames in json …", "test_traceback_text.py encode"]
 
     def test_runs_of_libraries_are_folded_each_on_its_own(self) -> None:
-        """A pool's frames stand before the program's, and those of what it calls after them."""
+        """A pool's frames come before the program's, and those of the called libraries after them."""
         with concurrent.futures.ThreadPoolExecutor() as pool:
             error = catch(lambda: pool.submit(bad_json).result())
         assert outline(card(error))[2:6] == [
@@ -413,8 +413,8 @@ class TestFolding:
             "decoder.py raw_decode",
         ]
 
-    def test_flask_and_what_it_stands_on_are_one_line(self) -> None:
-        """From the server down to the view."""
+    def test_flask_and_its_libraries_are_one_line(self) -> None:
+        """The line replaces all frames from the server to the view."""
         app = flask.Flask(__name__)
         app.testing = True
 
@@ -441,7 +441,7 @@ class TestFolding:
         assert "test_traceback_text.py <lambda>" in outline(second)
 
     def test_four_exceptions_of_requests_are_on_one_card(self) -> None:
-        """Each with its last frame and its text, the last with the line of the program too."""
+        """Each has its last frame and its text, the last one also the line of the program."""
         text = card(catch(lambda: requests.get(f"http://127.0.0.1:{closed_port()}/", timeout=5)))
         for name in (
             "ConnectionRefusedError",
@@ -455,8 +455,8 @@ class TestFolding:
         assert len(text) <= CARD
 
     @pytest.mark.skipif(sys.version_info < (3, 11), reason="task groups are new in Python 3.11")
-    def test_tasks_that_fail_alike_are_told_once(self) -> None:
-        """With how many there are."""
+    def test_tasks_that_fail_alike_are_shown_once(self) -> None:
+        """The card has their number."""
 
         async def main() -> None:
             async def fail(text: str) -> None:
@@ -493,29 +493,29 @@ class TestFolding:
             ("/opt/layers/deps.zip/boto/client.py", "boto"),
         ],
     )
-    def test_what_a_library_is(self, filename: str, library: str | None) -> None:
-        """The standard library, what was installed, what is frozen, and what is in an archive."""
+    def test_the_library_of_a_path(self, filename: str, library: str | None) -> None:
+        """Libraries are the standard library, installed and frozen modules, and archives."""
         assert frames.library_of(filename) == library
 
     def test_a_few_libraries_are_named(self) -> None:
-        """In the order in which they were called; more would be a line of their own."""
+        """The order is that of the calls; more names would need another line."""
         libraries = [LIBRARY.format(name) for name in ("gunicorn", "flask", "werkzeug", "flask", "jinja2")]
         text = card(raised_through(["/srv/main.py", *libraries], ValueError("no")))
         assert "  … 5 frames in gunicorn, flask, werkzeug and others …\n" in text
 
-    def test_what_is_folded_is_noted(self) -> None:
-        """So that the whole text is attached."""
+    def test_a_fold_is_noted(self) -> None:
+        """The whole text is attached then."""
         assert is_cut(catch(bad_json))
         assert not is_cut(catch(one_line))
 
 
 class TestPaths:
-    """As a developer knows them."""
+    """The paths as a developer knows them."""
 
-    def test_from_the_current_directory_or_where_it_was_imported_from(
+    def test_paths_are_relative_to_the_directory_or_the_import_path(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        """Whatever leaves less."""
+        """The shorter result is shown."""
         (tmp_path / "src").mkdir()
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "path", ["/", str(tmp_path / "src"), "/venv/lib/python3/site-packages"])
@@ -525,8 +525,8 @@ class TestPaths:
         assert frames.short_path(LIBRARY.format("flask")) == "flask/app.py"
         assert frames.short_path("/elsewhere/tool.py") == "/elsewhere/tool.py"
 
-    def test_a_current_directory_that_is_gone_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It is no reason to fail."""
+    def test_a_missing_current_directory_is_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It causes no error."""
 
         def gone() -> str:
             raise FileNotFoundError
@@ -536,15 +536,15 @@ class TestPaths:
 
     @pytest.mark.parametrize("filename", ["<stdin>", "<string>", "<template>", "", '"quoted".py', "ünï🔥.py"])
     def test_other_names_stay(self, filename: str) -> None:
-        """Not every piece of code has a file."""
+        """Some code has no file."""
         assert f'  File "{filename}", line 2, in fail_here' in card(raised_through([], ValueError(), filename))
 
-    def test_a_name_of_two_lines_is_one(self) -> None:
-        """A card's lines are its frames."""
+    def test_a_name_of_two_lines_becomes_one_line(self) -> None:
+        """Each frame has one such line on the card."""
         assert '  File "a b", line 2, in fail_here\nValueError' in card(raised_through([], ValueError(), "a\nb"))
 
     def test_of_a_very_long_name_both_ends_are_left(self) -> None:
-        """The end says which file it is."""
+        """The end has the name of the file."""
         error = raised_through([], ValueError("no"), "/srv/" + "x" * 5000 + "/orders.py")
         assert '  File "/srv/xxx' in card(error)
         assert 'xxx/orders.py", line 2, in fail_here\nValueError: no' in card(error)
@@ -552,22 +552,22 @@ class TestPaths:
         assert len(card(error)) < 400
 
     def test_no_token_is_shown_in_halves(self) -> None:
-        """Where a name is cut, a webhook's address would no longer be known for one."""
+        """In a name that is cut, the address of a webhook would not be recognised later."""
         token = "s3cr3t" * 40
         error = raised_through([], ValueError("no"), f"https://discord.com/api/webhooks/1/{token}")
         assert "s3cr3t" not in card(error)
 
 
 class TestSource:
-    """Lines of source and carets."""
+    """The lines of source and the carets."""
 
     @pytest.mark.parametrize(
         "shape", [one_line, several_lines, multi_line_statement, caused, in_context, several_lines_of_text, thrown_in]
     )
-    def test_all_else_is_as_the_standard_library_has_it(
+    def test_all_other_lines_are_those_of_the_standard_library(
         self, shape: Callable[[], object], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Carets, chains, texts of several lines."""
+        """Carets, chains and texts of several lines are the same."""
         monkeypatch.setattr(sys, "path", [])
         monkeypatch.chdir("/")
         monkeypatch.setattr(traceback_card, "_MIN_REPEATS", 1000)
@@ -576,7 +576,7 @@ class TestSource:
         assert format_card(freeze(error), 100_000) == format_exception(freeze(error))
 
     def test_a_very_long_line_is_cut(self, tmp_path: Path) -> None:
-        """With the carets that would point behind its end."""
+        """The carets behind its end are left out."""
         path = tmp_path / "minified.py"
         path.write_text(f"value = '{'x' * 5000}'; 1 / 0\n", encoding="utf-8")
         error = catch(lambda: exec(compile(path.read_text("utf-8"), path, "exec"), {}))  # noqa: S102 - our own text
@@ -586,8 +586,8 @@ class TestSource:
         assert last == "ZeroDivisionError: division by zero"
         assert is_cut(error)
 
-    def test_a_syntax_error_shows_its_place(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        """File, line, text and caret; of the way there, the line of the program."""
+    def test_a_syntax_error_shows_its_location(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """The card has file, line, text and caret, and of the frames the line of the program."""
         (tmp_path / "broken_module.py").write_text("x = 1\ny = = 2\n", encoding="utf-8")
         monkeypatch.syspath_prepend(tmp_path)
         error = catch(lambda: importlib.import_module("broken_module"))
@@ -598,22 +598,22 @@ class TestSource:
         assert len(card(error, 400)) <= 400
         assert card(error, 400).endswith("        ^\nSyntaxError: invalid syntax")
 
-    def test_a_syntax_error_without_a_place_is_its_text(self) -> None:
-        """It may be raised by anybody."""
+    def test_a_syntax_error_without_a_location_is_its_text(self) -> None:
+        """Any code may raise one."""
         assert card(SyntaxError("no")) == "SyntaxError: no"
         assert card(ValueError('no\n  File "')).startswith("ValueError: no")
 
     def test_a_syntax_error_of_a_hostile_file_is_shown(self) -> None:
-        """Its name may hold anything."""
+        """The name of the file may contain any text."""
         error = SyntaxError("no", ('a\nb", line 7', 3, 1, "x = = 1\n"))
         assert card(error).endswith("\nSyntaxError: no")
 
 
 class TestRepeats:
-    """Frames that come again and again."""
+    """Repeated frames are folded."""
 
     def test_direct_recursion_is_one_line(self) -> None:
-        """And its last frame."""
+        """Only its last frame is shown besides."""
         text = card(catch(endless_recursion))
         assert outline(text)[:2] == ["test_traceback_text.py catch", "test_traceback_text.py endless_recursion"]
         assert "  [Previous line repeated 9" in text
@@ -622,7 +622,7 @@ class TestRepeats:
         assert not is_cut(catch(endless_recursion))
 
     def test_functions_that_call_each_other_are_shown_once(self) -> None:
-        """However many turns they take."""
+        """The number of turns does not matter."""
 
         def down(depth: int) -> object:
             return across(depth)
@@ -643,7 +643,7 @@ class TestRepeats:
         ]
 
     def test_libraries_within_a_cycle_are_folded(self) -> None:
-        """A hook that calls the library that calls the hook."""
+        """An example is a hook that calls the library that calls the hook."""
 
         def hook(depth: int) -> object:
             return json.dumps(object(), default=lambda _: hook(depth - depth // depth))
@@ -653,7 +653,7 @@ class TestRepeats:
         assert "  [Previous 5 frames repeated 19 more times]\n" in text
 
     def test_ten_thousand_frames_have_room(self) -> None:
-        """Each place is read once, however often it comes again."""
+        """Each location is read once, however often it is repeated."""
         files = [f"/srv/shop/module_{number % 50}.py" for number in range(50)]
         error = raised_through(files, ValueError("no"))
         frozen = freeze(error)
@@ -667,12 +667,12 @@ class TestRepeats:
 
 
 class TestRoom:
-    """What is left out when there is no room, and in which order."""
+    """The order in which parts are left out without room."""
 
     FILES = tuple(f"/srv/shop/a_rather_long_name_of_a_module_{number}.py" for number in range(40))
 
-    def test_first_frames_in_the_middle(self) -> None:
-        """The first and as many of the last as fit are left."""
+    def test_frames_in_the_middle_are_left_out_first(self) -> None:
+        """The first frame stays, and as many of the last as fit."""
         text = card(raised_through(self.FILES, ValueError("no")), 1000)
         assert 800 < len(text) <= 1000
         lines = text.split("\n")
@@ -682,8 +682,8 @@ class TestRoom:
         assert "module_39.py" in lines[-3]
         assert lines[-2:] == ['  File "/srv/shop/last.py", line 2, in fail_here', "ValueError: no"]
 
-    def test_those_of_earlier_exceptions_before_those_of_the_last(self) -> None:
-        """The last has half of the room or more."""
+    def test_frames_of_earlier_exceptions_are_left_out_before_those_of_the_last(self) -> None:
+        """The last exception has at least half of the room."""
         error = raised_through(self.FILES, RuntimeError("effect"))
         error.__cause__ = raised_through(self.FILES, ValueError("cause"))
         cause, _, effect = card(error, 1500).partition(traceback_text.CAUSE)
@@ -692,8 +692,8 @@ class TestRoom:
         assert "  … 40 frames …\n" in cause
         assert effect.count("module_") > 3
 
-    def test_then_earlier_exceptions(self) -> None:
-        """The nearest stay, and how many do not is told."""
+    def test_earlier_exceptions_are_left_out_next(self) -> None:
+        """The nearest stay, and the others are counted."""
         error: BaseException = ValueError("first")
         for number in range(60):
             following = raised_through(self.FILES, ValueError(f"number {number}"))
@@ -706,14 +706,14 @@ class TestRoom:
         assert "\nValueError: number 58\n" in text
         assert text.endswith("ValueError: number 59")
 
-    def test_one_earlier_exception_is_one(self) -> None:
-        """Numbers agree with their words."""
+    def test_one_earlier_exception_is_counted_in_the_singular(self) -> None:
+        """The noun agrees with the number."""
         error = RuntimeError("x" * 900)
         error.__cause__ = ValueError("y" * 900)
         assert card(error, 1100).startswith("… 1 earlier exception …\n")
 
     def test_a_text_that_is_too_long_is_cut_at_its_end(self) -> None:
-        """With word of how much, and the last frame in sight."""
+        """A note has its whole length, and the last frame is shown."""
         error = raised_through(self.FILES, ValueError("x" * 100_000))
         text = card(error, 1500)
         assert 1450 < len(text) <= 1500
@@ -722,12 +722,12 @@ class TestRoom:
         assert is_cut(error)
 
     def test_a_long_text_that_fits_is_whole(self) -> None:
-        """Frames go first."""
+        """Frames are left out first."""
         error = raised_through(self.FILES, ValueError("x" * 1200))
         assert card(error, 1500).endswith('", line 2, in fail_here\nValueError: ' + "x" * 1200)
 
     def test_a_long_text_of_an_earlier_exception_is_cut(self) -> None:
-        """Better than to leave it out."""
+        """A cut text is better than no text."""
         error = RuntimeError("effect")
         error.__cause__ = raised_through(self.FILES, ValueError("x" * 10_000))
         text = card(error, 1500)
@@ -735,15 +735,15 @@ class TestRoom:
         assert "xxx… (10,012 characters in all)\n\nThe above" in text
 
     def test_notes_are_shown_as_far_as_there_is_room(self) -> None:
-        """They tell what the text does not."""
+        """They say more than the text."""
         error = ValueError("no")
         error.__notes__ = ["while importing row 7", "z" * 5000]
         text = card(error, 1000)
         assert text.startswith("ValueError: no\nwhile importing row 7\nzzz")
         assert text.endswith("… (5,022 characters in all)")
 
-    def test_a_frame_of_a_library_has_its_caller_beside_it(self) -> None:
-        """However little else has room."""
+    def test_a_frame_of_a_library_is_shown_with_its_caller(self) -> None:
+        """This holds although there is little room."""
         files = [*self.FILES, *[LIBRARY.format("flask")] * 9]
         error = raised_through(files, ValueError("no"), LIBRARY.format("jinja2"))
         assert [line for line in outline(card(error, 250)) if ".py" in line] == [
@@ -752,14 +752,14 @@ class TestRoom:
         ]
 
     def test_with_next_to_no_room_the_line_of_the_last_frame_is_left(self) -> None:
-        """Without its source."""
+        """Its source is left out."""
         error = catch(bad_json)
         text = card(error, 300)
         assert outline(text)[-2].startswith("decoder.py ")
         assert text.endswith("(char 1)")
 
-    def test_with_no_room_for_frames_their_number_is_told(self) -> None:
-        """The text comes first."""
+    def test_with_no_room_for_frames_their_number_is_shown(self) -> None:
+        """The text is more important."""
         assert card(raised_through(self.FILES, ValueError("no")), 95).split("\n")[-2:] == [
             "  … 41 frames …",
             "ValueError: no",
@@ -767,10 +767,10 @@ class TestRoom:
 
 
 class TestGroups:
-    """Trees of exceptions."""
+    """The trees of exceptions."""
 
-    def test_only_so_many_members_are_shown(self) -> None:
-        """And how many are not."""
+    def test_ten_members_are_shown(self) -> None:
+        """The others are counted."""
         error = ExceptionGroup("several", [ValueError(number) for number in range(22)])
         lines = card(error, 10_000).split("\n")
         assert lines[1:3] == ["+- 1 of 22 -", "| ValueError: 0"]
@@ -785,13 +785,13 @@ class TestGroups:
         assert text.count("in fail_here\n| ValueError: ") == 5
         assert text.count("… (5,014 characters in all)") == 5
 
-    def test_a_group_with_little_room_tells_how_many_it_has(self) -> None:
-        """Its own text comes first."""
+    def test_a_group_with_little_room_counts_its_members(self) -> None:
+        """Its own text is more important."""
         error = ExceptionGroup("several", [ValueError(1), ValueError(2)])
         assert card(error, 120).split("\n")[1] == "… and 2 more exceptions"
 
     def test_members_of_members_are_shown_to_a_depth(self) -> None:
-        """A tree of ten levels is none that anybody reads."""
+        """Nobody reads a tree of ten levels."""
         error: Exception = ValueError("inmost")
         for number in range(400):
             error = ExceptionGroup(f"level {number}", [error])
@@ -801,7 +801,7 @@ class TestGroups:
         assert "| ValueError: inmost" in card(ExceptionGroup("one", [ExceptionGroup("two", [ValueError("inmost")])]))
 
     def test_a_member_that_has_no_room_is_counted(self) -> None:
-        """Its notes alone may take what it has."""
+        """Its notes alone may take its room."""
         members = []
         for number in range(3):
             member = raised_through([], ValueError("x" * 400), "/srv/" + "y" * 300)
@@ -824,7 +824,7 @@ TEXTS = st.one_of(st.text(max_size=200), st.integers(200, 20_000).map(lambda siz
 
 @st.composite
 def exceptions(draw: st.DrawFn, depth: int = 2) -> BaseException:
-    """Raised through many files, with notes, chained, in groups."""
+    """Draw exceptions, raised through many files, with notes, chained, in groups."""
     error: Exception = ValueError(draw(TEXTS))
     if depth and draw(st.booleans()):
         error = ExceptionGroup(draw(TEXTS), draw(st.lists(exceptions(depth - 1), min_size=1, max_size=4)))  # type: ignore[type-var]  # they are
@@ -841,7 +841,7 @@ def exceptions(draw: st.DrawFn, depth: int = 2) -> BaseException:
 @given(error=exceptions(), limit=st.integers(0, 5000))
 @example(error=ValueError("\n" * 5000), limit=1000)
 def test_a_card_keeps_its_limit_and_the_end(error: BaseException, limit: int) -> None:
-    """Whatever the exception is, its last frame and its line are there."""
+    """Any exception has its last frame and its last line."""
     text = card(error, limit)
     assert len(text) <= limit
     if limit >= 1000:
