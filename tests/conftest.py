@@ -1,4 +1,4 @@
-"""What every test stands on: logging as it was before, and no setting from the environment."""
+"""Every test begins with the logging of before, and without settings from the environment."""
 
 from __future__ import annotations
 

@@ -779,7 +779,7 @@ class TestLifecycle:
     def test_close_is_final_and_reports_the_losses(
         self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """It drops and counts waiting records, and reports them on stderr, once; later ones are reported once too."""
+        """`close` drops and counts waiting records, and reports them on stderr, once; later ones are reported once."""
         discord.fail_next(Fault(status=503), times=100)
         handler = DiscordHandler(discord.webhook_url, retry_delays=[60])
         for _ in range(3):

@@ -118,7 +118,7 @@ def _finish_with_child() -> None:
     if _ends_as_child or process is None or process.parent_process() is None:
         return
     _ends_as_child = True
-    # It is too early to register this at import: a child begins by deleting the finalizers of its parent.
+    # A registration at import would be too early: a child begins by deleting the finalizers of its parent.
     sys.modules["multiprocessing.util"].Finalize(None, finish, exitpriority=10)
 
 

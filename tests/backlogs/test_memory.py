@@ -1148,7 +1148,7 @@ def test_no_thread_waits_without_end_for_a_lock_that_is_never_released() -> None
 
 
 def test_a_listener_that_is_asleep_again_is_woken_again() -> None:
-    """It may have delivered and fallen asleep before the caller that woke it continues."""
+    """The listener may have delivered and fallen asleep before the caller that woke it continues."""
     roused: list[bool] = []
 
     def rouse() -> bool:

@@ -1,4 +1,4 @@
-"""Which records bring something new."""
+"""The triage rates records by the records before them."""
 
 from __future__ import annotations
 

@@ -434,7 +434,7 @@ class TestLayOut:
         assert lay_out(record) == {**EmbedFormatter().embed(record), "title": "ERROR"}
 
     def test_an_interrupt_is_no_fault_of_an_override(self) -> None:
-        """It is passed on to the main thread, where a program flushes."""
+        """The interrupt is passed on to the main thread, where a program flushes."""
 
         class Slow(EmbedFormatter):
             def embed(self, record: FrozenRecord) -> Embed:  # noqa: ARG002 - the signature

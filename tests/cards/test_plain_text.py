@@ -102,7 +102,7 @@ class TestFullText:
         )
 
     def test_the_context_is_added_on_request(self) -> None:
-        """It is the same for all records of a handler."""
+        """The context is the same for all records of a handler."""
         assert full_text(make(order=17), with_context=True).endswith(": hello\norder=17\nservice=shop env=test\n")
         assert "service" not in full_text(make(order=17))
 

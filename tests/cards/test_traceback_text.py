@@ -526,7 +526,7 @@ class TestPaths:
         assert frames.short_path("/elsewhere/tool.py") == "/elsewhere/tool.py"
 
     def test_a_missing_current_directory_is_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It causes no error."""
+        """The missing directory causes no error."""
 
         def gone() -> str:
             raise FileNotFoundError

@@ -1,4 +1,4 @@
-"""What each answer of a server causes, over a real socket: every row of the table of reactions.
+"""A server with a script gives each response over a real socket: every row of the table of reactions.
 
 The local Discord answers as scripted, in order; what is scripted no more is answered as Discord would.
 """

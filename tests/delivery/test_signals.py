@@ -209,7 +209,7 @@ class TestChain:
     """The previous signal handler runs after the flush."""
 
     def test_previous_handler_is_called_after_the_flush(self, discord: LocalDiscord) -> None:
-        """It gets the usual arguments, and finds the records delivered; then the program continues."""
+        """The handler gets the usual arguments, and finds the records delivered; then the program continues."""
         calls: list[Any] = []
         signal.signal(signal.SIGTERM, lambda *args: calls.append((args[0], args[1] is not None, texts(discord))))
         flush_on_signals()

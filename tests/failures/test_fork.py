@@ -196,7 +196,7 @@ _INTERRUPTED = {
     "log": """at_each_line(lambda: log.error("parent"), react)""",
     "flush": """log.error("parent"); at_each_line(lambda: handler.flush(4), react)""",
 }
-"""What a signal handler does may happen at each line: here it does."""
+"""The calls during which `react`, which stands for a signal handler, runs at each line of ours."""
 
 
 class TestForkWhileALockIsHeld:

@@ -83,7 +83,7 @@ _TROUBLE = [
     Fault(),
     Fault.rate_limited(0.5, "global"),
 ]
-"""What the server does one after the other; `Fault()` is to answer. None saves a message that it does not answer."""
+"""The reactions of the server, in order. `Fault()` is a success; no other reaction saves the message."""
 
 
 class _Reported:

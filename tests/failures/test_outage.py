@@ -41,7 +41,7 @@ def peak():
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 """
-"""What every program here begins with; `use` adds a handler."""
+"""The beginning of every program here; `use` adds a handler."""
 
 _OUT_OF_TIME = """
 import functools

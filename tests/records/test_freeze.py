@@ -256,7 +256,7 @@ class TestRecord:
         [("password=%d", ("hunter2",)), ("user %s password=%s", ("hunter2",)), ("api_key: %s", ("hunter2", 1))],
     )
     def test_arguments_that_cannot_be_merged_show_no_secret(self, msg: str, args: tuple[object, ...]) -> None:
-        """It is unknown which argument belongs to the name of a secret."""
+        """Nobody knows which argument belongs to the name of a secret."""
         message = freeze(make(msg, *args)).message
         assert "hunter2" not in message
         assert "args: *** (could not be merged: TypeError: " in message

@@ -165,7 +165,7 @@ class TestMaskValue:
 
     @pytest.mark.parametrize("value", [None, True, False])
     def test_keeps_none_and_booleans(self, value: object) -> None:
-        """It is useful to know that there is no secret."""
+        """A reader wants to know that there is no secret."""
         assert MASKER.mask_value("password", value) is value
 
     def test_masks_nested_values(self) -> None:

@@ -1,4 +1,4 @@
-"""What a handler is told, checked when it is told."""
+"""The settings of a handler are checked when they are given."""
 
 from __future__ import annotations
 
@@ -352,7 +352,7 @@ class TestParseByLevel:
         assert at_level(parse_by_level("username", {}, parse_username), 40) is None
 
     def test_not_set_is_the_lowest_level(self) -> None:
-        """It applies to all levels without their own value."""
+        """The value applies to all levels without their own value."""
         names = parse_by_level("username", {"NOTSET": "shop", "ERROR": "Alarm"}, parse_username)
         assert [at_level(names, levelno) for levelno in (0, 10, 40)] == ["shop", "shop", "Alarm"]
 
@@ -388,7 +388,7 @@ class TestParseThreadName:
         assert repr(value) in str(caught.value)
 
     def test_a_webhook_url_in_the_wrong_place_stays_secret(self) -> None:
-        """It would be the title of a post."""
+        """The URL would be the title of a post."""
         assert parse_thread_name(URL, None) == URL.replace(TOKEN, "***")
         with pytest.raises(InvalidSettingError) as caught:
             parse_thread_name(f"{URL} {URL} {URL}", None)
