@@ -14,6 +14,8 @@ class Entry:
     """A record that waits, is leased, or was delivered or dropped. Only its backlog changes it.
 
     Attributes:
+        record: The record, as it was logged.
+        size: The bytes that the record holds on to, estimated.
         count: The number of records that the entry stands for: its record, and the repeats.
         last_created: The time at which the last of them was logged.
         is_repeat: Whether the record may be in the channel already, since Discord did not say whether it was saved.
@@ -28,21 +30,23 @@ class Entry:
     """
 
     __slots__ = (
-        "_record",
         "count",
         "in_flight",
         "is_repeat",
         "last_created",
         "leased_at",
         "message_id",
+        "record",
         "sequence",
+        "size",
         "tries",
         "urgency",
         "waiting_since",
     )
 
     def __init__(self, record: FrozenRecord) -> None:
-        self._record = record
+        self.record = record
+        self.size = record.size
         self.count = record.count
         self.last_created = record.last_created
         self.is_repeat = record.is_repeat
@@ -54,13 +58,11 @@ class Entry:
         self.in_flight = False
         self.message_id: str | None = None
 
-    @property
-    def record(self) -> FrozenRecord:
-        """The record with its present counts."""
-        counts = self.count, self.last_created, self.is_repeat
-        if counts != (self._record.count, self._record.last_created, self._record.is_repeat):
-            self._record = self._record.counted(self.count, self.last_created, is_repeat=self.is_repeat)
-        return self._record
+    def counted(self) -> FrozenRecord:
+        """Return the record with its present counts."""
+        if self.count == self.record.count and self.is_repeat == self.record.is_repeat:
+            return self.record
+        return self.record.counted(self.count, self.last_created, is_repeat=self.is_repeat)
 
     def fold(self, repeat: Entry) -> None:
         """Count a repeat of the record."""

@@ -120,7 +120,7 @@ class MemoryBacklog(Intake):
                     entries.append(urgent)
                 break
             entries.append(entry)
-            room -= entry.record.size - _DETAILS_SIZE
+            room -= entry.size - _DETAILS_SIZE
         return entries
 
     def _in_order(self) -> Iterator[Entry]:
@@ -143,7 +143,7 @@ class MemoryBacklog(Intake):
                 entry.leased_at = None
                 entry.is_repeat = entry.is_repeat or maybe_saved
                 entry.tries += maybe_saved
-                self._append(entry, entry.record.size)
+                self._append(entry)
             for levelno in {entry.record.levelno for entry in entries}:
                 self._queues[levelno] = deque(sorted(self._queues[levelno], key=_by_sequence))
             self._evict()
@@ -317,7 +317,7 @@ class MemoryBacklog(Intake):
             self.dropped["interrupted", "?"] += lost
         self._queues = {levelno: queue for levelno, queue in self._queues.items() if queue}
         waiting = [entry for queue in self._queues.values() for entry in queue]
-        self._waiting, self._bytes = len(waiting), sum(entry.record.size for entry in waiting)
+        self._waiting, self._bytes = len(waiting), sum(entry.size for entry in waiting)
         self._urgencies = Counter(entry.urgency for entry in waiting)
         self.notify_waiters()
 
@@ -340,15 +340,14 @@ class MemoryBacklog(Intake):
 
     def _enqueue(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            size = entry.record.size
-            if size > self.max_bytes:
+            if entry.size > self.max_bytes:
                 self._count_dropped([entry], "too_large")
                 continue
             self._sequence += 1
             entry.sequence = self._sequence
             entry.waiting_since = clock.monotonic()
             entry.urgency = self._rate(entry)
-            self._append(entry, size)
+            self._append(entry)
 
     def _rate(self, entry: Entry) -> Urgency:
         try:
@@ -356,11 +355,11 @@ class MemoryBacklog(Intake):
         except Exception:  # noqa: BLE001 - an attribute may be missing or have any value
             return Urgency.ROUTINE
 
-    def _append(self, entry: Entry, size: int) -> None:
+    def _append(self, entry: Entry) -> None:
         self._queues.setdefault(entry.record.levelno, deque()).append(entry)
         self._urgencies[entry.urgency] += 1
         self._waiting += 1
-        self._bytes += size
+        self._bytes += entry.size
 
     def _remove(self, entries: Collection[Entry]) -> None:
         """Remove entries from their queues."""
@@ -372,7 +371,7 @@ class MemoryBacklog(Intake):
                 del self._queues[levelno]
         self._urgencies.subtract(entry.urgency for entry in entries)
         self._waiting -= len(entries)
-        self._bytes -= sum(entry.record.size for entry in entries)
+        self._bytes -= sum(entry.size for entry in entries)
 
     def _evict(self) -> None:
         """Drop the least severe and oldest entries until the rest is within the bounds."""
@@ -387,17 +386,18 @@ class MemoryBacklog(Intake):
                 del self._queues[least]
             self._urgencies[entry.urgency] -= 1
             self._waiting -= 1
-            self._bytes -= entry.record.size
+            self._bytes -= entry.size
             self._count_dropped([entry], "queue_full")
         self._bound_intake()
 
     def _drop_waiting(self, reason: DropReason) -> None:
         self._enqueue(self._repeats.release(float("inf")))
-        for queue in self._queues.values():
-            self._count_dropped(queue, reason)
-        self._queues.clear()
+        # An entry leaves its queue before it is counted: after an interruption it is counted once.
+        queues, self._queues = self._queues, {}
         self._urgencies.clear()
         self._waiting = self._bytes = 0
+        for queue in queues.values():
+            self._count_dropped(queue, reason)
 
     def _count_dropped(self, entries: Iterable[Entry], reason: DropReason) -> None:
         for entry in entries:

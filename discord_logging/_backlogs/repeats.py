@@ -34,7 +34,7 @@ class Repeats:
 
     def fold(self, entry: Entry, now: float) -> bool:
         """Return whether `entry` was counted on another entry or is held. If not, the caller enqueues it."""
-        if not self.window or entry.record.size > _MAX_SIZE:
+        if not self.window or entry.size > _MAX_SIZE:
             return False
         kind = entry.record.fingerprint()
         standing = self._standing.pop(kind, None)

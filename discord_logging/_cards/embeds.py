@@ -118,11 +118,15 @@ class EmbedFormatter(logging.Formatter):
 
     def footer(self, record: FrozenRecord) -> str:
         """Return the host, process, thread and asyncio task, as far as they are known."""
-        process = f"pid {record.process}" if record.process else ""
-        if record.processName not in (None, "MainProcess"):
-            process = f"{record.processName} ({process})" if process else record.processName
-        parts = (record.origin.host, process, record.threadName, record.taskName)
-        return " · ".join(to_text(part) for part in parts if part)
+        given = (record.process, record.processName, record.threadName, record.taskName)
+        # A record that was made by hand may have any object as a name, even one without a truth value.
+        pid, process, thread, task = ("" if value is None else to_text(value) for value in given)
+        pid = f"pid {pid}" if pid not in ("", "0") else ""
+        if process in ("", "MainProcess"):
+            process = pid
+        elif pid:
+            process = f"{process} ({pid})"
+        return " · ".join(part for part in (record.origin.host, process, thread, task) if part)
 
     def color(self, record: FrozenRecord) -> int:
         """Return the colour of the record's level, as 0xRRGGBB; a level without one takes that of the nearest below."""

@@ -214,8 +214,8 @@ class Delivery:
     def _compose(self, leased: Sequence[Entry]) -> tuple[Message, Sequence[Entry]]:
         self._mentioning = ()
         if leased[0] is self._quarantine.plain:
-            return self._redirect(compose_plain(leased[0].record)), leased[:1]
-        entry_of = {entry.record: entry for entry in leased}
+            return self._redirect(compose_plain(leased[0].counted())), leased[:1]
+        entry_of = {entry.counted(): entry for entry in leased}
         records = list(entry_of)
         # Suspects are tried again, however urgent the other records are, and a record is not overtaken twice in a row.
         keeps_order = self._has_overtaken or self._quarantine.holds(leased[0])
@@ -346,7 +346,7 @@ class Delivery:
 
     def _drop(self, entries: Sequence[Entry], reason: str) -> None:
         """Drop a record whose card and plain text Discord refused."""
-        self._quarantine.clear()
+        self._quarantine.end()
         if self._backlog.pending == entries[0].count:
             self._recover()
         self._backlog.drop("rejected", entries)

@@ -57,10 +57,14 @@ class Quarantine:
     """
 
     def __init__(self) -> None:
-        self.clear()
+        self.end()
 
-    def clear(self) -> None:
+    def end(self) -> None:
         """End the search."""
+        self._may_overtake = True  # whether no message that overtook the suspects has failed
+        self._forget()
+
+    def _forget(self) -> None:
         self.phase = Phase.CLEAR
         self.is_down = False
         self.plain: Entry | None = None
@@ -76,24 +80,22 @@ class Quarantine:
         """Lease the entries for the next message; the result is empty if no entry waits any more."""
         if self.phase is Phase.PROBING:
             return self._lease_probe(backlog)
-        if self.phase is Phase.HALVING and waiting.urgency > _urgency(self._suspects):
+        is_halving = self.phase is Phase.HALVING
+        if is_halving and self._may_overtake and waiting.urgency > max(entry.urgency for entry in self._suspects):
+            # If this message fails too, no other one overtakes before the end of the search, or it would never end.
+            self._may_overtake = False
             return backlog.lease(without=self._suspects)
         while self._suspects:
-            part = self._half() if self.phase is Phase.HALVING else self._suspects
+            part = self._suspects[: max(len(self._suspects) // 2, 1)] if is_halving else self._suspects
             if entries := backlog.lease(only=part):
                 return entries
             # All of them were dropped meanwhile, since the queue was full.
             self._suspects = _without(self._suspects, part)
-        self.clear()
+        self.end()
         return backlog.lease()
 
-    def _half(self) -> Sequence[Entry]:
-        """Return the half of the suspects with the most urgent one, which must not wait for the other half."""
-        size = max(len(self._suspects) // 2, 1)
-        first, second = self._suspects[:size], self._suspects[size:]
-        return second if second and _urgency(second) > _urgency(first) else first
-
     def _lease_probe(self, backlog: Backlog) -> Sequence[Entry]:
+        self._probed = {entry for entry in self._probed if entry.leased_at is None}  # the others were dropped
         probe = backlog.lease(1, without={*self._probed, *self._suspects}) or backlog.lease(1, without=self._probed)
         if not probe:
             # Every record has been a probe.
@@ -105,13 +107,15 @@ class Quarantine:
         """Note that a message of these entries was delivered."""
         rest = _without(self._suspects, entries)
         if self.phase is Phase.PROBING and rest:
-            # Discord accepts messages, so the others are bad, unless there was an outage that has ended.
-            is_certain = not self.is_down or rest[0] is self.plain
+            # Discord accepts messages, so the others are bad, unless there was an outage that has ended. A suspect that
+            # passes speaks rather for an outage.
+            is_certain = not (self.is_down or self.holds(entries[0])) or rest[0] is self.plain
             self._halve(rest, plain=is_certain, is_unsaved_refused=True)
         elif self.phase is Phase.HALVING and rest:
+            self._may_overtake = self._may_overtake or len(rest) == len(self._suspects)
             self._suspects = rest
         else:
-            self.clear()
+            self.end()
 
     def is_refusal(self, entries: Sequence[Entry], *, maybe_saved: bool) -> bool:
         """Tell whether the response to these entries counts as a refusal, although they may have been saved."""
@@ -122,7 +126,7 @@ class Quarantine:
         self._halve(entries, plain=True, is_unsaved_refused=self._is_unsaved_refused and self.holds(entries[0]))
 
     def _halve(self, entries: Sequence[Entry], *, plain: bool, is_unsaved_refused: bool) -> None:
-        self.clear()
+        self._forget()
         self.phase = Phase.HALVING
         self.plain = entries[0] if plain and len(entries) == 1 else None
         self._suspects = entries
@@ -138,12 +142,10 @@ class Quarantine:
             self._suspects = entries
             self._probed = set()
             self._is_unsaved_refused = False
+            if self.plain not in entries:
+                self.plain = None
             is_tried_enough = min(entry.tries for entry in entries) >= _MAX_TRIES
             self.phase = Phase.PROBING if is_tried_enough else Phase.SUSPECT
-
-
-def _urgency(entries: Sequence[Entry]) -> int:
-    return max(entry.urgency for entry in entries)
 
 
 def _without(entries: Sequence[Entry], others: Sequence[Entry]) -> list[Entry]:

@@ -15,7 +15,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._records.frames import read_frames
-from discord_logging._records.values import to_text
+from discord_logging._records.values import read_only, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
     from discord_logging._records.frames import Frame
 
+    _Members = tuple["FrozenException", ...]
+    _Links = tuple["FrozenException | None", "FrozenException | None", _Members]
+
 _MAX_EXCEPTIONS = 500
 """The largest number of exceptions of one chain or group that are frozen."""
 
 
 class FrozenException:
-    """An exception as text, which must not be changed.
+    """An exception as text. It cannot be changed.
 
     Attributes:
         type_name: The qualified name of the class.
@@ -40,7 +43,7 @@ class FrozenException:
         members: The exceptions of a group.
     """
 
-    __slots__ = ("_frames", "_locations", "cause", "context", "members", "notes", "text", "type_name")
+    __slots__ = ("_frames", "_links", "_locations", "_notes", "_text", "_type_name")
 
     def __init__(
         self,
@@ -51,15 +54,39 @@ class FrozenException:
         locations: Sequence[Any] = (),
         frames: Sequence[Frame] | None = None,
     ) -> None:
-        self.type_name: str = type_name
-        self.text: str = text
-        self.notes: tuple[str, ...] = notes
+        self._type_name = type_name
+        self._text = text
+        self._notes = notes
         # The list is flat: a tuple per frame would take twice the memory, and work of the garbage collector.
         self._locations = locations
         self._frames = frames
-        self.cause: FrozenException | None = None
-        self.context: FrozenException | None = None
-        self.members: tuple[FrozenException, ...] = ()
+        self._links: _Links = (None, None, ())
+
+    type_name: str = read_only("_type_name")
+    text: str = read_only("_text")
+    notes: tuple[str, ...] = read_only("_notes")
+
+    @property
+    def cause(self) -> FrozenException | None:
+        return self._links[0]
+
+    @property
+    def context(self) -> FrozenException | None:
+        return self._links[1]
+
+    @property
+    def members(self) -> tuple[FrozenException, ...]:
+        return self._links[2]
+
+    def link(self, cause: FrozenException | None, context: FrozenException | None, members: _Members) -> None:
+        """Set the linked exceptions.
+
+        Raises:
+            AttributeError: They are set already.
+        """
+        if any(self._links):
+            raise AttributeError("a FrozenException cannot be changed")
+        self._links = cause, context, members
 
     @property
     def stack(self) -> Sequence[Frame]:
@@ -110,12 +137,13 @@ def _freeze_chain(exception: BaseException, tb: TracebackType | None) -> FrozenE
         cause, context, members = original.__cause__, original.__context__, _members(original)
         if cause is None and context is None and not members:
             continue
-        frozen.cause = _freeze_linked(cause, found, seen)
-        if frozen.cause is None and not original.__suppress_context__:
-            frozen.context = _freeze_linked(context, found, seen)
+        frozen_cause, frozen_context = _freeze_linked(cause, found, seen), None
+        if frozen_cause is None and not original.__suppress_context__:
+            frozen_context = _freeze_linked(context, found, seen)
         # The user's class may have a property that yields members without end.
         first_members = itertools.islice(members, _MAX_EXCEPTIONS)
-        frozen.members = tuple(filter(None, (_freeze_linked(member, found, seen) for member in first_members)))
+        frozen_members = tuple(filter(None, (_freeze_linked(member, found, seen) for member in first_members)))
+        frozen.link(frozen_cause, frozen_context, frozen_members)
     return first
 
 

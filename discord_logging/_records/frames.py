@@ -73,7 +73,10 @@ def read_frames(locations: Sequence[Any]) -> list[Frame]:
 def _frame_lines(_: str, code: CodeType, lineno: int | None, lasti: int) -> tuple[str, ...]:
     # The standard library may take a millisecond for the carets, or read a file.
     yield_gil()
-    text = "".join(traceback.StackSummary.from_list([_summarize(code, lineno, lasti)]).format())
+    try:
+        text = "".join(traceback.StackSummary.from_list([_summarize(code, lineno, lasti)]).format())
+    except Exception:  # noqa: BLE001 - the name of a file may hold surrogates, and a loader of the user's may raise
+        text = f'  File "{code.co_filename}", line {lineno}, in {code.co_name}'
     # splitlines() would also split at a form feed or U+2028, which end no line of source.
     return tuple(text.rstrip("\n").split("\n"))
 

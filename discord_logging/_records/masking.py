@@ -169,7 +169,7 @@ class SecretMasker:
             return MASK
         if isinstance(value, str):
             return self.mask(value)
-        if not isinstance(value, (Mapping, list, tuple)) or not self._name:
+        if not isinstance(value, (Mapping, list, tuple)):
             return value
         if not depth:
             return MASK

@@ -9,6 +9,7 @@ a number, which is valid in that process alone, and by a digest, which is the sa
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._records.exceptions import FrozenException
@@ -22,30 +23,29 @@ if TYPE_CHECKING:
     from discord_logging._records.settings import CardSettings
     from discord_logging._records.values import Frozen
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _EXACT_INTEGER = 2**53
 """The first whole number that JavaScript and others read inexactly. `json` refuses a number of over 4,300 digits."""
-_TEXTS = ("name", "pathname", "threadName", "funcName", "processName", "taskName")
+_NUMBERS = ("levelno", "created", "lineno", "process")
+_TEXTS = (
+    *("message", "levelname", "name", "pathname", "threadName", "funcName", "processName", "taskName"),
+    *("exc_text", "stack_info"),
+)
 
 
 def to_data(record: FrozenRecord) -> dict[str, Any]:
     """Return `record` as plain data. Reads source files. The backlog that keeps the record stores its counts."""
     settings, extra = record.settings, record.extra
-    data = {
-        "message": record.message,
-        "levelno": record.levelno,
-        "levelname": record.levelname,
+    data: dict[str, Any] = {
         **{name: _text_or_none(getattr(record, name)) for name in _TEXTS},
-        "lineno": _to_data(_number_or_text(record.lineno)),
-        "process": _to_data(_number_or_text(record.process)),
-        "created": _to_data(record.created),
-        "settings": [settings.number, settings.digest],
+        **{name: _number_or_text(getattr(record, name)) for name in _NUMBERS},
         "template": record.mask(record.template),
-        "origin": list(record.origin),
-        "extra": extra and _to_data(dict(extra)),
-        "exceptions": _link(record.exception, record),
-        "exc_text": record.exc_text,
-        "stack_info": record.stack_info,
+        "extra": dict(extra) if extra else None,
     }
+    data = {name: _to_data(value) for name, value in data.items()}
+    data["settings"] = [settings.number, settings.digest]
+    data["origin"] = [_to_data(value) for value in record.origin]
+    data["exceptions"] = _link(record.exception, record)
     return {name: value for name, value in data.items() if value is not None}
 
 
@@ -59,23 +59,24 @@ def from_data(data: Mapping[str, Any], find_settings: Callable[[int, str], CardS
     Raises:
         KeyError, TypeError, ValueError: `data` does not come from `to_data`.
     """
-    parts: dict[str, Any] = {name: data.get(name) for name in Snapshot._fields}
-    parts.update({name: _from_data(parts[name]) for name in ("lineno", "process", "created")})
+    parts = {name: _from_data(data.get(name)) for name in (*_TEXTS, *_NUMBERS, "template", "extra")}
     details = Details(
-        _from_data(data.get("extra")), _unlink(data.get("exceptions", ())), data.get("exc_text"), data.get("stack_info")
+        parts.pop("extra"), _unlink(data.get("exceptions", ())), parts.pop("exc_text"), parts.pop("stack_info")
     )
-    parts["message"] = data["message"]
-    parts["settings"] = find_settings(*data["settings"])
-    parts["details"] = details if any(details) else NO_DETAILS
-    return FrozenRecord(Snapshot(**parts), Origin(*data["origin"]))
+    snapshot = Snapshot(
+        settings=find_settings(*data["settings"]), details=details if any(details) else NO_DETAILS, **parts
+    )
+    if snapshot.message is None:
+        raise KeyError("message")
+    return FrozenRecord(snapshot, Origin(*map(_from_data, data["origin"])))
 
 
 def _text_or_none(value: object) -> str | None:
     return None if value is None else to_text(value)
 
 
-def _number_or_text(value: object) -> int | str | None:
-    return value if type(value) is int else _text_or_none(value)
+def _number_or_text(value: object) -> float | str | None:
+    return value if type(value) in (int, float, bool) else _text_or_none(value)  # type: ignore[return-value]  # a number
 
 
 def _to_data(value: Frozen) -> Any:
@@ -85,7 +86,9 @@ def _to_data(value: Frozen) -> Any:
 
 
 _WRITERS: dict[type, Callable[[Any], Any]] = {
-    UnquotedText: lambda text: {"words": str(text)},
+    # Two lone surrogates, a high one and a low one, would become one character on their way through JSON.
+    str: lambda text: {"escaped": text.encode("unicode_escape").decode()} if _SURROGATE.search(text) else text,
+    UnquotedText: lambda text: {"words": _to_data(str(text))},
     tuple: lambda items: {"tuple": [*map(_to_data, items)]},
     list: lambda items: [*map(_to_data, items)],
     dict: lambda items: {"dict": [[_to_data(name), _to_data(value)] for name, value in items.items()]},
@@ -93,7 +96,8 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
     int: lambda number: number if abs(number) < _EXACT_INTEGER else {"int": hex(number)},
 }
 _READERS: dict[str, Callable[[Any], Frozen]] = {
-    "words": UnquotedText,
+    "escaped": lambda text: text.encode().decode("unicode_escape"),
+    "words": lambda text: UnquotedText(_from_data(text)),
     "tuple": lambda items: tuple(map(_from_data, items)),
     "dict": lambda items: {_from_data(name): _from_data(value) for name, value in items},
     "float": float,
@@ -121,10 +125,10 @@ def _link(exception: FrozenException | None, record: FrozenRecord) -> list[dict[
     index = {id(each): number for number, each in enumerate(found)}
     return [
         {
-            "type_name": each.type_name,
-            "text": record.mask(each.text),
-            "notes": [record.mask(note) for note in each.notes],
-            "frames": [[*frame[:-1], _mask_lines(frame, record)] for frame in each.stack],
+            "type_name": _to_data(each.type_name),
+            "text": _to_data(record.mask(each.text)),
+            "notes": [_to_data(record.mask(note)) for note in each.notes],
+            "frames": [_frame_to_data(frame, record) for frame in each.stack],
             "cause": each.cause and index[id(each.cause)],
             "context": each.context and index[id(each.context)],
             "members": [index[id(member)] for member in each.members],
@@ -133,22 +137,27 @@ def _link(exception: FrozenException | None, record: FrozenRecord) -> list[dict[
     ]
 
 
-def _mask_lines(frame: Frame, record: FrozenRecord) -> list[str]:
-    return record.mask("\n".join(frame.lines)).split("\n")
+def _frame_to_data(frame: Frame, record: FrozenRecord) -> list[Any]:
+    *place, lines = frame
+    return [*map(_to_data, place), _to_data(record.mask("\n".join(lines)))]
 
 
 def _unlink(data: Sequence[Mapping[str, Any]]) -> FrozenException | None:
     found = [
         FrozenException(
-            each["type_name"],
-            each["text"],
-            tuple(each["notes"]),
-            frames=[Frame._make((*frame, tuple(lines))) for *frame, lines in each["frames"]],
+            _from_data(each["type_name"]),
+            _from_data(each["text"]),
+            tuple(map(_from_data, each["notes"])),
+            frames=[_frame_from_data(frame) for frame in each["frames"]],
         )
         for each in data
     ]
     for exception, each in zip(found, data, strict=True):
-        exception.cause = None if each["cause"] is None else found[each["cause"]]
-        exception.context = None if each["context"] is None else found[each["context"]]
-        exception.members = tuple(found[index] for index in each["members"])
+        cause, context = (None if index is None else found[index] for index in (each["cause"], each["context"]))
+        exception.link(cause, context, tuple(found[index] for index in each["members"]))
     return found[0] if found else None
+
+
+def _frame_from_data(data: Sequence[Any]) -> Frame:
+    *place, lines = map(_from_data, data)
+    return Frame._make((*place, tuple(lines.split("\n"))))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from discord_logging._records.frames import library_of, short_path
-from discord_logging._records.values import to_text, value_line, value_size
+from discord_logging._records.values import read_only, to_text, value_line, value_size
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -83,10 +82,6 @@ class Origin(NamedTuple):
         return cls(socket.gethostname(), short_path(pathname), library_of(pathname), utc_offset)
 
 
-def _read_only(path: str) -> Any:
-    return property(attrgetter(path))
-
-
 class FrozenRecord:
     """A log record as it was when it was logged, which cannot be changed.
 
@@ -135,19 +130,19 @@ class FrozenRecord:
         return FrozenRecord(self._snapshot, self._origin, count=count, last_created=last_created, is_repeat=is_repeat)
 
     # The types are those of `logging.LogRecord`. A record that was made by hand may have any values.
-    name: str = _read_only("_snapshot.name")
-    pathname: str = _read_only("_snapshot.pathname")
-    lineno: int = _read_only("_snapshot.lineno")
-    threadName: str | None = _read_only("_snapshot.threadName")  # noqa: N815 - the name in logging, as below
-    settings: CardSettings = _read_only("_snapshot.settings")
-    funcName: str | None = _read_only("_snapshot.funcName")  # noqa: N815
-    process: int | None = _read_only("_snapshot.process")
-    processName: str | None = _read_only("_snapshot.processName")  # noqa: N815
-    taskName: str | None = _read_only("_snapshot.taskName")  # noqa: N815
-    template: str | None = _read_only("_snapshot.template")
-    count: int = _read_only("_count")
-    last_created: float = _read_only("_last_created")
-    is_repeat: bool = _read_only("_is_repeat")
+    name: str = read_only("_snapshot.name")
+    pathname: str = read_only("_snapshot.pathname")
+    lineno: int = read_only("_snapshot.lineno")
+    threadName: str | None = read_only("_snapshot.threadName")  # noqa: N815 - the name in logging, as below
+    settings: CardSettings = read_only("_snapshot.settings")
+    funcName: str | None = read_only("_snapshot.funcName")  # noqa: N815
+    process: int | None = read_only("_snapshot.process")
+    processName: str | None = read_only("_snapshot.processName")  # noqa: N815
+    taskName: str | None = read_only("_snapshot.taskName")  # noqa: N815
+    template: str | None = read_only("_snapshot.template")
+    count: int = read_only("_count")
+    last_created: float = read_only("_last_created")
+    is_repeat: bool = read_only("_is_repeat")
 
     @property
     def _details(self) -> Details:

@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from operator import attrgetter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
@@ -54,6 +55,11 @@ class UnquotedText(str):
 
 _SHORT_TYPES = _ATOMS | {UnquotedText}
 """The types of values that share a line in a long list."""
+
+
+def read_only(path: str) -> Any:
+    """Return an attribute that reads another one, such as `_count` or `_snapshot.name`."""
+    return property(attrgetter(path))
 
 
 def to_text(value: object, convert: Callable[[Any], str] = str) -> str:
