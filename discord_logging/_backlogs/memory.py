@@ -21,6 +21,7 @@ from discord_logging._process import clock
 from discord_logging._process.gil import yield_gil_between
 from discord_logging._process.wakeup import Wakeup
 from discord_logging._records.record import FrozenRecord
+from discord_logging._records.settings import DeliverySettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -45,7 +46,13 @@ class MemoryBacklog(Intake):
 
     _make_record = FrozenRecord
 
-    def __init__(self, max_records: int = 10_000, max_bytes: int = 64_000_000, *, repeat_window: float = 0.0) -> None:
+    def __init__(
+        self,
+        max_records: int = DeliverySettings.queue_size,
+        max_bytes: int = DeliverySettings.queue_bytes,
+        *,
+        repeat_window: float = 0.0,
+    ) -> None:
         self.max_records = max_records
         self.max_bytes = max_bytes
         self.repeat_window = repeat_window
@@ -241,15 +248,7 @@ class MemoryBacklog(Intake):
         self.release()
 
     def wait_until_settled(self, deadline: float, give_up: Callable[[], bool]) -> bool:
-        """Release the held repeats, and block until all records accepted so far are delivered or dropped.
-
-        Args:
-            deadline: The time at which to give up, on the monotonic clock.
-            give_up: A function that says after each change whether to give up.
-
-        Returns:
-            Whether all of them are delivered or dropped.
-        """
+        """Block until all records accepted so far are delivered or dropped, and return whether they are."""
         waiter, waiters, lock = Wakeup(), self._waiters, self.lock
         waiters.append(waiter)
         # The order counts, not the number: later records may be delivered earlier.

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from discord_logging._discord.types import Embed, EmbedField
-    from discord_logging._records.record import Origin
 
 _MIN_BLOCK = 750
 """The room that the message leaves to each block, in characters."""
@@ -102,7 +101,7 @@ class EmbedFormatter(logging.Formatter):
             return ""
         pathname, line = to_text(record.pathname), to_text(record.lineno)
         location = plain(f"{os.path.basename(pathname)}:{line}", 150)  # noqa: PTH119 - it is text
-        url = _source_url(record.settings.source_url, record.origin, line)
+        url = _source_url(record, line)
         # The text of a link cannot contain brackets, not even escaped ones.
         if url and not {"[", "]"} & set(location):
             location = f"[{location}]({url})"
@@ -157,11 +156,15 @@ def embed_length(embed: Embed) -> int:
     return len(embed.get("title", "")) + len(embed.get("description", "")) + len(footer) + len(author) + fields
 
 
-def _source_url(template: str | None, origin: Origin, line: str) -> str | None:
-    """Return the address of a line of source, or `None` if it is unknown."""
+def _source_url(record: FrozenRecord, line: str) -> str | None:
+    """Return the address of the line of source that logged a record, or `None` if it is unknown."""
+    template = record.settings.source_url
+    if not template:
+        return None
+    origin = record.origin
     path = clean(origin.path).replace("\\", "/")
     # Library code, paths outside the project and pseudo-files such as <stdin> have no page in the repository.
-    if not template or origin.library or path.startswith(("/", "<")) or _DRIVE.match(path):
+    if origin.library or path.startswith(("/", "<")) or _DRIVE.match(path):
         return None
     url = fill_source_url(template, quote(path), quote(clean(line)))
     return url if len(url) <= _MAX_LINK else None

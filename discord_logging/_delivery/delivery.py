@@ -184,7 +184,7 @@ class Delivery:
             self._delayed_since = self._clock()
         self._last_error = {"time": _now(), "reason": result.reason}
         maybe_saved = outcome is Outcome.MAYBE_SAVED
-        is_refused = outcome is Outcome.REJECTED or quarantine.is_refusal(entries, maybe_saved=maybe_saved)
+        is_refused = outcome is Outcome.REJECTED or (maybe_saved and quarantine.takes_for_refusal(entries))
         if outcome is Outcome.GONE:
             self._stop(result.reason)
         elif is_refused and entries[0] is quarantine.plain:

@@ -117,13 +117,13 @@ class Quarantine:
         else:
             self.end()
 
-    def is_refusal(self, entries: Sequence[Entry], *, maybe_saved: bool) -> bool:
-        """Tell whether the response to these entries counts as a refusal, although they may have been saved."""
-        return maybe_saved and self._is_unsaved_refused and self.holds(entries[0])
+    def takes_for_refusal(self, entries: Sequence[Entry]) -> bool:
+        """Tell whether a response after which these entries may be saved counts as a refusal of them."""
+        return self._is_unsaved_refused and self.holds(entries[0])
 
     def refused(self, entries: Sequence[Entry]) -> None:
         """Note that a message of these entries was refused."""
-        self._halve(entries, plain=True, is_unsaved_refused=self._is_unsaved_refused and self.holds(entries[0]))
+        self._halve(entries, plain=True, is_unsaved_refused=self.takes_for_refusal(entries))
 
     def _halve(self, entries: Sequence[Entry], *, plain: bool, is_unsaved_refused: bool) -> None:
         self._forget()

@@ -52,7 +52,7 @@ class Channel:
             self.arrived += numbers
             self.quarantine.passed(entries)
             self.backlog.ack(entries)
-        elif is_unsaved and not self.quarantine.is_refusal(entries, maybe_saved=answer == "maybe"):
+        elif is_unsaved and not (answer == "maybe" and self.quarantine.takes_for_refusal(entries)):
             self.backlog.requeue(entries, maybe_saved=answer == "maybe")
             self.quarantine.failed(entries, maybe_saved=answer == "maybe")
         elif entries[0] is self.quarantine.plain:
