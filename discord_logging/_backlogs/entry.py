@@ -25,13 +25,11 @@ class Entry:
         waiting_since: The time at which the backlog took the entry in, on the monotonic clock.
         leased_at: The time at which the entry left the queue to be delivered, on the monotonic clock: `None` while it
             waits, and minus infinity after it was dropped, so that no repeat is counted on it any more.
-        in_flight: Whether the entry is leased, and neither delivered nor dropped yet.
         message_id: The id of the message that delivered the entry, or `None`.
     """
 
     __slots__ = (
         "count",
-        "in_flight",
         "is_repeat",
         "last_created",
         "leased_at",
@@ -55,7 +53,6 @@ class Entry:
         self.urgency = Urgency.ROUTINE
         self.waiting_since = 0.0
         self.leased_at: float | None = None
-        self.in_flight = False
         self.message_id: str | None = None
 
     def counted(self) -> FrozenRecord:

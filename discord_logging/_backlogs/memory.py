@@ -109,7 +109,6 @@ class MemoryBacklog(Intake):
             self._remove(entries)
             for entry in entries:
                 entry.leased_at = now
-                entry.in_flight = True
             self._leased.update(entries)
             return entries
 
@@ -136,7 +135,7 @@ class MemoryBacklog(Intake):
     def ack(self, entries: Collection[Entry], message_id: str | None = None) -> None:
         """Count leased entries as delivered, by the message with that id."""
         with self.lock:
-            self._end_lease(entries)
+            self._leased.difference_update(entries)
             for entry in entries:
                 entry.message_id = message_id
                 self.delivered += entry.count
@@ -145,7 +144,7 @@ class MemoryBacklog(Intake):
     def requeue(self, entries: Collection[Entry], *, maybe_saved: bool = False) -> None:
         """Return leased entries to their positions; `maybe_saved` says that they may be in the channel already."""
         with self.lock:
-            self._end_lease(entries)
+            self._leased.difference_update(entries)
             for entry in entries:
                 entry.leased_at = None
                 entry.is_repeat = entry.is_repeat or maybe_saved
@@ -155,16 +154,11 @@ class MemoryBacklog(Intake):
                 self._queues[levelno] = deque(sorted(self._queues[levelno], key=_by_sequence))
             self._evict()
 
-    def _end_lease(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            entry.in_flight = False
-        self._leased.difference_update(entries)
-
     def drop(self, reason: DropReason, entries: Collection[Entry] | None = None) -> None:
         """Count leased entries as dropped; `None` stands for all leased and all waiting entries."""
         with self.lock:
             dropped = list(self._leased if entries is None else entries)
-            self._end_lease(dropped)
+            self._leased.difference_update(dropped)
             self._count_dropped(dropped, reason)
             if entries is None:
                 self._take_in(len(self._incoming))
