@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 Status = Literal["ok", "limited", "retrying", "blocked", "stopped", "disabled", "closed"]
-"""How a handler's webhook is doing."""
+"""The state of a handler's webhook."""
 
 DropReason = Literal[
     "queue_full", "too_large", "closed", "internal_error", "interrupted", "webhook_gone", "rejected", "unreadable"

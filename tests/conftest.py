@@ -73,7 +73,7 @@ def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     deadline = time.monotonic() + 0.2
     for thread in threading.enumerate():
         if thread.name.startswith("discord-logging-"):
-            # What it still says would be in the log of the next test. One that hangs in a stalled request says nothing.
+            # Its last words would be in the log of the next test. A thread in a stalled request says nothing.
             thread.join(max(deadline - time.monotonic(), 0.0))
     root.handlers[:], root.level = handlers, level
     logging.disable(disabled_level)
@@ -134,7 +134,7 @@ class Gunicorn:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", *options, "served:app"],
             cwd=folder,
-            # It puts a socket into its home.
+            # Gunicorn puts a socket into its home.
             env={**os.environ, **environment, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)},
             stderr=subprocess.PIPE,
             text=True,

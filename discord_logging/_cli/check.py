@@ -71,7 +71,10 @@ def _print(label: str, text: str) -> None:
 
 
 def _request(url: WebhookURL, timeout: float) -> Response | str:
-    """Return Discord's response, or a sentence on why there is none, within `timeout` seconds and a short grace."""
+    """Return Discord's response, or a sentence that says why it sent no response.
+
+    The call blocks for `timeout` seconds and a short grace at most.
+    """
     results: list[Response | str] = []
 
     def request() -> None:

@@ -232,7 +232,7 @@ def carry(records: Sequence[FrozenRecord], allowance: int = 1, note: str = "") -
     return messages
 
 
-# What is right
+# The checks
 
 
 def texts_of(embed: Embed) -> list[tuple[str, str, int]]:

@@ -339,7 +339,7 @@ def test_a_proactive_wait_is_limited_in_health() -> None:
     assert world.requests == [[1], [2]]
 
 
-# Surely not saved
+# The message was surely not saved
 
 
 NOT_SAVED = [REFUSED, *map(status, (502, 503, 520, 521, 522, 523, 525, 530, 507, 408, 301, 100))]
@@ -441,7 +441,7 @@ def test_delays_of_zero_grow_as_well(delays: tuple[float, ...]) -> None:
     assert len(world.sent) <= len(delays) + 20
 
 
-# Maybe saved
+# The message may have been saved
 
 
 MAYBE_SAVED = [TIMED_OUT, *map(status, (500, 504, 524))]
@@ -1222,7 +1222,7 @@ def test_there_may_be_no_stderr(stderr: str | None, monkeypatch: pytest.MonkeyPa
     say("hello")
 
 
-# What cannot be sent
+# Records that cannot be sent
 
 
 class Spoiled(EmbedFormatter):
@@ -1273,7 +1273,7 @@ def test_a_message_that_cannot_be_composed_is_halved_too(monkeypatch: pytest.Mon
     world.check_books()
 
 
-# What is told
+# Reports
 
 
 def test_a_change_of_status_is_logged_once_and_health_is_plain_data(caplog: pytest.LogCaptureFixture) -> None:
@@ -1751,7 +1751,7 @@ def test_records_that_vanish_before_the_lease_are_not_sent(monkeypatch: pytest.M
     world.check_books()
 
 
-# Anything at all
+# Any records and any responses
 
 
 REACTIONS: Mapping[str, Reaction] = {

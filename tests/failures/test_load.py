@@ -29,7 +29,7 @@ handler = discord_logging.DiscordHandler(
 log = logging.getLogger("app")
 log.addHandler(handler)
 log.setLevel("DEBUG")
-# What docs.python.org/3/howto/logging.html#optimization names, for there is much to log.
+# The switches of docs.python.org/3/howto/logging.html#optimization, since there is much to log.
 logging._srcfile = None
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
@@ -127,7 +127,7 @@ def test_a_million_records_under_load(run: Any, monkeypatch: pytest.MonkeyPatch)
     """
     # Whether each line has run is not looked at a million times.
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-    # What a whole minute's limit holds back would be waited for at the end.
+    # The end would have to wait for all that a limit of a whole minute holds back.
     with LocalDiscord(channel_limit=None) as discord:
         for fault in (Fault(), *_TROUBLE):
             discord.fail_next(fault)

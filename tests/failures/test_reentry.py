@@ -296,7 +296,7 @@ class TestReentry:
                 def __init__(self):
                     self.me = self
                 def __del__(self):
-                    # What is logged on the listener's own thread is not taken.
+                    # The handler does not take records that are logged on the listener's own thread.
                     if not threading.current_thread().name.startswith("discord-logging"):
                         gone.append(None)
                         log.warning("gone %d", len(gone))

@@ -259,7 +259,7 @@ class TestAnyText:
     @settings(deadline=None)
     def test_no_secret_is_left(self, secret: str, form: str) -> None:
         """The secret is hidden in every form."""
-        # What begins so after an option is the next option.
+        # A dash after an option begins the next option.
         assume(not (secret.startswith("-") and form.startswith("--")))
         assume(len(secret) > 1 and secret.lower() not in ("none", "null", "true", "false"))
         marked = f"~{secret}~"
