@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from discord_logging._discord.pace import Urgency
+from discord_logging._records.record import ONCE, Counts
 
 if TYPE_CHECKING:
     from discord_logging._records.record import FrozenRecord
@@ -16,9 +17,8 @@ class Entry:
     Attributes:
         record: The record, as it was logged.
         size: The bytes that the record holds on to, estimated.
-        count: The number of records that the entry stands for: its record, and the repeats.
-        last_created: The time at which the last of them was logged.
-        is_repeat: Whether the record may be in the channel already, since Discord did not say whether it was saved.
+        counts: The number of records that the entry stands for, when the last of them was logged, and whether they may
+            be in the channel already.
         tries: The number of messages with this entry that may have been saved.
         sequence: The position in the order of the backlog, from 1; 0 until the entry has one.
         urgency: The urgency of the record.
@@ -29,9 +29,7 @@ class Entry:
     """
 
     __slots__ = (
-        "count",
-        "is_repeat",
-        "last_created",
+        "counts",
         "leased_at",
         "message_id",
         "record",
@@ -45,9 +43,7 @@ class Entry:
     def __init__(self, record: FrozenRecord) -> None:
         self.record = record
         self.size = record.size
-        self.count = record.count
-        self.last_created = record.last_created
-        self.is_repeat = record.is_repeat
+        self.counts = ONCE
         self.tries = 0
         self.sequence = 0
         self.urgency = Urgency.ROUTINE
@@ -55,13 +51,15 @@ class Entry:
         self.leased_at: float | None = None
         self.message_id: str | None = None
 
+    @property
+    def count(self) -> int:
+        """The number of records that the entry stands for: its record, and the repeats."""
+        return self.counts.records
+
     def counted(self) -> FrozenRecord:
         """Return the record with its present counts."""
-        if self.count == self.record.count and self.is_repeat == self.record.is_repeat:
-            return self.record
-        return self.record.counted(self.count, self.last_created, is_repeat=self.is_repeat)
+        return self.record.counted(self.counts)
 
     def fold(self, repeat: Entry) -> None:
         """Count a repeat of the record."""
-        self.count += repeat.count
-        self.last_created = repeat.last_created
+        self.counts = Counts(self.count + repeat.count, repeat.record.created, self.counts.is_repeat)

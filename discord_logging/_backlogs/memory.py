@@ -147,8 +147,9 @@ class MemoryBacklog(Intake):
             self._leased.difference_update(entries)
             for entry in entries:
                 entry.leased_at = None
-                entry.is_repeat = entry.is_repeat or maybe_saved
-                entry.tries += maybe_saved
+                if maybe_saved:
+                    entry.counts = entry.counts._replace(is_repeat=True)
+                    entry.tries += 1
                 self._append(entry)
             for levelno in {entry.record.levelno for entry in entries}:
                 self._queues[levelno] = deque(sorted(self._queues[levelno], key=_by_sequence))
@@ -332,13 +333,14 @@ class MemoryBacklog(Intake):
             return False
 
     def _enqueue(self, entries: Iterable[Entry]) -> None:
+        now = clock.monotonic()
         for entry in entries:
             if entry.size > self.max_bytes:
                 self._count_dropped([entry], "too_large")
                 continue
             self._sequence += 1
             entry.sequence = self._sequence
-            entry.waiting_since = clock.monotonic()
+            entry.waiting_since = now
             entry.urgency = self._rate(entry)
             self._append(entry)
 

@@ -82,6 +82,24 @@ class Origin(NamedTuple):
         return cls(socket.gethostname(), short_path(pathname), library_of(pathname), utc_offset)
 
 
+class Counts(NamedTuple):
+    """The facts about a record that change while it waits.
+
+    Attributes:
+        records: The number of records that the record stands for: itself, and its repeats.
+        last_created: The time at which the last repeat was logged, or `None` without repeats.
+        is_repeat: Whether the record may be in the channel already, since Discord did not say whether it was saved.
+    """
+
+    records: int = 1
+    last_created: float | None = None
+    is_repeat: bool = False
+
+
+ONCE = Counts()
+"""The counts of almost all records, so that these share one object."""
+
+
 class FrozenRecord:
     """A log record as it was when it was logged, which cannot be changed.
 
@@ -106,28 +124,18 @@ class FrozenRecord:
         size: The estimated memory of the record in bytes, one per character.
     """
 
-    __slots__ = ("_count", "_is_repeat", "_last_created", "_message", "_origin", "_snapshot")
+    __slots__ = ("_counts", "_message", "_origin", "_snapshot")
 
-    def __init__(
-        self,
-        snapshot: tuple[Any, ...],
-        origin: Origin | None = None,
-        *,
-        count: int = 1,
-        last_created: float | None = None,
-        is_repeat: bool = False,
-    ) -> None:
+    def __init__(self, snapshot: tuple[Any, ...], origin: Origin | None = None, counts: Counts = ONCE) -> None:
         """Make a record from the result of `freeze`; an `origin` of `None` stands for this process."""
         self._snapshot = Snapshot._make(snapshot)
         self._origin = origin
         self._message: str | None = None
-        self._count = count
-        self._last_created = self.created if last_created is None else last_created
-        self._is_repeat = is_repeat
+        self._counts = counts
 
-    def counted(self, count: int, last_created: float, *, is_repeat: bool) -> FrozenRecord:
+    def counted(self, counts: Counts) -> FrozenRecord:
         """Return the same record with these counts."""
-        return FrozenRecord(self._snapshot, self._origin, count=count, last_created=last_created, is_repeat=is_repeat)
+        return self if counts is self._counts else FrozenRecord(self._snapshot, self._origin, counts)
 
     # The types are those of `logging.LogRecord`. A record that was made by hand may have any values.
     name: str = read_only("_snapshot.name")
@@ -140,9 +148,8 @@ class FrozenRecord:
     processName: str | None = read_only("_snapshot.processName")  # noqa: N815
     taskName: str | None = read_only("_snapshot.taskName")  # noqa: N815
     template: str | None = read_only("_snapshot.template")
-    count: int = read_only("_count")
-    last_created: float = read_only("_last_created")
-    is_repeat: bool = read_only("_is_repeat")
+    count: int = read_only("_counts.records")
+    is_repeat: bool = read_only("_counts.is_repeat")
 
     @property
     def _details(self) -> Details:
@@ -193,6 +200,11 @@ class FrozenRecord:
     def created(self) -> float:
         created = self._snapshot.created
         return created if type(created) is float else _to_seconds(created)
+
+    @property
+    def last_created(self) -> float:
+        last_created = self._counts.last_created
+        return self.created if last_created is None else last_created
 
     @property
     def origin(self) -> Origin:

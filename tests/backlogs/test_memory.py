@@ -42,9 +42,7 @@ class Item:
         self.levelno = levelno
         self.levelname = logging.getLevelName(levelno)
         self.message = text or f"number {number}"
-        self.created = self.last_created = float(number)
-        self.count = 1
-        self.is_repeat = False
+        self.created = float(number)
         self.own_size = size
         self.on_size: Callable[[], object] = lambda: None
 
@@ -220,9 +218,9 @@ def test_an_entry_has_its_tries_and_its_message_id() -> None:
     assert set(backlog.leased) == set(entries)
     backlog.requeue(entries)
     assert backlog.leased == ()
-    assert [(entry.tries, entry.is_repeat) for entry in entries] == [(0, False)] * 2
+    assert [(entry.tries, entry.counts.is_repeat) for entry in entries] == [(0, False)] * 2
     backlog.requeue(backlog.lease(1), maybe_saved=True)
-    assert [(entry.tries, entry.is_repeat) for entry in entries] == [(1, True), (0, False)]
+    assert [(entry.tries, entry.counts.is_repeat) for entry in entries] == [(1, True), (0, False)]
     backlog.ack(backlog.lease(), "123")
     assert [entry.message_id for entry in entries] == ["123", "123"]
     assert backlog.leased == ()

@@ -78,7 +78,7 @@ def test_a_repeat_of_a_waiting_record_is_counted_on_it() -> None:
     repeats.fold(first, 0.0)
     for number in range(1, 100):
         assert repeats.fold(record(created=1.0 + number), number * WINDOW)
-    assert (first.count, first.record.created, first.last_created) == (100, 1.0, 100.0)
+    assert (first.count, first.record.created, first.counts.last_created) == (100, 1.0, 100.0)
     assert repeats.due_at == NEVER
 
 
@@ -93,7 +93,7 @@ def test_later_repeats_are_held_as_one_entry() -> None:
     assert repeats.due_at == 5.0 + WINDOW
     assert list(repeats.release(4.0 + WINDOW)) == []
     assert list(repeats.release(5.0 + WINDOW)) == later[:1]
-    assert (later[0].count, later[0].record.created, later[0].last_created) == (4, 10.0, 13.0)
+    assert (later[0].count, later[0].record.created, later[0].counts.last_created) == (4, 10.0, 13.0)
     assert list(repeats.release(NEVER)) == []
     assert (first.count, repeats.due_at) == (1, NEVER)
 

@@ -17,6 +17,7 @@ from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._cards.compose import Composed, compose, compose_plain, lay_out, put_above
 from discord_logging._cards.plain_text import clock_time
 from discord_logging._records.freeze import freeze
+from discord_logging._records.record import Counts
 from discord_logging._records.settings import CardSettings
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class TestCompose:
             extra = {f"key{each}": "y" * 900 for each in range(fields)}
             settings = CardSettings(EmbedFormatter(), thread_id=thread_id)
             records.append(make(f"#{number:02}" + "x" * size, settings, threadName=thread_name, **extra))
-            records[-1] = records[-1].counted(1, 0.0, is_repeat=is_repeat)
+            records[-1] = records[-1].counted(Counts(1, 0.0, is_repeat=is_repeat))
         messages = carry_cards(records, note)
         assert [problem for message, _ in messages for problem in problems(message.payload)] == []
         cards = [(embed, message.thread_id) for message, _ in messages for embed in message.payload["embeds"]]
@@ -215,8 +216,8 @@ class TestCompose:
 
     def test_the_first_card_reports_a_delay_and_each_card_its_repeat(self) -> None:
         """Both stand in the footer."""
-        repeated = make().counted(1, 0.0, is_repeat=True)
-        records = [repeated, make(), repeated.counted(1, 0.0, is_repeat=True)]
+        repeated = make().counted(Counts(1, 0.0, is_repeat=True))
+        records = [repeated, make(), repeated.counted(Counts(1, 0.0, is_repeat=True))]
         embeds = compose(records, note="delayed 5 s").message.payload["embeds"]
         footer = EmbedFormatter().footer(records[0])
         assert [embed["footer"]["text"].removeprefix(footer) for embed in embeds] == [
@@ -270,8 +271,8 @@ class TestForms:
             make(f"no {number}", levelno=30, levelname="WARNING", created=1e9 + number, order=number)
             for number in range(20)
         ]
-        records[3] = records[3].counted(5, 1e9 + 100, is_repeat=False)
-        records[4] = records[4].counted(1, 1e9 + 4, is_repeat=True)
+        records[3] = records[3].counted(Counts(5, 1e9 + 100))
+        records[4] = records[4].counted(Counts(1, 1e9 + 4, is_repeat=True))
         [embed] = compose(records, note="delayed 5 s").message.payload["embeds"]
         lines = embed["description"].split("\n")
         first, last = clock_time(1e9), clock_time(1e9 + 100)
@@ -332,7 +333,7 @@ class TestForms:
         """The cards come below the summary, and the file has every record."""
         records = [make(f"job {number}", levelno=20, levelname="INFO") for number in range(200)]
         records += [make("failed", levelno=40 + kind % 2 * 10, lineno=kind) for kind in range(2)] * 9
-        records[7] = records[7].counted(1, records[7].created, is_repeat=True)
+        records[7] = records[7].counted(Counts(1, records[7].created, is_repeat=True))
         composed = compose(records, note="delayed 5 s")
         summary, *cards = composed.message.payload["embeds"]
         assert summary["title"] == "🚨 218 records in 0 s"
@@ -483,7 +484,7 @@ class TestComposePlain:
 
     def test_plain_text_says_how_many_it_stands_for(self) -> None:
         """The repeats that were counted on a record are reported with it."""
-        record = make("hello").counted(3, 1e9, is_repeat=False)
+        record = make("hello").counted(Counts(3, 1e9))
         assert (compose_plain(record).payload["content"]).startswith("\u00d73, first ")
 
     def test_plain_text_shows_no_token(self) -> None:

@@ -20,6 +20,7 @@ from discord_logging._cards.traceback_text import format_exception
 from discord_logging._discord.sender import WebhookSender
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._records import freeze as freezing
+from discord_logging._records.record import Counts
 from discord_logging._records.settings import CardSettings
 from discord_logging._text.markdown import cuts_made, escape_markdown
 from discord_logging._text.sanitize import clean
@@ -202,7 +203,7 @@ def freeze(number: int, spec: Spec, **more: Any) -> FrozenRecord:
     frozen = FrozenRecord(
         freezing.freeze(record, CardSettings(FORMATTERS[spec.formatter], **place, context={"service": "shop"}))
     )
-    return frozen.counted(spec.times, frozen.created, is_repeat=spec.is_repeat)
+    return frozen.counted(Counts(spec.times, frozen.created, is_repeat=spec.is_repeat))
 
 
 def freeze_all(specs: Sequence[Spec]) -> list[FrozenRecord]:

@@ -16,6 +16,7 @@ from discord_logging._cards.compose import compose
 from discord_logging._cards.digest import Kind, Summary, kind_of
 from discord_logging._cards.embeds import embed_length
 from discord_logging._records.freeze import freeze
+from discord_logging._records.record import Counts
 from discord_logging._records.settings import EMOJIS, CardSettings
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class TestSummary:
         records = [make("user %s logged in", name, level=20, at=at) for at, name in enumerate(["ann", "bob", "cy"])]
         records += [make("no disk", level=50, name="shop.db", at=10)]
         records += [make("order %d failed", number, at=20 + number, exc_info=OSError("no")) for number in range(70)]
-        records[3] = records[3].counted(1000, 1e9 + 60, is_repeat=False)
+        records[3] = records[3].counted(Counts(1000, 1e9 + 60))
         assert summarize(records) == {
             "title": "🚨 1,073 records in 89 s",
             "description": (
@@ -158,7 +159,7 @@ class TestSummary:
     def test_times_are_those_of_the_first_and_the_last_whatever_their_order(self) -> None:
         """The first record may have the last repeat."""
         records = [make(level=20, at=50), make(level=20, at=10), *(make(level=20, at=20) for _ in range(200))]
-        records[1] = records[1].counted(2, 1e9 + 90, is_repeat=False)
+        records[1] = records[1].counted(Counts(2, 1e9 + 90))
         card = compose(records).message.payload["embeds"][0]
         assert [field["value"] for field in card["fields"][:2]] == [clock(10), clock(90)]
         assert card["title"].endswith("203 records in 80 s")
@@ -200,7 +201,7 @@ class TestKinds:
     def test_the_worst_are_the_severe_ones(self) -> None:
         """The first record of each comes, the worst first, then the most frequent."""
         records = [make("a"), make("b"), make("b", at=1), make("c", level=50), make("d", level=30), make("a", at=2)]
-        records[1] = records[1].counted(5, 1e9, is_repeat=False)
+        records[1] = records[1].counted(Counts(5, 1e9))
         assert Summary(records).worst() == [records[3], records[1], records[0]]
 
     def test_without_severe_kinds_the_worst_have_the_highest_level(self) -> None:
@@ -221,7 +222,7 @@ class TestAnyBacklog:
     def test_counts_are_right(self, specs: list[tuple[int, int, int, int]]) -> None:
         """The summary counts by level, by logger and by kind."""
         records = [
-            make(f"no {template}", level=level, name=f"shop{name}").counted(count, 1e9, is_repeat=False)
+            make(f"no {template}", level=level, name=f"shop{name}").counted(Counts(count, 1e9))
             for level, name, template, count in specs
         ]
         summary = Summary(iter(records))

@@ -22,6 +22,7 @@ from discord_logging._cards.plain_text import (
     traceback_text,
 )
 from discord_logging._records.freeze import freeze
+from discord_logging._records.record import Counts
 from discord_logging._records.settings import CardSettings
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
@@ -68,7 +69,7 @@ class TestRepeats:
 
     def test_repeats_have_a_number_and_two_times(self) -> None:
         """The times are those of the first and the last."""
-        record = make().counted(1280, 1e9 + 60, is_repeat=False)
+        record = make().counted(Counts(1280, 1e9 + 60))
         assert describe_repeats(record) == f"×1,280, first {at(1e9)}, last {at(1e9 + 60)}"  # noqa: RUF001 - the sign
 
 
@@ -94,7 +95,7 @@ class TestFullText:
     def test_all_parts_are_in_order(self) -> None:
         """The order is that of reading."""
         record = make("one\ntwo", order=17, user="ann", exc_text="Traceback:\nno", stack_info="Stack:\nhere")
-        record = record.counted(3, 1e9 + 60, is_repeat=False)
+        record = record.counted(Counts(3, 1e9 + 60))
         assert full_text(record) == (
             f"{at(1e9, '%Y-%m-%d %H:%M:%S')}.250 ERROR shop [MainThread] orders.py:42: one\ntwo "
             f"(×3, first {at(1e9)}, last {at(1e9 + 60)})\n"  # noqa: RUF001 - the sign
@@ -141,7 +142,7 @@ class TestAnsiLine:
 
     def test_values_and_repeats_follow_the_message(self) -> None:
         """They are on the same line, and further lines of the message below it."""
-        record = make(" one\r\ntwo \n", order=17).counted(2, 1e9, is_repeat=False)
+        record = make(" one\r\ntwo \n", order=17).counted(Counts(2, 1e9))
         assert ansi_line(record) == (
             f"{at(1e9)} \x1b[31mERROR\x1b[0m shop: one\n         two order=17 ×2, first {at(1e9)}, last {at(1e9)}"  # noqa: RUF001 - the sign
         )

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from discord_logging import FrozenException, FrozenRecord
 from discord_logging._records import freeze as freezing
+from discord_logging._records.record import Counts
 from discord_logging._records.settings import CardSettings
 from discord_logging._records.values import to_text
 
@@ -168,7 +169,7 @@ class TestRecord:
         for name in (*(name for name in vars(FrozenRecord) if not name.startswith("_")), "new"):
             with pytest.raises(AttributeError):
                 setattr(frozen, name, None)
-        counted = frozen.counted(5, 9.0, is_repeat=True)
+        counted = frozen.counted(Counts(5, 9.0, is_repeat=True))
         assert (frozen.count, frozen.last_created, frozen.is_repeat) == (1, 3.0, False)
         assert (counted.count, counted.last_created, counted.is_repeat) == (5, 9.0, True)
         assert (counted.name, counted.created, counted.message) == ("shop.orders", 3.0, frozen.message)
