@@ -17,7 +17,7 @@ PATIENCE = 0.3
 """The shortest wait for a lock that is only ever held for a moment, in seconds."""
 
 _postponed: deque[int] = deque()
-"""The signals to raise when the main thread releases its lock."""
+"""The signals to raise when the main thread releases a lock."""
 
 
 class Lock:
@@ -41,8 +41,13 @@ class Lock:
     def release(self) -> None:
         """Release the lock, and raise the signals that were postponed until now."""
         self._lock.release()
-        while _postponed and threading.current_thread() is threading.main_thread():
-            signal.raise_signal(_postponed.popleft())
+        if _postponed and threading.current_thread() is threading.main_thread():
+            # Each is raised once: its handler postpones it again if the thread holds another lock, whose release raises
+            # it.
+            for _ in range(len(_postponed)):
+                # The handler of the first one may have released a lock, too, and so have raised all others.
+                if _postponed:
+                    signal.raise_signal(_postponed.popleft())
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -68,5 +73,5 @@ class Lock:
 
 
 def postpone(number: int) -> None:
-    """Raise a signal again as soon as the main thread releases its lock."""
+    """Raise a signal again as soon as the main thread releases a lock."""
     _postponed.append(number)

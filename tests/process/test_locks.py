@@ -107,3 +107,49 @@ def test_a_signal_is_postponed_until_the_lock_is_released(calls: list[int]) -> N
     with lock:
         pass
     assert calls == [signal.SIGTERM]
+
+
+def test_a_signal_is_postponed_until_the_last_lock_is_released() -> None:
+    """The inner release raised the signal again and again, since its handler postponed it for the outer lock."""
+    outer, inner = Lock(), Lock()
+    came: list[bool] = []
+
+    def handle(number: int, _: object) -> None:
+        came.append(outer.is_held_by_this_thread())
+        if len(came) > 10:
+            pytest.fail("the signal is raised without end")
+        if outer.is_held_by_this_thread():
+            postpone(number)
+
+    previous = signal.signal(signal.SIGTERM, handle)
+    try:
+        with outer:
+            postpone(signal.SIGTERM)
+            for _ in range(2):
+                with inner:
+                    pass
+            assert came == [True, True]
+        assert came == [True, True, False]
+        with inner:
+            pass
+        assert came == [True, True, False]
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def test_handlers_of_postponed_signals_take_locks_themselves(calls: list[int]) -> None:
+    """The release in the first handler raises the second signal, so that the outer release has no signal left."""
+    lock = Lock()
+
+    def flush(number: int, _: object) -> None:
+        with lock:
+            calls.append(number)
+
+    previous = signal.signal(signal.SIGINT, flush)
+    try:
+        with lock:
+            postpone(signal.SIGINT)
+            postpone(signal.SIGTERM)
+        assert calls == [signal.SIGINT, signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGINT, previous)
