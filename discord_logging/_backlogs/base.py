@@ -28,7 +28,7 @@ class Backlog(Protocol):
         leased: The entries that are in flight.
         lost: The number of dropped records in all.
         pending: The number of records that wait or are in flight; never too few. Takes no lock.
-        is_ready: Whether `peek` would find an entry. Takes no lock.
+        is_ready: Whether records have come, wait or are due; if not, `peek` finds no entry. Takes no lock.
     """
 
     wake_listener: Callable[[], bool]

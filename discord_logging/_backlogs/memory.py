@@ -396,7 +396,7 @@ class MemoryBacklog(Intake):
 
     def _count_dropped(self, entries: Iterable[Entry], reason: DropReason) -> None:
         for entry in entries:
-            self.dropped[reason, str(entry.record.levelname)] += entry.count
+            self.dropped[reason, entry.record.levelname] += entry.count
             # No repeat may be counted on the entry any more.
             entry.leased_at = float("-inf")
         self.notify_waiters()

@@ -60,7 +60,7 @@ class Summary:
         self._kinds: dict[Kind, _Tally] = {}
         for record in records:
             self.count += record.count
-            self.levels[record.levelno, to_text(record.levelname)] += record.count
+            self.levels[record.levelno, record.levelname] += record.count
             self.loggers[to_text(record.name)] += record.count
             kind = kind_of(record)
             if kind not in self._kinds:

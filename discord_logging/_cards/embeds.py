@@ -65,7 +65,7 @@ class EmbedFormatter(logging.Formatter):
             embed["fields"] = fields
         if not (embed_length(embed) or embed.keys() & {"image", "thumbnail"}):
             # Discord refuses an empty message (50006).
-            embed["title"] = _fit(to_text(record.levelname), lengths.TITLE) or "LOG"
+            embed["title"] = _fit(record.levelname, lengths.TITLE) or "LOG"
         return embed
 
     def _frame(self, record: FrozenRecord) -> Embed:
@@ -77,7 +77,7 @@ class EmbedFormatter(logging.Formatter):
     def title(self, record: FrozenRecord) -> str:
         """Return the title: emoji, level and logger."""
         emoji = nearest_level(record.settings.emojis, record.levelno)
-        return f"{emoji} {plain(to_text(record.levelname), 60)} · {plain(to_text(record.name), 160)}".strip()
+        return f"{emoji} {plain(record.levelname, 60)} · {plain(to_text(record.name), 160)}".strip()
 
     def description(self, record: FrozenRecord) -> str:
         """Return the body: the message, the traceback in a code block, and the location."""

@@ -117,13 +117,13 @@ class Delivery:
         self._last_error: dict[str, str] | None = None
         self._delayed_since: float | None = None
         self._reported: Counter[tuple[DropReason, str]] = Counter()  # the losses that messages have reported
-        self._reporting: Counter[tuple[DropReason, str]] = Counter()  # and those that the message in flight reports
+        self._reporting: Counter[tuple[DropReason, str]] = Counter()  # the same, with the message in flight
         self._reported_at = clock_time(time.time())
         self._given_up: set[str] = set()  # the names of settings, and ids of threads, that Discord refuses
         self._posts: dict[str, str] = {}  # the ids of the threads that were opened in a forum, by name
         self._mentioning: Sequence[str] = ()  # the mentions in the message in flight
         self._mentioned: dict[str, float] = {}
-        self._failures = 0  # consecutive ones
+        self._failures = 0  # since the last success
         self._quarantine = Quarantine()
 
     def step(self) -> float:
@@ -154,18 +154,18 @@ class Delivery:
             return (), 0.0
         if now < self.not_before:
             return (), self.not_before - now
-        if delay := self._wait_for_turn(waiting, now):
+        if delay := self._plan_turn(waiting, now):
             return (), delay
         if delay := self._limiter.acquire(self._url.key, now, host=self._url.host):
             self.not_before = now + delay
             return (), delay
         entries = self._quarantine.lease(self._backlog, waiting)
         if not entries:
-            self._limiter.failed(self._url.key, now, host=self._url.host)
+            self._note_unanswered()
         return entries, 0.0
 
-    def _wait_for_turn(self, waiting: Waiting, now: float) -> float:
-        """Return the seconds to wait before the next check for a turn; 0 if the next message has its turn."""
+    def _plan_turn(self, waiting: Waiting, now: float) -> float:
+        """Plan how dense the next message is, and return the seconds before the next check; 0 if it may leave now."""
         # Ctrl-C may have left a past deadline in the list.
         deadline = min((deadline for deadline in list(self.deadlines) if deadline > now), default=math.inf)
         waiting = waiting._replace(deadline=deadline, is_last=self.is_last)
@@ -199,7 +199,7 @@ class Delivery:
             self._back_off(result, is_refused=is_refused)
 
     def _try(self, leased: Sequence[Entry]) -> tuple[_Result, Sequence[Entry]]:
-        """Post a message for the first entries, and return the result and the entries that it carried."""
+        """Post a message for as many entries as fit, and return the result and the entries that it carried."""
         try:
             message, entries = self._compose(leased)
         except Exception as error:  # noqa: BLE001 - the user's override may return something that is not an embed

@@ -80,7 +80,7 @@ class WebhookListener(logging.handlers.QueueListener):
         self._on_start = on_start
         self._settings = settings
         backlog.wake_listener = self._wake
-        self._reset(settings)
+        self._reset()
 
     def configure(self, settings: DeliverySettings) -> None:
         """Apply new settings; all handlers of the webhook share the latest."""
@@ -96,17 +96,17 @@ class WebhookListener(logging.handlers.QueueListener):
         self._delivery.mention_interval = settings.mention_interval
         self._delivery.backoff = Backoff(settings.retry_delays, settings.max_retry_delay)
 
-    def _reset(self, settings: DeliverySettings) -> None:
+    def _reset(self) -> None:
         self._starting = Lock()
         self._is_stopping = self._has_reported_late = False
         self._has_more = False
         self._delivery = Delivery(self.url, self.backlog, self._sender, self._limiter)
-        self.configure(settings)
+        self.configure(self._settings)
 
     def after_fork_in_child(self) -> None:
         """Start over without a thread, a connection or queued records."""
         super().__init__(queue.SimpleQueue())
-        self._reset(self._settings)
+        self._reset()
         self.backlog.after_fork_in_child()
         self._sender.after_fork_in_child()
 
