@@ -28,10 +28,11 @@ from discord_logging._exceptions import (
     TransportError,
 )
 from discord_logging._handler import DiscordHandler
+from discord_logging._masking.masker import SecretMasker
+from discord_logging._masking.names import DEFAULT_REDACT
 from discord_logging._notifier import DiscordNotifier, discord_notifier
 from discord_logging._records.exceptions import FrozenException
 from discord_logging._records.frames import Frame
-from discord_logging._records.masking import DEFAULT_REDACT, SecretMasker
 from discord_logging._records.record import FrozenRecord, Origin
 from discord_logging._records.settings import CardSettings
 from discord_logging._version import __version__ as __version__

@@ -151,17 +151,17 @@ class TitledCard(EmbedFormatter):
         self._title, self._description, self._color = title, description, color
         self.text = "\n".join(part for part in (title, description) if part)
 
-    def title(self, record: FrozenRecord) -> str:
-        """Return the given title, masked."""
-        return record.mask(self._title)
+    def title(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the overridden method needs it
+        """Return the given title."""
+        return self._title
 
     def color(self, record: FrozenRecord) -> int:
         """Return the given colour, or the colour of the level."""
         return super().color(record) if self._color is None else self._color
 
-    def description(self, record: FrozenRecord) -> str:
-        """Return the given text, masked and without Markdown."""
-        return plain(record.mask(self._description), lengths.DESCRIPTION)
+    def description(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the overridden method needs it
+        """Return the given text, without Markdown."""
+        return plain(self._description, lengths.DESCRIPTION)
 
     def footer(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the overridden method needs it
         """Return an empty text."""
@@ -209,10 +209,10 @@ class RichCard(TitledCard):
         if self.timestamp is None:
             embed.pop("timestamp", None)
         if self._url:
-            embed["url"] = record.mask(self._url)
+            embed["url"] = self._url
         for name, part in self._parts.items():
             if name != "footer":  # its text takes the space that is left
-                embed[name] = {key: record.mask(text) for key, text in part.items()}
+                embed[name] = dict(part)
         if "author" in embed:
             embed["author"]["name"] = shorten(embed["author"]["name"], lengths.AUTHOR)
         return embed  # type: ignore[no-any-return]  # its keys are those of an embed
@@ -221,23 +221,22 @@ class RichCard(TitledCard):
         """Return the card with the icon of the footer."""
         embed = super().embed(record)
         if "footer" in embed and (icon_url := self._parts["footer"].get("icon_url")):
-            embed["footer"]["icon_url"] = record.mask(icon_url)
+            embed["footer"]["icon_url"] = icon_url
         return embed
 
-    def description(self, record: FrozenRecord) -> str:
-        """Return the given text, masked, or its beginning."""
-        return _begin(record.mask(self._description), lengths.DESCRIPTION)
+    def description(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the overridden method needs it
+        """Return the given text, or its beginning."""
+        return _begin(self._description, lengths.DESCRIPTION)
 
-    def footer(self, record: FrozenRecord) -> str:
-        """Return the given footer, masked."""
-        return record.mask(self._parts.get("footer", {}).get("text", ""))
+    def footer(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the overridden method needs it
+        """Return the given footer."""
+        return self._parts.get("footer", {}).get("text", "")
 
-    def fields(self, record: FrozenRecord) -> list[EmbedField]:
-        """Return the given fields, masked."""
-        mask = record.settings.masker.mask_value
+    def fields(self, record: FrozenRecord) -> list[EmbedField]:  # noqa: ARG002 - the overridden method needs it
+        """Return the given fields."""
         fields: list[EmbedField] = []
         for name, value, inline in self._fields:
-            text = show_value(mask(name, value), lengths.EMBEDS_TOTAL)
+            text = show_value(value, lengths.EMBEDS_TOTAL)
             is_short = len(text) <= INLINE_VALUE and "\n" not in text
             fields.append({"name": name, "value": text, "inline": is_short if inline is None else inline})
         return fields

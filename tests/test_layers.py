@@ -15,6 +15,7 @@ LAYERS = [
     ["_process"],
     ["_text"],
     ["_exceptions", "_health"],
+    ["_masking"],
     ["_discord"],
     ["_records"],
     ["_cards"],

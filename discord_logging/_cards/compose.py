@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from discord_logging._cards.digest import Summary
-from discord_logging._cards.embeds import EmbedFormatter, embed_length, stamp
+from discord_logging._cards.embeds import EmbedFormatter, embed_length, masked, stamp
 from discord_logging._cards.plain_text import (
     ansi_line,
     clock_time,
@@ -121,7 +121,7 @@ def _address(payload: Payload, records: Sequence[FrozenRecord], files: tuple[Fil
     """Return the message with the settings of its destination, and silent if all of its records are silent."""
     settings: CardSettings = records[0].settings
     if settings.thread_name:
-        payload["thread_name"] = settings.thread_name
+        payload["thread_name"] = settings.masker.mask(settings.thread_name)
         if settings.applied_tags:
             payload["applied_tags"] = list(settings.applied_tags)
     if all(record.levelno < record.settings.silent_below for record in records):
@@ -210,7 +210,7 @@ class _Draft:
             payload["embeds"] = self.embeds
         worst = max(record.levelno for record in self.records)
         if username := at_level(self.settings.username, worst):
-            payload["username"] = username
+            payload["username"] = self.settings.masker.mask(username)
         if avatar_url := at_level(self.settings.avatar_url, worst):
             payload["avatar_url"] = avatar_url
         files = (_file(self.text.getvalue(), self.records[0]),) if self.text.tell() else ()
@@ -310,8 +310,8 @@ def _lay_out(record: FrozenRecord) -> tuple[Embed, bool]:
     formatter = _formatter(record)
     cuts = cuts_made()
     try:
-        # A copy, since an override may return the same embed twice.
-        embed = formatter.embed(record).copy()
+        # An override may have added secrets. The result is a copy, since it may also return the same embed twice.
+        embed = masked(formatter.embed(record), record.settings.masker)
         embed_length(embed)
     except BaseException as error:  # an override may raise or return anything
         if ends_program(error):

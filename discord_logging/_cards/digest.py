@@ -104,7 +104,7 @@ class Summary:
 
     def _kind_line(self, kind: Kind, tally: _Tally, emojis: Mapping[int, str]) -> str:
         emoji = nearest_level(emojis, kind.levelno)
-        text = plain(one_line(tally.first.mask(kind.template), 120), 160)
+        text = plain(one_line(kind.template, 120), 160)
         if kind.exception:
             text += f" — {_name(kind.exception)}"
         first, last = first_time(tally.first), last_time(tally.last)

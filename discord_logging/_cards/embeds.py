@@ -13,6 +13,7 @@ from urllib.parse import quote
 from discord_logging._cards.plain_text import traceback_text
 from discord_logging._cards.traceback_card import format_card
 from discord_logging._discord import lengths
+from discord_logging._masking.harmless import MARKDOWN_MASK, MASK
 from discord_logging._records.freeze import freeze
 from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import CardSettings, fill_source_url, nearest_level
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from discord_logging._discord.types import Embed, EmbedField
+    from discord_logging._masking.masker import SecretMasker
 
 _MIN_BLOCK = 750
 """The room that the message leaves to each block, in characters."""
@@ -146,6 +148,27 @@ class EmbedFormatter(logging.Formatter):
         return "\n".join(
             part for part in (f"{frozen.levelname} {frozen.name}: {frozen.message}", traceback_text(frozen)) if part
         )
+
+
+def masked(embed: Embed, masker: SecretMasker) -> Embed:
+    """Return a copy of a card without secrets: an override of the formatter may have added its own."""
+    card: Any = {**embed}
+    for name in {"title", "description"} & card.keys():
+        card[name] = masker.mask_markdown(card[name])
+    for name in {"footer", "author", "image", "thumbnail"} & card.keys():
+        card[name] = {key: masker.mask(text) for key, text in card[name].items()}
+    if "url" in card:
+        card["url"] = masker.mask(card["url"])
+    if "fields" in card:
+        card["fields"] = [_masked_field(field, masker) for field in card["fields"]]
+    return card  # type: ignore[no-any-return]  # its keys are those of an embed
+
+
+def _masked_field(field: EmbedField, masker: SecretMasker) -> EmbedField:
+    name, value = field["name"], field["value"]
+    is_secret = masker.mask_value(name, value) == MASK
+    text = MARKDOWN_MASK if is_secret else masker.mask_markdown(value)
+    return {**field, "name": masker.mask_markdown(name), "value": text}
 
 
 def embed_length(embed: Embed) -> int:

@@ -26,6 +26,7 @@ from discord_logging._records.settings import (
     parse_username,
 )
 from discord_logging._text.markdown import plain
+from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
     import argparse
@@ -90,8 +91,7 @@ def deliver(
         files: The files to attach.
         patience: The longest time to try, in seconds.
     """
-    context = {name: str(DEFAULT_MASKER.mask_value(name, value)) for name, value in (fields or {}).items()}
-    settings = CardSettings(_Card(title), username=username, thread_id=url.thread_id, context=context)
+    settings = CardSettings(_Card(title), username=username, thread_id=url.thread_id, context=fields or {})
     backlog = MemoryBacklog(max_records=1)
     record = logging.LogRecord("send", level, "", 0, text, (), None)
     record.threadName = None
@@ -120,7 +120,7 @@ class _Card(EmbedFormatter):
 
     def title(self, record: FrozenRecord) -> str:
         emoji = nearest_level(record.settings.emojis, record.levelno)
-        return f"{emoji} {plain(record.mask(self._title) or record.levelname, lengths.TITLE - 10)}"
+        return f"{emoji} {plain(self._title or record.levelname, lengths.TITLE - 10)}"
 
     def footer(self, _: FrozenRecord) -> str:
         return socket.gethostname()
@@ -160,7 +160,7 @@ def read_files(paths: Sequence[str]) -> list[File]:
     """
     if len(paths) > _MAX_FILES:
         raise InvalidSettingError(f"A message has at most {_MAX_FILES} files, not {len(paths)}.")
-    files = [File(_file_name(path), _read_file(path)) for path in paths]
+    files = [File(_file_name(path), _masked(_read_file(path))) for path in paths]
     if (size := sum(len(file.content) for file in files)) > _MAX_TOTAL_FILE_BYTES:
         raise InvalidSettingError(
             f"The files of a message must have at most {_MAX_TOTAL_FILE_BYTES:,} bytes in total, not {size:,}."
@@ -180,8 +180,20 @@ def _read_file(path: str) -> bytes:
 
 
 def _file_name(path: str) -> str:
-    """Return the name of the file without the characters that Discord would change."""
-    return _UNSAFE.sub("_", Path(path).name).lstrip("._")[-100:] or "file"
+    """Return the name of the file without secrets, and without the characters that Discord would change."""
+    name = Path(path)
+    masked = DEFAULT_MASKER.mask(name.stem) + name.suffix
+    return _UNSAFE.sub("_", masked).lstrip("._")[-100:] or "file"
+
+
+def _masked(content: bytes) -> bytes:
+    """Return the content of a text file without its secrets, and of another file as it is."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return content
+    masked = DEFAULT_MASKER.mask(text)
+    return content if masked == clean(text) else masked.encode()
 
 
 def _read_text(options: argparse.Namespace) -> str:

@@ -6,7 +6,7 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from discord_logging._records.masking import MASK
+from discord_logging._masking.harmless import MASK
 from discord_logging._records.settings import DEFAULT_MASKER
 from discord_logging._text.markdown import shorten
 

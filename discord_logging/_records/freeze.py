@@ -7,11 +7,12 @@ values, the text of the exception) becomes text at once.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._masking.harmless import MASK
 from discord_logging._records.exceptions import freeze_exc_info
-from discord_logging._records.masking import MASK
 from discord_logging._records.record import NO_DETAILS
 from discord_logging._records.values import freeze_value, to_text
 
@@ -26,6 +27,9 @@ _get_message: Any = logging.LogRecord.getMessage
 if getattr(_get_message, "__globals__", None) is not vars(logging):
     # The method was patched before our import. None matches no method, so that the method of every record is called.
     _get_message = None
+_CONVERSION = re.compile(r"%[-#0 +.\d*]*[a-zA-Z]|\{[^{}]*\}")
+_SAMPLE_SECRET = "Aa1-Bb2-Cc3-Dd4"  # noqa: S105 - it only looks like one
+"""A text that is masked behind the name of a secret."""
 _HAS_TASK_NAME = sys.version_info >= (3, 12)
 
 
@@ -108,7 +112,8 @@ def _freeze_details(record: logging.LogRecord) -> tuple[Any, ...]:
 def _describe_unmerged(record: logging.LogRecord, error: Exception, settings: Any) -> str:
     template = to_text(record.msg)
     # The template contains the name of a secret, and any of the arguments may be its value.
-    args = MASK if MASK in settings.masker.mask(template) else to_text(record.args, repr)
+    probe = _CONVERSION.sub(_SAMPLE_SECRET, template)
+    args = MASK if settings.masker.mask(probe) != probe else to_text(record.args, repr)
     return f"{template}\nargs: {args} (could not be merged: {type(error).__name__}: {to_text(error)})"
 
 

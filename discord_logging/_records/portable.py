@@ -39,7 +39,7 @@ def to_data(record: FrozenRecord) -> dict[str, Any]:
     data: dict[str, Any] = {
         **{name: _text_or_none(getattr(record, name)) for name in _TEXTS},
         **{name: _number_or_text(getattr(record, name)) for name in _NUMBERS},
-        "template": record.mask(record.template),
+        "template": record.template,
         "extra": dict(extra) if extra else None,
     }
     data = {name: _to_data(value) for name, value in data.items()}

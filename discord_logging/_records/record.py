@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from discord_logging._records.frames import library_of, short_path
@@ -100,6 +101,17 @@ ONCE = Counts()
 """The counts of almost all records, so that these share one object."""
 
 
+def _masked(path: str) -> Any:
+    """Return an attribute that reads another one, and masks it if it is a text."""
+    get = attrgetter(path)
+
+    def read(record: FrozenRecord) -> Any:
+        value = get(record)
+        return record.mask(value) if isinstance(value, str) else value
+
+    return property(read)
+
+
 class FrozenRecord:
     """A log record as it was when it was logged, which cannot be changed.
 
@@ -138,16 +150,16 @@ class FrozenRecord:
         return self if counts is self._counts else FrozenRecord(self._snapshot, self._origin, counts)
 
     # The types are those of `logging.LogRecord`. A record that was made by hand may have any values.
-    name: str = read_only("_snapshot.name")
-    pathname: str = read_only("_snapshot.pathname")
+    name: str = _masked("_snapshot.name")
+    pathname: str = _masked("_snapshot.pathname")
     lineno: int = read_only("_snapshot.lineno")
-    threadName: str | None = read_only("_snapshot.threadName")  # noqa: N815 - the name in logging, as below
+    threadName: str | None = _masked("_snapshot.threadName")  # noqa: N815 - the name in logging, as below
     settings: CardSettings = read_only("_snapshot.settings")
-    funcName: str | None = read_only("_snapshot.funcName")  # noqa: N815
+    funcName: str | None = _masked("_snapshot.funcName")  # noqa: N815
     process: int | None = read_only("_snapshot.process")
-    processName: str | None = read_only("_snapshot.processName")  # noqa: N815
-    taskName: str | None = read_only("_snapshot.taskName")  # noqa: N815
-    template: str | None = read_only("_snapshot.template")
+    processName: str | None = _masked("_snapshot.processName")  # noqa: N815
+    taskName: str | None = _masked("_snapshot.taskName")  # noqa: N815
+    template: str | None = _masked("_snapshot.template")
     count: int = read_only("_counts.records")
     is_repeat: bool = read_only("_counts.is_repeat")
 
@@ -166,7 +178,7 @@ class FrozenRecord:
     def extra(self) -> Mapping[str, Frozen] | None:
         extra = self._details.extra
         mask = self.settings.masker.mask_value
-        return {name: mask(name, value) for name, value in extra.items()} if extra else None
+        return {self.mask(name): mask(name, value) for name, value in extra.items()} if extra else None
 
     @property
     def exception(self) -> FrozenException | None:
@@ -194,7 +206,7 @@ class FrozenRecord:
 
     @property
     def levelname(self) -> str:
-        return to_text(self._snapshot.levelname)
+        return self.mask(to_text(self._snapshot.levelname))
 
     @property
     def created(self) -> float:
@@ -239,7 +251,7 @@ class FrozenRecord:
         The value is cheap, however long the text is. It is not masked, so it must only be compared.
         """
         name = self._snapshot.name
-        template = self.template or self._snapshot.message[:200]
+        template = self._snapshot.template or self._snapshot.message[:200]
         exception = self.exception and self.exception.type_name
         return self.levelno, name if type(name) is str else None, template, exception
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging._discord import lengths
 from discord_logging._exceptions import InvalidSettingError
-from discord_logging._records.masking import SecretMasker
+from discord_logging._masking.masker import SecretMasker
 from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from discord_logging._text.sanitize import FENCE_BREAK, HIDDEN, clean
 ELLIPSIS = "…"
 """The mark of every cut."""
 
-_FENCE = "```"
-_FENCE_TO_BREAK = re.compile(f"{_FENCE}{FENCE_BREAK}?")
+FENCE = "```"
+_FENCE_TO_BREAK = re.compile(f"{FENCE}{FENCE_BREAK}?")
 _MARKDOWN = re.compile(
     r"(?P<url>https?://[^\s<>]+)"
     # The backslash of a mention stands after its <; before it, it would belong to an address that ends there.
@@ -80,7 +80,7 @@ def break_fences(text: str) -> str:
     """Return `text` so that no code block ends in it, and so that `clean` does not change it."""
     # Another backtick may follow the last one, so a break stands behind that too, but never two: `clean` would show the
     # second.
-    return _FENCE_TO_BREAK.sub(f"`{FENCE_BREAK}" * len(_FENCE), text) if _FENCE in text else text
+    return _FENCE_TO_BREAK.sub(f"`{FENCE_BREAK}" * len(FENCE), text) if FENCE in text else text
 
 
 def code_block(text: str, limit: int, *, language: str = "", keep_end: bool = False) -> str:

@@ -275,7 +275,7 @@ def test_a_real_record_counts_with_its_text() -> None:
     """The size of a record includes its text."""
     backlog = MemoryBacklog(10_000, 10 * SIZE)
     for _ in range(12):
-        backlog.put(freeze(logging.makeLogRecord({"msg": "x", "levelname": "INFO"}), None))
+        backlog.put(freeze(logging.makeLogRecord({"msg": "x", "levelname": "INFO"}), CardSettings(logging.Formatter())))
     assert len(backlog.lease(100)) == 10
 
 

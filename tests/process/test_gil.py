@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from discord_logging._masking import masker as masking
 from discord_logging._process import gil
 from discord_logging._process.gil import yield_gil, yield_gil_between
-from discord_logging._records import frames, masking
+from discord_logging._records import frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,7 +101,7 @@ def test_short_work_is_not_interrupted(clock: _Clock) -> None:
 @pytest.mark.parametrize(
     ("module", "work", "times"),
     [
-        (masking, lambda: masking.SecretMasker().mask("pass_on(depth)\n" * 50), 50),
+        (masking, lambda: masking.SecretMasker().mask("pass_on(depth)\n" * 400), 50),
         (frames, lambda: frames.read_frames([part for line in range(1, 51) for part in (work.__code__, line, -1)]), 50),
     ],
     ids=["words that may name a secret", "frames"],

@@ -1,0 +1,285 @@
+"""A secret stands in a command line, where an option such as `-p` has a meaning for one program alone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from discord_logging._masking.harmless import is_harmless
+from discord_logging._masking.spans import line_end, line_start
+
+if TYPE_CHECKING:
+    from discord_logging._masking.spans import Found
+
+
+class Command(NamedTuple):
+    """A way in which a program takes a secret.
+
+    Attributes:
+        programs: A pattern for the names of programs that take it so, with their subcommand if it matters.
+        argument: A pattern for what precedes the secret, and in its one group, the secret.
+        example: A command line with `SECRET` for the secret.
+        source: The documentation of the option.
+    """
+
+    programs: str
+    argument: str
+    example: str
+    source: str
+
+
+class Program(NamedTuple):
+    """A program that takes a secret without an option.
+
+    Attributes:
+        sign: A character that a command line with a secret contains; `""` stands for no telling one.
+        literal: A part of the name, by which a text without the program is told.
+        programs: A pattern for the name, in lower case, with its subcommand if it matters.
+        argument: A pattern for the text between the name and the secret, and in its one group, the secret.
+        example: A command line with `SECRET` for the secret.
+        source: The documentation of the program.
+    """
+
+    sign: str
+    literal: str
+    programs: str
+    argument: str
+    example: str
+    source: str
+
+
+_GAP = r"(?:[ \t]+|=|[\"'],[ \t]*[\"'])"
+"""Stands between an option and its argument, also in the repr of a list."""
+_VALUE = r"([^\s\"',]+|(?<=[\"'])[^\"']+)"
+_USER = r"[^\s:\"']{0,100}:"
+_LOGIN = (
+    r"(?:docker|podman|nerdctl|buildah|helm registry|oras|crane auth|skopeo|az|az acr|oc|cf|ibmcloud|doctl)"
+    + _GAP
+    + r"login"
+)
+
+
+def _option(names: str, *, user: str = "") -> str:
+    return rf"(?<![\w-])(?:{names}){_GAP}[\"']?{user}{_VALUE}"
+
+
+def _glued(names: str, *, user: str = "") -> str:
+    return rf"(?<![\w-])(?:{names})[\"']?{user}{_VALUE}"
+
+
+COMMANDS = (
+    Command("curl", _option("-u|--user|-U|--proxy-user", user=_USER), "curl -u ann:SECRET https://host", "curl(1)"),
+    Command(
+        "curl", _glued(rf"-[a-zA-Z]{{0,6}}[uU](?:{_GAP})?", user=_USER), "curl -sSuann:SECRET https://host", "curl(1)"
+    ),
+    Command(
+        r"mysql\w*|mariadb[\w-]*|mycli|percona-\w+|pt-[\w-]+|xtrabackup",
+        _glued("-p"),
+        "mysql -uroot -pSECRET shop",
+        "https://dev.mysql.com/doc/refman/8.4/en/connecting.html",
+    ),
+    Command(
+        _LOGIN,
+        _option("-p"),
+        "docker login -u ann -p SECRET host",
+        "https://docs.docker.com/reference/cli/docker/login",
+    ),
+    Command(r"mongo\w*", _option("-p"), "mongosh -u ann -p SECRET db", "https://www.mongodb.com/docs/mongodb-shell"),
+    Command("sshpass", rf"(?<![\w-])-p(?:{_GAP})?[\"']?{_VALUE}", "sshpass -p SECRET ssh host", "sshpass(1)"),
+    Command(r"ldap\w+", _option("-w|-s"), "ldapsearch -D cn=x -w SECRET", "ldapsearch(1)"),
+    Command(
+        "zip|unzip|ssh-keygen|sqlcmd|bcp|isql|osql|tsql|mosquitto_\\w+|ipmi\\w+|kadmin|fossil",
+        rf"(?<![\w-])-[PN](?:{_GAP})?[\"']?{_VALUE}",
+        "zip -P SECRET a.zip b",
+        "zip(1)",
+    ),
+    Command(
+        "7z\\w?|rar|unrar",
+        _glued("-p|-hp"),
+        "7z x -pSECRET a.7z",
+        "https://7-zip.opensource.jp/chm/cmdline/switches/set_password.htm",
+    ),
+    Command(
+        "redis-cli|redis-benchmark|valkey-cli",
+        _option("-a|--pass"),
+        "redis-cli -a SECRET ping",
+        "https://redis.io/docs/latest/develop/tools/cli",
+    ),
+    Command(
+        "smbclient|rpcclient|net|smbget|smbmap|mount",
+        _option("-U|--user", user=r"[^\s%\"']{1,100}%"),
+        "smbclient -U ann%SECRET //host/x",
+        "smbclient(1)",
+    ),
+    Command("lftp|ncftp\\w*", _option("-u", user=r"[^\s,\"']{1,100},"), "lftp -u ann,SECRET host", "lftp(1)"),
+    Command(
+        "https?|httpie|xh|xhs|ab|wrk|siege",
+        _option("-a|--auth|-A|-P", user=rf"(?:{_USER})?"),
+        "http -a ann:SECRET host",
+        "https://httpie.io/docs/cli/auth",
+    ),
+    Command(r"snmp\w+", _option("-A|-X|-c"), "snmpwalk -v2c -c SECRET host", "snmpcmd(1)"),
+    Command(
+        "cqlsh|useradd|usermod|evil-winrm|nxc|crackmapexec|hydra|rdesktop|ncftp\\w*|sshuttle|snowsql|nuget|mc|vncdo|exp|imp|kinit|teamcity|impala-shell|beeline|pgcli|arangosh|neo4j|cypher-shell|rabbitmqadmin|yt-dlp|youtube-dl|amqp-\\w+",
+        _option("-p"),
+        "cqlsh -u ann -p SECRET host",
+        "https://cassandra.apache.org/doc/latest/cassandra/managing/tools/cqlsh.html",
+    ),
+    Command("putty(?:\\.exe)?|plink|pscp|psftp", _option("-pw"), "plink -pw SECRET ann@host", "plink(1)"),
+    Command("swaks", _option("-ap|--auth-password"), "swaks -au ann -ap SECRET", "swaks(1)"),
+    Command(
+        "skopeo|buildah|podman|crane",
+        _option("--(?:src-|dest-)?creds", user=_USER),
+        "skopeo copy --src-creds ann:SECRET a b",
+        "skopeo-copy(1)",
+    ),
+    Command(
+        "openssl|gpg|ansible-vault|age|cryptsetup",
+        _option("-k|-K|-passin|-passout|-pass", user="(?:pass:)?"),
+        "openssl enc -k SECRET",
+        "openssl-enc(1)",
+    ),
+    Command("htpasswd", r"-\w*b\w*[ \t]+\S+[ \t]+\S+[ \t]+" + _VALUE, "htpasswd -b file ann SECRET", "htpasswd(1)"),
+    Command(
+        "mosquitto_passwd",
+        r"-\w*b\w*[ \t]+\S+[ \t]+\S+[ \t]+" + _VALUE,
+        "mosquitto_passwd -b file ann SECRET",
+        "mosquitto_passwd(1)",
+    ),
+    Command(
+        "vault|npm|gh|heroku|flyctl|snyk|sentry-cli|doctl|circleci|codecov|twine|poetry|cargo|gem",
+        _option("-t|--token|-p|-P"),
+        "twine upload -p SECRET dist",
+        "https://twine.readthedocs.io",
+    ),
+)
+"""The programs whose option takes a secret."""
+
+PROGRAMS = (
+    Program(
+        "/",
+        "/p",
+        "xfreerdp|wfreerdp|mstsc|msdeploy|runas|psexec|schtasks|winrs|net user|cmdkey",
+        rf"[^\n]{{0,200}}?[ \t][-/](?:p|rp|pw|pass|password)[: ][\"']?{_VALUE}",
+        "xfreerdp /u:ann /p:SECRET",
+        "xfreerdp(1)",
+    ),
+    Program(
+        "|",
+        "echo ",
+        "echo",
+        rf"(?:[ \t]+-\w+)?[ \t]+[\"']?(?:{_USER}(?=[^|]*\|[ \t]*(?:sudo )?chpasswd))?"
+        rf"{_VALUE}[\"']?[ \t]*\|[^|\n]{{1,60}}"
+        r"(?:sudo[ \t]+-\w*S|--?password-stdin|--with-token|--stdin|chpasswd|passwd)",
+        "echo SECRET | docker login --password-stdin",
+        "https://docs.docker.com/reference/cli/docker/login",
+    ),
+    Program(
+        "_",
+        "rabbitmqctl",
+        "rabbitmqctl",
+        r"[ \t]+(?:add_user|change_password|authenticate_user)[ \t]+\S+[ \t]+" + _VALUE,
+        "rabbitmqctl add_user ann SECRET",
+        "rabbitmqctl(8)",
+    ),
+    Program(
+        "/",
+        "sql",
+        "sqlplus|sqlldr",
+        r"(?:[ \t]+-\w+)*[ \t]+(?:userid=)?[\w.-]+/([^\s@\"']+)",
+        "sqlplus ann/SECRET@host",
+        "https://docs.oracle.com/en/database/oracle/oracle-database/19/sqpug",
+    ),
+    Program(
+        "-",
+        "config ",
+        "composer config",
+        r"[ \t]+\S*http-basic\S+[ \t]+\S+[ \t]+" + _VALUE,
+        "composer config http-basic.x ann SECRET",
+        "https://getcomposer.org/doc/articles/authentication-for-private-packages.md",
+    ),
+    Program(
+        ":",
+        "config ",
+        "bundle config",
+        r"[ \t]+(?:set )?(?:--\w+ )?\S+[ \t]+[^\s:]+:" + _VALUE,
+        "bundle config gems.x ann:SECRET",
+        "bundle-config(1)",
+    ),
+    Program(
+        "_", "wpa_", "wpa_passphrase", r"[ \t]\S+[ \t]+" + _VALUE, "wpa_passphrase home SECRET", "wpa_passphrase(8)"
+    ),
+    Program(
+        "\\",
+        "net use",
+        "net use",
+        r"(?:[ \t]+\w:)?[ \t]+\\\\\S+[ \t]+" + _VALUE,
+        r"net use \\host\share SECRET /user:ann",
+        "https://learn.microsoft.com/windows-server/administration/windows-commands/net-use",
+    ),
+    Program(
+        "",
+        "vault ",
+        "vault login",
+        r"[ \t]+(?:token=)?([^\s=\"'-][^\s=\"']{7,})",
+        "vault login SECRETSECRET",
+        "https://developer.hashicorp.com/vault/docs/commands/login",
+    ),
+    Program(
+        ":",
+        "mc ",
+        "mc alias set|mc config host add",
+        r"[ \t]+\S+[ \t]+\S+[ \t]+\S+[ \t]+" + _VALUE,
+        "mc alias set a http://host key SECRET",
+        "https://min.io/docs/minio/linux/reference/minio-mc/mc-alias-set.html",
+    ),
+    Program(
+        "",
+        "identified ",
+        "identified",
+        r"[ \t]+(?i:with[ \t]+\S+[ \t]+)?(?i:by|as)[ \t]+(?:password[ \t]+|values[ \t]+)?[\"']?" + _VALUE,
+        "CREATE USER ann IDENTIFIED BY 'SECRET'",
+        "https://dev.mysql.com/doc/refman/8.4/en/create-user.html",
+    ),
+)
+"""The programs that take a secret without an option."""
+
+
+_PROGRAM = re.compile(rf"(?<![\w.-])(?:{'|'.join(command.programs for command in COMMANDS)})(?=[\s\"'])", re.IGNORECASE)
+_BEFORE_OPTION = " \t\"'-"
+_LOOK_BACK = 200
+"""The distance from a program to the first of its options that matters, in characters."""
+_known: dict[str, list[re.Pattern[str]]] = {}
+
+
+def find_in_commands(text: str, match: re.Match[str], found: Found) -> int:
+    """Find the secrets of the command whose first option was found; return where its line ends."""
+    option = match.start()
+    if text[max(option - 1, 0)] not in _BEFORE_OPTION:
+        return match.end()
+    start = max(line_start(text, option), option - _LOOK_BACK)
+    end = line_end(text, option)
+    programs: dict[str, int] = {}
+    for program in _PROGRAM.finditer(text, start, end):
+        programs.setdefault(program[0].lower(), program.end())
+    for name, behind in programs.items():
+        for argument in _arguments(name):
+            for each in argument.finditer(text, behind, end):
+                if not is_harmless(text, each.start(1), "", "="):
+                    found.append(each.span(1))
+    return end
+
+
+def _arguments(program: str) -> list[re.Pattern[str]]:
+    arguments = _known.get(program)
+    if arguments is None:
+        rows = [each for each in COMMANDS if re.fullmatch(each.programs, program)]
+        arguments = _known[program] = [re.compile(each.argument) for each in rows]
+    return arguments
+
+
+def find_after_program(program: Program, text: str, match: re.Match[str], found: Found) -> int:
+    """Find the secret that stands behind the name of a program, without an option."""
+    end = min(line_end(text, match.end()), match.end() + _LOOK_BACK)
+    secret = re.compile(program.argument).match(text, match.end(), end)
+    return found.add(*secret.span(1)) if secret else match.end()

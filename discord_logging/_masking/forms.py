@@ -1,0 +1,103 @@
+"""The forms in which a value stands behind its name without a separator: in elements, calls, pairs and sentences."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from discord_logging._masking.spans import looks_random
+from discord_logging._masking.values import word_at
+
+QUOTES = r"(?:\\{0,7}[\"'`]{1,3})?"
+GAP = r"[ \t]*"
+
+
+class Form(NamedTuple):
+    """A form in which a value stands behind its name without a separator.
+
+    Attributes:
+        before: A pattern for the text before the name.
+        after: A pattern for the text between the name and its value.
+        end: The sign that ends the value; `""` stands for the end of a quoted text or of a word.
+        is_sure: Whether any value is a secret; else it must look random.
+    """
+
+    before: str
+    after: str
+    end: str = ""
+    is_sure: bool = True
+
+
+_NAMED = (
+    r"(?i:\b(?:name|key|field|header|param|parameter|variable|id|env)\b)"
+    r"[\"'\\]{0,4}[ \t]*(?:[:=]>?|>)[ \t]*[\"'\\]{0,4}"
+)
+_VALUE_KEY = rf"{QUOTES}[vV](?:alue|ALUE|al){QUOTES}{GAP}(?:[:=]>?|>){GAP}"
+_MEMORABLE = r"[a-z]{4,20}[-_][a-z]{4,20}\d{2,4}\b"
+_AFTER_BLANK = (
+    Form(r"(?:ENV|ARG|setenv|setx|set -\w+|config set|secrets? set)[ \t]+", r"[ \t]+(?=[^\s=])"),
+    Form("", r"[ \t]+(?:was |is |has been )?(?:re)?(?:set|changed) to[ \t]+(?=\S{0,40}\d)"),
+    Form("", r"[ \t]+(?:changed|rotated) from[ \t]+(?=\S{0,40}\d)"),
+    Form("", rf"[ \t]+(?:is |was |~ |[.]{{2,60}} )?[(\[]?(?=[\"']?{_MEMORABLE})"),
+    Form("", r"[ \t]+(?:(?:is|was|are|to|=|of|LIKE|[.~·…>-]{1,60}|\d)[ \t]+)?[(\[]?(?=[^\s:=]{8})", is_sure=False),
+    Form("", r"[ \t]+(?:NOT )?(?:LIKE|IN|BY|by)[ \t]*\(?(?=[\"'])"),
+    Form(r"[A-Z][ \t]+", r"[ \t]+(?=[\"'])"),
+)
+_AFTER_QUOTE = (
+    Form(_NAMED, rf"{QUOTES}[,;]?\s{{0,40}}{_VALUE_KEY}"),
+    Form(_NAMED, r"[\"'][^<>\n]{0,100}>", "<"),
+    Form(r"[(][bB]?[\"']", r"[\"'],[ \t]*[\[(]?(?=[bB]?[\"'])"),
+    Form(r"[\[{][bB]?[\"']", r"[\"'],[ \t]*(?=[bB]?[\"'])", is_sure=False),
+    Form(r",[ \t]*[bB]?[\"']", r"[\"'],[ \t]*(?=[bB]?[\"'])", is_sure=False),
+    Form(r"name=[\"']", r"[\"'][^\n]{0,100}\r?\n(?:[\w-]+:[^\n]{0,200}\r?\n){0,4}\r?\n", "\n"),
+    Form(r"variable[ \t]+[\"']", r"[\"'][ \t]*\{\s{0,20}default\s{0,20}=\s{0,20}"),
+    Form("", r"[\"'][ \t]+(?=[^\s:=]{8})", is_sure=False),
+)
+_AFTER_TAG = (
+    Form(r"<(?:[\w-]{1,30}:)?", r"[^<>\"'=]{0,20}(?:[\"'=][^<>]{0,200})?>(?:<!\[CDATA\[)?", "<"),
+    Form(r"<key>", r"</key>\s{0,40}<(?:string|data)>", "<"),
+    Form(r"<[nN]ame>", rf"</[nN]ame>\s{{0,40}}<?{_VALUE_KEY}", "<"),
+)
+FORMS: dict[str, tuple[Form, ...]] = {
+    **dict.fromkeys(" \t", (*_AFTER_BLANK, *_AFTER_TAG[:1], _AFTER_QUOTE[0])),
+    **dict.fromkeys("\"'\\", _AFTER_QUOTE),
+    **dict.fromkeys("<>/", _AFTER_TAG),
+    **dict.fromkeys(
+        "\r\n",
+        (
+            Form(_NAMED, rf"\s{{1,40}}{_VALUE_KEY}"),
+            Form("", r"\r?\n  [^\n]{1,300}input_value="),
+            Form(r"\? ", r"\r?\n:[ \t]+"),
+        ),
+    ),
+    ",": (
+        _AFTER_QUOTE[0],
+        Form(_NAMED, rf",\s{{0,40}}{_VALUE_KEY}"),
+        Form(r"\{", r",(?=[\"'])"),
+        Form("", r",(?=[^\s,]{16})", is_sure=False),
+    ),
+    "(": (Form("", r"\((?=[\"'])", is_sure=False),),
+}
+"""The forms by the sign behind the name."""
+_COMPILED = {
+    sign: [(re.compile(rf"{form.before}\Z"), re.compile(form.after), form.end, form.is_sure) for form in forms]
+    for sign, forms in FORMS.items()
+}
+_BEFORE = 60
+"""The longest text before a name that tells its form, in characters."""
+_MAY_HAVE_VALUE = re.compile(r"[ \t]+[^\n]{0,60}[\d\"'<>|│┃\t$%!@]|[^ \t]")
+"""Tells quickly that no value follows in most sentences about secrets."""
+_SETTER = re.compile(r"(?:\b|[._])set_?[^._]*\Z", re.IGNORECASE)
+
+
+def find_form(text: str, start: int, end: int) -> tuple[int, str] | None:
+    """Return where the value of the name at `start` to `end` begins, and the sign that ends it, or `None`."""
+    if not _MAY_HAVE_VALUE.match(text, end):
+        return None
+    before = text[max(start - _BEFORE, 0) : start]
+    for starts, between, sign, is_sure in _COMPILED.get(text[end : end + 1], ()):
+        if (gap := between.match(text, end)) and starts.search(before):
+            value = gap.end()
+            if is_sure or _SETTER.search(text, start, end) or looks_random(word_at(text, value).strip("\"'")):
+                return value, sign
+    return None

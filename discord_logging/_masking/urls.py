@@ -1,0 +1,155 @@
+"""A secret stands in an address: as the password before its host, or in its query."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from discord_logging._masking.harmless import MASK, is_harmless
+from discord_logging._masking.spans import MAX_WORD, looks_random
+from discord_logging._text.markdown import ELLIPSIS
+
+if TYPE_CHECKING:
+    from discord_logging._masking.spans import Found
+
+QUERY_NAMES = (
+    "key",
+    "code",
+    "sig",
+    "hash",
+    "state",
+    "ticket",
+    "assertion",
+    "k",
+    "h",
+    "s",
+    "t",
+    "x",
+    "apikey",
+    "otp",
+    "sid",
+    "hmac",
+    "auth",
+    "pin",
+)
+"""The parameters of a query whose value is masked if it looks random."""
+LINKS = (
+    "invite",
+    "reset",
+    "reset-password",
+    "password",
+    "verify",
+    "confirm",
+    "activate",
+    "unsubscribe",
+    "magic",
+    "magic-link",
+    "share",
+    "hooks",
+    "integration",
+    "webhook",
+    "webhooks",
+)
+"""The parts of the path of a link before its token."""
+SCHEMES = ("basic", "plain", "ntlm", "negotiate")
+"""The schemes of HTTP and SMTP authentication before credentials."""
+
+_AUTHORITY = re.compile(r"[^\s/?#\"'<>]*")
+_REST = re.compile(r"[^\s\"'<>]{0,300}(?: [^\s\"'<>]{1,100}){0,2}")
+_PORT = re.compile(r"[^:]*:\d{0,5}(?:[/?#\s]|$)|[^:]*:[{$%<]")
+_HOST = re.compile(r"[\w.-]+(?::\d{1,5})?(?:[/?#,\s\"'<>)\]}]|$)")
+_WEB = re.compile(r"(?:https?|wss?)\Z")
+_VALUE = re.compile(r"[^&\s\"'<>#\\]+")
+_MIN_KEY = 16
+"""The shortest user in an address that is a key, if it looks random, in characters."""
+_CREDENTIALS = re.compile(r"[\w.~+/-]{16,}=*")
+_MIN_USER = 8
+_MAX_USER = 60
+_MAX_PASSWORD = 300
+_DATABASE = re.compile(r"(?:tcp|unix)\(|[\w.-]{1,100}:\d{2,5}/")
+_DIGIT = re.compile(r"\d")
+_IPV6 = re.compile(r"[0-9a-fA-F:]+")
+_ORACLE = re.compile(r"[\w.-]{1,60}/([^\s\"'<>/]{1,200})@")
+
+
+def find_in_authority(text: str, match: re.Match[str], found: Found) -> int:
+    """Find the password in `scheme://user:password@host`, or a key that stands there instead of a user."""
+    start = match.end()
+    whole = _AUTHORITY.match(text, start).end()  # type: ignore[union-attr]  # it matches anything
+    # A text that was cut may have lost the host behind the password.
+    end = whole if text.endswith(ELLIPSIS, start, whole) else text.rfind("@", start, whole)
+    if end < 0:
+        end = _odd_end(text, start, is_web=bool(_WEB.search(text, max(start - 10, 0), match.start())))
+    if end <= start:
+        return start
+    colon = text.find(":", start, end)
+    user = text[start : colon if colon >= 0 else end]
+    password = colon + 1 if colon >= 0 else end
+    # Without a password, the user may be the key.
+    if (len(user) >= _MIN_KEY and looks_random(user)) or (password == end > start + _MIN_USER and colon > 0):
+        found.add(start, start + len(user))
+    if text.startswith(MASK, password) or is_harmless(text, password, "", "="):
+        return end
+    return found.add(password, end)
+
+
+def _odd_end(text: str, start: int, *, is_web: bool) -> int:
+    """Return the end of a password that contains `/`, `?`, `#` or spaces, or -1."""
+    limit = text.find("://", start, start + _MAX_PASSWORD)
+    rest: str = _REST.match(text, start, limit if limit >= 0 else sys.maxsize)[0]  # type: ignore[index]  # it matches anything
+    if is_web:
+        rest = rest.partition(" ")[0]
+    at = rest.rfind("@")
+    if at < 0 or ":" not in rest[:at] or _PORT.match(rest) or not _HOST.match(text, start + at + 1):
+        return -1
+    return start + at
+
+
+def find_in_query(text: str, match: re.Match[str], found: Found) -> int:
+    """Find the value of a parameter such as `key`, which is a secret in addresses alone."""
+    value = match.end()
+    start: re.Match[str] | None = _VALUE.match(text, value, value + MAX_WORD)
+    if start and len(start[0]) >= _MIN_KEY and looks_random(start[0]):
+        return found.add(*_VALUE.match(text, value).span())  # type: ignore[union-attr]  # its start matches
+    return value
+
+
+def find_credentials(text: str, match: re.Match[str], found: Found) -> int:
+    """Find the credentials behind the scheme of HTTP or SMTP authentication, such as `Basic`."""
+    value = _CREDENTIALS.match(text, match.end())
+    return found.add(*value.span()) if value and (value[0].endswith("=") or looks_random(value[0])) else match.end()
+
+
+def find_before_host(text: str, match: re.Match[str], found: Found) -> int:
+    """Find the password in `user:password@tcp(host)/db`, `user:password@host:5432/db` and `user/password@host`."""
+    start, end = match.start() + 1, match.end() - 1
+    user = match.start()
+    while user > start - _MAX_USER and (text[user - 1 : user].isalnum() or text[user - 1 : user] in ("_", ".", "-")):
+        user -= 1
+    if user == match.start() or text[user - 1 : user] in ("/", ":", "@"):
+        return match.end()
+    is_sure = text[start - 1] == ":" and _DATABASE.match(text, match.end())
+    return found.add(start, end) if is_sure or looks_random(text[start:end]) else match.end()
+
+
+def find_in_password_file(text: str, match: re.Match[str], found: Found) -> int:
+    """Find the password in a line of PostgreSQL's `.pgpass`: `host:5432:database:user:password`."""
+    value = _VALUE.match(text, match.end())
+    return (
+        found.add(*value.span())
+        if value and len(value[0]) >= _MIN_USER and _DIGIT.search(value[0]) and not _IPV6.fullmatch(value[0])
+        else match.end()
+    )
+
+
+def find_link(text: str, match: re.Match[str], found: Found) -> int:
+    """Find the token at the end of the path of a link, such as an invitation."""
+    value = _CREDENTIALS.match(text, match.end())
+    return found.add(*value.span()) if value and looks_random(value[0]) else match.end()
+
+
+def find_in_oracle_url(text: str, match: re.Match[str], found: Found) -> int:
+    """Find the password in `jdbc:oracle:thin:user/password@host`."""
+    password = _ORACLE.match(text, match.end())
+    return found.add(*password.span(1)) if password else match.end()

@@ -1,0 +1,151 @@
+r"""A text is read as its writer meant it: without percent-encoding, HTML entities, backslashes and look-alike signs.
+
+Each view takes off one layer: `password%253D`, `password%3D`, `password=`. A position in a view leads back to the text.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from bisect import bisect_right
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from discord_logging._process.gil import yield_gil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from discord_logging._masking.spans import Span
+
+_MAX_LAYERS = 4
+"""The number of layers that are taken off at most: JSON within JSON within a percent-encoded address has three."""
+_PORTION = 10_000
+"""The number of characters that are read at once, so that other threads get their turn."""
+_LONGEST = 12
+"""The longest sign that stands for another, in characters."""
+_ASCII_SIGNS = "%&\\<"
+"""The beginnings of the signs in ASCII that stand for others."""
+_MAX_KNOWN = 5_000
+"""The number of signs whose meaning is remembered."""
+
+_ENCODED = re.compile(
+    r"(%[0-9A-Fa-f]{2}"
+    r"|&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,6}|[a-zA-Z]{2,6});"
+    # The backslashes before quotes are left, for they tell how deep a value is nested.
+    r"|\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[^\w\s\"'\\]|_|[nrt])"
+    r"|<U\+[0-9A-F]{4,6}>"
+    # Blanks, quotes, dashes and other signs beyond Latin-1, and the full-width forms. Letters stay as they are.
+    "|[\u00a0\u00ab\u00ad\u00b4\u00bb\u061c\u1680\u2000-\u200f\u2018-\u201f\u202f\u2039\u203a\u2060\u3000\ufeff"
+    "\u2190-\u21ff\u2794-\u27be\ufe55\ufe66\uff01-\uff5e\ua789\u2236\u2254])"
+)
+_ESCAPE = re.compile(r"(\\)(?=[^\w\s]|_)")
+_QUOTES = {
+    **dict.fromkeys("\u2018\u2019\u201a\u201b\u2039\u203a\u00b4", "'"),
+    **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb", '"'),
+}
+_SIGNS = {**_QUOTES, **dict.fromkeys("\u02d0\ua789\u2236\ufe55", ":"), "\ufe66": "=", "\u2254": ":="}
+_BACKSLASHED = {"\\n": "\n", "\\r": "\n", "\\t": "\t"}
+
+
+class View:
+    """A text without one layer of encoding.
+
+    Attributes:
+        text: The text to search.
+    """
+
+    def __init__(self, parts: list[str], inner: View | None = None) -> None:
+        """Take the text in parts: plain text and encoded signs in turn."""
+        decoded = [_KNOWN[part] if index % 2 else part for index, part in enumerate(parts)]
+        self.text = "".join(decoded)
+        self._starts = [0, *accumulate(map(len, decoded))]
+        self._origins = [0, *accumulate(map(len, parts))]
+        self._inner = inner
+
+    def original(self, span: Span) -> Span:
+        """Return where the characters of `span` stand in the original text."""
+        start, end = self._before(span[0]), self._before(span[1] - 1, behind=True)
+        return self._inner.original((start, end)) if self._inner else (start, end)
+
+    def _before(self, position: int, *, behind: bool = False) -> int:
+        index = bisect_right(self._starts, position) - 1
+        if index % 2:
+            return self._origins[index + behind]
+        return self._origins[index] + position - self._starts[index] + behind
+
+
+class _Known(dict[str, str]):
+    """The meanings of the encoded signs that were seen."""
+
+    def __missing__(self, sign: str) -> str:
+        if len(self) >= _MAX_KNOWN:
+            self.clear()
+        self[sign] = meaning = _decode(sign)
+        return meaning
+
+
+_KNOWN = _Known()
+
+
+def views(text: str) -> Iterator[View]:
+    """Yield `text` without its outermost layer of encoding, without two layers, and so on."""
+    if text.isascii() and "%" not in text and "&" not in text and "\\" not in text and "<" not in text:
+        return
+    view = None
+    for _ in range(_MAX_LAYERS):
+        parts = _split(text)
+        if len(parts) == 1:
+            return
+        view = View(parts, view)
+        if view.text == text:
+            return
+        yield view
+        text = view.text
+
+
+def unescape(text: str) -> View:
+    """Return `text` without the backslashes of Markdown."""
+    return View(_ESCAPE.split(text))
+
+
+def _split(text: str) -> list[str]:
+    """Return plain text and encoded signs in turn, beginning and ending with plain text."""
+    parts = [""]
+    start = 0
+    while start < len(text):
+        end = start + _PORTION
+        if end < len(text):
+            # A sign must not be cut.
+            cut = max(text.rfind(sign, end - _LONGEST, end) for sign in _ASCII_SIGNS)
+            end = cut if cut >= 0 else end
+        first, *others = _ENCODED.split(text[start:end])
+        parts[-1] += first
+        parts += others
+        start = end
+        yield_gil()
+    return parts
+
+
+def _decode(sign: str) -> str:  # noqa: PLR0911 - one way for each kind of sign
+    if sign[0] == "%":
+        return chr(int(sign[1:], 16))
+    if sign[0] == "&":
+        return html.unescape(sign) if len(sign) > 1 else sign
+    if sign == "\\":
+        return ""
+    if sign[0] == "\\":
+        digits = sign[2:]
+        return _BACKSLASHED.get(sign) or (chr(int(digits, 16)) if digits else sign[1:])
+    if sign in _SIGNS:
+        return _SIGNS[sign]
+    if sign[0] == "<" or unicodedata.category(sign) == "Cf":
+        return ""
+    if unicodedata.category(sign) == "Zs":
+        return " "
+    return unicodedata.normalize("NFKC", sign) if "\uff01" <= sign <= "\uff5e" else "=" if _is_arrow(sign) else sign
+
+
+def _is_arrow(sign: str) -> bool:
+    return "\u2190" <= sign <= "\u21ff" or "\u2794" <= sign <= "\u27be"
