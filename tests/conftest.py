@@ -23,6 +23,7 @@ from hypothesis import settings
 from discord_logging import _handler
 from discord_logging._delivery import registry
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
+from discord_logging._text import sanitize
 from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Restore loggers, handlers and levels, and begin with a limiter that has learned nothing."""
+    """Restore loggers, handlers and levels, and begin with a limiter and a mask that have learned nothing."""
+    monkeypatch.setattr(sanitize, "_own_tokens", {})
     monkeypatch.setattr(registry, "_rate_limiter", DiscordRateLimiter())
     monkeypatch.setattr(_handler, "_reported", set())
     root = logging.getLogger()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 
-from discord_logging._text.sanitize import FENCE_BREAK, HIDDEN, clean
+from discord_logging._text.sanitize import FENCE_BREAK, HIDDEN, clean, mask_token
 
 ELLIPSIS = "…"
 """The mark of every cut."""
@@ -93,9 +93,9 @@ def code_block(text: str, limit: int, *, language: str = "", keep_end: bool = Fa
         keep_end: Whether a cut keeps the end of the text, where a traceback names its error.
     """
     room = limit - len(language) - len("```\n\n```")
-    if keep_end and "webhooks" in text:
-        # A cut may remove the beginning of a webhook's URL, without which its token would not be found.
-        text = clean(text)
+    if keep_end:
+        # A cut may remove the beginning of a webhook's URL or token, without which the token would not be found.
+        text = clean(text) if "webhooks" in text else mask_token(text)
     is_cut = len(text) > room + 1
     shown = clean(text[-room - 1 :] if keep_end else text[: room + 1])
     shown = break_fences(shown).strip("\n")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from discord_logging._text.markdown import code_block
-from discord_logging._text.sanitize import clean, mask_token
+from discord_logging._text.markdown import code_block, escape_markdown
+from discord_logging._text.sanitize import clean, mask_own_tokens, mask_token, register_token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ZERO_WIDTH = "\u200b"
 SCOTLAND, WALES = (
@@ -49,6 +55,77 @@ class TestMaskToken:
     def test_other_text_stays_unchanged(self, text: str) -> None:
         """A text that does not look like a webhook's URL is not touched."""
         assert mask_token(text) == text
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "JSON": lambda text: json.dumps(text).replace("/", r"\/"),
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text).replace("/", r"\/")),
+    "escaped for a script": lambda text: text.replace("/", r"\u002F").replace("-", r"\u002D"),
+    "HTML": lambda text: text.replace("/", "&#x2F;"),
+    "percent-encoded": lambda text: quote(text, safe=""),
+    "percent-encoded twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "wholly percent-encoded": lambda text: quote(text, safe="").replace("-", "%2d").replace("_", "%5F"),
+    "Markdown": lambda text: re.sub(r"([_/.-])", r"\\\1", text),
+    "our Markdown": escape_markdown,
+    "Markdown in JSON": lambda text: json.dumps(re.sub(r"([_/.-])", r"\\\1", text)),
+}
+"""The ways in which programs write a text."""
+
+
+class TestSpellings:
+    """The token is masked however a program writes it."""
+
+    @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+    def test_a_url_in_any_spelling(self, spell: Callable[[str], str]) -> None:
+        """The token of any webhook is masked, and the text around the URL stays."""
+        masked = mask_token(f"at {spell(URL)}, 3 times")
+        assert TOKEN[:9] not in masked
+        assert "StUv" not in masked
+        assert re.fullmatch(r"at .*webhooks.*1111.*\*\*\*\W*, 3 times", masked)
+
+    @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+    def test_our_own_token_in_any_spelling(self, spell: Callable[[str], str]) -> None:
+        """A registered token is masked alone, between any neighbours."""
+        register_token(TOKEN)
+        assert mask_token(f"{spell('a=')}{spell(TOKEN)}b").count("***") == 1
+        assert "StUv" not in mask_token(f"{spell('a=')}{spell(TOKEN)}{spell(TOKEN)}")
+        assert mask_own_tokens(f"<{TOKEN}>") == "<***>"
+
+    def test_another_token_alone_stays(self) -> None:
+        """Nobody knows that it is one."""
+        register_token(TOKEN)
+        assert mask_token(TOKEN[::-1]) == TOKEN[::-1]
+
+    @pytest.mark.parametrize("length", range(10, len(TOKEN)))
+    def test_a_cut_within_our_own_token(self, length: int) -> None:
+        """Text is often cut before it is cleaned, and so its beginning is masked too."""
+        register_token(TOKEN)
+        assert mask_token(f"token {TOKEN[:length]}… 7 more") == "token ***… 7 more"
+
+    @pytest.mark.parametrize("token", ["content", "a" * 19, ""])
+    def test_a_token_that_may_be_a_word_stays(self, token: str) -> None:
+        """A server other than Discord's may give any text for a token."""
+        register_token(token)
+        assert mask_token(f"{token} {URL[:20]}") == f"{token} {URL[:20]}"
+
+    @pytest.mark.parametrize("token", ["the-token-of-our-chat", "-" * 20, "_.-" * 30, "." + "a" * 70])
+    def test_a_token_of_another_server_is_masked_as_a_whole(self, token: str) -> None:
+        """Its characters may be chosen by hand, and its beginning may be a word."""
+        register_token(token)
+        assert mask_token(f"<{token}> the-token") == "<***> the-token"
+
+    @pytest.mark.parametrize(
+        "part", ["\\", "%25", "webhooks/1/", "webhooks", "webhooks\\", "%2F", TOKEN[:9], "_", "\\_"]
+    )
+    def test_masking_takes_linear_time(
+        self, part: str, takes_linear_time: Callable[[Callable[[str], object], str, str], bool]
+    ) -> None:
+        """A hostile text, however it is built, must not stop the delivery."""
+        register_token(TOKEN)
+        register_token("_-" + TOKEN)
+        short = f"webhooks/1/a{TOKEN}" + part * (60_000 // len(part))
+        assert takes_linear_time(mask_token, short, short * 4)
 
 
 class TestClean:
