@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
+import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,17 +14,17 @@ from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery.listener import is_delivering
 from discord_logging._delivery.queue_handler import WebhookQueueHandler
 from discord_logging._delivery.registry import attach, detach
-from discord_logging._discord.webhook_url import WebhookURL
+from discord_logging._discord.webhook_url import WebhookURL, hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.freeze import freeze
 from discord_logging._records.record import Details, Snapshot
 from discord_logging._records.settings import CardSettings, DeliverySettings, parse_enabled, parse_level
 from discord_logging._records.values import freeze_value, to_text
-from discord_logging._text.sanitize import clean
+from discord_logging._text.sanitize import clean, mask_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from discord_logging._delivery.listener import WebhookListener
 
@@ -112,6 +114,8 @@ class DiscordHandler(logging.Handler):
         InvalidSettingError: A setting has a wrong type or value. The error is also a `ValueError`.
     """
 
+    _queue_handler: WebhookQueueHandler | None = None
+
     def __init__(
         self,
         webhook_url: str | None = None,
@@ -145,7 +149,9 @@ class DiscordHandler(logging.Handler):
         **unknown: NoReturn,
     ) -> None:
         # super().__init__() comes after the checks: it registers the handler for logging.shutdown(), even half built.
+        webhook_url = hide(webhook_url)
         if unknown:
+            unknown = hide_urls(unknown)
             raise InvalidSettingError(_describe_unknown(unknown))
         delivery = DeliverySettings.from_options(
             queue_size=queue_size,
@@ -179,7 +185,6 @@ class DiscordHandler(logging.Handler):
         if url is not None and not card.thread_name:
             card = replace(card, thread_id=card.thread_id or url.thread_id)
         self._settings = card
-        self._queue_handler: WebhookQueueHandler | None = None
         self._flush_timeout = delivery.flush_timeout
         self._accepted_at_timeout: int | None = None
         self._is_closed = False
@@ -194,7 +199,8 @@ class DiscordHandler(logging.Handler):
 
     def __repr__(self) -> str:
         target = self._listener.url if self._listener else "disabled"
-        return f"<{type(self).__name__} {target} ({logging.getLevelName(self.level)})>"
+        level = getattr(self, "level", logging.NOTSET)  # which a handler whose constructor failed does not have
+        return f"<{type(self).__name__} {target} ({logging.getLevelName(level)})>"
 
     def setFormatter(self, fmt: logging.Formatter | None) -> None:  # noqa: N802 - the name that logging gave it
         """Set the formatter; `None` stands for `EmbedFormatter`."""
@@ -293,10 +299,24 @@ class DiscordHandler(logging.Handler):
         self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging gave it
-        """Report on stderr that `record` was lost, as every handler does. Never raises an `Exception`."""
-        # The base class prints the record and the error with its chain, which may be what could not be read.
-        with contextlib.suppress(Exception):
-            super().handleError(record)
+        """Report on stderr that `record` was lost, as every handler does. Never raises an `Exception`.
+
+        The base class would print the webhook's token with the error, its source lines or the arguments of the record.
+        """
+        if not logging.raiseExceptions:
+            return
+        parts = ["--- Logging error ---\n"]
+        reads: tuple[Callable[[], str], ...] = (
+            traceback.format_exc,
+            lambda: "".join(["Call stack:\n", *traceback.format_stack()]),
+            lambda: f"Message: {record.msg!r}\nArguments: {record.args}\n",
+        )
+        for read in reads:
+            # The record, or the error with its chain, may be what could not be read.
+            with contextlib.suppress(Exception):
+                parts.append(read())
+        with contextlib.suppress(Exception):  # there may be no stderr
+            sys.stderr.write(mask_token("".join(parts)))
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging ignores what it returns
         """Block until all records logged so far are delivered or dropped.
@@ -415,7 +435,7 @@ def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tu
     """Return the webhook to post to, or `None` and the reason, which is reported once."""
     if enabled is None:
         enabled = is_enabled_in_environment()
-    url = os.environ.get("DISCORD_WEBHOOK_URL") if webhook_url is None else webhook_url
+    url = hide(os.environ.get("DISCORD_WEBHOOK_URL") if webhook_url is None else webhook_url)
     if not parse_enabled(enabled):
         reason = "switched off by enabled or DISCORD_NOTIFICATIONS_ENABLED"
     elif url is None or url == "":

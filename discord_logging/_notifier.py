@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery.exit_time import is_exiting
 from discord_logging._discord import lengths
+from discord_logging._discord.webhook_url import hide, hide_urls
 from discord_logging._exceptions import DiscordLoggingError
 from discord_logging._handler import DiscordHandler
 from discord_logging._notice import (
@@ -77,6 +78,7 @@ class DiscordNotifier:
         service: str | None = None,
         **settings: Any,
     ) -> None:
+        webhook_url, settings = hide(webhook_url), hide_urls(settings)
         self._service = check_text("service", service)
         self._made: dict[int, DiscordHandler] = {}
         self._make: Callable[[], DiscordHandler] | None = functools.partial(DiscordHandler, webhook_url, **settings)
@@ -89,7 +91,7 @@ class DiscordNotifier:
             self._made[0] = self._make()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._service or _NAME!r}>"
+        return f"<{type(self).__name__} {getattr(self, '_service', None) or _NAME!r}>"
 
     @property
     def handler(self) -> DiscordHandler:

@@ -19,6 +19,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._capture import mark_reported
+from discord_logging._discord.webhook_url import hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError, suggest
 from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
@@ -105,6 +106,7 @@ class DiscordLogging:
         **settings: Any,
     ) -> None:
         own = {"health_path": health_path, "startup_notice": startup_notice, "client_address": client_address}
+        settings = hide_urls(settings)
         self._defaults = {"level": "ERROR", **own, **settings}
         self._given = frozenset(settings)
         self._handlers: weakref.WeakKeyDictionary[Flask, DiscordHandler] = weakref.WeakKeyDictionary()
@@ -116,7 +118,7 @@ class DiscordLogging:
         """Set up `app`. Does not block. The class describes the effects and the errors."""
         if _NAME in app.extensions:
             raise RuntimeError("This application has a DiscordLogging already: pass it to DiscordLogging only once.")
-        config = _read_config(app.config)
+        config = _read_config(app)
         settings = {**self._defaults, **config}
         path = settings.pop("health_path")
         _check_path(app, path)
@@ -314,7 +316,7 @@ class _AppHandler(DiscordHandler):
 
 def _share_or_make(app: Flask, settings: dict[str, Any], config: Mapping[str, object]) -> DiscordHandler:
     """Return the handler with `settings` at the application's logger, so that a second call of a factory adds none."""
-    settings.setdefault("webhook_url", os.environ.get("DISCORD_WEBHOOK_URL"))
+    settings.setdefault("webhook_url", hide(os.environ.get("DISCORD_WEBHOOK_URL")))
     for each in [each for each in app.logger.handlers if isinstance(each, _AppHandler)]:
         if each.settings == settings:
             each.apps.add(app)
@@ -333,15 +335,16 @@ def _share_or_make(app: Flask, settings: dict[str, Any], config: Mapping[str, ob
     return handler
 
 
-def _read_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings in `config` by name.
+def _read_config(app: Flask) -> dict[str, Any]:
+    """Return the settings in `app.config` by name.
 
     Raises:
         InvalidSettingError: A key is unknown.
     """
     known = [*_OWN_SETTINGS, *sorted(_HANDLER_SETTINGS)]
     found = {}
-    for key, value in config.items():
+    # The locals of this frame must show neither `app.config` nor a value, which may be the webhook URL.
+    for key in app.config:
         if not key.startswith(_PREFIX) or _FOREIGN_KEYS.fullmatch(key):
             continue
         name = key.removeprefix(_PREFIX).lower()
@@ -350,7 +353,7 @@ def _read_config(config: Mapping[str, Any]) -> dict[str, Any]:
             keys = [f"{_PREFIX}{each.upper()}" for each in known]
             hint = suggest(key.upper(), keys)
             raise InvalidSettingError(f"Unknown key {key!r} in app.config.{hint} The keys are {', '.join(keys)}.")
-        found[name] = value
+        found.update(hide_urls({name: app.config[key]}))
     return found
 
 

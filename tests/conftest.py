@@ -14,12 +14,15 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import requests  # noqa: F401 - the loggers it makes are to stay: `_restored_logging` removes those that a test has made
 from hypothesis import settings
 
+import discord_logging
 from discord_logging import _handler
 from discord_logging._delivery import registry
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
@@ -28,7 +31,6 @@ from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 # The same examples at each run, so that none fails by chance; `--hypothesis-profile=search` looks for new ones.
@@ -205,6 +207,25 @@ def gunicorn(tmp_path: Path) -> Iterator[Callable[..., Gunicorn]]:
 def wait_until_fixture() -> Callable[..., None]:
     """Return `wait_until`."""
     return wait_until
+
+
+@pytest.fixture
+def shown_locals() -> Callable[[BaseException], str]:
+    """Return a function that reads the locals of our frames in a traceback and in its causes, as error reports do."""
+    ours = str(Path(discord_logging.__file__).parent)
+
+    def read(error: BaseException) -> str:
+        report: traceback.TracebackException | None = traceback.TracebackException.from_exception(
+            error, capture_locals=True
+        )
+        frames: list[traceback.FrameSummary] = []
+        while report is not None:
+            frames += [frame for frame in report.stack if frame.filename.startswith(ours)]
+            report = report.__context__
+        assert frames
+        return "\n".join(f"{frame.name}: {frame.locals}" for frame in frames)
+
+    return read
 
 
 @pytest.fixture

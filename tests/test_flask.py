@@ -462,6 +462,31 @@ def test_wrong_url_names_the_key_and_no_token() -> None:
     assert TOKEN not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"DISCORD_WEBHOOK_URL": URL.replace("webhooks", "hooks")},
+        {"DISCORD_WEBHOOK_URL": URL, "DISCORD_TIMEOUT": -1},
+        {"DISCORD_WEBHOOK_URL": URL, "DISCORD_WEBHOOK": URL},
+        {"DISCORD_WEBHOOK_URL": URL, "DISCORD_HEALTH_PATH": "no path"},
+    ],
+)
+def test_frames_of_a_wrong_setting_hide_the_token(
+    config: dict[str, Any], shown_locals: Callable[[BaseException], str]
+) -> None:
+    """Tools that report errors show the locals of frames: the settings, and the configuration of the application."""
+    with pytest.raises(ValueError, match="DISCORD_") as caught:
+        make_app(config)
+    assert TOKEN[:8] not in shown_locals(caught.value)
+
+
+def test_attributes_hide_the_token() -> None:
+    """The extension and its handler keep the settings."""
+    app = flask.Flask("shop")
+    extension = DiscordLogging(app, webhook_url=URL, startup_notice=False)
+    assert TOKEN[:8] not in repr([vars(extension), *map(vars, app.logger.handlers)])
+
+
 def test_wrong_argument_is_named_without_a_key() -> None:
     """The error for an argument has the name of the argument."""
     with pytest.raises(InvalidSettingError, match=r"^queue_size must be"):

@@ -25,11 +25,12 @@ from discord_logging import (
     InvalidWebhookURLError,
 )
 from discord_logging import _handler as handler_module
+from discord_logging._delivery import registry
 from discord_logging._health import DropReason, Status
 from discord_logging.sandbox import Fault, LocalDiscord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from discord_logging._backlogs.memory import MemoryBacklog
     from discord_logging._records.record import Snapshot
@@ -238,6 +239,57 @@ class TestConfiguration:
         assert repr(DiscordHandler(URL, logging.ERROR)) == (
             "<DiscordHandler https://discord.com/api/v10/webhooks/123456789012345678/*** (ERROR)>"
         )
+
+    def test_attributes_hide_the_token(self, handler: DiscordHandler, discord: LocalDiscord) -> None:
+        """Neither the handler nor what it is made of shows the token, also after a message was posted."""
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        assert handler.flush()
+        listener = handler._listener
+        assert listener
+        parts = [
+            handler,
+            handler._queue_handler,
+            listener,
+            listener._delivery,
+            listener._sender,
+            registry._rate_limiter,
+        ]
+        token = discord.webhook_url.rpartition("/")[2]
+        assert token not in repr([vars(part) for part in parts] + [registry._listeners])
+
+    @pytest.mark.parametrize(
+        "handler", [object.__new__(DiscordHandler), object.__new__(type("Own", (DiscordHandler,), {}))]
+    )
+    def test_half_built_handler_has_a_repr(self, handler: DiscordHandler) -> None:
+        """Tools that report an error of a constructor show its `self`, and Python 3.10 fails if the repr does."""
+        assert repr(handler) == f"<{type(handler).__name__} disabled (NOTSET)>"
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"webhook_url": URL.replace("webhooks", "hooks")},
+            {"webhook_url": URL, "timeout": -1},
+            {"webhook_url": URL, "level": "LOUD"},
+            {"url": URL},
+        ],
+    )
+    def test_frames_of_a_wrong_setting_hide_the_token(
+        self, settings: dict[str, Any], shown_locals: Callable[[BaseException], str]
+    ) -> None:
+        """Tools that report errors show the locals of frames, also those of the arguments."""
+        with pytest.raises(ValueError, match=r"[Uu]RL|timeout|level|setting") as caught:
+            DiscordHandler(**settings)
+        assert "'***'" in shown_locals(caught.value)
+        assert TOKEN[:8] not in shown_locals(caught.value)
+
+    def test_frames_of_a_wrong_url_in_the_environment_hide_the_token(
+        self, monkeypatch: pytest.MonkeyPatch, shown_locals: Callable[[BaseException], str]
+    ) -> None:
+        """The URL is a local there as well."""
+        monkeypatch.setenv("DISCORD_WEBHOOK_URL", URL.replace("webhooks", "hooks"))
+        with pytest.raises(InvalidWebhookURLError) as caught:
+            DiscordHandler()
+        assert TOKEN[:8] not in shown_locals(caught.value)
 
     def test_constructor_starts_no_thread_and_opens_no_connection(self, discord: LocalDiscord) -> None:
         """Both wait for the first record."""
@@ -539,6 +591,29 @@ class TestRecords:
         handler.handle(record)
         assert handler.health()["dropped_by_reason"] == {"unreadable": 1}
         assert "AttributeError" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("is_reported", [True, False])
+    def test_report_of_an_unreadable_record_hides_the_token(
+        self,
+        handler: DiscordHandler,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        *,
+        is_reported: bool,
+    ) -> None:
+        """The report has the form of `logging`, which would print the token of our webhook in error and arguments."""
+        monkeypatch.setattr(logging, "raiseExceptions", is_reported)
+        DiscordHandler(URL).close()
+
+        def refuse(_: logging.LogRecord) -> bool:
+            raise ValueError(f"no {TOKEN}")
+
+        handler.addFilter(refuse)
+        handler.handle(logging.makeLogRecord({"msg": f"at {URL} %s", "args": (TOKEN,)}))
+        err = capsys.readouterr().err
+        assert TOKEN[:8] not in err
+        for text in ("--- Logging error ---", "ValueError: no ***", "Call stack:", "Message: 'at https://", "('***',)"):
+            assert (text in err) is is_reported
 
     def test_record_that_is_queued_already_is_counted_once(
         self, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

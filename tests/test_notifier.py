@@ -501,6 +501,29 @@ class TestHandler:
         """The repr has the service."""
         assert repr(notifier) == "<DiscordNotifier 'shop'>"
         assert repr(DiscordNotifier()) == "<DiscordNotifier 'notifier'>"
+        assert repr(object.__new__(DiscordNotifier)) == "<DiscordNotifier 'notifier'>"
+
+    def test_attributes_have_no_token(self) -> None:
+        """The notifier keeps its URL, because it may have to make another handler."""
+        assert TOKEN[:8] not in repr(vars(DiscordNotifier(URL)))
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"webhook_url": URL.replace("webhooks", "hooks")},
+            {"webhook_url": URL, "timeout": -1},
+            {"webhook_url": URL, "service": 5},
+            {"webhook_url": URL, "handler": object()},
+            {"url": URL},
+        ],
+    )
+    def test_frames_of_a_wrong_setting_have_no_token(
+        self, settings: dict[str, Any], shown_locals: Callable[[BaseException], str]
+    ) -> None:
+        """Tools that report errors show the locals of frames, also those of the arguments."""
+        with pytest.raises((ValueError, TypeError)) as caught:
+            DiscordNotifier(**settings)
+        assert TOKEN[:8] not in shown_locals(caught.value)
 
     def test_on_the_listeners_thread_nothing_is_accepted(self, discord: LocalDiscord) -> None:
         """A notice about the delivery of a notice would cause another one."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from discord_logging._exceptions import InvalidWebhookURLError
+from discord_logging._text.sanitize import register_token
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Self
+
+_T = TypeVar("_T")
 _DISCORD_HOST = re.compile(r"(?:(?:ptb|canary)\.)?discord(?:app)?\.com")
 _PATH = re.compile(
     r"(?P<prefix>/.*?)?/api/(?P<version>v\d+/)?webhooks/(?P<id>\d{1,20})/(?P<token>[A-Za-z0-9._-]+)(?:/(?:slack|github))?/?",
@@ -19,6 +27,39 @@ _ID = re.compile(r"\d{1,20}", re.ASCII)
 _DISCORD_ID = re.compile(r"\d{17,20}", re.ASCII)
 _DISCORD_TOKEN_LENGTH = 60
 _EXPECTED = "expected https://discord.com/api/webhooks/<id>/<token>, as copied from the channel's settings in Discord"
+
+
+class HiddenText(str):
+    """A text whose `repr` hides it, as `vars`, containers and the locals of a frame show it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class WebhookToken(HiddenText):
+    """The token of a webhook of this process, which is masked in every text from now on, also after unpickling."""
+
+    __slots__ = ()
+
+    def __new__(cls, token: str) -> Self:
+        """Register `token`."""
+        register_token(token)
+        return super().__new__(cls, token)
+
+
+def hide(value: _T) -> _T | HiddenText:
+    """Return `value`, as `HiddenText` if it is a `str`."""
+    return HiddenText(value) if isinstance(value, str) else value
+
+
+def hide_urls(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `settings` with the webhook URL as `HiddenText`, also where it has a wrong name."""
+    return {
+        name: hide(value) if name == "webhook_url" or (isinstance(value, str) and "webhooks" in value) else value
+        for name, value in settings.items()
+    }
 
 
 class WebhookURL(NamedTuple):
@@ -56,28 +97,12 @@ class WebhookURL(NamedTuple):
         Raises:
             InvalidWebhookURLError: The URL is malformed. The text shows no part of it.
         """
-        if not isinstance(url, str):
-            raise _invalid(f"must be a str, not {type(url).__name__}")
+        url = hide(url)
         try:
-            parts = urlsplit(url.strip())
-            host, port = parts.hostname or "", parts.port
-        except ValueError:
-            raise _invalid("is not a URL") from None
-        _check_origin(parts.scheme, host, parts.username, allow_http=allow_http)
-        path = _PATH.fullmatch(parts.path)
-        if path is None:
-            raise _invalid("has no /api/webhooks/<id>/<token> path")
-        is_discord = _DISCORD_HOST.fullmatch(host)
-        if is_discord and not _DISCORD_ID.fullmatch(path["id"]):
-            raise _invalid("has an id that is not 17 to 20 digits")
-        if is_discord and len(path["token"]) < _DISCORD_TOKEN_LENGTH:
-            raise _invalid("has a token that is too short")
-        thread_id = next((value for value in parse_qs(parts.query).get("thread_id", []) if _ID.fullmatch(value)), None)
-        if is_discord:
-            return cls("https://discord.com/api/v10/webhooks", path["id"], path["token"], "discord.com", thread_id)
-        host = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
-        base = f"{parts.scheme}://{host}{path['prefix'] or ''}/api/{path['version'] or 'v10/'}webhooks"
-        return cls(base, path["id"], path["token"], host, thread_id)
+            return cls(*_read(url, allow_http=allow_http))
+        except InvalidWebhookURLError as error:
+            # A tool may show the locals of the frames that an error has passed, and those of `_read` hold the URL.
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
 
     @property
     def execute_url(self) -> str:
@@ -91,6 +116,33 @@ class WebhookURL(NamedTuple):
 
     def __repr__(self) -> str:
         return f"{self.base}/{self.id}/***"
+
+
+def _read(url: object, *, allow_http: bool) -> WebhookURL:
+    if not isinstance(url, str):
+        raise _invalid(f"must be a str, not {type(url).__name__}")
+    host: str | None = None
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname or "", parts.port
+    if host is None:
+        raise _invalid("is not a URL")
+    _check_origin(parts.scheme, host, parts.username, allow_http=allow_http)
+    path = _PATH.fullmatch(parts.path)
+    if path is None:
+        raise _invalid("has no /api/webhooks/<id>/<token> path")
+    is_discord = _DISCORD_HOST.fullmatch(host)
+    if is_discord and not _DISCORD_ID.fullmatch(path["id"]):
+        raise _invalid("has an id that is not 17 to 20 digits")
+    if is_discord and len(path["token"]) < _DISCORD_TOKEN_LENGTH:
+        raise _invalid("has a token that is too short")
+    token = WebhookToken(path["token"])
+    thread_id = next((value for value in parse_qs(parts.query).get("thread_id", []) if _ID.fullmatch(value)), None)
+    if is_discord:
+        return WebhookURL("https://discord.com/api/v10/webhooks", path["id"], token, "discord.com", thread_id)
+    host = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    base = f"{parts.scheme}://{host}{path['prefix'] or ''}/api/{path['version'] or 'v10/'}webhooks"
+    return WebhookURL(base, path["id"], token, host, thread_id)
 
 
 def _check_origin(scheme: str, host: str, username: str | None, *, allow_http: bool) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+import traceback
+from pprint import pformat
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discord_logging import DiscordLoggingError, InvalidWebhookURLError
-from discord_logging._discord.webhook_url import WebhookURL
+from discord_logging._discord.webhook_url import HiddenText, WebhookURL, hide_urls
+from discord_logging._text import sanitize
+from discord_logging._text.sanitize import mask_token
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 ID = "111111111111111111"
@@ -128,9 +133,50 @@ def test_a_url_never_shows_its_token() -> None:
     """Its text, its repr, log lines and its key all hide the token."""
     url = WebhookURL.parse(RIGHT)
     shown = [str(url), repr(url), f"{url}", "%s %r" % (url, url), str([url]), url.key]  # noqa: UP031 - as logging does
+    shown += [repr(url._asdict()), repr(list(url)), pformat(tuple(url)), repr(copy.deepcopy(url)[:]), repr(url.token)]
     assert not [each for each in shown if TOKEN[:8] in each]
     assert str(url) == f"https://discord.com/api/v10/webhooks/{ID}/***"
     assert url.key == f"discord.com/{ID}"
+
+
+def test_the_token_of_an_accepted_url_is_masked_from_then_on() -> None:
+    """The process knows the tokens of its webhooks, and masks them without their URLs, too."""
+    assert TOKEN in mask_token(f"token={TOKEN}")
+    with pytest.raises(InvalidWebhookURLError):
+        WebhookURL.parse(f"http://proxy.example/api/webhooks/{ID}/{TOKEN}")
+    assert TOKEN in mask_token(f"token={TOKEN}")
+    WebhookURL.parse(RIGHT)
+    assert mask_token(f"token={TOKEN}") == "token=***"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        RIGHT.replace("webhooks", "hooks"),
+        RIGHT.replace("https", "http"),
+        RIGHT.replace("discord.com", f"discord.com:{TOKEN}"),
+        f"{RIGHT}/messages",
+    ],
+)
+def test_the_frames_of_the_error_show_no_part_of_the_url(url: str) -> None:
+    """Tools that report errors show the locals of frames.
+
+    Without the hidden text, the argument of `parse` shows the token; with the frames of its helpers, their locals do.
+    """
+    url = HiddenText(url)  # this frame is in the traceback, too
+    with pytest.raises(InvalidWebhookURLError) as caught:
+        WebhookURL.parse(url)
+    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "'***'" in "".join(report.format())
+    assert TOKEN[:8] not in "".join(report.format())
+    assert report.__context__ is None
+
+
+def test_settings_hide_a_url_under_any_name() -> None:
+    """The other settings stay readable in an error."""
+    settings = hide_urls({"webhook_url": TOKEN, "url": RIGHT, "username": "shop", "timeout": 5})
+    assert repr(settings) == "{'webhook_url': '***', 'url': '***', 'username': 'shop', 'timeout': 5}"
+    assert settings["url"] == RIGHT
 
 
 def test_the_key_tells_ports_apart() -> None:
@@ -140,9 +186,14 @@ def test_the_key_tells_ports_apart() -> None:
 
 
 def test_a_url_survives_pickling() -> None:
-    """A program may pass a URL to a process pool."""
+    """A program may pass a URL to a process pool, where the token is masked as well."""
     url = WebhookURL.parse(RIGHT)
-    assert pickle.loads(pickle.dumps(url)) == url  # noqa: S301 - our own
+    pickled = pickle.dumps(url)
+    sanitize._own_tokens.clear()
+    copied = pickle.loads(pickled)  # noqa: S301 - our own
+    assert copied == url
+    assert TOKEN not in repr([*copied])
+    assert mask_token(TOKEN) == "***"
 
 
 @given(st.text() | st.text().map(RIGHT.__add__) | st.text().map(lambda text: RIGHT.replace("discord.com", text)))
