@@ -123,6 +123,7 @@ class _BoundedConnection(HTTPConnection):
 
     adapter: DeadlineAdapter
     is_direct: bool
+    debuglevel = 0  # a program that sets the level of all connections must not print our URL
 
     def connect(self) -> None:
         try:

@@ -12,6 +12,8 @@ import re
 from datetime import timezone
 from typing import TYPE_CHECKING, NamedTuple
 
+from discord_logging._text.sanitize import mask_token
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -172,7 +174,8 @@ def _count(value: object, *, least: int) -> int | None:
 
 
 def _text(value: object) -> str | None:
-    return value.strip() or None if isinstance(value, str) else None
+    # The server may repeat the address of the request.
+    return mask_token(value.strip()) or None if isinstance(value, str) else None
 
 
 def _is_true(value: object) -> bool:

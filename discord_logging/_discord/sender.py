@@ -8,9 +8,9 @@ import mimetypes
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._discord.rate_limit_headers import read_retry_after
-from discord_logging._discord.webhook_url import WebhookURL
+from discord_logging._discord.webhook_url import WebhookToken, WebhookURL, hide
 from discord_logging._exceptions import TransportError, walk_causes
-from discord_logging._text.sanitize import mask_token
+from discord_logging._text.sanitize import mask_own_tokens, mask_token
 from discord_logging._version import __version__
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ _MAX_RESPONSE_BYTES = 65_536
 """The most bytes that are read of the body of a response."""
 _BYTES_PER_SECOND = 500_000
 """The speed of the slowest connection that a file can go through."""
-_MIN_TOKEN_LENGTH = 20
-"""The shortest token that is masked in a message, in characters. A shorter token, of a server other than Discord's, may
-be a word of the message."""
 _USER_AGENT = f"DiscordBot (https://discord-log-handler.readthedocs.io, {__version__})"
 """The user agent, in the form that https://docs.discord.com/developers/reference#user-agent asks for."""
 _URL_LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
@@ -46,6 +43,10 @@ class Response(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: Any
+
+    def __repr__(self) -> str:
+        # The headers and the body are the server's, which may repeat the address of the request.
+        return f"<{type(self).__name__} {self.reason}>"
 
     @property
     def code(self) -> int | None:
@@ -111,7 +112,9 @@ class WebhookSender:
         # This imports requests, which takes 110 ms that `import discord_logging` does not take.
         from discord_logging._discord.deadline_http import BoundedSession, DeadlineAdapter  # noqa: PLC0415
 
+        url = hide(url)
         self._url = url if isinstance(url, WebhookURL) else WebhookURL.parse(url)
+        WebhookToken(self._url.token)
         self.timeout = timeout
         self._make_session = BoundedSession
         self._adapter = DeadlineAdapter()
@@ -120,7 +123,7 @@ class WebhookSender:
             logging.getLogger(name).addFilter(_hide_tokens)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._url}>"
+        return f"<{type(self).__name__} {getattr(self, '_url', 'without a URL')}>"
 
     def post(self, message: Message) -> Response:
         """Post `message` and return the response, whatever its status is. Blocks.
@@ -130,9 +133,8 @@ class WebhookSender:
             TypeError, ValueError, RecursionError: The message cannot be encoded as JSON.
         """
         body, content_type = _encode(message)
-        if len(self._url.token) >= _MIN_TOKEN_LENGTH:
-            # The token is masked already where it stands in a URL, but a text may hold it alone.
-            body = body.replace(self._url.token.encode(), b"***")
+        # The texts are masked already, but a file may hold a token, and the settings of a message too.
+        body = mask_own_tokens(body.decode("latin-1")).encode("latin-1")
         params = {"wait": "true"}
         if message.thread_id:
             params["thread_id"] = message.thread_id
@@ -153,17 +155,23 @@ class WebhookSender:
         session = self._open_session()
         self._adapter.begin(self.timeout + len(data) / _BYTES_PER_SECOND)
         try:
-            with session.request(
-                method,
-                self._url.execute_url,
-                data=data,
-                timeout=self.timeout,
-                allow_redirects=False,
-                stream=True,
-                **parts,
-            ) as response:
+            with (
+                session.request(
+                    method,
+                    self._url.execute_url,
+                    data=data,
+                    timeout=self.timeout,
+                    allow_redirects=False,
+                    stream=True,
+                    **parts,
+                ) as response,
+            ):
                 return Response(response.status_code, response.headers, _read_json(response))
-        except Exception as error:  # noqa: BLE001 - requests lets exceptions of sockets, proxies and resolvers through
+        except BaseException as error:  # requests lets exceptions of sockets, proxies and resolvers through
+            for cause in walk_causes(error):
+                cause.__traceback__ = None  # its frames hold the URL
+            if not isinstance(error, Exception):
+                raise error from None
             if self._adapter.status is not None:
                 # The headers are malformed, or never end. The status decides alone, so that nothing is sent twice.
                 return Response(self._adapter.status, {}, None)
@@ -220,9 +228,21 @@ def _content_type(filename: str) -> str:
 
 
 def _hide_tokens(record: logging.LogRecord) -> bool:
+    """Hide the tokens in a record of `urllib3`. If there was one, the error is kept as text, for its frames hold it."""
     if isinstance(record.args, tuple):
-        record.args = tuple(mask_token(each) if isinstance(each, str) else each for each in record.args)
+        masked = tuple(_mask_argument(each) for each in record.args)
+        if record.exc_info and masked != record.args:
+            text = logging.Formatter().formatException(record.exc_info)
+            record.exc_info, record.exc_text = None, mask_token(text)
+        record.args = masked
     return True
+
+
+def _mask_argument(value: object) -> object:
+    if not isinstance(value, (str, Exception)):
+        return value
+    masked = mask_token(str(value))
+    return value if masked == str(value) else masked
 
 
 def _add_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discord_logging._discord.rate_limit_headers import RateLimitInfo, parse_number, read_rate_limit_info
+from discord_logging._text.sanitize import register_token
 
 DATE = "Thu, 06 Aug 2026 11:31:01 GMT"
 EPOCH = 1786015861
@@ -31,6 +32,14 @@ def test_the_example_of_the_documentation_is_read() -> None:
     assert read_rate_limit_info(429, headers, API) == RateLimitInfo(
         bucket="abcd1234", limit=10, remaining=0, reset_after=64.57, scope="user", retry_after=64.57
     )
+
+
+def test_a_bucket_that_repeats_the_token_is_masked() -> None:
+    """A server may put the address of the request anywhere, and the name of the bucket is shown."""
+    token = "aB3xK9-qLmN7_pQrStUvWxYz" * 3
+    register_token(token)
+    info = read_rate_limit_info(200, {"X-RateLimit-Bucket": f"POST:{token}"}, {"channel_id": token})
+    assert info == RateLimitInfo(bucket="POST:***", channel_id="***")
 
 
 def test_a_response_without_rate_limits_yields_no_values() -> None:

@@ -6,10 +6,12 @@ import json
 import logging
 import re
 import traceback
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+import requests_mock
 import responses
 import urllib3
 
@@ -20,7 +22,7 @@ from discord_logging._exceptions import InvalidWebhookURLError, TransportError
 from discord_logging.sandbox import Fault, LocalDiscord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
@@ -147,6 +149,16 @@ def test_a_response_says_where_the_message_stands(body: Any, channel_id: str | N
     assert Response(200, {}, body).channel_id == channel_id
 
 
+@pytest.mark.usefixtures("sender")
+@pytest.mark.parametrize("spell", [str, lambda text: text.replace("_", r"\_"), lambda text: text.replace("-", "%2D")])
+def test_a_response_that_repeats_the_token_hides_it(spell: Callable[[str], str]) -> None:
+    """A server may repeat the token anywhere, without the address. Error reports show the response by its repr."""
+    body = {"message": f"no {spell(TOKEN)}", "errors": {spell(TOKEN): {}}}
+    response = Response(400, {"Location": URL.execute_url}, body)
+    assert response.reason == "HTTP 400 no *** in ***"
+    assert repr(response) == "<Response HTTP 400 no *** in ***>"
+
+
 def test_long_words_are_cut() -> None:
     """Nobody wants a page of HTML in a log line."""
     assert len(Response(400, {}, {"message": "x" * 10_000}).reason) == 300
@@ -203,6 +215,41 @@ def assert_secret(error: BaseException) -> None:
     assert error.__suppress_context__
 
 
+def test_the_frames_of_an_error_hide_the_token(
+    sender: WebhookSender, shown_locals: Callable[[BaseException], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error keeps its causes, but not their frames, which hold the address of the request."""
+    monkeypatch.setattr(urllib3.connectionpool.HTTPSConnectionPool, "_new_conn", raise_error(OSError(113, "No route")))
+    with pytest.raises(TransportError, match="No route") as caught:
+        sender.post(HELLO)
+    assert isinstance(caught.value.__context__, OSError)
+    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert TOKEN not in "".join(report.format())
+    assert TOKEN not in shown_locals(caught.value)
+    assert "urllib3" not in "".join(traceback.format_tb(caught.value.__context__.__traceback__))
+
+
+def test_the_frames_of_ctrl_c_hide_the_token(
+    sender: WebhookSender, shown_locals: Callable[[BaseException], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in a flush on the main thread ends the program, and its frames are reported."""
+    monkeypatch.setattr(
+        urllib3.connectionpool.HTTPSConnectionPool, "_new_conn", raise_error(KeyboardInterrupt("pressed"))
+    )
+    with pytest.raises(KeyboardInterrupt, match="pressed") as caught:
+        sender.post(HELLO)
+    report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "_exchange" in shown_locals(caught.value)
+    assert TOKEN not in "".join(report.format())
+
+
+def raise_error(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
 def test_the_innermost_cause_is_the_reason(http: responses.RequestsMock, sender: WebhookSender) -> None:
     """The walk ends even if a chain of causes is a circle or never ends."""
 
@@ -236,15 +283,18 @@ def test_ctrl_c_is_let_through(sender: WebhookSender, monkeypatch: pytest.Monkey
 def test_the_repr_hides_the_token(sender: WebhookSender) -> None:
     """A program may print its sender."""
     assert repr(sender) == "<WebhookSender https://discord.com/api/v10/webhooks/123456789012345678/***>"
+    assert TOKEN not in repr(vars(sender))
+    assert repr(object.__new__(WebhookSender)) == "<WebhookSender without a URL>"
 
 
-def test_a_sender_accepts_the_text_of_a_url() -> None:
+def test_a_sender_accepts_the_text_of_a_url(shown_locals: Callable[[BaseException], str]) -> None:
     """The text is parsed, and never shown."""
     sender = WebhookSender(f"https://discordapp.com/api/webhooks/123456789012345678/{TOKEN}")
     assert repr(sender) == "<WebhookSender https://discord.com/api/v10/webhooks/123456789012345678/***>"
     with pytest.raises(InvalidWebhookURLError) as caught:
         WebhookSender(f"https://discord.com/webhooks/123456789012345678/{TOKEN}")
     assert TOKEN not in str(caught.value)
+    assert TOKEN not in shown_locals(caught.value)
 
 
 # Against the local Discord
@@ -310,11 +360,56 @@ def test_no_log_of_urllib3_shows_the_token(
     assert token not in caplog.text
 
 
+def test_a_traceback_of_urllib3_is_logged_as_text(
+    discord: LocalDiscord, local_sender: WebhookSender, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`urllib3` logs an error with its traceback if headers are odd, and its frames hold the address of the request."""
+    token = WebhookURL.parse(discord.webhook_url).token
+    discord.fail_next(Fault(raw=b"HTTP/1.1 200 OK\r\nodd " + token.encode() + b"\r\nContent-Length: 0\r\n\r\n"))
+    local_sender.post(HELLO)
+    (record,) = [record for record in caplog.records if "Failed to parse headers" in record.msg]
+    assert record.exc_info is None
+    assert "HeaderParsingError" in str(record.exc_text)
+    assert token not in caplog.text
+
+
+@pytest.mark.usefixtures("sender")
+def test_a_traceback_of_another_request_stays(caplog: pytest.LogCaptureFixture) -> None:
+    """The records of the program's own requests stay as they are."""
+    error = urllib3.exceptions.HTTPError("odd")
+    logging.getLogger("urllib3.connection").warning("odd: %s %s", 1, error, exc_info=error)
+    (record,) = caplog.records
+    assert (record.args, record.exc_info) == ((1, error), (type(error), error, None))
+
+
+def test_no_output_of_http_client_shows_the_token(
+    discord: LocalDiscord,
+    local_sender: WebhookSender,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With a debug level, `http.client` prints each request, but not ours."""
+    monkeypatch.setattr(HTTPConnection, "debuglevel", 1)
+    local_sender.post(HELLO)
+    assert (len(discord.messages), capsys.readouterr().out) == (1, "")
+    requests.get(discord.url, timeout=20)
+    assert "send: b'GET" in capsys.readouterr().out
+
+
+def test_requests_mock_sees_a_request(sender: WebhookSender) -> None:
+    """Programs fake Discord in their tests; the other tests here do that with `responses`."""
+    with requests_mock.Mocker() as mock:
+        mock.post(URL.execute_url, status_code=429, json={"retry_after": 1.5}, headers={"Retry-After": "2"})
+        response = sender.post(HELLO)
+    assert (response.status, response.body, response.retry_after) == (429, {"retry_after": 1.5}, 2.0)
+    assert [request.json() for request in mock.request_history] == [HELLO.payload]
+
+
 @pytest.mark.parametrize("form", ["{}", "https%3A%2F%2Fdiscord.com%2Fapi%2Fwebhooks%2F1%2F{}", "token={};"])
 def test_a_sender_masks_its_own_token_in_messages(
     http: responses.RequestsMock, sender: WebhookSender, form: str
 ) -> None:
-    """The token is masked even if it stands alone or in an encoded address."""
+    """The token is masked even if it stands alone or in an encoded address, and other bytes of a file stay."""
     http.post(URL.execute_url, status=204)
     text = form.format(TOKEN)
     assert sender.post(Message({"content": text}, files=(File("a.txt", text.encode()),))).status == 204
