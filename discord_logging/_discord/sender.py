@@ -8,6 +8,7 @@ import mimetypes
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._discord.rate_limit_headers import read_retry_after
+from discord_logging._discord.untraced import untraced
 from discord_logging._discord.webhook_url import WebhookToken, WebhookURL, hide
 from discord_logging._exceptions import TransportError, walk_causes
 from discord_logging._text.sanitize import mask_own_tokens, mask_token
@@ -156,6 +157,7 @@ class WebhookSender:
         self._adapter.begin(self.timeout + len(data) / _BYTES_PER_SECOND)
         try:
             with (
+                untraced(),
                 session.request(
                     method,
                     self._url.execute_url,
