@@ -556,14 +556,15 @@ def _faults(url: str) -> dict[str, Fault]:
     }
 
 
+@pytest.mark.parametrize("echo", ["url", "token"])
 @pytest.mark.parametrize("name", _faults(""))
-def test_token_and_odd_answers(run: Run, discord: LocalDiscord, name: str) -> None:
-    """A response that repeats the URL, in any of its parts, is not passed on.
+def test_token_and_odd_answers(run: Run, discord: LocalDiscord, name: str, echo: str) -> None:
+    """A response that repeats the URL or the token, in any of its parts, is not passed on.
 
     Without the mask, the text of Discord's response shows it; without the filter on its loggers, `urllib3` does.
     """
     url = f"{discord.url}/api/webhooks/{discord.webhook_url.split('/')[-2]}/{TOKEN}"
-    discord.fail_next(_faults(url)[name], times=50)
+    discord.fail_next(_faults(url if echo == "url" else TOKEN)[name], times=50)
     done = run(_LOG, url=url, prelude=_TELLTALE)
     assert done.code == 0
     assert discord.requests
@@ -585,7 +586,9 @@ def test_token_and_success(run: Run, discord: LocalDiscord) -> None:
 
 
 _SHOWN = """
-url = os.environ["DISCORD_WEBHOOK_URL"]
+from urllib.parse import quote
+
+url = spell(os.environ["DISCORD_WEBHOOK_URL"])
 handler.close()
 log.removeHandler(handler)
 handler = discord_logging.DiscordHandler(channel_limit=None, max_lag=lag, flush_timeout=10, context={"at": url})
@@ -605,7 +608,7 @@ def log_url():
         log.exception("could not post to %s", url, extra={"url": url, "parts": [url], url: 1}, stack_info=True)
     log.error("%s", {"url": url, "headers": [("Location", url)]})
     log.warning("markdown [here](%s), <%s>, `%s`, %r, %s?wait=true", url, url, url, url.encode(), url)
-    path = url.partition("/api")[2]
+    path = url.partition("/api")[2] or url
     log.error('urllib3: "POST /api%s HTTP/1.1" 204 0', path)
     attributes = dict.fromkeys(("name", "levelname", "pathname", "funcName", "threadName", "processName", "exc_text",
                                 "stack_info", "msg"), url)
@@ -629,14 +632,27 @@ def everything_shown(discord: LocalDiscord) -> str:
 
 @pytest.mark.parametrize("lag", [60, 0], ids=["cards", "digest"])
 @pytest.mark.parametrize("log_all", ["log_url", "log_long"])
-def test_token_and_the_channel(run: Run, lag: float, log_all: str) -> None:
-    """A webhook URL in a record is shown without its token, in cards and files, wherever it is cut.
+@pytest.mark.parametrize(
+    "spell",
+    [
+        "str",
+        "lambda text: text.rpartition('/')[2]",
+        "lambda text: text.rpartition('/')[2].replace('_', chr(92) + '_').replace('-', chr(92) + '-')",
+        "lambda text: text.replace('/', chr(92) + '/')",
+        "lambda text: quote(quote(text, safe=''), safe='')",
+    ],
+    ids=["URL", "token", "Markdown", "JSON", "percent-encoded"],
+)
+def test_token_and_the_channel(run: Run, lag: float, log_all: str, spell: str) -> None:
+    """A webhook URL or token in a record is shown without the token, in cards and files, wherever it is cut.
 
     Without the mask in `clean` it is shown whole.
     """
     with LocalDiscord(webhook_limit=None, channel_limit=None, global_limit=None) as discord:
-        done = run(f"lag = {lag}\n{_SHOWN}\n{log_all}()\nprint(handler.flush())", url=discord.webhook_url)
+        script = f"lag, spell = {lag}, {spell}\n{_SHOWN}\n{log_all}()\nprint(handler.flush())"
+        done = run(script, url=discord.webhook_url)
         shown = everything_shown(discord)
         assert (done.out, done.err) == ("True\n", "")
-        assert "webhooks/" in shown
+        assert "***" in shown
+        assert spell != "str" or "webhooks/" in shown
         assert not shows(shown, discord.webhook_url.rsplit("/", 1)[1])
