@@ -5,22 +5,32 @@ from __future__ import annotations
 import re
 import threading
 
-from discord_logging._text.sanitize import FENCE_BREAK, HIDDEN, clean, mask_token
+from discord_logging._text.sanitize import FENCE_BREAK, HIDDEN, MARKS, clean, mask_token
 
 ELLIPSIS = "…"
 """The mark of every cut."""
 
 FENCE = "```"
 _FENCE_TO_BREAK = re.compile(f"{FENCE}{FENCE_BREAK}?")
-_MARKDOWN = re.compile(
-    r"(?P<url>https?://[^\s<>]+)"
-    # The backslash of a mention stands after its <; before it, it would belong to an address that ends there.
-    r"|(?P<inline>[\\*_~|`\[]|(?<=<)[@#:/]|(?<=<[at]):|(?<=<id):"
+_SIGNS = (
+    r"[\\*_~|`\[]"
+    # Mentions, timestamps, commands, emoji, sounds and links stand in < and >, which <module> and a < b do not begin.
+    r"|<(?![\w.=]{0,60}[ >])"
+    r"|@(?=[eh])"
     # Discord makes an emoji of the :key: in user:key:1, but does not know one whose name is a minute.
-    r"|:(?=[\w+-]+:)(?!\d\d:))"
-    r"|(?P<line>^(?P<indent>[ \t]*)(?P<mark>#|-|>|\d+(?=\.)))",
-    re.MULTILINE,
+    rf"|:(?=[\w+\-{MARKS}]+:)(?!\d\d:)"
+    # Addresses of other schemes are no links: redis:\//host.
+    r"|(?<=:)/(?=/)"
 )
+_ESCAPE = re.compile(_SIGNS)
+# The beginning of the text is a line's, and so is the place behind any blanks, since Discord strips texts.
+_SIGN_OR_MARK = rf"(?P<sign>{_SIGNS})|^(?P<blanks>(?:[^\S\n]|[\u2800{MARKS}])*)(?P<mark>[#>-]|\d+(?=\W?\.))"
+_WITHOUT_LINKS = re.compile(_SIGN_OR_MARK, re.MULTILINE)
+_WITH_LINKS = re.compile(rf"(?P<address><https?://[^\s<>]+>|https?://[^\s<]+)|{_SIGN_OR_MARK}", re.MULTILINE)
+# An address for Discord runs to the next blank or <, without the signs that end a sentence. It is left alone if all of
+# that has no sign with which other readers end it, such as a backtick, and if it begins as a host does: Discord makes
+# no address of the beginning of http://[ text](https://evil.example).
+_LINK = re.compile(r"<?https?://[^\W_][^\\`|\[]*")
 
 
 class _Cuts(threading.local):
@@ -40,18 +50,22 @@ def cuts_made() -> int:
     return _cuts.count
 
 
-def escape_markdown(text: str) -> str:
-    """Return `text` so that Discord shows its every character. Addresses stay links."""
-    return _MARKDOWN.sub(_escape_match, text)
+def escape_markdown(text: str, *, keep_links: bool = True) -> str:
+    """Return `text` so that Discord shows its every character. Addresses stay links, unless `keep_links` is false."""
+    return (_WITH_LINKS if keep_links else _WITHOUT_LINKS).sub(_escape_match, text)
 
 
 def _escape_match(match: re.Match[str]) -> str:
-    if match["url"]:
-        return match["url"]
-    if match["inline"]:
-        return "\\" + match["inline"]
-    mark = match["mark"]
-    return match["indent"] + (mark + "\\" if mark.isdigit() else "\\" + mark)
+    if sign := match["sign"]:
+        return "\\" + sign
+    if mark := match["mark"]:
+        return match["blanks"] + (mark + "\\" if mark.isdigit() else "\\" + mark)
+    address = match["address"]
+    # Of https://a.b<@1>, the backslash before < would belong to the address.
+    is_alone = address[0] == "<" or not match.string.startswith("<", match.end())
+    if is_alone and _LINK.fullmatch(address):
+        return address
+    return _ESCAPE.sub(r"\\\g<0>", address)
 
 
 def shorten(text: str, limit: int) -> str:
@@ -66,10 +80,10 @@ def shorten(text: str, limit: int) -> str:
     return kept + ELLIPSIS
 
 
-def plain(text: str, limit: int) -> str:
+def plain(text: str, limit: int, *, keep_links: bool = True) -> str:
     """Clean, escape and cut `text` to `limit` characters; a cut says how long the whole text is."""
     # We do not clean five megabytes to show four thousand characters.
-    shown = escape_markdown(clean(text[: limit + 1]))
+    shown = escape_markdown(clean(text[: limit + 1]), keep_links=keep_links)
     if len(text) <= limit and len(shown) <= limit:
         return shown
     note_cut()
@@ -84,7 +98,9 @@ def break_fences(text: str) -> str:
 
 
 def code_block(text: str, limit: int, *, language: str = "", keep_end: bool = False) -> str:
-    """Fence `text` as a code block of at most `limit` characters.
+    """Fence `text` as a code block of at most `limit` characters; a blank text is no block, but `""`.
+
+    The fences of a block without text would open another block around the text behind it.
 
     Args:
         text: The content of the block.
@@ -99,6 +115,8 @@ def code_block(text: str, limit: int, *, language: str = "", keep_end: bool = Fa
     is_cut = len(text) > room + 1
     shown = clean(text[-room - 1 :] if keep_end else text[: room + 1])
     shown = break_fences(shown).strip("\n")
+    if not (shown.strip() or is_cut):
+        return ""
     if is_cut or len(shown) > room:
         note_cut()
         shown = _keep_end(shown, room) if keep_end else shorten(shown + ELLIPSIS, room)

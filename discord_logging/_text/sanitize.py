@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 FENCE_BREAK = "\u200b"
 """The character behind each backtick of a fence that must not end a code block."""
@@ -11,20 +12,30 @@ _ANSI = re.compile(r"\x1b(?:\[[0-9;:?<=>]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x
 # Every repetition is bounded, so that the time is linear.
 _SLASH = r"(?:\\{0,32}/|%(?:25){0,8}2[Ff]|\\{1,32}(?:u00|x)2[Ff]|&#(?:x2[Ff]|47);)"
 """A slash as it is, behind the backslashes of JSON or Markdown, percent-encoded several times, or escaped."""
-_MARK = r"(?:\\{0,32}[._-]|%(?:25){0,8}(?:2[DdEe]|5[Ff])|\\{1,32}(?:u00|x)(?:2[DdEe]|5[Ff]))"
+_PUNCTUATION = r"(?:\\{0,32}[._-]|%(?:25){0,8}(?:2[DdEe]|5[Ff])|\\{1,32}(?:u00|x)(?:2[DdEe]|5[Ff]))"
 """A dot, a dash or an underscore in the same forms."""
-_WEBHOOK_TOKEN = re.compile(rf"(webhooks{_SLASH}\d{{1,20}}{_SLASH})(?:[A-Za-z0-9]|{_MARK})+", re.ASCII)
+_WEBHOOK_TOKEN = re.compile(rf"(webhooks{_SLASH}\d{{1,20}}{_SLASH})(?:[A-Za-z0-9]|{_PUNCTUATION})+", re.ASCII)
 _MIN_TOKEN_LENGTH = 20
 """The shortest token that is masked where it stands alone. A shorter token, of a server other than Discord's, may be a
 word of the text."""
 _DISCORD_TOKEN_LENGTH = 60
 _own_tokens: dict[str, tuple[str, re.Pattern[str]]] = {}
 """The tokens of the webhooks of this process, each with a part of its beginning and the pattern of all its forms."""
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
-# These characters cannot be seen, or turn around the text beside them. The two joiners, which emoji need, are not here.
+_LINE_BREAK = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]+")
+MARKS = "\u00ad\u061c\u200c-\u200f"
+"""Invisible marks that real languages need, and the joiner of emoji. Discord may strip them after our work."""
+# These characters cannot be seen, or reorder the text beside them: Default_Ignorable_Code_Point of Unicode
+# (https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt), and the signs that hide annotations. Blanks
+# are not here, nor is U+2800, the blank of Braille, since charts are drawn with it.
 HIDDEN = re.compile(
-    "[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]+"
+    f"[{MARKS}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
+_MARK = re.compile(f"[{MARKS}]")
+_VARIABLE = "#*0123456789\u203c\u2049\u2139\u3030"
+"""The emoji with a variant whose category is not that of a sign."""
+_VARIANT = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 # Broken fences and flags such as Scotland's keep their hidden characters. The beginning of a flag matches too, so that
 # a cut is harmless.
 _KEPT = re.compile(f"`{FENCE_BREAK}|\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{{1,6}}\U000e007f?")
@@ -36,8 +47,8 @@ def register_token(token: str) -> None:
         return
     # A text may have been cut within the token, so its beginning is enough. That of another server may be a word.
     head = token[: 10 if len(token) >= _DISCORD_TOKEN_LENGTH else _MIN_TOKEN_LENGTH]
-    forms = "".join(each if each.isalnum() else _MARK for each in head)
-    rest = rf"(?:[A-Za-z0-9]|{_MARK}){{0,{len(token) - len(head)}}}"
+    forms = "".join(each if each.isalnum() else _PUNCTUATION for each in head)
+    rest = rf"(?:[A-Za-z0-9]|{_PUNCTUATION}){{0,{len(token) - len(head)}}}"
     rarest = max(re.split(r"[._-]", head), key=len) or head[0]
     _own_tokens[token] = rarest, re.compile(forms + rest)
 
@@ -59,22 +70,48 @@ def mask_own_tokens(text: str) -> str:
 def clean(text: str) -> str:
     """Return `text` without the characters that Discord cannot show, and without webhook tokens.
 
-    Control characters, terminal codes and lone surrogates go. Characters that cannot be seen, or that turn around the
-    text beside them, are shown by their code, such as `<U+202E>`. Clean text stays unchanged, even if it lost its end.
+    Control characters, terminal codes and lone surrogates go, and every kind of line break becomes a line feed.
+    Characters that cannot be seen, or that reorder the text beside them, are shown by their code, such as `<U+202E>`.
+    The marks that languages need stay behind a letter, and go elsewhere. Clean text stays unchanged, even if it lost
+    its end.
 
     Discord responds to a lone surrogate with a 500 (https://github.com/discord/discord-api-docs/issues/6561).
     """
-    if not text.isprintable():
+    if not text.isprintable() or (not text.isascii() and HIDDEN.search(text)):
         if "\x1b" in text:
             text = _ANSI.sub("", text)
-        text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+        text = _CONTROL.sub("", _LINE_BREAK.sub("\n", text))
         if not text.isascii():
             text = HIDDEN.sub(_show_hidden, text).encode("utf-8", "replace").decode("utf-8")
     return mask_token(text)
 
 
+def on_one_line(text: str) -> str:
+    """Return `text` with a space for each line break: a name must not draw lines of its own."""
+    return " ".join(text.splitlines())
+
+
 def _show_hidden(match: re.Match[str]) -> str:
     run, start = match[0], match.start()
+    before = match.string[start - 1] if start else "\n"
     kept = _KEPT.match(match.string, start - 1) if start else None
-    end = kept.end() - start if kept else 0
-    return run[:end] + "".join([f"<U+{ord(character):04X}>" for character in run[end:]])
+    end = kept.end() - start if kept else _visible_end(before, run)
+    rest = (f"<U+{ord(character):04X}>" for character in _MARK.sub("", run[end:]))
+    return run[:end] + "".join(rest)
+
+
+def _visible_end(before: str, run: str) -> int:
+    """Return how many characters of `run` belong to the letter or the sign before it: a variant, a mark, or both."""
+    end = 1 if _VARIANT.match(run) and _has_variants(before, run[0]) else 0
+    # Discord may strip marks, so none stands behind a sign that Markdown knows, such as a backtick, or behind a digit.
+    belongs = before.isalpha() or (not before.isascii() and unicodedata.category(before)[0] in "MS")
+    return end + bool(belongs and _MARK.match(run, end))
+
+
+def _has_variants(before: str, selector: str) -> bool:
+    """Tell whether a variation selector belongs behind `before`: an emoji, a sign, an ideograph, a Mongolian letter."""
+    if selector < "\ufe00":
+        return "\u1820" <= before <= "\u18aa"
+    if before in _VARIABLE:
+        return selector in "\ufe0e\ufe0f"
+    return not before.isascii() and (unicodedata.category(before)[0] == "S" or unicodedata.category(before) == "Lo")

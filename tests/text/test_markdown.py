@@ -19,6 +19,8 @@ ZERO_WIDTH = "\u200b"
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"
 HUGE = 25_000
+ADDRESS = r"<https?://[^\s<>]+>|https?://[^\s<]+[^\s<.,:;\"'\])]"
+"""An address as Discord's client recognises it."""
 
 MARKS = st.text(st.sampled_from("\\*_~|`[]<>@#:/at-.1 \n\t\x1b\x00m\ud800é🔥"), max_size=60)
 PIECES = st.lists(st.sampled_from(["https://a.b", "http://", "<@1>", "```", "\x1b[1m", "webhooks/1/x", " ", "\n", "_"]))
@@ -51,13 +53,24 @@ WORST = [
     "🏴\U000e0061" * (HUGE // 2),
     ":a" * (HUGE // 2),
     ":" + "a" * HUGE,
+    "<a" * (HUGE // 2),
+    "<" + "a" * HUGE,
+    "@\u200e" * (HUGE // 2),
+    "http://a" * (HUGE // 8) + "<",
+    "http://a" + "." * HUGE + "`",
+    "<http://a" * (HUGE // 9),
+    "\u3000\u2800" * (HUGE // 2),
+    "a\u200e" * (HUGE // 2),
+    "\u200e" * HUGE,
+    "\u2028" * HUGE,
+    "❤\ufe0f" * (HUGE // 2),
     "\x1b[" + "0" * HUGE + " " * HUGE,
 ]
 
 
 def unescape(text: str) -> str:
     """Return the text that Discord shows for escaped text: it leaves addresses alone and drops escaping backslashes."""
-    return re.sub(r"(https?://[^\s<>]+)|\\([^0-9A-Za-z\s])", lambda match: match[1] or match[2], text)
+    return re.sub(f"({ADDRESS})" r"|\\([^0-9A-Za-z\s])", lambda match: match[1] or match[2], text)
 
 
 def is_clean(text: str) -> bool:
@@ -77,14 +90,25 @@ class TestEscapeMarkdown:
             ("# a\n - b\n> c\n-# d\n12. e", "\\# a\n \\- b\n\\> c\n\\-# d\n12\\. e"),
             ("a # b - c > d 12. e", "a # b - c > d 12. e"),
             ("12 is 1.5\n1", "12 is 1.5\n1"),
-            ("<@1> <@&2> <#3>", r"<\@1> <\@&2> <\#3>"),
-            ("<:a:1> <a:b:2> <t:3:R> </run:4>", r"<\:a:1> <a\:b:2> <t\:3:R> <\/run:4>"),
-            ("<Response [404]> <table>", r"<Response \[404]> <table>"),
-            ("https://x.y/a_b_c?d=*&e=[1] _a_", r"https://x.y/a_b_c?d=*&e=[1] \_a\_"),
+            ("<@1> <@&2> <#3> @everyone", r"\<@1> \<@&2> \<#3> \@everyone"),
+            ("<:a:1> <a:b:2> <t:3:R> </run:4>", r"\<\:a:1> \<a\:b:2> \<t\:3:R> \</run:4>"),
+            ("<sound:123:456> <id:customize> <+1> <a@b.c>", r"\<sound\:123:456> \<id:customize> \<+1> \<a@b.c>"),
+            ("<Response [404]> <table> a < b <= c", r"<Response \[404]> <table> a < b <= c"),
+            ("https://x.y/a_b_c?d=*&e=1 _a_", r"https://x.y/a_b_c?d=*&e=1 \_a\_"),
+            ('("https://x.y/a_b"), _a_', r'("https://x.y/a_b"), \_a\_'),
             ("<http://x.y/a_b> ok_", r"<http://x.y/a_b> ok\_"),
-            ("https://x.y<@1>", r"https://x.y<\@1>"),
-            ("http:// a_b", r"http:// a\_b"),
-            ("<id:customize> <t:1618953630>", r"<id\:customize> <t\:1618953630>"),
+            ("https://x.y<@1>", r"https:\//x.y\<@1>"),
+            ("http:// a_b", r"http:\// a\_b"),
+            ("http://[ text](https://evil.example)", r"http:\//\[ text](https://evil.example)"),
+            ("https://x.y/[a](https://evil.example)", r"https:\//x.y/\[a](https:\//evil.example)"),
+            ("https://x.y/`a` https://_ https://x|y", r"https:\//x.y/\`a\` https:\//\_ https:\//x\|y"),
+            ("<https://x.y/a\nb> <javascript:/x>", "\\<https://x.y/a\nb> \\<javascript:/x>"),
+            ("steam://run/1_ HTTPS://X_Y redis://a_b", r"steam:\//run/1\_ HTTPS:\//X\_Y redis:\//a\_b"),
+            (
+                "\xa0# a\n\u3000- b\n \u200e> c\n\u2003-# d\n\u28001. e",
+                "\xa0\\# a\n\u3000\\- b\n \u200e\\> c\n\u2003\\-# d\n\u28001\\. e",
+            ),
+            ("1\ufe0f. a :sm\u200dile: @e\u200everyone", "1\\\ufe0f. a \\:sm\u200dile: \\@e\u200everyone"),
             ("user:key:1 2a14:6f42:c::/48 :100:", r"user\:key:1 2a14\:6f42\:c::/48 \:100:"),
             ("at 12:34:56: a: b, c::d", "at 12:34:56: a: b, c::d"),
             (">>> all\n### h\n -# s\n  * i", "\\>>> all\n\\### h\n \\-# s\n  \\* i"),
@@ -107,10 +131,16 @@ class TestEscapeMarkdown:
     @given(ANY_TEXT)
     def test_every_mark_is_escaped(self, text: str) -> None:
         """Outside addresses every mark has its backslash, and no line begins with one."""
-        shown = re.sub(r"https?://[^\s<>]+|\\[^0-9A-Za-z\s]", "\x00", escape_markdown(text))
-        assert not re.search(r"[*_~|`\[\\]|<[@#:/]|<(?:[at]|id):|:(?!\d\d:)[\w+-]+:", shown)
+        shown = re.sub(rf"{ADDRESS}|\\[^0-9A-Za-z\s]", "\x00", escape_markdown(text))
+        assert not re.search(r"[*_~|`\[\\]|<[@#:/+]|<\w*:|:(?!\d\d:)[\w+-]+:|://(?!\Z|\s|\x00)|@everyone|@here", shown)
         bare = re.sub(r"\\[^0-9A-Za-z\s]", "\x00", escape_markdown(text))
-        assert not re.search(r"^[ \t]*(?:[#>-]|\d+\.)", bare, re.MULTILINE)
+        assert not re.search(r"^[^\S\n]*(?:[#>-]|\d+\.)", bare, re.MULTILINE)
+
+    @given(ANY_TEXT)
+    def test_no_address_is_a_link_on_request(self, text: str) -> None:
+        """Discord would add a card for it."""
+        assert "://" not in escape_markdown(text, keep_links=False)
+        assert unescape(escape_markdown(text, keep_links=False)) == text
 
 
 class TestShorten:
@@ -201,6 +231,11 @@ class TestCodeBlock:
         """Nothing is escaped in a block, and Discord drops newlines next to a fence."""
         assert code_block("\n\n  *a* \\_\n", 100) == "```\n  *a* \\_\n```"
 
+    @pytest.mark.parametrize("text", ["", "\n", " \n ", "\x00", "\x1b[0m\n", "\u3000"])
+    def test_a_blank_text_is_no_block(self, text: str) -> None:
+        """Discord takes the fences of an empty block for text, and the text up to the next block for code."""
+        assert code_block(text, 100) == ""
+
     @pytest.mark.parametrize("keep_end", [False, True])
     def test_text_of_exactly_the_limit_stays_whole(self, *, keep_end: bool) -> None:
         """A limit is inclusive; with one character more, the text is cut."""
@@ -261,7 +296,7 @@ class TestCodeBlock:
         self, text: str, times: int, limit: int, language: str, keep_end: bool
     ) -> None:
         """The block keeps its limit, and has exactly one opening and one closing fence."""
-        block = code_block(text * times, limit, language=language, keep_end=keep_end)
+        block = code_block(f"a{text * times}b", limit, language=language, keep_end=keep_end)
         assert len(block) <= limit
         assert is_clean(block)
         assert [match.start() for match in re.finditer("(?=```)", block)] == [0, len(block) - 3]
@@ -271,7 +306,7 @@ class TestCodeBlock:
     @given(ANY_TEXT)
     def test_a_block_holds_the_whole_text_that_fits(self, text: str) -> None:
         """A block adds only the fences and zero-width spaces."""
-        text = clean(text).replace("\u200b", "").strip("\n")
+        text = f"a{clean(text)}b".replace("\u200b", "")
         assert code_block(text, 10_000).replace("\u200b", "") == f"```\n{text}\n```"
 
 

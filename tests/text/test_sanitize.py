@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from discord_logging._text.markdown import code_block, escape_markdown
-from discord_logging._text.sanitize import clean, mask_own_tokens, mask_token, register_token
+from discord_logging._text.sanitize import clean, mask_own_tokens, mask_token, on_one_line, register_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,8 @@ SCOTLAND, WALES = (
 TOKEN = "aB3xK9-qLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 URL = f"https://discord.com/api/webhooks/111111111111111111/{TOKEN}"
 MARKS = st.text(st.sampled_from("\\`<@1\t \n\x1b[0m\x00\ud800\u200bé🔥"), max_size=60)
+INVISIBLE_LETTERS = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
+VARIANTS = "\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
 EVEN_SURROGATES = st.text(st.characters()) | MARKS
 
 
@@ -136,7 +138,7 @@ class TestClean:
         [
             ("a\tb\nc", "a\tb\nc"),
             ("a\r\nb\rc\n\rd", "a\nb\nc\n\nd"),
-            ("a\x00b\x07c\x0bd\x0ce\x7ff\x85g\x9bh", "abcdefgh"),
+            ("a\x00b\x07c\x0bd\x0ce\x7ff\x85g\x9bh", "abc\nd\nef\ngh"),
             ("\x1b[1;31mred\x1b[0m", "red"),
             ("\x1b[38;2;1;2;3mtrue\x1b[m \x1b[2K\x1b[?25l\x1b[1 q", "true "),
             ("\x1b]0;window title\x07text", "text"),
@@ -156,7 +158,13 @@ class TestClean:
 
     @pytest.mark.parametrize(
         "code",
-        [0xAD, 0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF, 0xE0001, 0xE007F],
+        [
+            *(0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180E, 0x200B, 0x3164, 0xFE00, 0xFE0F, 0xFEFF, 0xFFA0),
+            *range(0x202A, 0x202F),
+            *range(0x2060, 0x2070),
+            *range(0xFFF0, 0xFFFC),
+            *(0x1BCA0, 0x1D173, 0xE0001, 0xE0020, 0xE007F, 0xE0100, 0xE01EF),
+        ],
     )
     def test_hidden_characters_are_shown_by_their_code(self, code: int) -> None:
         """The reader notices a name that looks like another, or that turns around the text behind it."""
@@ -167,6 +175,9 @@ class TestClean:
         [
             "می\u200cخو क्\u200dष",  # Persian and Hindi
             "שלום, عالم",
+            "שלום\u200f 123 مرحبا\u061c(بالعالم)!",
+            "Donau\u00addampf",
+            "辻\U000e0100 ᠠ\u180b 〰\ufe0f 1\ufe0f\u20e3 ©\ufe0e ⠀⠁",
             "👩\u200d👩\u200d👧 ❤\ufe0f 🏳\ufe0f\u200d🌈 👍🏽 🇳🇴",
             SCOTLAND,
             f"{SCOTLAND}{SCOTLAND} {WALES}\n",
@@ -176,6 +187,15 @@ class TestClean:
         """The two joiners, variation selectors and the letters of a flag belong to visible text."""
         assert clean(text) == text
 
+    @pytest.mark.parametrize("mark", "\u00ad\u061c\u200c\u200d\u200e\u200f")
+    def test_a_mark_of_a_language_is_left_out_where_no_letter_is_before_it(self, mark: str) -> None:
+        """Discord may strip it, and what stands behind it would begin a line; beside letters it belongs to a word."""
+        assert clean(f"{mark}# a{mark}b{mark}{mark} 1{mark}. <{mark}@1>") == f"# a{mark}b{mark} 1. <@1>"
+
+    def test_a_sign_has_one_variant(self) -> None:
+        """More of them could hide a text."""
+        assert clean("❤\ufe0f\ufe0f\ufe01a\ufe0f") == "❤\ufe0f<U+FE0F><U+FE01>a<U+FE0F>"
+
     def test_a_flag_hides_no_message(self) -> None:
         """The hidden letters of a flag are few, are lower case, and stand behind a black flag."""
         hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "abcdefgh")
@@ -183,7 +203,11 @@ class TestClean:
         assert clean(f"🏴{hidden}") == f"🏴{hidden[:6]}{shown[-18:]}"
         assert clean(f"🔥{hidden}") == f"🔥{shown}"
 
-    @given(st.text(st.sampled_from(f"`{ZERO_WIDTH}a\n\u202e{SCOTLAND}")), st.integers(0, 60), st.integers(0, 60))
+    @given(
+        st.text(st.sampled_from(f"`{ZERO_WIDTH}a1❤\n\u200d\u200e\u202e\ufe0f{SCOTLAND}")),
+        st.integers(0, 60),
+        st.integers(0, 60),
+    )
     @example(f"```{ZERO_WIDTH}", 0, 0)
     def test_clean_text_that_was_cut_stays_unchanged(self, text: str, end: int, limit: int) -> None:
         """Cards are cleaned, then cut to their limits, and then cleaned again."""
@@ -204,7 +228,15 @@ class TestClean:
         assert is_clean(clean(text))
         assert clean(clean(text)) == clean(text)
 
-    @given(st.text(st.characters(exclude_categories=["C"]) | st.just("\n")))
+    @given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]) | st.just("\n")))
     def test_text_without_control_characters_stays_unchanged(self, text: str) -> None:
-        """No character is lost that can be shown."""
-        assert clean(text) == text
+        """No character is lost that can be seen. Some that cannot be seen count as letters, such as U+3164."""
+        assert clean(text) == re.sub(
+            f"[{INVISIBLE_LETTERS}]", lambda match: f"<U+{ord(match[0]):04X}>", text
+        ) or re.search(f"[{VARIANTS}]", text)
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_a_name_is_on_one_line(line_break: str) -> None:
+    """Each line break becomes a space."""
+    assert on_one_line(f"a{line_break}b{line_break}") == "a b"
