@@ -29,6 +29,7 @@ from discord_logging._exceptions import ends_program
 from discord_logging._process.gil import yield_gil_between
 from discord_logging._records.settings import MENTION, at_level, nearest_level
 from discord_logging._text.markdown import ELLIPSIS, cuts_made, plain
+from discord_logging._text.sanitize import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,8 +95,10 @@ def compose_plain(record: FrozenRecord) -> Message:
     """Return a message of plain text for a record whose card Discord refused."""
     payload: Payload = {"allowed_mentions": {"parse": []}}
     repeats = describe_repeats(record)
-    text = f"{record.levelname} {record.name}: {record.message}"
-    payload["content"] = plain(f"{repeats} {text}" if repeats else text, lengths.CONTENT)
+    name = on_one_line(f"{record.levelname} {record.name}")
+    text = f"{name}: {record.message}"
+    # Discord would add a card for a link.
+    payload["content"] = plain(f"{repeats} {text}" if repeats else text, lengths.CONTENT, keep_links=False)
     return _address(payload, [record])
 
 

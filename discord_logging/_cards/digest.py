@@ -11,7 +11,7 @@ from discord_logging._discord import lengths
 from discord_logging._records.settings import nearest_level
 from discord_logging._records.values import to_text
 from discord_logging._text.markdown import plain, shorten
-from discord_logging._text.sanitize import clean
+from discord_logging._text.sanitize import clean, on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -109,7 +109,8 @@ class Summary:
             text += f" — {_name(kind.exception)}"
         first, last = first_time(tally.first), last_time(tally.last)
         times = first if first == last else f"{first}–{last}"  # noqa: RUF001 - a range
-        return f"{emoji} **×{tally.count:,}** {_name(kind.name)}: {text} ({times})".strip()  # noqa: RUF001 - the sign for times
+        # The colon is part of what is escaped: it makes an emoji of a logger named :fire.
+        return f"{emoji} **×{tally.count:,}** {_name(kind.name, ':')} {text} ({times})".strip()  # noqa: RUF001 - the sign for times
 
 
 def kind_of(record: FrozenRecord) -> Kind:
@@ -118,8 +119,8 @@ def kind_of(record: FrozenRecord) -> Kind:
     return Kind(record.levelno, to_text(record.name), record.template or record.message[:200], exception)
 
 
-def _name(text: str) -> str:
-    return plain(one_line(text, 60), 80)
+def _name(text: str, end: str = "") -> str:
+    return plain(one_line(on_one_line(text[:120]), 60) + end, 80)
 
 
 def _span(seconds: float) -> str:

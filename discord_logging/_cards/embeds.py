@@ -19,7 +19,7 @@ from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import CardSettings, fill_source_url, nearest_level
 from discord_logging._records.values import show_value, to_text
 from discord_logging._text.markdown import ELLIPSIS, code_block, note_cut, plain, shorten
-from discord_logging._text.sanitize import clean
+from discord_logging._text.sanitize import clean, on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,7 @@ class EmbedFormatter(logging.Formatter):
     def embed(self, record: FrozenRecord) -> Embed:
         """Return the card for `record`, within Discord's limits and without empty parts."""
         embed = self._frame(record)
-        if title := _fit(self.title(record), lengths.TITLE):
+        if title := _fit(on_one_line(self.title(record)), lengths.TITLE):
             embed["title"] = title
         if description := _fit(self.description(record), lengths.DESCRIPTION):
             embed["description"] = description
@@ -67,7 +67,7 @@ class EmbedFormatter(logging.Formatter):
             embed["fields"] = fields
         if not (embed_length(embed) or embed.keys() & {"image", "thumbnail"}):
             # Discord refuses an empty message (50006).
-            embed["title"] = _fit(record.levelname, lengths.TITLE) or "LOG"
+            embed["title"] = _fit(_name(record.levelname, 60), lengths.TITLE) or "LOG"
         return embed
 
     def _frame(self, record: FrozenRecord) -> Embed:
@@ -79,7 +79,7 @@ class EmbedFormatter(logging.Formatter):
     def title(self, record: FrozenRecord) -> str:
         """Return the title: emoji, level and logger."""
         emoji = nearest_level(record.settings.emojis, record.levelno)
-        return f"{emoji} {plain(record.levelname, 60)} · {plain(to_text(record.name), 160)}".strip()
+        return f"{emoji} {_name(record.levelname, 60)} · {_name(record.name, 160)}".strip()
 
     def description(self, record: FrozenRecord) -> str:
         """Return the body: the message, the traceback in a code block, and the location."""
@@ -90,7 +90,7 @@ class EmbedFormatter(logging.Formatter):
         message = plain(record.message, room - count * _MIN_BLOCK).strip()
         room = (room - len(message)) // max(count, 1) - 1
         blocks = (self.traceback(record, room - _FENCES), stack_info)
-        fenced = [code_block(block, room, language="py", keep_end=True) for block in blocks if block]
+        fenced = [code_block(block or "", room, language="py", keep_end=True) for block in blocks]
         return "\n".join(part for part in (message, *fenced, location) if part)
 
     def traceback(self, record: FrozenRecord, limit: int) -> str | None:
@@ -102,12 +102,12 @@ class EmbedFormatter(logging.Formatter):
         if not record.lineno:
             return ""
         pathname, line = to_text(record.pathname), to_text(record.lineno)
-        location = plain(f"{os.path.basename(pathname)}:{line}", 150)  # noqa: PTH119 - it is text
+        location = _name(f"{os.path.basename(pathname)}:{line}", 150)  # noqa: PTH119 - it is text
         url = _source_url(record, line)
         # The text of a link cannot contain brackets, not even escaped ones.
         if url and not {"[", "]"} & set(location):
             location = f"[{location}]({url})"
-        return f"-# {location} in {plain(to_text(record.funcName), 100)}"
+        return f"-# {location} in {_name(record.funcName, 100)}"
 
     def fields(self, record: FrozenRecord) -> list[EmbedField]:
         """Return the record's `extra` values and the handler's context as fields."""
@@ -121,7 +121,7 @@ class EmbedFormatter(logging.Formatter):
         """Return the host, process, thread and asyncio task, as far as they are known."""
         given = (record.process, record.processName, record.threadName, record.taskName)
         # A record that was made by hand may have any object as a name, even one without a truth value.
-        pid, process, thread, task = ("" if value is None else to_text(value) for value in given)
+        pid, process, thread, task = ("" if value is None else on_one_line(to_text(value)) for value in given)
         pid = f"pid {pid}" if pid not in ("", "0") else ""
         if process in ("", "MainProcess"):
             process = pid
@@ -197,6 +197,10 @@ def _fit(text: str, limit: int) -> str:
     return shorten(clean(text).strip(), limit)
 
 
+def _name(value: object, limit: int) -> str:
+    return plain(on_one_line(to_text(value)), limit)
+
+
 def _field(name: str, value: str) -> EmbedField:
     if len(value) <= INLINE_VALUE and "\n" not in value:
         return {"name": name, "value": plain(value, lengths.FIELD_VALUE), "inline": True}
@@ -207,7 +211,7 @@ def _fit_fields(fields: list[EmbedField], room: int) -> list[EmbedField]:
     """Cut each field to its limit. A last field names the fields for which there is no room."""
     fitted: list[EmbedField] = []
     for index, field in enumerate(fields):
-        name = plain(field["name"], lengths.FIELD_NAME).strip()
+        name = _name(field["name"], lengths.FIELD_NAME).strip()
         value = _fit(field["value"], lengths.FIELD_VALUE)
         if not name and value:
             note_cut()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._cards.traceback_text import format_exception
 from discord_logging._records.values import to_text, value_line
 from discord_logging._text.markdown import break_fences, shorten
-from discord_logging._text.sanitize import clean
+from discord_logging._text.sanitize import clean, on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _RESET = "\x1b[0m"
 _ANSI_COLORS = ((50, "\x1b[1;31m"), (40, "\x1b[31m"), (30, "\x1b[33m"), (20, "\x1b[34m"))
 _LINE_BREAK = "\n         "
+_FILE_LINE_BREAK = "\n    "
 _NO_TIME = "--:--:--"
 
 
@@ -59,7 +60,9 @@ def traceback_text(record: FrozenRecord) -> str:
 
 
 def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
-    """Return the whole record: a line that begins with time, level and logger, then all other parts.
+    """Return the whole record: a line that begins with time, level and logger, then all other parts, indented.
+
+    The indent tells them from other records, also if a text contains what looks like one.
 
     Args:
         record: The record.
@@ -76,7 +79,8 @@ def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
         head.append(f"({repeats})")
     context = _pairs(record.settings.context) if with_context else ""
     parts = [" ".join(head), extra_text(record), context, traceback_text(record), record.stack_info]
-    return clean("\n".join(part for part in parts if part)) + "\n"
+    text = clean("\n".join(part for part in parts if part)).rstrip("\n")
+    return text.replace("\n", _FILE_LINE_BREAK) + "\n"
 
 
 def extra_text(record: FrozenRecord) -> str:
@@ -106,8 +110,8 @@ def _exact_time(record: FrozenRecord) -> str:
 
 
 def _one_word(value: object) -> str:
-    """Return `value` as text without line feeds."""
-    return clean(to_text(value)).replace("\n", " ")
+    """Return `value` as clean text on one line."""
+    return clean(on_one_line(to_text(value)))
 
 
 def one_line(text: str, limit: int) -> str:

@@ -123,6 +123,14 @@ class TestSummary:
         """There is no range of times."""
         assert f"**×1** shop: hello ({clock(0)})" in summarize([make()])["description"]  # noqa: RUF001 - the sign
 
+    def test_names_have_one_line_and_make_no_emoji(self) -> None:
+        """The colon behind the name of a logger is ours."""
+        card = summarize([make(name="a\n# b", levelname="NO\u2028TE"), make(name=":fire")])
+        assert card["description"].split("\n")[0] == "**1** NO TE · **1** ERROR"
+        assert "** a # b: hello" in card["description"]
+        assert r"** \:fire: hello" in card["description"]
+        assert card["fields"][2]["value"] == "1 a # b\n1 :fire"
+
     def test_of_many_kinds_five_are_named(self) -> None:
         """They are the worst and the most frequent, and the others are counted."""
         records = [make(f"kind {kind}", level=30 + kind % 2 * 10) for kind in range(1008) for _ in range(kind % 7 + 1)]

@@ -161,7 +161,7 @@ class TestAnyRecord:
         """A traceback never runs into the text below it."""
         description = lay_out(make(message.replace("http", ""), exc_info=error, stack_info=stack))["description"]
         fences = description.replace("\\`", "").count(FENCE)
-        assert fences == 2 + 2 * bool(clean(stack))
+        assert fences == 2 + 2 * bool(clean(stack).strip())
         assert description.endswith("-# orders.py:42 in place")
 
     def test_no_part_shows_a_webhook_token(self) -> None:
@@ -256,6 +256,46 @@ class TestParts:
         assert lay_out(make(levelname=" \x00"), Silent())["title"] == "LOG"
 
 
+LINE_BREAKS = ["\n", "\r\n", "\v", "\f", "\x85", "\u2028", "\u2029"]
+
+
+class TestNames:
+    """A name cannot look like a part of the card."""
+
+    @pytest.mark.parametrize("line_break", LINE_BREAKS)
+    def test_a_name_has_no_lines(self, line_break: str) -> None:
+        """Else it could draw the title of a second card. Each line break becomes a space."""
+        name = f"x{line_break}❌ ERROR · auth"
+        names = {"name": name, "levelname": name, "funcName": name, "pathname": name, name: "value"}
+        card = lay_out(make(**names, threadName=name, taskName=name, processName=name))
+        shown = [
+            card["title"],
+            card["description"].partition("\n")[2],
+            card["footer"]["text"],
+            card["fields"][0]["name"],
+        ]
+        assert not [text for text in shown if len(text.splitlines()) != 1]
+        assert all("x ❌ ERROR · auth" in text for text in shown)
+
+    @pytest.mark.parametrize("blank", ["", " ", "\xa0", "\u3000", "\u2003", "\u200e", "\ufeff", "\n\t", "\x00"])
+    @pytest.mark.parametrize("mark", ["# ", "-# ", "- ", "> ", ">>> ", "1. ", "* "])
+    def test_blanks_before_a_mark_do_not_make_it_one(self, blank: str, mark: str) -> None:
+        """Discord strips texts, and then the mark would begin a line."""
+        text = f"{blank}{mark}a"
+        card = lay_out(make(text, name=text, **{text: text}), emojis={0: ""})
+        values = [card["description"], card["fields"][0]["name"], card["fields"][0]["value"]]
+        assert not [value for value in values if value.strip().startswith(mark)]
+
+    def test_an_override_of_the_title_has_one_line(self) -> None:
+        """It may contain a name too."""
+
+        class Own(EmbedFormatter):
+            def title(self, record: FrozenRecord) -> str:
+                return f"Own {record.threadName}"
+
+        assert lay_out(make(threadName="a\nb\u2028c"), Own())["title"] == "Own a b c"
+
+
 class TestDescription:
     """The message, the traceback and the location share 4096 characters."""
 
@@ -268,6 +308,12 @@ class TestDescription:
         """Each has its own block."""
         description = lay_out(make(exc_text="Traceback:\nno", stack_info="Stack:\nhere"))["description"]
         assert "```py\nTraceback:\nno\n```\n```py\nStack:\nhere\n```" in description
+
+    @pytest.mark.parametrize("blank", ["", "\n", "\x00", " "])
+    def test_a_blank_traceback_has_no_block(self, blank: str) -> None:
+        """The fences of an empty block would open another around what stands behind them."""
+        description = lay_out(make(exc_text=blank, stack_info="# Stack"))["description"]
+        assert description == f"hello\n{FENCE}py\n# Stack\n{FENCE}\n-# orders.py:42 in place"
 
     def test_of_a_long_traceback_the_end_is_shown(self) -> None:
         """The error is at the end; the message stays whole."""
