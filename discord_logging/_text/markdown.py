@@ -19,6 +19,8 @@ _SIGNS = (
     r"|@(?=[eh])"
     # Discord makes an emoji of the :key: in user:key:1, but does not know one whose name is a minute.
     rf"|:(?=[\w+\-{MARKS}]+:)(?!\d\d:)"
+    # Discord lets the text of a link hold closing brackets, so this would end the link of ours that stands before it.
+    r"|(?<=\])\("
     # Addresses of other schemes are no links: redis:\//host.
     r"|(?<=:)/(?=/)"
 )
@@ -63,7 +65,7 @@ def _escape_match(match: re.Match[str]) -> str:
     address = match["address"]
     # Of https://a.b<@1>, the backslash before < would belong to the address.
     is_alone = address[0] == "<" or not match.string.startswith("<", match.end())
-    if is_alone and _LINK.fullmatch(address):
+    if is_alone and _LINK.fullmatch(address) and "](" not in address:
         return address
     return _ESCAPE.sub(r"\\\g<0>", address)
 

@@ -70,6 +70,7 @@ TEXT = ("text", "br", "url", "autolink")
 """The types of nodes that data may become."""
 KNOWN_FAULTS = [
     "http://[ text](https://evil.example)",
+    "](https://evil.example)",
     "\xa0# a",
     "\u3000>>> a",
     "\u20281. a",

@@ -86,7 +86,7 @@ class TestEscapeMarkdown:
         [
             ("__init__ *args `x` ~~no~~ ||spoiler||", r"\_\_init\_\_ \*args \`x\` \~\~no\~\~ \|\|spoiler\|\|"),
             ("C:\\new", r"C:\\new"),
-            ("[text](https://x.y)", r"\[text](https://x.y)"),
+            ("[text](https://x.y)", r"\[text]\(https://x.y)"),
             ("# a\n - b\n> c\n-# d\n12. e", "\\# a\n \\- b\n\\> c\n\\-# d\n12\\. e"),
             ("a # b - c > d 12. e", "a # b - c > d 12. e"),
             ("12 is 1.5\n1", "12 is 1.5\n1"),
@@ -99,8 +99,9 @@ class TestEscapeMarkdown:
             ("<http://x.y/a_b> ok_", r"<http://x.y/a_b> ok\_"),
             ("https://x.y<@1>", r"https:\//x.y\<@1>"),
             ("http:// a_b", r"http:\// a\_b"),
-            ("http://[ text](https://evil.example)", r"http:\//\[ text](https://evil.example)"),
-            ("https://x.y/[a](https://evil.example)", r"https:\//x.y/\[a](https:\//evil.example)"),
+            ("http://[ text](https://evil.example)", r"http:\//\[ text]\(https://evil.example)"),
+            ("https://x.y/[a](https://evil.example)", r"https:\//x.y/\[a]\(https:\//evil.example)"),
+            ("https://x.y](https://evil.example) a]", r"https:\//x.y]\(https:\//evil.example) a]"),
             ("https://x.y/`a` https://_ https://x|y", r"https:\//x.y/\`a\` https:\//\_ https:\//x\|y"),
             ("<https://x.y/a\nb> <javascript:/x>", "\\<https://x.y/a\nb> \\<javascript:/x>"),
             ("steam://run/1_ HTTPS://X_Y redis://a_b", r"steam:\//run/1\_ HTTPS:\//X\_Y redis:\//a\_b"),
@@ -131,6 +132,7 @@ class TestEscapeMarkdown:
     @given(ANY_TEXT)
     def test_every_mark_is_escaped(self, text: str) -> None:
         """Outside addresses every mark has its backslash, and no line begins with one."""
+        assert "](" not in escape_markdown(text)
         shown = re.sub(rf"{ADDRESS}|\\[^0-9A-Za-z\s]", "\x00", escape_markdown(text))
         assert not re.search(r"[*_~|`\[\\]|<[@#:/+]|<\w*:|:(?!\d\d:)[\w+-]+:|://(?!\Z|\s|\x00)|@everyone|@here", shown)
         bare = re.sub(r"\\[^0-9A-Za-z\s]", "\x00", escape_markdown(text))
