@@ -7,6 +7,8 @@ import re
 _FENCE = "```"
 _CLOSING = f"\n{_FENCE}"
 _OPENING = re.compile(r"```(?:([\w+.#-]{1,20})(?=\n|$))?")
+_MARK = re.compile(r"\s*(?:(?=(?:#{1,3}|-#|[-*]|>|>>>)\s)|\d+(?=\.\s))")
+"""The beginning of a heading, list or quote up to the sign that a backslash would escape."""
 _PAUSES = tuple(map(re.compile, (r"\n\s*\n", r"\n", r"(?<=[.!?…])\s", r"\s")))
 """The pauses between paragraphs, lines, sentences and words, the best first."""
 
@@ -14,7 +16,8 @@ _PAUSES = tuple(map(re.compile, (r"\n\s*\n", r"\n", r"(?<=[.!?…])\s", r"\s")))
 def split_text(text: str, limit: int) -> list[str]:
     """Return `text` in parts of at most `limit` characters that are not blank.
 
-    Only white space at a cut is lost. A code block that is cut is closed and opened anew.
+    Only white space at a cut is lost. A code block that is cut is closed and opened anew. A sign that the cut would put
+    at the beginning of a line, where it would be a mark, is escaped.
 
     Args:
         text: The text.
@@ -31,7 +34,8 @@ def _divide(text: str, limit: int) -> tuple[str, str]:
     start, end = _find_pause(text, limit)
     part, rest = text[:start].rstrip(), text[end:].lstrip("\n")
     if part.count(_FENCE) % 2 == 0:
-        return part, rest
+        mark = _MARK.match(rest) if "\n" not in text[start:end] else None
+        return part, f"{rest[: mark.end()]}\\{rest[mark.end() :]}" if mark else rest
     opener = part.rfind(_FENCE)
     opening: re.Match[str] = _OPENING.match(part, opener)  # type: ignore[assignment]  # a fence always matches
     if opener and not part[opening.end() :].strip():
@@ -47,6 +51,7 @@ def _find_pause(text: str, limit: int) -> tuple[int, int]:
     for pause in _PAUSES:
         if found := list(pause.finditer(text, limit // 2, limit + 1)):
             return found[-1].span()
-    # The three backticks of a fence must stay together.
+    # The three backticks of a fence must stay together, and so must a backslash and what it escapes.
     cut = next((at for at in (limit - 2, limit - 1) if text.startswith(_FENCE, at)), limit)
+    cut -= (cut - len(text[:cut].rstrip("\\"))) % 2
     return cut, cut

@@ -67,6 +67,24 @@ def test_a_fence_is_never_cut(before: int) -> None:
     assert all(part.count(FENCE) % 2 == 0 for part in parts)
 
 
+@pytest.mark.parametrize("mark", ["#", "##", "-#", "-", "*", ">", ">>>"])
+def test_a_cut_makes_no_mark_of_a_sign(mark: str) -> None:
+    """A sign within a line would be a heading, a list or a quote at the beginning of the next message."""
+    assert split_text(f"{'x' * 95} {mark} {'y' * 90}", 100) == ["x" * 95, f"\\{mark} {'y' * 90}"]
+    assert split_text(f"{'x' * 95}\n{mark} {'y' * 90}", 100) == ["x" * 95, f"{mark} {'y' * 90}"]
+
+
+def test_a_cut_makes_no_list_of_a_number() -> None:
+    """Nor does it escape what is no mark."""
+    assert split_text(f"{'x' * 95} 12. {'y' * 90}", 100) == ["x" * 95, f"12\\. {'y' * 90}"]
+    assert split_text(f"{'x' * 95} **{'y' * 90}**", 100) == ["x" * 95, f"**{'y' * 90}**"]
+
+
+def test_an_escape_is_never_cut() -> None:
+    """The backslash stays with the sign behind it."""
+    assert split_text("x" + "\\*" * 100, 100)[0] == "x" + "\\*" * 47
+
+
 @given(st.text(alphabet=st.sampled_from("ab .\n`é😀"), max_size=800), st.integers(100, 200))
 @example("`" * 500, 100)
 @example("a" + " " * 300 + "b", 100)
