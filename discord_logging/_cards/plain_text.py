@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _RESET = "\x1b[0m"
 _ANSI_COLORS = ((50, "\x1b[1;31m"), (40, "\x1b[31m"), (30, "\x1b[33m"), (20, "\x1b[34m"))
 _LINE_BREAK = "\n         "
-_FILE_LINE_BREAK = "\n    "
+_LOOKS_LIKE_RECORD = re.compile(r"\n(?=[^\w\n]*(?:\d{4}-\d\d-\d\d|--:--:--))")
 _NO_TIME = "--:--:--"
 
 
@@ -60,9 +61,9 @@ def traceback_text(record: FrozenRecord) -> str:
 
 
 def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
-    """Return the whole record: a line that begins with time, level and logger, then all other parts, indented.
+    """Return the whole record: a line that begins with time, level and logger, then all other parts.
 
-    The indent tells them from other records, also if a text contains what looks like one.
+    Lines of a text that begin as a record does are indented.
 
     Args:
         record: The record.
@@ -79,8 +80,7 @@ def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
         head.append(f"({repeats})")
     context = _pairs(record.settings.context) if with_context else ""
     parts = [" ".join(head), extra_text(record), context, traceback_text(record), record.stack_info]
-    text = clean("\n".join(part for part in parts if part)).rstrip("\n")
-    return text.replace("\n", _FILE_LINE_BREAK) + "\n"
+    return _LOOKS_LIKE_RECORD.sub("\n    ", clean("\n".join(part for part in parts if part))) + "\n"
 
 
 def extra_text(record: FrozenRecord) -> str:

@@ -385,7 +385,7 @@ class TestFile:
         assert re.fullmatch(r"records-2001090\d-\d{6}\.txt", name)
         head, *rest = content.decode().split("\n")
         assert re.fullmatch(r"2001-09-0\d \d\d:\d\d:\d\d\.000 ERROR shop \[MainThread\] orders.py:42: x{5000}", head)
-        assert rest == ["    order=17", "    service=shop", "    ValueError: no", ""]
+        assert rest == ["order=17", "service=shop", "ValueError: no", ""]
 
     def test_only_the_long_one_of_several_is_attached(self) -> None:
         """The other cards are complete."""
