@@ -34,6 +34,7 @@ class LineRecords:
         self._name = name
         self._levelno = levelno
         self._line: Line | None = None
+        self._blank = 0
         self._is_error_due = False
 
     def feed(self, text: str) -> Iterator[logging.LogRecord]:
@@ -41,7 +42,7 @@ class LineRecords:
         if "\x1b" in text:
             text = clean(text)
         if not text.strip():
-            self._blank += self._line is not None
+            self._blank += 1
             return
         if self._line is None or not self._belongs(text):
             yield from self.finish()

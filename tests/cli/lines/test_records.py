@@ -45,6 +45,12 @@ def test_indented_lines_belong_to_the_line_above() -> None:
     assert [record.getMessage() for record in records] == ["first\n  a\n\n  b", "second"]
 
 
+def test_blank_lines_before_the_first_record_are_skipped() -> None:
+    """Blank lines were counted before there was a record to count them for, which was an `AttributeError`."""
+    assert [record.getMessage() for record in read("\n \n\x1b[0m\nhello\n  a")] == ["hello\n  a"]
+    assert read("\n\n") == []
+
+
 def test_a_traceback_belongs_to_the_record_above() -> None:
     """The last line of the traceback belongs to it, and the line after that is another record."""
     first, second = read(f"ERROR it failed\n{TRACEBACK}\nINFO next")
