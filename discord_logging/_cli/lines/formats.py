@@ -38,7 +38,8 @@ _RECORD_ATTRIBUTE_TYPES = MappingProxyType(
     {"pathname": str, "lineno": int, "funcName": str, "process": int, "processName": str}
 )
 """The attributes of a `logging.LogRecord` that a line may set, with the types that their values must have."""
-_STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_STANDARD_ATTRIBUTES = frozenset(dir(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""The attributes and methods of a `logging.LogRecord`, which a value of a line must not replace."""
 
 _LEVEL_NAME = "|".join(sorted(LEVELS, key=len, reverse=True))
 _PRIORITY = re.compile(r"<(\d{1,3})>(?:1 (?P<time>\S+) \S+ (?P<name>\S+) \S+ \S+ (?:-|(?:\[[^\]]*\])+) ?)?", re.ASCII)
@@ -49,7 +50,7 @@ _GLOG_LINE = re.compile(
 )
 _BEGIN = re.compile(rf"(?P<bracket>\[)?{TIME}", re.ASCII)
 _IN_BRACKET = re.compile(
-    rf"[:,\s]{{1,9}}(?P<level>{_LEVEL_NAME})(?:[/\s]+(?P<name>[^\][]{{0,200}}))?\]\s*", re.ASCII | re.IGNORECASE
+    rf"[:,\s]{{1,9}}(?P<level>{_LEVEL_NAME})(?:[/\s]{{1,9}}(?P<name>[^\][]{{0,200}}))?\]\s*", re.ASCII | re.IGNORECASE
 )
 _TAG = re.compile(r"\s*\S+ (?P<name>[\w./-]+)(?:\[\d+\])?: ", re.ASCII)
 _BEFORE = (
@@ -147,10 +148,18 @@ def _level_of(value: object, *, is_pino: bool) -> tuple[int, str] | None:
 
 def _read_json(text: str) -> Line | None:
     try:
-        values = json.loads(text)
+        values = json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError):
         return None
-    return _read_values({str(name): value for name, value in values.items()}, text)
+    return _read_values(values, text)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a dictionary of the pairs, and refuse a repeated name, because one of its values would be lost."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError
+    return values
 
 
 def _read_logfmt(text: str) -> Line | None:
@@ -160,11 +169,11 @@ def _read_logfmt(text: str) -> Line | None:
         return None
     values: dict[str, Any] = {}
     position = 0
-    while pair := _PAIR.match(text, position):
+    while (pair := _PAIR.match(text, position)) and pair[1] not in values:
         values[pair[1]] = _unquote(pair[2])
         position = pair.end()
     if position < len(text):
-        # The line also has text that is not a pair.
+        # The line also has text that is not a pair, or a name has two values.
         return Line(text, *_level(match["level"]))
     return _read_values(values, text)
 
@@ -218,11 +227,14 @@ def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if isinstance(value, _RECORD_ATTRIBUTE_TYPES.get(name, ())):
             attributes[name] = value
-        elif name == "filename" and isinstance(value, str):
-            attributes.setdefault("pathname", value)
+        elif name == "filename" and isinstance(value, str) and "pathname" not in values:
+            attributes["pathname"] = value
         else:
             # A standard attribute of the record would hide the value.
-            attributes[f"{name}_" if name in _STANDARD_ATTRIBUTES else name] = value
+            free = f"{name}_" if name in _STANDARD_ATTRIBUTES else name
+            while free in attributes:
+                free += "_"
+            attributes[free] = value
     return attributes
 
 
@@ -269,13 +281,13 @@ def _read_head(text: str, rest: str, position: int, pattern: re.Pattern[str], li
     if not name and (match := _NAME_BEFORE.match(before)):
         name, before = match["name"], before[match.end() :]
     if match := _LOGURU.match(text, position):
-        name, position = match["name"], match.end()
+        before, name, position = f"{name} {before}", match["name"], match.end()
         location = {"pathname": name, "lineno": int(match["line"]), "funcName": match["function"]}
     elif not name and (match := _find_name(text, position, is_timed=line.created is not None)):
         name, position = match[match.lastgroup or 0], match.end()
     else:
         position = match.end() if (match := _SEPARATOR.match(text, position)) else position
-    message = f"{before} {text[position:]}".strip()
+    message = f"{before.strip()} {text[position:]}".strip()
     return Line(message, levelno, levelname, name, line.created, "", location)
 
 

@@ -43,6 +43,7 @@ DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
         ("[2026-01-01T12:00:00Z WARN  my::crate] low", WARNING, "my::crate", "low"),
         ("[2026-01-01T12:00:00Z DEBUG] low", DEBUG, "", "low"),
         ("2026-01-01 12:00:00.123 | ERROR    | shop.orders:read:12 - no", ERROR, "shop.orders", "no"),
+        ("web_1  | ERROR    | shop.orders:read:12 - no", ERROR, "shop.orders", "web_1 no"),
         ("2026-01-01 12:00:00.123 UTC [123] ERROR:  no relation", ERROR, "", "[123] no relation"),
         ("2026-01-01 12:00:00 myapp ERROR text", ERROR, "", "myapp text"),
         ("12:00:01 error foo", ERROR, "", "foo"),
@@ -130,6 +131,19 @@ def test_hostile_json_is_text(text: str) -> None:
     assert read_line(text).message
 
 
+@pytest.mark.parametrize("text", ['{"level": "error", "msg": "a", "msg": "b"}', "level=error msg=a msg=b"])
+def test_a_name_with_two_values_makes_the_line_text(text: str) -> None:
+    """A dictionary would keep one of the values and lose the other."""
+    assert read_line(text).message == text
+
+
+def test_values_do_not_replace_each_other() -> None:
+    """A value whose name is taken, by the record or by another value, gets a longer name."""
+    values = {"args": 1, "args_": 2, "getMessage": 3, "filename": "a.py", "pathname": "/a.py"}
+    line = read_line(json.dumps({"level": "error", "msg": "x", **values}))
+    assert line.attributes == {"args_": 1, "args__": 2, "getMessage_": 3, "filename_": "a.py", "pathname": "/a.py"}
+
+
 def test_locations_of_loguru_and_glog_are_read() -> None:
     """File, line and function become attributes of the record."""
     line = read_line("2026-01-01 12:00:00.123 | ERROR    | shop.orders:read:12 - no")
@@ -149,6 +163,7 @@ def test_locations_of_loguru_and_glog_are_read() -> None:
         "-" * 200_000,
         "2026-01-01 12:00:00 ERROR a" + " " * 200_000 + "x",
         "[2026-01-01 12:00:00" + " " * 200_000,
+        "[2026-01-01 12:00:00: ERROR " + " " * 200_000,
         "level=error " + 'a="' * 50_000,
         "<3>1 " + "[x" * 50_000,
     ],
