@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._cli.lines.records import LineRecords
+from discord_logging._cli.lines.split import LineSplitter
 from discord_logging._cli.progress import Progress
 from discord_logging._handler import DiscordHandler
 from discord_logging._process import clock
@@ -122,24 +123,19 @@ class _Pipe:
         return 0 if health["delivered"] == health["accepted"] and not self._has_failed else 1
 
     def _read(self) -> None:
-        rest = b""
+        lines = LineSplitter(_MAX_LINE_BYTES)
         for chunk in _read_chunks(sys.stdin.fileno()):
             if chunk and self._options.tee and not self._has_failed:
                 self._pass_on(chunk)
-            if chunk:
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    self._feed(line)
-                while len(rest) >= _MAX_LINE_BYTES:
-                    self._feed(rest[:_MAX_LINE_BYTES])
-                    rest = rest[_MAX_LINE_BYTES:]
-            else:
+            for line in lines.feed(chunk):
+                self._feed(line)
+            if not chunk:
                 self._flush_held()
             self._show_progress()
             if self._signals.number or self._has_no_reader:
                 break
-        if rest:
-            self._feed(rest)
+        for line in lines.finish():
+            self._feed(line)
 
     def _pass_on(self, chunk: bytes) -> None:
         try:

@@ -94,6 +94,18 @@ def test_lines_become_cards(discord: LocalDiscord, pipe: Callable[..., int]) -> 
     assert "pid" not in embeds[0]["footer"]["text"]
 
 
+def test_blank_lines_first(discord: LocalDiscord, pipe: Callable[..., int]) -> None:
+    """The command died of a blank first line, and delivered nothing."""
+    assert pipe(b"\n \r\n\x1b[0m\nhello\n") == 0
+    assert [message.embeds[0]["description"] for message in discord.messages] == ["hello"]
+
+
+def test_blank_input_is_no_message(discord: LocalDiscord, pipe: Callable[..., int]) -> None:
+    """An empty input and one of blank lines alone are delivered as soon as they are read."""
+    assert pipe(b"") == pipe(b"\n\t\r\n\n") == 0
+    assert not discord.requests
+
+
 def test_lines_below_the_level_are_not_sent(discord: LocalDiscord, pipe: Callable[..., int]) -> None:
     """A line without a level has the default level."""
     assert pipe(b"INFO no\nyes\nDEBUG no\nERROR yes\n", "--level", "warning", "--default-level", "warn") == 0
