@@ -49,7 +49,8 @@ def run_send(options: argparse.Namespace, url: WebhookURL) -> int:
     """Send the message and return the exit code: 0 if it was delivered, 1 if not."""
     files = read_files(options.file)
     text = _read_text(options)
-    if not (text.strip() or options.title or options.field or files):
+    # A card of terminal codes or control characters alone would be blank.
+    if not (clean(text + options.title).strip() or options.field or files):
         raise InvalidSettingError("There is nothing to send: give a text, --title, --field or --file.")
     failure = deliver(
         url,
@@ -116,7 +117,7 @@ class _Card(EmbedFormatter):
 
     def __init__(self, title: str) -> None:
         super().__init__()
-        self._title = title
+        self._title = clean(title).strip()
 
     def title(self, record: FrozenRecord) -> str:
         emoji = nearest_level(record.settings.emojis, record.levelno)

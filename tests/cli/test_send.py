@@ -56,6 +56,12 @@ def test_a_card_is_sent(discord: LocalDiscord) -> None:
     assert [(field["name"], field["value"]) for field in embed["fields"]] == [("host", "db1"), ("free", "1=2")]
 
 
+def test_a_blank_title_is_no_title(discord: LocalDiscord) -> None:
+    """The card has the title of its level."""
+    assert main(["send", "--title", "\x1b[0m ", "disk is full"]) == 0
+    assert discord.messages[0].embeds[0]["title"] == "ℹ️ INFO"  # noqa: RUF001 - the emoji
+
+
 @pytest.mark.parametrize("arguments", [[], ["-"]])
 def test_text_comes_from_standard_input(
     discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
@@ -121,6 +127,8 @@ def test_unreachable_discord_ends_in_time(monkeypatch: pytest.MonkeyPatch, capsy
         (["--file", "x"] * 10, "at most 9 files"),
         (["--username", "discord", "x"], "username must be"),
         ([" "], "nothing to send"),
+        (["\x00\x1b[0m"], "nothing to send"),
+        (["--title", " \x1b[0m"], "nothing to send"),
     ],
 )
 def test_wrong_arguments_are_exit_code_2(
