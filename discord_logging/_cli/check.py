@@ -30,7 +30,7 @@ _TYPES = {
     2: "a channel follower, which accepts no messages",
     3: "a webhook of an application",
 }
-_INCOMING = 1
+_INCOMING, _FOLLOWER = 1, 2
 _CLOCK_TOLERANCE = 120.0
 _CERTIFICATE_TIME_ERRORS = (9, 10)
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
@@ -67,7 +67,9 @@ def run_check(options: argparse.Namespace, url: WebhookURL) -> int:
 
 
 def _print(label: str, text: str) -> None:
-    sys.stdout.write(f"{label}: {text}\n")
+    # The terminal may lack characters of the webhook's name.
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(f"{label}: {text}\n".encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _request(url: WebhookURL, timeout: float) -> Response | str:
@@ -106,7 +108,7 @@ def explain(response: Response, url: WebhookURL) -> str:
     if hit:
         return f"rate limited (scope {hit.scope}): too many requests. Try again in {_span(hit.retry_after)}."
     if _is_webhook(response):
-        return "" if response.body.get("type", _INCOMING) in (_INCOMING, 3) else f"the webhook is {_TYPES[2]}."
+        return f"the webhook is {_TYPES[_FOLLOWER]}." if response.body.get("type") == _FOLLOWER else ""
     return f"{_STATUS_PROBLEMS.get(response.status) or _explain_status(response)} ({response.reason})"
 
 
@@ -122,7 +124,8 @@ def _is_webhook(response: Response) -> bool:
 
 
 def _describe(body: dict[str, Any]) -> str:
-    type_ = _TYPES.get(body.get("type", _INCOMING), "a webhook of an unknown type")
+    number = body.get("type", _INCOMING)
+    type_ = _TYPES.get(number if isinstance(number, int) else 0, "a webhook of an unknown type")
     owner = f", owned by application {_one_line(body['application_id'])}" if body.get("application_id") else ""
     return (
         f"webhook {_one_line(body.get('name'))!r} ({_one_line(body['id'])}) in channel {_one_line(body['channel_id'])} "

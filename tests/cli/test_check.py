@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import ssl
@@ -220,3 +221,25 @@ def test_the_command_works_in_a_process(discord: LocalDiscord) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("ok: ")
+
+
+@pytest.mark.parametrize(("type_", "shown"), [(3, "of an application"), (99, "unknown type"), ([], "unknown type")])
+def test_a_webhook_of_another_type_is_described(
+    http: responses.RequestsMock, check: Any, type_: object, shown: str
+) -> None:
+    """A type that is new, or no number at all, is no error."""
+    http.get(URL, json={**WEBHOOK, "type": type_}, headers=VIA)
+    code, output = check()
+    assert (code, shown in output) == (0, True)
+
+
+def test_a_name_that_the_terminal_cannot_show_is_escaped(
+    http: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command failed with an error of the encoding, and did not say that the webhook works."""
+    http.get(URL, json={**WEBHOOK, "name": "B\u00fcro"}, headers=VIA)
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    assert main(["check"]) == 0
+    output.seek(0)
+    assert "'B\\xfcro'" in output.read()
