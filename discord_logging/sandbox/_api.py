@@ -9,6 +9,7 @@ import re
 import socket
 import struct
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -42,16 +43,18 @@ class Api:
 
     async def _handle(self, incoming: web.Request) -> web.StreamResponse:
         now = time.monotonic()
-        body = await self._read(incoming)
         call = Call(
             method=incoming.method,
             path=incoming.path,
             query=incoming.query,
             user_agent=incoming.headers.get("User-Agent", ""),
-            body=body or Body(),
+            body=Body(),
             base_url=f"http://{incoming.host}",
             now=now,
         )
+        # aiohttp discards a body that is not read, and closes the connection if that takes long.
+        body = await self._read(incoming) if self._webhooks.reads_body(call) else call.body
+        call = replace(call, body=body or call.body)
         request = Request(
             method=incoming.method,
             path=_TOKEN.sub(r"\1***", incoming.path_qs),

@@ -86,7 +86,7 @@ class Fields:
         return str(value)
 
     def items(self, value: Any, path: Path, max_count: int) -> list[Any]:
-        """Read a list of up to `max_count` items."""
+        """Read a list of up to `max_count` items; the items after them are not read."""
         if value is None:
             return []
         if not isinstance(value, list):
@@ -94,7 +94,7 @@ class Fields:
             return []
         if len(value) > max_count:
             self.error(path, "BASE_TYPE_MAX_LENGTH", f"Must be {max_count} or fewer in length.")
-        return value
+        return value[:max_count]
 
     def model(self, value: Any, path: Path) -> dict[str, Any]:
         """Read an object."""
@@ -116,8 +116,8 @@ class Fields:
     ) -> str | None:
         """Read a URL; Discord refuses a host without a dot."""
         url = self.text(value, path, max_length, required=required)
-        if url is None:
-            return None
+        if url is None or len(url) > max_length:
+            return url
         try:
             parts = urlsplit(url)
             well_formed = bool(parts.scheme) and not re.search(r"\s", url)

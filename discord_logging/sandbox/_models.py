@@ -158,7 +158,8 @@ class Request:
         method: The HTTP method.
         path: The path with the query; the token is masked.
         headers: The headers of the request; their names are case-insensitive.
-        payload: The JSON or form of the request; `None` if it is unreadable.
+        payload: The JSON or form of the request; `None` if it is unreadable, or was not read because the request has no
+            webhook's token.
         files: The files of the request.
         time: The time of arrival, by `time.monotonic`, in seconds.
         fault: The fault that was injected into the request, or `None`.

@@ -80,7 +80,7 @@ class Page:
             web.get(f"/static/{{name:{'|'.join(map(re.escape, _FILES))}}}", self._static),
             web.get("/messages", self._messages),
             web.post("/trouble", self._trouble),
-            web.get("/attachments/{message_id}/{index:\\d+}/{filename}", self._attachment),
+            web.get("/attachments/{message_id}/{index:[0-9]{1,3}}/{filename}", self._attachment),
         ]
 
     async def _index(self, _: web.Request) -> web.FileResponse:

@@ -31,6 +31,7 @@ class State:
         self._max_bytes = max_bytes
         self._changed = threading.Condition()
         self._webhooks: dict[str, Webhook] = {}
+        self._tokens: dict[str, str] = {}
         self._threads: OrderedDict[str, Thread] = OrderedDict()
         self._revision = 0
         self._reset()
@@ -73,11 +74,17 @@ class State:
         """Add or replace a webhook."""
         with self._changed:
             self._webhooks[webhook.id] = webhook
+            self._tokens[webhook.id] = webhook.token
 
     def webhook(self, webhook_id: str) -> Webhook | None:
         """Return a webhook."""
         with self._changed:
             return self._webhooks.get(webhook_id)
+
+    def knows_token(self, webhook_id: str, token: str) -> bool:
+        """Return whether the token is that of a webhook, or of one that was deleted."""
+        with self._changed:
+            return self._tokens.get(webhook_id) == token
 
     def delete_webhook(self, webhook: Webhook) -> None:
         """Remove a webhook."""

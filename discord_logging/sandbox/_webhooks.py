@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from ._state import State
 
 PATH = re.compile(
-    r"/api(?:/v(?P<version>\d+))?/webhooks/(?P<id>\d+)/(?P<token>[^/]+)(?:/messages/(?P<message_id>\d+))?/?"
+    r"/api(?:/v(?P<version>\d{1,9}))?/webhooks/(?P<id>\d{1,20})/(?P<token>[^/]+)"
+    r"(?:/messages/(?P<message_id>\d{1,20}))?/?",
+    re.ASCII,
 )
 
 _VERSIONS = range(6, 11)
@@ -60,6 +62,12 @@ class Webhooks:
     def __init__(self, state: State, limits: RateLimits) -> None:
         self._state = state
         self.limits = limits
+
+    def reads_body(self, call: Call) -> bool:
+        """Return whether the body of a call matters. Only a caller that has a token may have its body read."""
+        match = PATH.fullmatch(call.path)
+        known = match is not None and self._state.knows_token(match["id"], match["token"])
+        return known and not _BLOCKED_AGENTS.match(call.user_agent)
 
     def respond(self, call: Call) -> Answer:
         """Answer a call."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
+import time
+from http.client import HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,6 +106,141 @@ def test_json_that_breaks_parsers_is_invalid(unlimited: LocalDiscord, http: requ
     """Deep nesting and numbers without limit are refused."""
     answer = http.post(unlimited.webhook_url, data=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, 50109)
+
+
+_TEXT = 1024 * 1024
+_WHOLE = 25 * _TEXT
+_HEADER = b"Content-Disposition: form-data; name=a"
+_NAMED = _HEADER + b";filename=x"
+
+
+def _multipart(head: bytes, content: bytes = b"x", times: int = 1) -> bytes:
+    return (b"--b\r\n" + head + b"\r\n\r\n" + content + b"\r\n") * times + b"--b--"
+
+
+def _repeated(piece: bytes, size: int) -> bytes:
+    return piece * (size // len(piece))
+
+
+_COSTLY: dict[str, tuple[str, bytes]] = {
+    "file name in parts": ("multipart", _multipart(_HEADER + _repeated(b";filename*0*=a", 4096), times=32)),
+    "file name in a million parts": ("multipart", _multipart(_HEADER + _repeated(b";filename*0*=a", _WHOLE))),
+    "quotes in headers": ("multipart", _multipart(_HEADER + _repeated(b';a="\\', 4096), times=32)),
+    "parameters in all headers": (
+        "multipart",
+        _multipart(b"\r\n".join([_HEADER + _repeated(b";a=b", 4096)] * 4), times=32),
+    ),
+    "combining characters": (
+        "multipart",
+        _multipart(_HEADER + b';filename="%b"' % _repeated("\u0301\u0323".encode(), 4096), times=32),
+    ),
+    "many parts": ("multipart", _multipart(_HEADER, times=_WHOLE // 60)),
+    "many headers": ("multipart", _multipart(_HEADER + _repeated(b"\r\na: b", _WHOLE))),
+    "folded header": ("multipart", _multipart(_HEADER + _repeated(b"\r\n b", _WHOLE))),
+    "endless header": ("multipart", _multipart(_HEADER + b"a" * _WHOLE)),
+    "almost delimiters": ("multipart", _multipart(_NAMED, _repeated(b"\r\n--", _WHOLE))),
+    "no delimiter": ("multipart", b"x" * _WHOLE),
+    "empty lists": ("json", b"[" + _repeated(b"[],", _TEXT - 8) + b"[]]"),
+    "deep lists": ("json", b"[" * 99 + _repeated(b"[],", 50_000) + b"[]" + b"]" * 99),
+    "embeds": ("json", b'{"embeds":[' + _repeated(b"{},", 90_000) + b"{}]}"),
+    "long numbers": ("json", b"[" + _repeated(b"1" * 4000 + b",", _TEXT - 5000) + b"1]"),
+    "combining characters in a URL": (
+        "json",
+        b'{"avatar_url":"https://a.b' + _repeated(rb"\u0301\u0323", _TEXT - 100) + b'"}',
+    ),
+    "combining characters in a name": (
+        "json",
+        b'{"attachments":[{"id":"0","filename":"' + _repeated(rb"\u0301\u0323", _TEXT - 100) + b'"}]}',
+    ),
+    "fields of a form": ("form", _repeated(b"a=b&", _TEXT)),
+}
+
+
+@pytest.mark.parametrize(("kind", "data"), _COSTLY.values(), ids=_COSTLY)
+def test_no_body_keeps_the_server_busy(kind: str, data: bytes) -> None:
+    """The largest bodies cost less than 0.1 s each; a file name in parts (RFC 2231) once cost a minute."""
+    types = {
+        "multipart": "multipart/form-data; boundary=b",
+        "json": "application/json",
+        "form": "application/x-www-form-urlencoded",
+    }
+
+    def seconds() -> float:
+        began = time.thread_time()
+        body = parse_body(types[kind], data)
+        with contextlib.suppress(Refusal):
+            if not body.refusal:
+                validate(body.payload, body.files, with_components=True)
+        return time.thread_time() - began
+
+    # The machine may be slower than those we know, but not ten times.
+    assert min(seconds() for _ in range(3)) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("path", "agent", "status", "code"),
+    [
+        ("/api/v10/webhooks/1/x", "test", 404, 10015),
+        ("/api/v10/webhooks/{id}/x", "test", 401, 50027),
+        ("/api/v10/elsewhere", "test", 404, 0),
+        ("{path}", "Mozilla/5.0", 403, None),
+    ],
+)
+def test_a_body_without_a_token_is_not_read(
+    unlimited: LocalDiscord, path: str, agent: str, status: int, code: int | None
+) -> None:
+    """The response comes before the body, so that no web page can give the server work."""
+    address, own = urlsplit(unlimited.url), urlsplit(unlimited.webhook_url).path
+    target = path.format(id=own.split("/")[-2], path=own)
+    head = f"POST {target} HTTP/1.1\r\nHost: {address.netloc}\r\nUser-Agent: {agent}\r\nContent-Length: 20000000\r\n"
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as client:
+        client.sendall(f"{head}Content-Type: application/json\r\n\r\n{{".encode())
+        answer = HTTPResponse(client)
+        answer.begin()
+        body = answer.read()
+    assert answer.status == status
+    assert code is None or json.loads(body)["code"] == code
+    (request,) = unlimited.requests
+    assert (request.status, request.payload, request.size) == (status, None, 0)
+
+
+def test_a_connection_is_used_again_after_a_body_that_was_not_read(
+    unlimited: LocalDiscord, http: requests.Session
+) -> None:
+    """A client that posts to a webhook that does not exist is answered as by Discord, also the next time."""
+    for _ in range(2):
+        answer = http.post(f"{unlimited.url}/api/v10/webhooks/1/x", data=b"x" * 1_000_000)
+        assert (answer.status_code, answer.json()["code"]) == (404, 10015)
+    assert http.post(unlimited.webhook_url, json={"content": "x"}).status_code == 204
+
+
+def test_names_of_parts_are_read_in_every_encoding() -> None:
+    """Names may be bytes of UTF-8 or of another encoding, percent-encoded (RFC 8187), or quoted as browsers do."""
+    names = {
+        'filename="\u00e4.txt"'.encode(): "\u00e4.txt",
+        b'filename="\xe4.txt"': "\ufffd.txt",
+        b'filename="a%22b.txt"': 'a"b.txt',
+        b"filename=a.txt; filename*=utf-8''%C3%A4.txt": "\u00e4.txt",
+        b"filename*=''%C3%A4.txt": "\u00e4.txt",
+        b"filename*=utf-8''%E4.txt": "unknown",
+    }
+    for header, name in names.items():
+        body = parse_body("multipart/form-data; boundary=b", _multipart(_HEADER + b"; " + header))
+        assert [file.title for file in body.files] == [name]
+
+
+@pytest.mark.parametrize("boundary", ["a/b=c", '"a b"', "----WebKitFormBoundary", "=_'()+_,-./:=?"])
+def test_any_boundary_is_understood(boundary: str) -> None:
+    """A boundary may be quoted, and clients leave other characters than those of a token unquoted."""
+    data = _multipart(_NAMED).replace(b"--b", b"--" + boundary.strip('"').encode())
+    assert [file.data for file in parse_body(f"multipart/form-data; boundary={boundary}", data).files] == [b"x"]
+
+
+@pytest.mark.parametrize("path", ["/api/v{n}/webhooks/1/x", "/api/webhooks/{n}/x", "/attachments/1/{n}/x"])
+def test_endless_numbers_in_an_address_are_unknown(unlimited: LocalDiscord, http: requests.Session, path: str) -> None:
+    """Python refuses to read numbers of thousands of digits, which was an internal error."""
+    for number in ("1" * 5000, "\u0661"):
+        assert http.get(unlimited.url + path.format(n=number)).status_code == 404
 
 
 def test_errors_quote_values_shortened(unlimited: LocalDiscord, http: requests.Session) -> None:
