@@ -104,7 +104,7 @@ def _too_large() -> Refusal:
 def _json(data: bytes) -> Any:
     _check_size(data)
     if sum(map(data.count, (b",", b"[", b"{"))) > _MAX_VALUES:
-        raise _too_large()
+        raise _invalid_json()
     try:
         return json.loads(data, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer)
     except (ValueError, RecursionError):
