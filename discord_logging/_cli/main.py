@@ -122,7 +122,7 @@ def _build_parser() -> argparse.ArgumentParser:
         default="127.0.0.1",
         metavar="ADDRESS",
         help="the address to listen on (default: %(default)s); any address but loopback lets other machines read the "
-        "channel and post to it",
+        "channel and post to it, by this machine's IP address or a name without a dot or below .local",
     )
     sandbox.add_argument(
         "--keep",

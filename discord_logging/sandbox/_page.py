@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import socket
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ._models import File, Message, Request, Webhook
     from ._state import State
     from ._webhooks import Webhooks
+
+    _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _STATIC = Path(__file__).parent / "static"
 _FILES = (
@@ -42,7 +45,12 @@ _MAX_PREVIEW_BYTES = 1500
 _MAX_PAYLOAD_CHARACTERS = 20_000
 _TEXT_NAME = re.compile(r".+\.(?:txt|log|md|json|csv|py|js|yaml|yml|toml|ini|xml|html|sql|diff)", re.IGNORECASE)
 _SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif", "image/webp")
-_LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?", re.IGNORECASE)
+_PORT = r"(?::\d{1,5})?"
+_LOOPBACK = re.compile(rf"(?:localhost|127(?:\.\d{{1,3}}){{3}}|\[::1\]){_PORT}", re.ASCII | re.IGNORECASE)
+_NEARBY = re.compile(
+    rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{3}}|\[[0-9a-f:.]+\]|[\w-]+(?:\.local(?:host)?)?){_PORT}", re.ASCII | re.IGNORECASE
+)
+"""An IP address, or a name that the public DNS cannot have: one without a dot, or one below .local or .localhost."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -55,12 +63,21 @@ _HEADERS = {
 
 
 @web.middleware
-async def loopback_only(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def loopback_only(request: web.Request, handler: _Handler) -> web.StreamResponse:
     """Refuse requests with a foreign host name, which a hostile page may have bound to this machine (DNS rebinding)."""
     if not _LOOPBACK.fullmatch(request.headers.get("Host", "")):
         return web.Response(status=403, text="the Host header must be a loopback name\n")
+    return await handler(request)
+
+
+@web.middleware
+async def nearby_only(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Refuse requests with a host name that a hostile page may have bound to the address of this server."""
+    host = request.headers.get("Host", "")
+    if not _NEARBY.fullmatch(host) and re.sub(f"{_PORT}$", "", host).lower() != socket.gethostname().lower():
+        name = socket.gethostname()
+        text = f"the Host header must be an IP address, a name without a dot or below .local, or {name}\n"
+        return web.Response(status=403, text=text)
     return await handler(request)
 
 

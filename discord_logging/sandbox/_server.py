@@ -17,7 +17,7 @@ from aiohttp import web
 from ._api import Api
 from ._faults import Fault
 from ._fields import shorten
-from ._page import Page, loopback_only
+from ._page import Page, loopback_only, nearby_only
 from ._rate_limits import Limit, RateLimits
 from ._sqlite_state import KeptState
 from ._state import State
@@ -64,7 +64,9 @@ class LocalDiscord:
         keep: An SQLite file for webhooks, threads and messages, which the next LocalDiscord with this file has again.
             A missing file is created. `None` (the default) keeps everything in memory.
         public: Whether `host` may be an address that others can reach, so that they can see the channel and post to
-            it. A warning says so.
+            it. A warning says so. Requests are answered if they name the server by an IP address, by a name without a
+            dot (such as that of a container), by a name below ``.local``, or by this machine's own name. Other names
+            are refused, because a hostile web page may have bound them to the server's address (DNS rebinding).
 
     Raises:
         ValueError: `host` is not a loopback address, `port` is out of range, or `keep` is another kind of file.
@@ -304,7 +306,9 @@ class LocalDiscord:
 
     async def _serve(self, ready: Future[int]) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        app = web.Application(client_max_size=_REQUEST_BYTES, middlewares=[loopback_only] * self._loopback)
+        app = web.Application(
+            client_max_size=_REQUEST_BYTES, middlewares=[loopback_only if self._loopback else nearby_only]
+        )
         app.add_routes(Api(self._state, self._webhooks, self._latency, self._stopping).routes())
         app.add_routes(Page(self._state, self._webhooks).routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)

@@ -95,12 +95,38 @@ def test_other_addresses_than_loopback_are_refused() -> None:
 
 
 def test_public_allows_any_address() -> None:
-    """With `public` the server accepts any address and any host name, with a warning."""
+    """With `public` the server listens on any address, with a warning."""
     with pytest.warns(UserWarning, match=r"0\.0\.0\.0: anybody who can reach it sees the channel and can post to it"):
         local = LocalDiscord(host="0.0.0.0", public=True)  # noqa: S104  # the point of the test
     with local:
         url = local.webhook_url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  # as above
-        assert requests.get(url, headers={"Host": "box.example"}, timeout=5).ok
+        assert requests.get(url, timeout=5).ok
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("192.0.2.7:8065", 200),
+        ("[2001:db8::7]:8065", 200),
+        ("localhost", 200),
+        ("sandbox:8065", 200),
+        ("box.local", 200),
+        ("BOX.corp.example:8065", 200),
+        ("evil.example:8065", 403),
+        ("box.corp.example.evil.example", 403),
+        ("box.local.evil.example", 403),
+        ("192.0.2.7.evil.example", 403),
+        ("", 403),
+    ],
+)
+def test_a_public_server_answers_to_names_nearby(monkeypatch: pytest.MonkeyPatch, host: str, status: int) -> None:
+    """Another web page cannot reach it by DNS rebinding, for which it needs a name in the public DNS."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "box.corp.example")
+    with pytest.warns(UserWarning, match="anybody who can reach it"):
+        local = LocalDiscord(host="0.0.0.0", public=True)  # noqa: S104  # the point of the test
+    with local:
+        url = local.webhook_url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  # as above
+        assert requests.get(url, headers={"Host": host}, timeout=5).status_code == status
 
 
 @pytest.mark.parametrize("path", ["/", "/messages", "/api/v10/webhooks/1/x"])
