@@ -62,7 +62,8 @@ class LocalDiscord:
         max_bytes: The approximate memory for messages with their files, and for requests, in bytes; default 256 MiB.
             The oldest are removed first.
         keep: An SQLite file for webhooks, threads and messages, which the next LocalDiscord with this file has again.
-            A missing file is created. `None` (the default) keeps everything in memory.
+            A missing file is created. If others can open the file, they lose that right, with a warning. A message
+            that is damaged is left out, with a warning. `None` (the default) keeps everything in memory.
         public: Whether `host` may be an address that others can reach, so that they can see the channel and post to
             it. A warning says so. Requests are answered if they name the server by an IP address, by a name without a
             dot (such as that of a container), by a name below ``.local``, or by this machine's own name. Other names

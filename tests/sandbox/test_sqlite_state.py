@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +17,6 @@ import pytest
 from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import requests
 
 pytestmark = pytest.mark.once
@@ -97,6 +98,115 @@ def test_only_the_owner_can_read_the_file(path: Path) -> None:
     """The file holds a token."""
     with kept(path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+@pytest.mark.parametrize("suffix", ["", "-wal", "-journal"])
+def test_others_lose_the_right_to_a_file_that_exists(path: Path, http: requests.Session, suffix: str) -> None:
+    """The file may be older, or a copy, and a warning tells that others could read the token."""
+    copy = path.with_name("copy")
+    with kept(path) as local:
+        http.post(local.webhook_url, json={"content": "before"})
+        for each in ("", "-wal"):
+            shutil.copyfile(f"{path}{each}", f"{copy}{each}")
+            Path(f"{copy}{each}").chmod(0o600)
+    opened = Path(f"{copy}{suffix}")
+    opened.touch()
+    opened.chmod(0o644)
+    with pytest.warns(UserWarning, match=rf"others could open {re.escape(str(opened))}; only you can from now on"):
+        local = kept(copy)
+    with local:
+        assert [message.content for message in local.messages] == ["before"]
+        assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_links_are_followed_to_the_file_and_nowhere_else(path: Path) -> None:
+    """The target of a link becomes private if it is a channel, and a link beside it is refused with a reason."""
+    link = path.with_name("link")
+    link.symlink_to(path)
+    with kept(link):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert link.is_symlink()
+    diary = path.with_name("diary")
+    diary.write_text("mine; " * 100)
+    diary.chmod(0o644)
+    other = path.with_name("other")
+    other.symlink_to(diary)
+    with pytest.raises(ValueError, match="was not written by a sandbox"):
+        kept(other)
+    path.with_name(f"{path.name}-journal").symlink_to(path.with_name("elsewhere"))
+    with pytest.raises(OSError, match="journal is a link, which does not belong there: remove it"):
+        kept(path)
+    assert stat.S_IMODE(diary.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("body = substr(body, 1, 40)", "JSONDecodeError: Unterminated string"),
+        ("body = CAST(x'7bff7d' AS TEXT)", "UnicodeDecodeError"),
+        ("body = '[]'", "TypeError"),
+        ("body = json_set(body, '$.content', 5)", "TypeError: content must be str, not int"),
+        ("body = json_set(body, '$.timestamp', 'yesterday')", "ValueError: Invalid isoformat string"),
+        ("body = json_remove(body, '$.timestamp')", "KeyError: 'timestamp'"),
+        ("body = json_remove(body, '$.flags')", "TypeError: .*flags"),
+        ("body = json_set(body, '$.shape', 'round')", "TypeError: .*shape"),
+    ],
+)
+def test_a_damaged_message_is_left_out_with_a_warning(
+    path: Path, http: requests.Session, change: str, reason: str
+) -> None:
+    """The warning names the message and the reason, the other messages are there, and the row stays in the file."""
+    with kept(path) as local:
+        for text in "abc":
+            http.post(local.webhook_url, json={"content": text})
+        damaged = local.messages[1].id
+    change_file(path, f"UPDATE messages SET {change} WHERE id = '{damaged}'")  # noqa: S608 - of this test
+    with pytest.warns(UserWarning, match=f"message {damaged} is damaged and left out: {reason}"):
+        local = kept(path)
+    with local:
+        assert [message.content for message in local.messages] == ["a", "c"]
+        assert http.post(local.webhook_url, json={"content": "d"}).status_code == 204
+    assert change_file(path, "SELECT count(*) FROM messages") == (4,)
+
+
+@pytest.mark.parametrize("table", ["files", "webhooks", "threads"])
+def test_other_damaged_rows_are_told_too(path: Path, http: requests.Session, table: str) -> None:
+    """A damaged file leaves out its message; a damaged webhook or thread is not there any more."""
+    with kept(path) as local:
+        local.add_thread()
+        http.post(local.webhook_url, data={"content": "a"}, files={"files[0]": ("a.txt", b"a")})
+    change_file(path, f"UPDATE {table} SET body = '{{}}'")  # noqa: S608 - the name of a table
+    kind = {"files": "message", "webhooks": "webhook", "threads": "thread"}[table]
+    with pytest.warns(UserWarning, match=rf"{kind} \d+ is damaged and left out: TypeError"):
+        local = kept(path)
+    with local:
+        assert len(local.messages) == (table != "files")
+        assert http.post(local.webhook_url, json={"content": "b"}).status_code == 204
+
+
+def test_a_file_with_a_torn_page_is_refused(path: Path, http: requests.Session) -> None:
+    """The error says that the file is damaged, and does not take it for another program's."""
+    with kept(path) as local:
+        for _ in range(50):
+            http.post(local.webhook_url, json={"content": "x" * 2000})
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    with pytest.raises(OSError, match="is damaged: database disk image is malformed; name another file"):
+        kept(path)
+
+
+def change_file(path: Path, statement: str) -> object:
+    """Execute a statement on the file, and return the first row of its result."""
+    db = sqlite3.connect(path)
+    try:
+        with db:
+            return db.execute(statement).fetchone()
+    finally:
+        db.close()
 
 
 def test_a_file_is_used_by_one_sandbox_at_a_time(path: Path) -> None:
