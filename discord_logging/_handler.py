@@ -20,7 +20,7 @@ from discord_logging._process.diagnostics import warn
 from discord_logging._records.freeze import freeze
 from discord_logging._records.record import Details, Snapshot
 from discord_logging._records.settings import CardSettings, DeliverySettings, parse_enabled, parse_level
-from discord_logging._records.values import freeze_value, to_text
+from discord_logging._records.values import freeze_values, to_text
 from discord_logging._text.sanitize import clean, mask_token
 
 if TYPE_CHECKING:
@@ -275,8 +275,7 @@ class DiscordHandler(logging.Handler):
             # The notice has its own settings, which distinguish it from all other records.
             settings = replace(self._settings, formatter=formatter or self._settings.formatter, fields=None)
             snapshot = Snapshot._make(freeze(record, settings))
-            shown = {to_text(name): freeze_value(value) for name, value in (fields or {}).items()}
-            details = Details._make(snapshot.details)._replace(extra=shown or None)
+            details = Details._make(snapshot.details)._replace(extra=freeze_values(fields or {}) or None)
         except Exception:  # noqa: BLE001 - as in `emit`
             self._refuse(record)
             return False

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._masking.harmless import MASK
 from discord_logging._records.exceptions import freeze_exc_info
 from discord_logging._records.record import NO_DETAILS
-from discord_logging._records.values import freeze_value, to_text
+from discord_logging._records.values import freeze_value, freeze_values, to_text, value_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,14 +113,12 @@ def _describe_unmerged(record: logging.LogRecord, error: Exception, settings: An
     template = to_text(record.msg)
     # The template contains the name of a secret, and any of the arguments may be its value.
     probe = _CONVERSION.sub(_SAMPLE_SECRET, template)
-    args = MASK if settings.masker.mask(probe) != probe else to_text(record.args, repr)
+    args = MASK if settings.masker.mask(probe) != probe else value_line(freeze_value(record.args))
     return f"{template}\nargs: {args} (could not be merged: {type(error).__name__}: {to_text(error)})"
 
 
 def _freeze_extra(attributes: Mapping[str, Any]) -> dict[str, Frozen] | None:
-    # Another handler's formatter may have added `message` and `asctime`.
-    if len(attributes) == _ATTRIBUTE_COUNT or not attributes.keys() - _STANDARD_ATTRIBUTES:
+    if len(attributes) == _ATTRIBUTE_COUNT:
         return None
-    return {
-        to_text(name): freeze_value(value) for name, value in attributes.items() if name not in _STANDARD_ATTRIBUTES
-    }
+    # Another handler's formatter may have added `message` and `asctime`, which are no values of the user's.
+    return freeze_values(attributes, _STANDARD_ATTRIBUTES) or None

@@ -1,25 +1,29 @@
 """This module copies the values of `extra` on the caller's thread, and shows them on the listener's thread.
 
-The built-in containers are copied as far as a reader would follow them. All else becomes text, so that no object is
-kept alive that may change or that is large.
+Containers are copied as far as a reader would follow them. All else becomes text, so that no object is kept alive that
+may change or that is large. The time is bounded with one exception: a `__repr__` or `__str__` of the user's own cannot
+be interrupted, and runs to its end.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections import Counter, OrderedDict, defaultdict, deque
+from array import array
+from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from operator import attrgetter
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import MappingProxyType, SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from discord_logging._text.markdown import ELLIPSIS, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 Frozen: TypeAlias = "str | int | float | bool | list[Frozen] | tuple[Frozen, ...] | dict[Any, Frozen] | None"
 """A scalar, a text, or a container of these."""
@@ -27,18 +31,33 @@ Frozen: TypeAlias = "str | int | float | bool | list[Frozen] | tuple[Frozen, ...
 _MAX_DEPTH = 6
 _MAX_ITEMS = 200
 _MAX_CHARACTERS = 20_000
+_MAX_VALUES = 500
+"""The largest number of `extra` values of a record."""
+_MAX_SHARED = 10
+"""The number of large values for which the containers of a record have room together."""
+_MAX_NAME = 250
+"""The longest name of an `extra` value, in characters."""
+_MAX_COPIED = 8_000_000
+"""The longest text of a subclass of `str` that is copied whole, in characters. No message carries a longer one."""
 _MAX_UNCOUNTED_NAME = 50
 """The longest key that is not counted, in characters."""
 _MAX_WIDTH = 60
 """The longest container that is shown on one line, in characters."""
 
-# Only exact types are walked: a subclass may do anything when its items are read.
 _ATOMS = frozenset({int, float, bool, type(None)})
 _SCALARS = _ATOMS | {str}
-_MAPPINGS = frozenset({dict, OrderedDict, Counter, defaultdict})
-_SEQUENCES = frozenset({list, tuple, set, frozenset, deque})
-_BYTES = frozenset({bytes, bytearray})
-_WALKED = _MAPPINGS | _SEQUENCES | _BYTES
+_MAPPINGS: frozenset[Any] = frozenset({dict, OrderedDict, Counter, defaultdict, MappingProxyType})
+_DICTS: tuple[dict[Any, Any], ...] = ({}, OrderedDict())
+_VIEWS = {type(view) for each in _DICTS for view in (each.keys(), each.values(), each.items())}
+_SEQUENCES: frozenset[Any] = frozenset({list, tuple, set, frozenset, deque, array, *_VIEWS})
+_BYTES: frozenset[Any] = frozenset({bytes, bytearray})
+_CONTAINERS = _MAPPINGS | _SEQUENCES
+# A subclass may do anything when its items are read. But if it has the `__repr__` of one of these types, the methods of
+# that type read the items that `repr` would show.
+_BASES: dict[Any, Any] = {kind.__repr__: kind for kind in (*_CONTAINERS, *_BYTES, str)}
+_WRAPPERS: frozenset[Any] = frozenset({UserDict.__repr__, UserList.__repr__})
+_SHOWN_BY_REPR: frozenset[Any] = frozenset(kind.__str__ for kind in (object, *_CONTAINERS, *_BYTES))
+"""The methods `__str__` that show the same items as `repr`."""
 _READ_BY_STR = (date, time, timedelta, Decimal, UUID, PurePath, Enum)
 """The types whose values are easier to read as `str` than as `repr`."""
 
@@ -53,6 +72,12 @@ class UnquotedText(str):
     __repr__ = str.__str__
 
 
+class _Sample(NamedTuple):
+    """All named tuples share the code of their `__repr__`."""
+
+
+_NAMEDTUPLE_REPR = _Sample.__repr__.__code__
+
 _SHORT_TYPES = _ATOMS | {UnquotedText}
 """The types of values that share a line in a long list."""
 
@@ -65,11 +90,23 @@ def read_only(path: str) -> Any:
 def to_text(value: object, convert: Callable[[Any], str] = str) -> str:
     """Return `str(value)`, or a text that says why it failed. Never raises an `Exception`."""
     try:
-        text = convert(value)
+        is_plain = convert is str and type(value).__str__ is str.__str__
+        text: Any = value if is_plain else convert(value)
         # A subclass of str, such as markupsafe's Markup, would change the text that is later joined to it.
-        return text if type(text) is str else str.__str__(text)
+        return text if type(text) is str else cut_text(text, _MAX_COPIED)
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+        return _describe_failure(value, error)
+
+
+def cut_text(text: str, limit: int) -> str:
+    """Return the first `limit` characters of `text` as a plain `str`, with a note about the rest."""
+    left_out = str.__len__(text) - limit
+    # The methods are those of `str`, since a subclass may have others.
+    return f"{str.__getitem__(text, slice(limit))}{ELLIPSIS} {left_out:,} more" if left_out > 0 else str.__str__(text)
+
+
+def _describe_failure(value: object, error: Exception) -> str:
+    return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
 
 
 def freeze_value(value: object) -> Frozen:
@@ -77,25 +114,66 @@ def freeze_value(value: object) -> Frozen:
 
     Scalars stay as they are. The built-in containers and those of `collections` become dicts, lists and tuples: up to 6
     levels deep, with up to 100 items in one, 200 items in all and about 20,000 characters. Where values are left out, a
-    note says so. Bytes and all other values become text.
+    note says so. Named tuples and data classes are bounded likewise, and become text; so do bytes and all other values.
+    Only a text, or the text of such another value, is kept whole.
     """
-    if type(value) in _SCALARS:
-        return value  # type: ignore[return-value]  # a scalar, by its exact type
-    if type(value) not in _WALKED:
-        return to_text(value)
-    try:
-        frozen = _Copier().copy(value)
-    except Exception as error:  # noqa: BLE001 - another thread may change the value meanwhile; the stack may be full
-        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
-    return str(frozen) if type(frozen) is UnquotedText else frozen
+    return value if type(value) in _SCALARS else _Copier().freeze(value)  # type: ignore[return-value]  # a scalar, by its exact type
+
+
+def freeze_values(values: Mapping[Any, object], left_out: Collection[Any] = ()) -> dict[str, Frozen]:
+    """Return copies of the values of a record by name, as `freeze_value` makes them. Never raises an `Exception`.
+
+    There are up to 500 of them, and their containers have up to 2,000 items and about 200,000 characters together.
+
+    Args:
+        values: The values by name.
+        left_out: The names of the values to leave out.
+    """
+    frozen: dict[str, Frozen] = {}
+    copier = _Copier()
+    named = ((name, value) for name, value in values.items() if name not in left_out)
+    for name, value in itertools.islice(named, _MAX_VALUES):
+        is_name = type(name) is str and len(name) <= _MAX_NAME
+        text = name if is_name else _to_key(cut_text(to_text(name), _MAX_NAME), frozen)
+        frozen[text] = value if type(value) in _SCALARS else copier.freeze(value)  # type: ignore[assignment]  # as above
+    if len(values) > _MAX_VALUES and (rest := len(values) - len(frozen) - sum(name in values for name in left_out)):
+        frozen[_to_key(ELLIPSIS, frozen)] = f"{rest:,} more"
+    return frozen
 
 
 class _Copier:
-    """Copies one value, and counts how many characters and items may still be copied."""
+    """Copies the values of a record, and counts how many characters and items may still be copied.
 
-    characters = _MAX_CHARACTERS
-    items = _MAX_ITEMS
+    Attributes:
+        items, characters: The room for the present value.
+        items_left, characters_left: The room for the values after it.
+        path: The ids of the containers that hold the present item.
+    """
+
+    items = characters = 0
+    items_left = _MAX_ITEMS * _MAX_SHARED
+    characters_left = _MAX_CHARACTERS * _MAX_SHARED
     path: tuple[int, ...] = ()
+
+    def freeze(self, value: Any) -> Frozen:
+        """Copy a value that is in no container. Never raises an `Exception`."""
+        kind = type(value)
+        if kind.__str__ not in _SHOWN_BY_REPR:
+            return to_text(value)
+        self.items_left = items = self.items_left + self.items
+        self.characters_left = characters = self.characters_left + self.characters
+        self.items = min(items, _MAX_ITEMS)
+        self.characters = min(characters, _MAX_CHARACTERS)
+        self.items_left -= self.items
+        self.characters_left -= self.characters
+        try:
+            frozen = self._walk(value, kind)
+        except Exception as error:  # noqa: BLE001 - another thread may change the value meanwhile; the stack may be full
+            self.path = ()
+            return _describe_failure(value, error)
+        if frozen is None:
+            return to_text(value)
+        return str(frozen) if type(frozen) is UnquotedText else frozen
 
     def copy(self, value: Any) -> Frozen:
         kind = type(value)
@@ -106,40 +184,67 @@ class _Copier:
             return value  # type: ignore[no-any-return]  # as below
         if kind in _ATOMS:
             return value  # type: ignore[no-any-return]  # a scalar, by its exact type
-        if kind in _BYTES:
-            return self._copy_bytes(value)
-        if kind in _WALKED:
-            return self._copy_container(value)
+        if (frozen := self._walk(value, kind)) is not None:
+            return frozen
         return UnquotedText(self.copy(to_text(value, str if issubclass(kind, _READ_BY_STR) else repr)))
+
+    def _walk(self, value: Any, kind: type) -> Frozen:
+        """Return a copy of a container, or of a text or bytes; `None` for a value that only `repr` can show."""
+        base = kind if kind in _CONTAINERS else _BASES.get(kind.__repr__)
+        if base in _CONTAINERS:
+            return self._copy_container(value, base)
+        if base:
+            return self._cut(value) if base is str else self._copy_bytes(value, base)
+        if kind.__repr__ in _WRAPPERS:
+            return self.copy(value.data)
+        return self._copy_object(value, *fields) if (fields := _fields(value, kind)) else None
 
     def _cut(self, text: str) -> str:
         """Return the beginning of `text`. It gets half of the remaining room; the rest is for the next values."""
-        room = self.characters // 2
-        self.characters -= room
-        return f"{text[:room]}{ELLIPSIS} {len(text) - room:,} more"
+        cut = cut_text(text, self.characters // 2)
+        self.characters -= min(str.__len__(text), self.characters // 2)
+        return cut
 
-    def _copy_bytes(self, value: bytes | bytearray) -> UnquotedText:
+    def _copy_bytes(self, value: bytes | bytearray, base: Any) -> UnquotedText:
         # Only the beginning is read, since the value may have a gigabyte.
-        room = self.characters // 4
-        left_out = f"{ELLIPSIS} {len(value) - room:,} more" if len(value) > room else ""
-        return UnquotedText(f"{self.copy(_read_bytes(bytes(value[:room])))}{left_out}")
+        room, size = self.characters // 4, base.__len__(value)
+        left_out = f"{ELLIPSIS} {size - room:,} more" if size > room else ""
+        beginning = bytes(base.__getitem__(value, slice(room)))
+        return UnquotedText(f"{self.copy(_read_bytes(beginning))}{left_out}")
 
-    def _copy_container(self, value: Any) -> Frozen:
+    def _copy_container(self, value: Any, base: Any) -> Frozen:
         if id(value) in self.path:
-            return UnquotedText(f"<{type(value).__name__} that holds itself>")
-        # A container gets half of the items that are left, and they are counted before its content is copied. Otherwise
-        # a large container would leave nothing for its neighbours.
-        room = min(len(value), (self.items + 1) // 2) if len(self.path) < _MAX_DEPTH else 0
-        self.items -= room
-        path, self.path = self.path, (*self.path, id(value))
-        left_out = len(value) - room
-        if type(value) in _MAPPINGS:
-            copied: Frozen = self._copy_items(_first(value.items(), room), left_out)
+            return _describe_circle(value)
+        is_exact = type(value) is base
+        size = len(value) if is_exact else base.__len__(value)
+        path, room = self.path, self._enter(value, size)
+        if base in _MAPPINGS:
+            items = value.items() if is_exact else base.items(value)
+            copied: Frozen = self._copy_items(_first(items, room, size), size - room)
         else:
-            items = self._copy_values(_first(value, room), left_out)
-            copied = tuple(items) if type(value) is tuple else items
+            copied = self._copy_values(_first(value if is_exact else base.__iter__(value), room, size), size - room)
+            copied = tuple(copied) if base is tuple else copied
         self.path = path
         return copied
+
+    def _copy_object(self, value: Any, name: str, fields: Sequence[tuple[str, Any]]) -> UnquotedText:
+        if id(value) in self.path:
+            return _describe_circle(value)
+        path, room = self.path, self._enter(value, len(fields))
+        shown = [f"{field}={_line(self.copy(each))}" for field, each in fields[:room]]
+        if len(fields) > room:
+            shown.append(f"{ELLIPSIS} {len(fields) - room:,} more")
+        self.path = path
+        return UnquotedText(f"{name}({', '.join(shown)})")
+
+    def _enter(self, value: Any, size: int) -> int:
+        """Return how many items of a container may be copied, and count them."""
+        # A container gets half of the items that are left, and they are counted before its content is copied. Otherwise
+        # a large container would leave nothing for its neighbours.
+        room = min(size, (self.items + 1) // 2) if len(self.path) < _MAX_DEPTH else 0
+        self.items -= room
+        self.path = (*self.path, id(value))
+        return room
 
     def _copy_items(self, items: Iterable[tuple[Any, Any]], left_out: int) -> dict[Any, Frozen]:
         copied: dict[Any, Frozen] = {}
@@ -166,9 +271,27 @@ def _to_key(name: Any, copied: dict[Any, Frozen]) -> Any:
     return next(each for each in names if each not in copied)
 
 
-def _first(values: Collection[Any], count: int) -> list[Any]:
+def _first(values: Iterable[Any], count: int, size: int) -> list[Any]:
     # list() copies a whole list in one step, in which no other thread can change it.
-    return list(values if len(values) <= count else itertools.islice(values, count))
+    return list(values if size <= count else itertools.islice(values, count))
+
+
+def _fields(value: Any, kind: Any) -> tuple[str, Sequence[tuple[str, Any]]] | None:
+    """Return the name and the fields of an object whose `repr` shows just these, or `None` for another object."""
+    show = kind.__repr__
+    if show is SimpleNamespace.__repr__:
+        return "namespace" if kind is SimpleNamespace else kind.__name__, list(vars(value).items())
+    if getattr(show, "__code__", None) is _NAMEDTUPLE_REPR:
+        return kind.__name__, list(zip(kind._fields, tuple.__iter__(value), strict=True))
+    # As in `pprint`: this is the name of the `__repr__` that a data class gets if it has none of its own.
+    if "__create_fn__" in getattr(getattr(show, "__wrapped__", None), "__qualname__", ""):
+        fields = [field.name for field in dataclasses.fields(kind) if field.repr]
+        return kind.__qualname__, [(name, getattr(value, name)) for name in fields]
+    return None
+
+
+def _describe_circle(value: object) -> UnquotedText:
+    return UnquotedText(f"<{type(value).__name__} that holds itself>")
 
 
 def _read_bytes(value: bytes) -> str:

@@ -242,7 +242,7 @@ class TestRecord:
             ("no place", (1, "a"), "no place\nargs: (1, 'a') (could not be merged: TypeError: not all arguments "),
             ("%d", ("x",), "%d\nargs: ('x',) (could not be merged: TypeError: %d format: a "),
             ("%", (1,), "%\nargs: (1,) (could not be merged: ValueError: incomplete format)"),
-            ("%s", (_Hostile(),), "%s\nargs: <tuple that cannot be shown: RuntimeError> (could not be merged: "),
+            ("%s", (_Hostile(),), "%s\nargs: (<_Hostile that cannot be shown: RuntimeError>,) (could not be merged: "),
             (_Hostile(), (), "<_Hostile that cannot be shown: RuntimeError>\nargs: () (could not be merged: "),
             (_Hostile(), (1,), "<_Hostile that cannot be shown: RuntimeError>\nargs: (1,) (could not be merged: "),
         ],
