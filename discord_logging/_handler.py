@@ -88,7 +88,8 @@ class DiscordHandler(logging.Handler):
         queue_size: The largest number of records that may wait, at least 1; 10,000 by default. If more come, the least
             severe and oldest are dropped and counted.
         queue_bytes: The largest estimated size of all records that wait, in bytes, likewise, at least 1; 64,000,000 by
-            default.
+            default. A record that is larger, or that has more text than a message can carry (about 8,000,000
+            characters), is cut, and its text says how much is left out. One record of 4,096 bytes always has room.
         max_lag: The seconds that a record may wait for its message while Discord's limits allow it, 5 by default. If
             cards would make records wait for half of that, they are folded into lines, or into a summary with a file. A
             larger value folds later; 0 folds all records that one message cannot hold as cards. A channel permanently
@@ -369,12 +370,11 @@ class DiscordHandler(logging.Handler):
             - `reason`: The reason of the status; "" if it is `ok`.
             - `accepted`, `delivered`, `pending`, `dropped`: Numbers of records. The first is the sum of the others.
             - `dropped_by_reason`: The numbers of dropped records: `queue_full` (more waited than `queue_size` or
-              `queue_bytes` allow; the least severe and oldest go first), `too_large` (alone larger than
-              `queue_bytes`), `closed` (not delivered when the last handler of the webhook was closed, or logged
-              later), `rejected` (Discord refused the card, and the plain text too), `webhook_gone` (after a 401, 403
-              or 404), `unreadable` (a filter or an attribute of the record raised an error), `interrupted` (Ctrl-C
-              came while the record was queued or delivered) or `internal_error` (a fault of this package, which is
-              logged).
+              `queue_bytes` allow; the least severe and oldest go first), `closed` (not delivered when the last handler
+              of the webhook was closed, or logged later), `rejected` (Discord refused the card, and the plain text
+              too), `webhook_gone` (after a 401, 403 or 404), `unreadable` (a filter or an attribute of the record
+              raised an error), `interrupted` (Ctrl-C came while the record was queued or delivered) or
+              `internal_error` (a fault of this package, which is logged).
             - `oldest_age`: The seconds that the oldest record has waited or been in flight, held repeats left out; 0.0
               without such a record.
             - `requests`, `retries`: The number of requests, and of those that came after a failure.

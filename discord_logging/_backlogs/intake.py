@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._process import clock
 from discord_logging._process.locks import Lock
 from discord_logging._process.wakeup import Wakeup
+from discord_logging._records.record import NO_DETAILS, details_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +43,8 @@ class Intake(ABC):
         self._overflow = PORTION
         """The number of records in the deque from which on callers take them in themselves."""
         self._max_deferred = 0
-        """The longest message, in characters, that may wait in the deque, which is bounded only by number. A caller
-        takes in a record with a longer one at once."""
+        """The longest message, and the largest details, that may wait in the deque, which is bounded only by number. A
+        caller takes in a record with longer or larger ones at once."""
 
     def put(self, frozen: tuple[Any, ...]) -> None:
         """Accept a record. Never waits, but lets other threads run if records come too fast."""
@@ -51,7 +52,12 @@ class Intake(ABC):
         incoming.append(frozen)
         if self._idle:
             self._wake_listener()
-        if len(incoming) >= self._overflow or len(frozen[0]) > self._max_deferred:
+        # The details are the part at 14. The number is written out, since this happens for every record.
+        if (
+            len(incoming) >= self._overflow
+            or len(frozen[0]) > self._max_deferred
+            or (frozen[14] is not NO_DETAILS and details_size(frozen[14]) > self._max_deferred)
+        ):
             self._relieve()
 
     def _wake_listener(self) -> None:

@@ -10,16 +10,18 @@ import heapq
 import sys
 from collections import Counter, deque
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlogs.entry import Entry
 from discord_logging._backlogs.intake import PORTION, Intake
 from discord_logging._backlogs.repeats import Repeats
 from discord_logging._backlogs.triage import Triage
+from discord_logging._discord import lengths
 from discord_logging._discord.pace import Urgency, Waiting
 from discord_logging._process import clock
 from discord_logging._process.gil import yield_gil_between
 from discord_logging._process.wakeup import Wakeup
+from discord_logging._records.oversize import LEAST_LIMIT, cut_snapshot
 from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import DeliverySettings
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _MAX_MESSAGE_CHARACTERS = 12_000_000
 """A length of text that no message exceeds, in characters."""
+_MAX_SIZE = lengths.FILE_BYTES - 100_000
+"""The largest record that is kept, in bytes. The file of a message has no room for a longer text."""
 _DETAILS_SIZE = 400
 """The number of bytes by which the size of a record exceeds its line in a file, at least."""
 _by_sequence = attrgetter("sequence")
@@ -322,9 +326,18 @@ class MemoryBacklog(Intake):
             if not self._incoming:
                 break
             self._taken_in += 1
-            entry = Entry(self._make_record(self._incoming.popleft()))
+            entry = self._make_entry(self._incoming.popleft())
             if not self._is_folded(entry, now):
                 yield entry
+
+    def _make_entry(self, frozen: tuple[Any, ...]) -> Entry:
+        """Return an entry for a record, which is cut if it is too large."""
+        entry = Entry(self._make_record(frozen))
+        if entry.size <= max(min(self.max_bytes, _MAX_SIZE), LEAST_LIMIT):
+            return entry
+        # Half of the room is left for other records.
+        limit = max(min(self.max_bytes // 2, _MAX_SIZE), LEAST_LIMIT)
+        return Entry(self._make_record(cut_snapshot(frozen, entry.size, limit)))
 
     def _is_folded(self, entry: Entry, now: float) -> bool:
         try:
@@ -335,9 +348,6 @@ class MemoryBacklog(Intake):
     def _enqueue(self, entries: Iterable[Entry]) -> None:
         now = clock.monotonic()
         for entry in entries:
-            if entry.size > self.max_bytes:
-                self._count_dropped([entry], "too_large")
-                continue
             self._sequence += 1
             entry.sequence = self._sequence
             entry.waiting_since = now
@@ -369,12 +379,12 @@ class MemoryBacklog(Intake):
         self._bytes -= sum(entry.size for entry in entries)
 
     def _evict(self) -> None:
-        """Drop the least severe and oldest entries until the rest is within the bounds."""
+        """Drop the least severe and oldest entries until the rest, or a single entry, is within the bounds."""
         if self._closed:
             self._drop_waiting("closed")
         # In-flight records do not count against the bounds until they are requeued, so that we never evict an ERROR for
         # records that are about to be delivered.
-        while self._waiting > self.max_records or self._bytes > self.max_bytes:
+        while self._waiting > self.max_records or (self._bytes > self.max_bytes and self._waiting > 1):
             least = min(self._queues)
             entry = self._queues[least].popleft()
             if not self._queues[least]:

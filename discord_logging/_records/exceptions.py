@@ -15,7 +15,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._records.frames import read_frames
-from discord_logging._records.values import read_only, to_text
+from discord_logging._records.values import cut_text, read_only, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -112,12 +112,26 @@ class FrozenException:
     @property
     def size(self) -> int:
         """The estimated memory of this exception and the linked ones, in bytes."""
-        return sum(each.own_size() for each in self.linked())
+        return sum(each.own_size() for each in self.linked()) if any(self._links) else self.own_size()
 
     def own_size(self) -> int:
         """Return the estimated memory of this exception alone, in bytes."""
-        frames = 20 * len(self._locations) + sum(len(line) for frame in self._frames or () for line in frame.lines)
-        return 256 + len(self.text) + sum(map(len, self.notes)) + frames
+        size = 256 + len(self._text) + sum(map(len, self._notes)) + 20 * len(self._locations)
+        return size + sum(len(line) for frame in self._frames for line in frame.lines) if self._frames else size
+
+    def cut(self, limit: int) -> FrozenException:
+        """Return a copy in which the texts and notes, also of linked exceptions, have `limit` characters at most."""
+        linked = self.linked()
+        copies = {each: each.cut_alone(limit) for each in linked}
+        for each in linked:
+            cause, context = (found and copies[found] for found in (each.cause, each.context))
+            copies[each].link(cause, context, tuple(copies[member] for member in each.members))
+        return copies[self]
+
+    def cut_alone(self, limit: int) -> FrozenException:
+        """Return such a copy of this exception alone, without linked exceptions."""
+        text, notes = cut_text(self._text, limit), tuple(cut_text(note, limit) for note in self._notes)
+        return FrozenException(self._type_name, text, notes, locations=self._locations, frames=self._frames)
 
 
 def freeze_exc_info(exc_info: Any) -> FrozenException | None:

@@ -229,12 +229,8 @@ class FrozenRecord:
 
     @property
     def size(self) -> int:
-        size, details = 512 + len(self._snapshot.message), self._details
-        if details is NO_DETAILS:
-            return size
-        values = sum(map(value_size, details.extra.values())) if details.extra else 0
-        texts = len(details.exc_text or "") + len(details.stack_info or "")
-        return size + values + texts + (details.exception.size if details.exception else 0)
+        size, details = 512 + len(self._snapshot.message), self._snapshot.details
+        return size if details is NO_DETAILS else size + details_size(details)
 
     def fingerprint(self) -> Hashable:
         """Return a value that is equal for records that say the same, from the same location and thread."""
@@ -251,9 +247,16 @@ class FrozenRecord:
         The value is cheap, however long the text is. It is not masked, so it must only be compared.
         """
         name = self._snapshot.name
-        template = self._snapshot.template or self._snapshot.message[:200]
+        template = (self._snapshot.template or "")[:1_000] or self._snapshot.message[:200]
         exception = self.exception and self.exception.type_name
         return self.levelno, name if type(name) is str else None, template, exception
+
+
+def details_size(details: tuple[Any, ...]) -> int:
+    """Return the estimated memory of the details of a record in bytes, one per character."""
+    extra, exception, exc_text, stack_info = details
+    values = sum(map(len, extra)) + sum(map(value_size, extra.values())) if extra else 0
+    return values + len(exc_text or "") + len(stack_info or "") + (exception.size if exception else 0)
 
 
 def _to_seconds(created: Any) -> float:

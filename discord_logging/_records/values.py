@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from array import array
-from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -55,7 +55,8 @@ _CONTAINERS = _MAPPINGS | _SEQUENCES
 # A subclass may do anything when its items are read. But if it has the `__repr__` of one of these types, the methods of
 # that type read the items that `repr` would show.
 _BASES: dict[Any, Any] = {kind.__repr__: kind for kind in (*_CONTAINERS, *_BYTES, str)}
-_WRAPPERS: frozenset[Any] = frozenset({UserDict.__repr__, UserList.__repr__})
+_WRAPPERS: dict[Any, str] = {UserDict.__repr__: "data", UserList.__repr__: "data", ChainMap.__repr__: "maps"}
+"""The methods `__repr__` that show one attribute, by the name of that attribute."""
 _SHOWN_BY_REPR: frozenset[Any] = frozenset(kind.__str__ for kind in (object, *_CONTAINERS, *_BYTES))
 """The methods `__str__` that show the same items as `repr`."""
 _READ_BY_STR = (date, time, timedelta, Decimal, UUID, PurePath, Enum)
@@ -195,8 +196,8 @@ class _Copier:
             return self._copy_container(value, base)
         if base:
             return self._cut(value) if base is str else self._copy_bytes(value, base)
-        if kind.__repr__ in _WRAPPERS:
-            return self.copy(value.data)
+        if inner := _WRAPPERS.get(kind.__repr__):
+            return self.copy(getattr(value, inner))
         return self._copy_object(value, *fields) if (fields := _fields(value, kind)) else None
 
     def _cut(self, text: str) -> str:
@@ -353,8 +354,12 @@ def value_size(frozen: Frozen) -> int:
     """Return the estimated memory of a frozen value in bytes, one per character."""
     if isinstance(frozen, str):
         return len(frozen)
-    if isinstance(frozen, dict):
-        return 64 + sum(map(value_size, frozen)) + sum(map(value_size, frozen.values()))
-    if isinstance(frozen, (list, tuple)):
-        return 64 + sum(map(value_size, frozen))
-    return 64
+    if type(frozen) in _ATOMS:
+        return 64
+    values: Any = (*frozen, *frozen.values()) if type(frozen) is dict else frozen
+    size = 64
+    for value in values:
+        # Most values are texts and numbers, and callers of `logging` wait for this.
+        kind = type(value)
+        size += len(value) if kind is str else 64 if kind in _ATOMS else value_size(value)
+    return size

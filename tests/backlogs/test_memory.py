@@ -20,6 +20,7 @@ from discord_logging._backlogs.intake import PORTION
 from discord_logging._backlogs.memory import MemoryBacklog
 from discord_logging._discord.pace import Urgency
 from discord_logging._records.freeze import freeze
+from discord_logging._records.record import NO_DETAILS
 from discord_logging._records.settings import CardSettings
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ class Item:
         """Return a value that repeats share."""
         return self.message
 
-    def __getitem__(self, _: int) -> str:
-        """Return the message, which is the first part of a snapshot."""
-        return self.message
+    def __getitem__(self, index: int) -> object:
+        """Return the message, which is the first part of a snapshot, or the last part, which has no details."""
+        return NO_DETAILS if index else self.message
 
 
 def item(number: int, levelno: int = logging.INFO, size: int = 1, text: str | None = None) -> Any:
@@ -262,13 +263,36 @@ def test_the_least_severe_and_oldest_are_dropped_first() -> None:
 
 
 def test_bytes_are_bounded_too() -> None:
-    """A huge record evicts many others, and a record that is larger than the bound is dropped."""
+    """A huge record evicts many others, but a single record always has room."""
     backlog = filled(range(10), max_bytes=100)
     backlog.put(item(10, logging.ERROR, size=95))
     assert lease(backlog) == [5, 6, 7, 8, 9, 10]
-    backlog.put(item(11, logging.ERROR, size=101))
-    assert lease(backlog) == []
+    for number in (11, 12):
+        backlog.put(item(number, logging.ERROR, size=101))
+    assert lease(backlog) == [12]
     assert check_books(backlog)["dropped"] == 6
+
+
+@pytest.mark.parametrize("attributes", [{"msg": "x" * 10**6}, {"own": "x" * 10**6}, {"exc_text": "x\n" * 10**6}])
+def test_a_record_that_is_larger_than_the_bound_is_cut(attributes: dict[str, str]) -> None:
+    """Regression: such a record was dropped. Neither the deque nor a queue keeps the whole."""
+    backlog = MemoryBacklog(10_000, 200_000)
+    backlog.put(freeze(logging.makeLogRecord({"levelname": "ERROR", **attributes}), CardSettings(None)))
+    assert not backlog._incoming
+    (entry,) = backlog.lease()
+    assert 90_000 < entry.size <= 100_000
+    backlog.ack([entry])
+    assert check_books(backlog) == {"accepted": 1, "delivered": 1, "pending": 0, "dropped": 0}
+
+
+def test_a_record_with_more_text_than_a_message_carries_is_cut() -> None:
+    """The caller does not copy the rest. Regression: the hash of a long template held up the caller, too."""
+    backlog = MemoryBacklog(10_000, 1_000_000_000)
+    text = "x" * 20_000_000
+    backlog.put(freeze(logging.makeLogRecord({"msg": text, "levelno": logging.ERROR}), CardSettings(None)))
+    (entry,) = backlog.lease()
+    assert len(entry.record.message) < 8_000_000
+    assert entry.record.message.startswith("(12,100,576 of 20,000,000 characters are left out) xxx")
 
 
 def test_a_real_record_counts_with_its_text() -> None:
@@ -367,11 +391,8 @@ class Model:
         self._enter(new)
 
     def _enter(self, new: Item) -> None:
-        if new.own_size > self.max_bytes:
-            self.lose([new])
-        else:
-            self.entered.append(new.number)
-            self.waiting.append(new)
+        self.entered.append(new.number)
+        self.waiting.append(new)
 
     def evict(self) -> None:
         """Drop the least severe and oldest until the rest is within the bounds."""
@@ -379,7 +400,7 @@ class Model:
         while self.waiting and (
             self.is_closed
             or len(self.waiting) > self.max_records
-            or sum(each.own_size for each in self.waiting) > self.max_bytes
+            or (len(self.waiting) > 1 and sum(each.own_size for each in self.waiting) > self.max_bytes)
         ):
             lowest = min(each.levelno for each in self.waiting)
             first = next(each for each in self.waiting if each.levelno == lowest)

@@ -239,14 +239,12 @@ def test_a_step_with_nothing_to_send_sends_nothing() -> None:
     assert world.times == [0]
 
 
-def test_a_record_that_is_too_large_to_be_kept_is_not_sent() -> None:
-    """A record that is dropped while it is taken in costs no request, and the next record is sent."""
-    world = World(max_bytes=1).put([1])
-    world.step()
-    assert world.dropped == {"too_large": 1}
-    world.backlog.max_bytes = 10_000
-    world.put([2]).run()
+def test_a_record_that_is_dropped_costs_no_request() -> None:
+    """The backlog has room for one record, however small its bound is."""
+    world = World(max_bytes=1).put([1, 2]).run()
     assert world.requests == [[2]]
+    assert world.dropped == {"queue_full": 1}
+    world.check_books()
 
 
 def test_a_backlog_goes_out_ten_cards_at_a_time_in_order() -> None:
