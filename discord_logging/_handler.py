@@ -329,11 +329,13 @@ class DiscordHandler(logging.Handler):
             timeout: The longest wait, in seconds; `None` stands for `flush_timeout`.
 
         Returns:
-            Whether all of them were delivered.
+            Whether all of them were delivered: `False` if one still waits, or if any record for this webhook was
+            dropped since the last flush of this handler, or since the handler was made. So each loss is told once, by
+            the first flush after it; `health` has the total. A disabled handler returns `True`.
         """
         if self._listener is None:
             return True
-        is_done = self._listener.flush(self._flush_timeout if timeout is None else timeout)
+        is_done = self._listener.flush_for(self, self._flush_timeout if timeout is None else timeout)
         is_timeout = not is_done and timeout is None
         self._accepted_at_timeout = self._listener.backlog.count()["accepted"] if is_timeout else None
         return is_done

@@ -279,7 +279,7 @@ class DiscordNotifier:
             timeout: The longest wait, in seconds; `None` takes `flush_timeout`.
 
         Returns:
-            Whether all of them were delivered.
+            Whether all of them were delivered, and none was dropped since the last flush.
         """
         return self.handler.flush(timeout)
 

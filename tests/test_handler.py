@@ -745,6 +745,7 @@ class TestForum:
         """The name of a level may be log text too."""
         assert forum._listener
         forum._listener.backlog.refuse("@everyone", "unreadable")
+        assert not forum.flush()
         self.log(forum, logging.CRITICAL)
         [message] = discord.messages
         assert "1 records were dropped" in message.content
@@ -837,6 +838,40 @@ class TestLifecycle:
         discord.fail_next(Fault.rate_limited(60.0))
         handler.handle(logging.makeLogRecord({"msg": "hello"}))
         assert handler.flush(20) is False
+
+    def test_flush_tells_of_records_that_were_dropped_before_the_call(
+        self, discord: LocalDiscord, handler: DiscordHandler
+    ) -> None:
+        """Each loss is told once to each handler. Regression: only a loss during the flush counted."""
+        other = DiscordHandler(discord.webhook_url, queue_size=2)
+        assert handler._listener
+        backlog = handler._listener.backlog
+        backlog.wake_listener = lambda: True  # no thread starts, so that the records wait
+        for number in range(3):
+            handler.handle(logging.makeLogRecord({"msg": f"number {number}"}))
+        backlog.peek()
+        assert handler.health()["dropped"] == 1
+        later = DiscordHandler(discord.webhook_url, queue_size=2)
+        assert [each.flush(20) for each in (handler, handler, other, other, later)] == [False, True, False, True, True]
+        assert handler.health()["delivered"] == 2
+
+    def test_flush_tells_of_records_that_could_not_be_read(
+        self, handler: DiscordHandler, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They were accepted, too."""
+        monkeypatch.setattr(logging, "raiseExceptions", False)
+        handler.addFilter(lambda record: bool(record.__dict__["no such attribute"]))
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        assert not handler.flush()
+        assert handler.flush()
+
+    def test_flush_of_a_closed_handler_tells_of_the_dropped_records(self, discord: LocalDiscord) -> None:
+        """They were dropped when it was closed."""
+        discord.fail_next(Fault(status=503), times=100)
+        handler = DiscordHandler(discord.webhook_url)
+        handler.handle(logging.makeLogRecord({"msg": "hello"}))
+        handler.close(0)
+        assert not handler.flush(0)
 
     def test_a_filter_of_any_kind_may_return_true(self, discord: LocalDiscord) -> None:
         """Up to Python 3.11 no filter returned a record."""

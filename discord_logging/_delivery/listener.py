@@ -75,6 +75,8 @@ class WebhookListener(logging.handlers.QueueListener):
         self.url = url
         self.backlog = backlog
         self.attached: weakref.WeakSet[logging.Handler] = weakref.WeakSet()
+        self._known_losses: weakref.WeakKeyDictionary[logging.Handler, int] = weakref.WeakKeyDictionary()
+        """The number of dropped records that each handler was told of, or that were dropped before it was attached."""
         self._sender = sender
         self._limiter = limiter
         self._on_start = on_start
@@ -108,6 +110,7 @@ class WebhookListener(logging.handlers.QueueListener):
         super().__init__(queue.SimpleQueue())
         self._reset()
         self.backlog.after_fork_in_child()
+        self._known_losses.update(dict.fromkeys(self._known_losses, 0))
         self._sender.after_fork_in_child()
 
     # On the caller's thread
@@ -161,6 +164,18 @@ class WebhookListener(logging.handlers.QueueListener):
         super().__init__(self.queue)
         super().start()
 
+    def attach(self, handler: logging.Handler) -> None:
+        """Share the listener with `handler`, whose flushes do not tell of the records that were dropped before."""
+        self.attached.add(handler)
+        self._known_losses[handler] = self.backlog.lost
+
+    def flush_for(self, handler: logging.Handler, timeout: float) -> bool:
+        """Flush, and return whether all is delivered and nothing was dropped since the last flush for `handler`."""
+        is_settled = self.flush(timeout)
+        known, lost = self._known_losses[handler], self.backlog.lost
+        self._known_losses[handler] = lost
+        return is_settled and lost == known
+
     def flush(self, timeout: float, *, is_last: bool = False) -> bool:
         """Block until all records accepted so far are delivered or dropped, for at most `timeout` seconds.
 
@@ -172,14 +187,13 @@ class WebhookListener(logging.handlers.QueueListener):
                 always assumed.
 
         Returns:
-            Whether all of them were delivered.
+            Whether all of them are delivered or dropped.
         """
         if is_delivering.get() or self.is_busy_in_this_thread():
             return False
         _warm_level_caches()
         began = clock.monotonic()
         deadline = began + timeout - exit_time.waited()
-        lost = self.backlog.lost
         delivery = self._delivery
         delivery.deadlines.append(deadline)
         is_last = is_last or exit_time.is_exiting()
@@ -188,13 +202,12 @@ class WebhookListener(logging.handlers.QueueListener):
             if self.backlog.pending and not self._is_stopping and not self._wake():
                 self.backlog.release()
                 self._deliver_in_this_thread(deadline)
-            is_settled = self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
+            return self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
         finally:
             # The delivery is ours: a child that a signal handler forked in a flush has a new one in `self._delivery`.
             delivery.deadlines.remove(deadline)
             delivery.is_last = delivery.is_last and not is_last
             exit_time.count(clock.monotonic() - began)
-        return is_settled and self.backlog.lost == lost
 
     def is_busy_in_this_thread(self) -> bool:
         """Tell whether this thread, interrupted by a signal handler, holds a lock that a flush needs."""

@@ -38,7 +38,7 @@ def attach(handler: logging.Handler, url: WebhookURL, settings: DeliverySettings
         with _registry_lock():
             if listener := _listeners.get(key) or new:
                 _listeners[key] = listener
-                listener.attached.add(handler)
+                listener.attach(handler)
                 listener.configure(settings)
                 return listener
         new = WebhookListener(
