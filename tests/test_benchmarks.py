@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import re
 import statistics
@@ -60,6 +61,67 @@ def test_quick_run_prints_a_row_for_each_figure(monkeypatch: pytest.MonkeyPatch)
     assert set(PACED) <= set(rows)
     # Within three seconds nothing of some sorts is logged.
     assert all(re.search(r"\d", rows[name]) for name in [*FIGURES, *PACED[2:]]), run.stdout + run.stderr
+
+
+@pytest.mark.once
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the benchmark needs a POSIX system")
+@pytest.mark.timeout(150)
+def test_quick_search_for_stalls_prints_a_row_for_each_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit status says whether a function is too slow, which is for people to judge."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "stalls"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
+    assert run.returncode == ("FAILED" in run.stdout), run.stdout + run.stderr
+    assert {"clean", "split_text", "compose", "LineRecords.feed"} <= set(
+        re.findall(r"^\| ([\w.]+): s ", run.stdout, re.MULTILINE)
+    )
+
+
+@pytest.fixture
+def stalls(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the module of the search, in which the result of a call stands in for its time."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    module: Any = importlib.import_module("_stalls")
+    monkeypatch.setattr(module, "cost", lambda work: work())
+    return module
+
+
+@pytest.mark.parametrize(
+    ("seconds", "exponent", "size", "is_too_slow"),
+    [
+        (lambda text: len(text) / 4e6, 1.0, 1_048_576, False),
+        (lambda text: (len(text) / 4e6) ** 2, 2.0, 1_048_576, True),
+        (lambda text: len(text) / 1e6, 1.0, 524_288, True),
+    ],
+    ids=["linear", "quadratic", "slow"],
+)
+def test_growth_of_a_stall_is_measured(
+    stalls: Any, seconds: Any, exponent: float, size: int, is_too_slow: bool
+) -> None:
+    """A function is too slow if its time grows faster than the text, or if the text takes half a second."""
+    growth = stalls.grow(lambda text: lambda: seconds(text), stalls.Seed("", "x", ""))
+    assert (growth.size, growth.is_too_slow) == (size, is_too_slow)
+    assert growth.exponent == pytest.approx(exponent)
+
+
+def test_a_stall_is_reported_with_its_function_and_its_seed(stalls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worst text counts, and the others are tried as well."""
+    facts: dict[str, Any] = {}
+    times = {"good": lambda text: len(text) / 4e6, "bad": lambda text: len(text) / 4e6 * (1 + 10 * text.count("```"))}
+    monkeypatch.setattr(stalls, "WORK", {name: lambda text, at=at: lambda: at(text) for name, at in times.items()})
+    monkeypatch.setattr(stalls, "seeds", lambda _: iter([stalls.Seed("", piece, "") for piece in ("x", "```", "y")]))
+    stalls.search(0, 100.0, lambda **each: facts.update(each))
+    (failure,) = facts["failures"]
+    assert failure.startswith("bad: ")
+    assert failure.endswith(" with '' + '```' * n + ''")
+    assert facts["seeds"] == 3
+
+
+def test_seeds_of_stalls_depend_on_a_number(stalls: Any) -> None:
+    """The same number gives the same seeds, so that a failure can be found again."""
+    first, again, other = (list(itertools.islice(stalls.seeds(number), 300)) for number in (1, 1, 2))
+    assert first == again != other
+    assert len(first[0].text(1_000)) == 1_000 // len(first[0].repeated) * len(first[0].repeated)
 
 
 def test_the_least_lateness_follows_from_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -354,6 +354,11 @@ def local_discord(_name: str) -> None:
     report(milliseconds=min(times) * 1e3)
 
 
+def stalls(_name: str) -> None:
+    """Search for texts that take a function long."""
+    importlib.import_module("_stalls").search(**json.loads(sys.argv[5]), report=report)
+
+
 _SCENARIOS: dict[str, Callable[..., None]] = {
     "cost": cost,
     "latency": latency,
@@ -370,6 +375,7 @@ _WITHOUT_LOGGER = {
     "first handler": first_handler,
     "import requests": requests_import,
     "local Discord": local_discord,
+    "stalls": stalls,
 }
 
 

@@ -40,12 +40,14 @@ class Runner:
         repeat: The number of short runs.
         quick: Whether all runs are shortened, to try the benchmark itself.
         seconds: The time of a lasting load, in seconds.
+        seed: The number that the search for stalls begins with.
     """
 
     pythons: Mapping[str, str | UnavailableError]
     repeat: int
     quick: bool
     seconds: float
+    seed: int = 0
 
     def run(self, case: Case | Callable[[str], Case], *, only: str = "", at_once: bool = False) -> dict[str, Outcome]:
         """Run a case with every contender, one after the other.
@@ -351,10 +353,40 @@ def resources(runner: Runner) -> Table:
     return table
 
 
+# Group 6
+
+
+def stalls(runner: Runner) -> Table:
+    """Search for texts that take a function long, and fail for each function that has one."""
+    seconds = 5.0 if runner.quick else 2 * runner.seconds
+    table = Table(f"Stalls (the worst texts of {seconds:.0f} s of search, grown to 1 MB; seed {runner.seed})")
+    options = {"number": runner.seed, "seconds": seconds, "quick": runner.quick}
+    case = Case("stalls", options, None, 4 * seconds + 60)
+    outcomes = runner.run(case, only="ours")
+    facts = outcomes["ours"].facts
+    if "failures" in facts:
+        table.failures = facts["failures"]
+    else:
+        table.failures = [f"{outcomes['ours'].failure or 'killed'}, in {facts.get('trying')}"]
+    table.add(outcomes, [Figure("texts tried", _number("seeds"))])
+    for name in [name for name, fact in facts.items() if isinstance(fact, dict)]:
+        table.add(outcomes, [_stall_figure(name)])
+    return table
+
+
+def _stall_figure(name: str) -> Figure:
+    def show(outcome: Outcome) -> str:
+        fact = outcome.facts[name]
+        return f"{fact['seconds']:.3f} / {fact['exponent']:.2f} / {fact['pause'] * 1e3:.1f}"
+
+    return Figure(f"{name}: s for 1 MB / exponent / longest pause of others, ms", show, "<= 0.5 / <= 1.3 / <= 5")
+
+
 GROUPS: dict[str, Callable[[Runner], Table]] = {
     "calls": calls,
     "bursts": bursts,
     "limits": limits,
     "pace": pace,
     "resources": resources,
+    "stalls": stalls,
 }

@@ -33,10 +33,14 @@ class Figure:
 
 @dataclass
 class Table:
-    """The table of a group; each row has the name of a figure, a text for each contender, and the target."""
+    """The table of a group; each row has the name of a figure, a text for each contender, and the target.
+
+    Failures are told below the table, and make the exit status of the run 1.
+    """
 
     title: str
     rows: list[tuple[str, Mapping[str, str], str]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def add(self, outcomes: Mapping[str, Outcome], figures: Iterable[Figure], prefix: str = "") -> None:
         """Add a row for each figure."""
@@ -49,4 +53,5 @@ class Table:
         head = ["figure", *names, "bar"]
         body = [[figure, *(cells.get(name, NOTHING) for name in head[1:-1]), bar] for figure, cells, bar in self.rows]
         lines = [head, ["---"] * len(head), *body]
-        return "\n".join([f"### {self.title}", "", *("| " + " | ".join(line) + " |" for line in lines), ""])
+        rows = ["| " + " | ".join(line) + " |" for line in lines]
+        return "\n".join([f"### {self.title}", "", *rows, "", *(f"FAILED {each}" for each in self.failures)])
