@@ -200,7 +200,7 @@ def _parse(text: str) -> Work:
 
     def work() -> object:
         records = LineRecords("stdin", logging.INFO)
-        return [*itertools.chain.from_iterable(map(records.feed, ["line", *lines])), *records.finish()]
+        return [*itertools.chain.from_iterable(map(records.feed, lines)), *records.finish()]
 
     return work
 

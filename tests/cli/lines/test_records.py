@@ -39,6 +39,12 @@ def test_a_line_without_level_and_logger_has_the_defaults() -> None:
     assert (record.levelno, record.levelname, record.name, record.getMessage()) == (20, "INFO", "stdin", "100%s done")
 
 
+def test_blank_lines_before_the_first_line_are_skipped() -> None:
+    """Regression: the blank lines were counted before there was a count, and the command ended with an error."""
+    (record,) = read("\n \nhello")
+    assert record.getMessage() == "hello"
+
+
 def test_indented_lines_belong_to_the_line_above() -> None:
     """Blank lines between indented lines are kept, and blank lines after them are not."""
     records = read("first\n  a\n\n  b\n\n\nsecond\n")
