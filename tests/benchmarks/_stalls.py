@@ -22,10 +22,10 @@ from discord_logging._cards.plain_text import ansi_line, full_text
 from discord_logging._cards.traceback_card import format_card
 from discord_logging._cards.traceback_text import format_exception
 from discord_logging._cli.lines.records import LineRecords
+from discord_logging._masking.masker import SecretMasker
 from discord_logging._records.exceptions import FrozenException
 from discord_logging._records.frames import Frame
 from discord_logging._records.freeze import freeze
-from discord_logging._records.masking import SecretMasker
 from discord_logging._records.portable import to_data
 from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import CardSettings

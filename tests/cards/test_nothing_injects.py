@@ -28,8 +28,8 @@ from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._cards.compose import compose, compose_plain
 from discord_logging._cards.digest import Summary, kind_of
 from discord_logging._cards.plain_text import full_text
+from discord_logging._masking.masker import SecretMasker
 from discord_logging._records.freeze import freeze
-from discord_logging._records.masking import SecretMasker
 from discord_logging._records.settings import CardSettings
 from discord_logging._text.sanitize import clean
 
