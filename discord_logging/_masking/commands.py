@@ -52,11 +52,8 @@ _GAP = r"(?:[ \t]+|=|[\"'],[ \t]*[\"'])"
 """Stands between an option and its argument, also in the repr of a list."""
 _VALUE = r"([^\s\"',]+|(?<=[\"'])[^\"']+)"
 _USER = r"[^\s:\"']{0,100}:"
-_LOGIN = (
-    r"(?:docker|podman|nerdctl|buildah|helm registry|oras|crane auth|skopeo|az|az acr|oc|cf|ibmcloud|doctl)"
-    + _GAP
-    + r"login"
-)
+_LOGIN = rf"{_GAP}(?:[\w-]{{1,20}}{_GAP})?login\b[^\n]{{0,300}}?"
+"""Stands between a program such as `docker` and the options of its subcommand."""
 
 
 def _option(names: str, *, user: str = "") -> str:
@@ -79,8 +76,8 @@ COMMANDS = (
         "https://dev.mysql.com/doc/refman/8.4/en/connecting.html",
     ),
     Command(
-        _LOGIN,
-        _option("-p"),
+        "docker|podman|nerdctl|buildah|helm|oras|crane|skopeo|az|oc|cf|ibmcloud|doctl",
+        _LOGIN + _option("-p"),
         "docker login -u ann -p SECRET host",
         "https://docs.docker.com/reference/cli/docker/login",
     ),
@@ -128,21 +125,17 @@ COMMANDS = (
     Command("putty(?:\\.exe)?|plink|pscp|psftp", _option("-pw"), "plink -pw SECRET ann@host", "plink(1)"),
     Command("swaks", _option("-ap|--auth-password"), "swaks -au ann -ap SECRET", "swaks(1)"),
     Command(
-        "skopeo|buildah|podman|crane",
-        _option("--(?:src-|dest-)?creds", user=_USER),
-        "skopeo copy --src-creds ann:SECRET a b",
-        "skopeo-copy(1)",
-    ),
-    Command(
         "openssl|gpg|ansible-vault|age|cryptsetup",
         _option("-k|-K|-passin|-passout|-pass", user="(?:pass:)?"),
         "openssl enc -k SECRET",
         "openssl-enc(1)",
     ),
-    Command("htpasswd", r"-\w*b\w*[ \t]+\S+[ \t]+\S+[ \t]+" + _VALUE, "htpasswd -b file ann SECRET", "htpasswd(1)"),
+    Command(
+        "htpasswd", rf"-\w*b\w*(?:{_GAP}[^\s\"',]+){{2}}{_GAP}{_VALUE}", "htpasswd -b file ann SECRET", "htpasswd(1)"
+    ),
     Command(
         "mosquitto_passwd",
-        r"-\w*b\w*[ \t]+\S+[ \t]+\S+[ \t]+" + _VALUE,
+        rf"-\w*b\w*(?:{_GAP}[^\s\"',]+){{2}}{_GAP}{_VALUE}",
         "mosquitto_passwd -b file ann SECRET",
         "mosquitto_passwd(1)",
     ),
@@ -173,6 +166,14 @@ PROGRAMS = (
         r"(?:sudo[ \t]+-\w*S|--?password-stdin|--with-token|--stdin|chpasswd|passwd)",
         "echo SECRET | docker login --password-stdin",
         "https://docs.docker.com/reference/cli/docker/login",
+    ),
+    Program(
+        "",
+        "net user",
+        "net user",
+        r"[ \t]+[^\s/]+[ \t]+([^\s/*]\S*)",
+        "net user ann SECRET /add",
+        "https://learn.microsoft.com/windows-server/administration/windows-commands/net-user",
     ),
     Program(
         "_",
@@ -245,7 +246,9 @@ PROGRAMS = (
 """The programs that take a secret without an option."""
 
 
-_PROGRAM = re.compile(rf"(?<![\w.-])(?:{'|'.join(command.programs for command in COMMANDS)})(?=[\s\"'])", re.IGNORECASE)
+_WORD = re.compile(r"(?<![\w.-])[A-Za-z0-9][\w.-]*(?=[\s\"'])")
+_MAX_KNOWN = 5_000
+"""The number of words whose meaning as programs is remembered."""
 _BEFORE_OPTION = " \t\"'-"
 _LOOK_BACK = 200
 """The distance from a program to the first of its options that matters, in characters."""
@@ -259,22 +262,25 @@ def find_in_commands(text: str, match: re.Match[str], found: Found) -> int:
         return match.end()
     start = max(line_start(text, option), option - _LOOK_BACK)
     end = line_end(text, option)
-    programs: dict[str, int] = {}
-    for program in _PROGRAM.finditer(text, start, end):
-        programs.setdefault(program[0].lower(), program.end())
-    for name, behind in programs.items():
-        for argument in _arguments(name):
-            for each in argument.finditer(text, behind, end):
-                if not is_harmless(text, each.start(1), "", "="):
-                    found.append(each.span(1))
+    seen: set[str] = set()
+    for word in _WORD.finditer(text, start, end):
+        name = word[0].lower()
+        if name not in seen:
+            seen.add(name)
+            for argument in _arguments(name):
+                secrets = [each.span(1) for each in argument.finditer(text, word.end(), end)]
+                found += [span for span in secrets if not is_harmless(text, span[0], "", "=")]
     return end
 
 
-def _arguments(program: str) -> list[re.Pattern[str]]:
-    arguments = _known.get(program)
+def _arguments(word: str) -> list[re.Pattern[str]]:
+    """Return the patterns for the secrets that follow a word if that is the name of a program."""
+    arguments = _known.get(word)
     if arguments is None:
-        rows = [each for each in COMMANDS if re.fullmatch(each.programs, program)]
-        arguments = _known[program] = [re.compile(each.argument) for each in rows]
+        if len(_known) >= _MAX_KNOWN:
+            _known.clear()
+        rows = [each for each in COMMANDS if re.fullmatch(each.programs, word)]
+        arguments = _known[word] = [re.compile(each.argument) for each in rows]
     return arguments
 
 

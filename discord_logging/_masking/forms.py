@@ -32,7 +32,7 @@ _NAMED = (
     r"(?i:\b(?:name|key|field|header|param|parameter|variable|id|env)\b)"
     r"[\"'\\]{0,4}[ \t]*(?:[:=]>?|>)[ \t]*[\"'\\]{0,4}"
 )
-_VALUE_KEY = rf"{QUOTES}[vV](?:alue|ALUE|al){QUOTES}{GAP}(?:[:=]>?|>){GAP}"
+_VALUE_KEY = rf"{QUOTES}(?:[vV](?:alue|ALUE|al)|content){QUOTES}{GAP}(?:[:=]>?|>){GAP}"
 _MEMORABLE = r"[a-z]{4,20}[-_][a-z]{4,20}\d{2,4}\b"
 _AFTER_BLANK = (
     Form(r"(?:ENV|ARG|setenv|setx|set -\w+|config set|secrets? set)[ \t]+", r"[ \t]+(?=[^\s=])"),

@@ -35,7 +35,7 @@ _MIN_KEY = 16
 _SEPARATOR = re.compile(
     rf"(?:\[\w{{0,20}}\])?(?P<closers>{QUOTES}[\])]{{0,2}}\*{{0,2}})"
     # `password for ann:`, `API key provided:`, `Unseal Key 1:`, `{ get; set; } =`
-    r"(?:[ \t]+(?:(?:for|of|in|FOR)[ \t]+(?:key[ \t]+)?[\w.@%'\"/-]{1,60}"
+    r"(?:[ \t]+(?:(?:(?:is|was)[ \t]+\w{1,20}[ \t]+)?(?:for|of|in|FOR)[ \t]+(?:key[ \t]+)?[\w.@%'\"/-]{1,60}"
     r"|pair|provided|given|received|supplied|used|sent|entered|#?\d{1,2})(?=[ \t]*[:=])"
     r"|[ \t]*\{[^{}\n:=]{0,40}\}(?=[ \t]*=)"
     r"|[ \t]+(?:string|String|str|bytes|\[\]byte|char|text|any)(?=[ \t]*:?=[ \t]*[\"'`]))?"
@@ -161,7 +161,9 @@ def _find_any(text: str, value: int, found: Found, *, end: str = "") -> int:
     if is_harmless(text, value, "", "="):
         return value
     limit = text.find(end, value, value + MAX_VALUE) if end else -1
-    return found.add(value, limit if limit >= 0 else bare_end(text, value))
+    if limit < 0:
+        return found.add(value, bare_end(text, value))
+    return found.add(value, value + len(text[value:limit].rstrip("]>")))  # `]]>` ends a CDATA section.
 
 
 def _find_quoted(text: str, opening: re.Match[str], found: Found, *, is_one_of_many: bool = False) -> int:

@@ -28,7 +28,7 @@ DEFAULT_REDACT: tuple[str, ...] = (
         "signature",
         "sig",
     ),
-    *("pin code", "recovery code", "recovery codes", "backup codes", "otp", "mnemonic", "seed phrase"),
+    *("pin code", "recovery code", "recovery codes", "backup codes", "otp", "mnemonic", "saml response", "seed phrase"),
     *("pw", "masterauth", "requirepass", "passwort", "kennwort", "contraseña", "senha", "mot de passe", "пароль"),
     *("wachtwoord", "parola", "密码", "パスワード"),
     *("dsn", "connection string", "connection strings", "conn str", "ssn", "card number", "credit card", "cvv", "cvc"),
@@ -123,7 +123,7 @@ _FILE = re.compile(
     r"|sql|swift|tf|toml|tsx?|txt|vue|xml|ya?ml)\Z"
 )
 """The end of the name of a file, behind which the number of a line may stand: `auth.js:88`."""
-WEAK_WORDS = ("key", "keys", "sign", "sid", "hmac", "tokens", "client cert", "community", "salt")
+WEAK_WORDS = ("key", "keys", "sign", "sid", "hmac", "tokens", "client cert", "community", "pin", "salt")
 """The words of names that are as often names of other things. Their values are secrets if they look random."""
 _WEAK_STARTS = frozenset(
     [

@@ -45,6 +45,10 @@ class TokenShape(NamedTuple):
 # fmt: off
 TOKEN_SHAPES: tuple[TokenShape, ...] = (
     # Clouds and hosting
+    TokenShape("Fernet token", r"gAAAAA[\w-]{60,}=*", "gAAAAA{base64url:114}==", "https://github.com/fernet/spec/blob/master/Spec.md"),
+    TokenShape("OpenSSH private key without its first line", r"b3BlbnNzaC1rZXktdjE[A-Za-z0-9+/=]{40,}", "b3BlbnNzaC1rZXktdjE{base64:300}", "OpenSSH PROTOCOL.key"),
+    TokenShape("macaroon", r"MDAx[\w-]{60,}=*", "MDAxY2xvY2F0aW9u{base64url:200}", "https://research.google/pubs/macaroons-cookies-with-contextual-caveats-for-decentralized-authorization-in-the-cloud"),
+    TokenShape("Browserbase API key", r"bb_live_[\w-]{20,}", "bb_live_{alnum:32}", "trufflehog browserbase"),
     TokenShape("AWS access key", r"AKIA[0-9A-Z]{16}(?![0-9A-Za-z])", "AKIA{base32:16}", "gitleaks aws-access-token"),
     TokenShape("AWS temporary access key", r"ASIA[0-9A-Z]{16}(?![0-9A-Za-z])", "ASIA{base32:16}", "gitleaks aws-access-token"),
     TokenShape("AWS bearer access key", r"ABIA[0-9A-Z]{16}(?![0-9A-Za-z])", "ABIA{base32:16}", "gitleaks aws-access-token"),

@@ -118,7 +118,17 @@ def find_in_query(text: str, match: re.Match[str], found: Found) -> int:
 def find_credentials(text: str, match: re.Match[str], found: Found) -> int:
     """Find the credentials behind the scheme of HTTP or SMTP authentication, such as `Basic`."""
     value = _CREDENTIALS.match(text, match.end())
-    return found.add(*value.span()) if value and (value[0].endswith("=") or looks_random(value[0])) else match.end()
+    return found.add(*value.span()) if value and (_is_encoded(value[0])) else match.end()
+
+
+def find_cookie(text: str, match: re.Match[str], found: Found) -> int:
+    """Find the value in the repr of a cookie, whatever the cookie's name is."""
+    value = _VALUE.match(text, match.end())
+    return found.add(*value.span()) if value else match.end()
+
+
+def _is_encoded(value: str) -> bool:
+    return value.endswith("=") or looks_random(value) or not (value.islower() or value.isupper() or value.istitle())
 
 
 def find_before_host(text: str, match: re.Match[str], found: Found) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -35,17 +34,19 @@ _ENCODED = re.compile(
     r"|&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,6}|[a-zA-Z]{2,6});"
     # The backslashes before quotes are left, for they tell how deep a value is nested.
     r"|\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[^\w\s\"'\\]|_|[nrt])"
-    r"|<U\+[0-9A-F]{4,6}>"
-    # Blanks, quotes, dashes and other signs beyond Latin-1, and the full-width forms. Letters stay as they are.
-    "|[\u00a0\u00ab\u00ad\u00b4\u00bb\u061c\u1680\u2000-\u200f\u2018-\u201f\u202f\u2039\u203a\u2060\u3000\ufeff"
-    "\u2190-\u21ff\u2794-\u27be\ufe55\ufe66\uff01-\uff5e\ua789\u2236\u2254])"
+    r"|<U\+[0-9A-F]{4,6}>|[\u00ad\u061c\u200b-\u200f\u2060\ufeff])"
 )
 _ESCAPE = re.compile(r"(\\)(?=[^\w\s]|_)")
-_QUOTES = {
-    **dict.fromkeys("\u2018\u2019\u201a\u201b\u2039\u203a\u00b4", "'"),
-    **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb", '"'),
+_LOOK_ALIKES: dict[int, str | int] = {
+    **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2039\u203a\u00b4"), "'"),
+    **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u00ab\u00bb"), '"'),
+    **dict.fromkeys(map(ord, "\u02d0\ua789\u2236\ufe55"), ":"),
+    **dict.fromkeys([0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " "),
+    # Arrows
+    **dict.fromkeys([0xFE66, *range(0x2190, 0x2200), *range(0x2794, 0x27BF)], "="),
+    **{fullwidth: fullwidth - 0xFF01 + ord("!") for fullwidth in range(0xFF01, 0xFF5F)},
 }
-_SIGNS = {**_QUOTES, **dict.fromkeys("\u02d0\ua789\u2236\ufe55", ":"), "\ufe66": "=", "\u2254": ":="}
+"""The signs that look like one of ASCII."""
 _BACKSLASHED = {"\\n": "\n", "\\r": "\n", "\\t": "\t"}
 
 
@@ -96,8 +97,6 @@ def views(text: str) -> Iterator[View]:
     view = None
     for _ in range(_MAX_LAYERS):
         parts = _split(text)
-        if len(parts) == 1:
-            return
         view = View(parts, view)
         if view.text == text:
             return
@@ -120,7 +119,7 @@ def _split(text: str) -> list[str]:
             # A sign must not be cut.
             cut = max(text.rfind(sign, end - _LONGEST, end) for sign in _ASCII_SIGNS)
             end = cut if cut >= 0 else end
-        first, *others = _ENCODED.split(text[start:end])
+        first, *others = _ENCODED.split(text[start:end].translate(_LOOK_ALIKES))
         parts[-1] += first
         parts += others
         start = end
@@ -128,24 +127,12 @@ def _split(text: str) -> list[str]:
     return parts
 
 
-def _decode(sign: str) -> str:  # noqa: PLR0911 - one way for each kind of sign
+def _decode(sign: str) -> str:
     if sign[0] == "%":
         return chr(int(sign[1:], 16))
     if sign[0] == "&":
-        return html.unescape(sign) if len(sign) > 1 else sign
-    if sign == "\\":
-        return ""
-    if sign[0] == "\\":
+        return html.unescape(sign)
+    if len(sign) > 1 and sign[0] == "\\":
         digits = sign[2:]
         return _BACKSLASHED.get(sign) or (chr(int(digits, 16)) if digits else sign[1:])
-    if sign in _SIGNS:
-        return _SIGNS[sign]
-    if sign[0] == "<" or unicodedata.category(sign) == "Cf":
-        return ""
-    if unicodedata.category(sign) == "Zs":
-        return " "
-    return unicodedata.normalize("NFKC", sign) if "\uff01" <= sign <= "\uff5e" else "=" if _is_arrow(sign) else sign
-
-
-def _is_arrow(sign: str) -> bool:
-    return "\u2190" <= sign <= "\u21ff" or "\u2794" <= sign <= "\u27be"
+    return ""

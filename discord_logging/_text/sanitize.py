@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
+
+from discord_logging._process.gil import yield_gil_between
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FENCE_BREAK = "\u200b"
 """The character behind each backtick of a fence that must not end a code block."""
@@ -23,6 +29,8 @@ _own_tokens: dict[str, tuple[str, re.Pattern[str]]] = {}
 """The tokens of the webhooks of this process, each with a part of its beginning and the pattern of all its forms."""
 _LINE_BREAK = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]+")
+_PORTION = 10_000
+"""The number of characters that are cleaned at once, so that other threads get their turn."""
 MARKS = "\u00ad\u061c\u200c-\u200f"
 """Invisible marks that real languages need, and the joiner of emoji. Discord may strip them after our work."""
 # These characters cannot be seen, or reorder the text beside them: Default_Ignorable_Code_Point of Unicode
@@ -77,13 +85,34 @@ def clean(text: str) -> str:
 
     Discord responds to a lone surrogate with a 500 (https://github.com/discord/discord-api-docs/issues/6561).
     """
-    if not text.isprintable() or (not text.isascii() and HIDDEN.search(text)):
-        if "\x1b" in text:
-            text = _ANSI.sub("", text)
-        text = _CONTROL.sub("", _LINE_BREAK.sub("\n", text))
-        if not text.isascii():
-            text = HIDDEN.sub(_show_hidden, text).encode("utf-8", "replace").decode("utf-8")
-    return mask_token(text)
+    if len(text) <= _PORTION:
+        return mask_token(_cleaned(text))
+    return mask_token("".join(_cleaned(portion) for portion in yield_gil_between(_portions(text))))
+
+
+def _portions(text: str) -> Iterator[str]:
+    """Yield a long text in parts, each of which is cleaned as it would be within the whole."""
+    start = 0
+    while start < len(text):
+        # A terminal code ends with its line at the latest, and a hidden character looks back no further than that.
+        end = text.rfind("\n", start, start + _PORTION) + 1
+        if not end and text[start : start + _PORTION].isascii() and "\x1b" not in text[start : start + _PORTION]:
+            end = start + _PORTION - text.endswith("\r", start, start + _PORTION)
+        if not end:
+            end = text.find("\n", start) + 1 or len(text)
+        yield text[start:end]
+        start = end
+
+
+def _cleaned(text: str) -> str:
+    if text.isprintable() and (text.isascii() or not HIDDEN.search(text)):
+        return text
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
+    text = _CONTROL.sub("", _LINE_BREAK.sub("\n", text))
+    if not text.isascii():
+        text = HIDDEN.sub(_show_hidden, text).encode("utf-8", "replace").decode("utf-8")
+    return text
 
 
 def on_one_line(text: str) -> str:
