@@ -1,6 +1,9 @@
 // The inside of code blocks: colours of a terminal, and of the languages that log cards are written in.
 import { element } from "./dom.js";
 
+// The codes that change the look here: bold, underlined, and colours, 39 and 49 among them, which end a colour.
+const isShown = (code) => code <= 1 || code === 4 || (code >= 30 && code <= 49);
+
 export function ansi(text) {
   const made = document.createDocumentFragment();
   let codes = new Set();
@@ -9,7 +12,7 @@ export function ansi(text) {
       if (part) made.append(codes.size ? element("span", [...codes].map((code) => `ansi-${code}`).join(" "), part) : part);
       continue;
     }
-    for (const code of (part || "0").split(";").map(Number)) {
+    for (const code of (part || "0").split(";").map(Number).filter(isShown)) {
       if (code === 0) codes = new Set();
       else {
         // a colour replaces the one before it: 3x of 3x, 4x of 4x
@@ -23,24 +26,26 @@ export function ansi(text) {
 
 const words = (list) => `\\b(?:${list.replaceAll(" ", "|")})\\b`;
 const NUMBER = "\\b(?:0x[\\da-f]+|\\d[\\d_]*(?:\\.\\d+)?(?:e[+-]?\\d+)?)\\b";
-const STRING = `"(?:\\\\.|[^"\\\\\\n])*"|'(?:\\\\.|[^'\\\\\\n])*'`;
+// A string does not begin with an escaped quote: each of many would be followed to the end of the line, in vain.
+const STRING = `(?<!\\\\)(?:"(?:\\\\.|[^"\\\\\\n])*"|'(?:\\\\.|[^'\\\\\\n])*')`;
+const END = "(?![^])"; // what is not closed ends with the text
 const PYTHON = {
   comment: "#[^\\n]*",
-  string: `"""[^]*?"""|'''[^]*?'''|(?:\\b[rbfu]{1,2})?(?:${STRING})`,
+  string: `"""[^]*?(?:"""|${END})|'''[^]*?(?:'''|${END})|(?:\\b[rbfu]{1,2})?(?:${STRING})`,
   error: "^(?:[A-Za-z_][\\w.]*\\.)?[A-Z]\\w*(?:Error|Exception|Warning|Interrupt|Exit|Group)\\b|^Traceback \\(most recent call last\\):",
   keyword: words("False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield match case"),
   builtin: words("self cls print len range str int float bool list dict set tuple bytes type isinstance super open repr sorted sum min max zip map enumerate"),
   number: NUMBER,
 };
 const SCRIPT = {
-  comment: "//[^\\n]*|/\\*[^]*?\\*/",
-  string: `${STRING}|\`[^\`]*\``,
+  comment: `//[^\\n]*|/\\*[^]*?(?:\\*/|${END})`,
+  string: `${STRING}|\`[^\`]*(?:\`|${END})`,
   keyword: words("const let var function return if else for while do switch case break continue new class extends import export from default try catch finally throw async await typeof instanceof in of null undefined true false this"),
   number: NUMBER,
 };
 const LANGUAGES = {
   py: PYTHON, python: PYTHON, js: SCRIPT, javascript: SCRIPT, ts: SCRIPT, typescript: SCRIPT,
-  json: { key: '"(?:\\\\.|[^"\\\\\\n])*"(?=\\s*:)', string: STRING, keyword: words("true false null"), number: `-?${NUMBER}` },
+  json: { key: '(?<!\\\\)"(?:\\\\.|[^"\\\\\\n])*"(?=\\s*:)', string: STRING, keyword: words("true false null"), number: `-?${NUMBER}` },
   diff: { added: "^\\+[^\\n]*", removed: "^-[^\\n]*", comment: "^@@[^\\n]*" },
   sql: {
     comment: "--[^\\n]*", string: STRING,

@@ -8,11 +8,11 @@ const DEEPEST = 12;
 // themselves how much they took.
 const RULES = [
   { line: true, quotes: true, pattern: /(?: *>>> +([^]*))|(?: *>(?!>>) [^\n]*(?:\n *>(?!>>) [^\n]*)*\n?)/y, build: quote },
-  { line: true, pattern: /(#{1,3}) +([^\n]*\S[^\n]*)(?:\n|$)/y, build: ([, marks, text], at) => element(`h${marks.length + 2}`, "", inline(text, at)) },
-  { line: true, pattern: /-# +([^\n]*\S[^\n]*)(?:\n|$)/y, build: ([, text], at) => element("small", "", inline(text, at)) },
-  { line: true, pattern: /( *)(?:[-*]|\d{1,9}\.) +\S[^\n]*(?:\n(?: *(?:[-*]|\d{1,9}\.) +\S| {2,}\S)[^\n]*)*(?:\n|$)/y, build: ([text], at) => list(text.trimEnd().split("\n"), at) },
+  { line: true, pattern: /(#{1,3}) [^\S\n]*(\S[^\n]*)(?:\n|$)/y, build: ([, marks, text], at) => element(`h${marks.length + 2}`, "", inline(text, at)) },
+  { line: true, pattern: /-# [^\S\n]*(\S[^\n]*)(?:\n|$)/y, build: ([, text], at) => element("small", "", inline(text, at)) },
+  { line: true, pattern: /( *)(?:[-*]|\d{1,9}\.) +\S[^\n]*(?:\n(?: {2,}\S| ?(?:[-*]|\d{1,9}\.) +\S)[^\n]*)*(?:\n|$)/y, build: ([text], at) => list(text.trimEnd().split("\n"), at) },
   { pattern: /\\([^0-9A-Za-z\s])/y, build: ([, character]) => character },
-  { pattern: /```(?:([a-z0-9_+\-.#]+?)\n)?\n*([^\n][^]*?)\n*```\n?/iy, build: ([, language, text]) => block(language, text) },
+  { pattern: /```(?:([a-z0-9_+\-.#]+)\n)?\n*([^\n][^]*?)```\n?/iy, build: ([, language, text]) => block(language, withoutLastLines(text)) },
   { pattern: /(`+)([^]*?[^`])\1(?!`)/y, build: ([, , text]) => element("code", "", text.replace(/^ (?=`)|(?<=`) $/g, "")) },
   { pattern: /<t:(-?\d{1,15})(?::([tTdDfFsSR]))?>/y, build: stamp },
   { pattern: /@(everyone|here)|<(@[!&]?|#)(\d{1,20})>|<\/([\w -]{1,64}):\d+>/y, build: mention },
@@ -76,6 +76,12 @@ function quote([text, rest], at) {
   return element("blockquote", "", parse(inner, { ...at, quoted: true }));
 }
 
+function withoutLastLines(text) {
+  let end = text.length;
+  while (text[end - 1] === "\n") end -= 1;
+  return text.slice(0, end);
+}
+
 function block(language, text) {
   const inner = element("code", language ? `language-${language.toLowerCase()}` : "", code(language, text));
   const made = element("pre", "", inner);
@@ -86,7 +92,7 @@ function block(language, text) {
 function list(lines, at) {
   const items = [];
   for (const line of lines) {
-    const found = line.match(/^( *)([-*]|\d{1,9}\.) +(.*)$/);
+    const found = line.match(/^( *)([-*]|\d{1,9}\.) +(?! )([^]*)$/);
     if (found) items.push({ indent: found[1].length, mark: found[2], text: found[3] });
     else items.at(-1).text += `\n${line.trim()}`;
   }
@@ -144,7 +150,8 @@ function masked([, label, url, title], at) {
 function bare([url]) {
   let end = url.length;
   // a bracket that closes what the address did not open belongs to the text
-  while (url[end - 1] === ")" && url.slice(0, end).split(")").length > url.slice(0, end).split("(").length) end -= 1;
+  let unopened = url.split(")").length - url.split("(").length;
+  for (; url[end - 1] === ")" && unopened > 0; unopened -= 1) end -= 1;
   const address = url.slice(0, end);
   return { node: link(address, address), read: end };
 }

@@ -189,7 +189,7 @@ function reason({ status, answer }) {
     const body = JSON.parse(answer);
     return body.retry_after === undefined ? `${body.message ?? "refused"}${body.code ? ` (${body.code})` : ""}` : `${body.message} ${body.retry_after} s`;
   } catch {
-    return answer.replace(/<[^>]*>/g, " ").trim().slice(0, 80) || "refused";
+    return answer.replace(/<[^<>]*>/g, " ").trim().slice(0, 80) || "refused";
   }
 }
 
