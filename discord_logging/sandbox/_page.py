@@ -43,6 +43,7 @@ _MAX_REFUSED = 100
 _MAX_TIMES = 1000
 _MAX_PREVIEW_BYTES = 1500
 _MAX_PAYLOAD_CHARACTERS = 20_000
+_MAX_COMMAND_BYTES = 1000
 _TEXT_NAME = re.compile(r".+\.(?:txt|log|md|json|csv|py|js|yaml|yml|toml|ini|xml|html|sql|diff)", re.IGNORECASE)
 _SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _PORT = r"(?::\d{1,5})?"
@@ -131,9 +132,10 @@ class Page:
         if request.headers.get("Origin") not in (None, f"http://{request.host}"):
             return web.Response(status=403, headers=_HEADERS, text="only the page itself may inject faults\n")
         try:
-            command = json.loads(await request.read())
+            is_short = (request.content_length or _MAX_COMMAND_BYTES + 1) <= _MAX_COMMAND_BYTES
+            command = json.loads(await request.read() if is_short else b"")
             kind, times = command["kind"], int(command.get("times", 1))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             kind, times = None, 1
         if kind == "delete_webhook":
             self._deleted += self._state.webhooks()
@@ -207,12 +209,21 @@ def _file(message: Message, index: int, file: File) -> dict[str, Any]:
 
 
 def _refused(request: Request, now: float) -> dict[str, Any]:
-    payload = None if request.payload is None else json.dumps(request.payload, ensure_ascii=False)
     return {
         "method": request.method,
         "path": request.path,
         "status": request.status,
-        "answer": request.answer.decode("utf-8", "replace")[:_MAX_PAYLOAD_CHARACTERS],
-        "payload": payload and payload[:_MAX_PAYLOAD_CHARACTERS],
+        "answer": request.answer[: 4 * _MAX_PAYLOAD_CHARACTERS].decode("utf-8", "replace")[:_MAX_PAYLOAD_CHARACTERS],
+        "payload": None if request.payload is None else _beginning(request.payload),
         "ago": now - (request.finished or now),
     }
+
+
+def _beginning(payload: Any) -> str:
+    """Return the beginning of a payload as JSON, in a time that does not grow with the rest."""
+    text = ""
+    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(payload):
+        text += piece[:_MAX_PAYLOAD_CHARACTERS]
+        if len(text) >= _MAX_PAYLOAD_CHARACTERS:
+            break
+    return text[:_MAX_PAYLOAD_CHARACTERS]

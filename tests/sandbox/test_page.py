@@ -185,6 +185,16 @@ def test_refused_requests_are_reported_once(unlimited: LocalDiscord, http: reque
     assert _news(http, unlimited, seen=second["seen"])["refused"] == []
 
 
+def test_only_the_beginning_of_a_large_request_is_reported(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The page asks again and again, and large payloads must not keep the server busy each time."""
+    http.post(unlimited.webhook_url, json={"content": "", "components": list(range(40_000))})
+    http.post(unlimited.webhook_url, json={"content": "x" * 1_000_000})
+    many, long = (request["payload"] for request in _news(http, unlimited)["refused"])
+    assert (len(many), len(long)) == (20_000, 20_000)
+    assert many.startswith('{"content": "", "components": [0, 1, 2, ')
+    assert long.startswith('{"content": "xxx')
+
+
 @pytest.mark.parametrize(
     ("kind", "status"), [("rate_limited", 429), ("channel_limited", 429), ("server_error", 500), ("edge_block", 429)]
 )
@@ -210,7 +220,18 @@ def test_a_restore_ends_all_faults(unlimited: LocalDiscord, http: requests.Sessi
 
 @pytest.mark.parametrize(
     "command",
-    [b"", b"[]", b"{}", b'{"kind": "fire"}', b'{"kind": "drop", "times": 0}', b'{"kind": "drop", "times": null}'],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"[" * 1000,
+        b"[" * 100_000,
+        b'{"kind": "drop"}' + b" " * 2000,
+        b'{"kind": "fire"}',
+        b'{"kind": "drop", "times": 0}',
+        b'{"kind": "drop", "times": 1e999}',
+        b'{"kind": "drop", "times": null}',
+    ],
 )
 def test_unknown_faults_are_refused(unlimited: LocalDiscord, http: requests.Session, command: bytes) -> None:
     """The response lists the known faults."""
