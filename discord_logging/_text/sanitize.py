@@ -36,10 +36,15 @@ MARKS = "\u00ad\u061c\u200c-\u200f"
 # These characters cannot be seen, or reorder the text beside them: Default_Ignorable_Code_Point of Unicode
 # (https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt), and the signs that hide annotations. Blanks
 # are not here, nor is U+2800, the blank of Braille, since charts are drawn with it.
-HIDDEN = re.compile(
-    f"[{MARKS}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+_SPELLED = (
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
+HIDDEN = re.compile(f"[{MARKS}{_SPELLED}]+")
+_SPELLED_ONE = re.compile(f"[{_SPELLED}]")
+_MAX_SPELLED = 2_500
+"""The number of hidden characters in 10,000 that are shown by their codes. In a text with more of them, they go. The
+description of a card has room for fewer, so no broken fence loses its own."""
 _MARK = re.compile(f"[{MARKS}]")
 _VARIABLE = "#*0123456789\u203c\u2049\u2139\u3030"
 """The emoji with a variant whose category is not that of a sign."""
@@ -111,6 +116,8 @@ def _cleaned(text: str) -> str:
         text = _ANSI.sub("", text)
     text = _CONTROL.sub("", _LINE_BREAK.sub("\n", text))
     if not text.isascii():
+        if len(_SPELLED_ONE.findall(text)) > _MAX_SPELLED:
+            text = _SPELLED_ONE.sub("", text)
         text = HIDDEN.sub(_show_hidden, text).encode("utf-8", "replace").decode("utf-8")
     return text
 

@@ -240,3 +240,21 @@ class TestClean:
 def test_a_name_is_on_one_line(line_break: str) -> None:
     """Each line break becomes a space."""
     assert on_one_line(f"a{line_break}b{line_break}") == "a b"
+
+
+def test_a_text_of_little_but_hidden_characters_loses_them() -> None:
+    """Their codes would be eight times as long as the text, and would take a second for a megabyte."""
+    assert clean("a\u202e " * 5_000) == "a " * 5_000
+    assert clean("\u202ea") == "<U+202E>a"
+
+
+def test_a_long_text_is_cleaned_like_a_short_one() -> None:
+    """A long text is cleaned in portions, so that other threads get their turn."""
+    for piece in ("a\r\n", "\x1b[31mred\x1b[0m\x00\n", "x\u202ey z\n", "abc\x07"):
+        assert clean(piece * 9_000) == clean(piece) * 9_000
+
+
+def test_broken_fences_survive_however_many_there_are() -> None:
+    """A code block of a card consists of fences at worst."""
+    block = code_block("`" * 4_000, 4_096)
+    assert clean(block) == block
