@@ -13,7 +13,7 @@ MARKDOWN_MASK = r"\*\*\*"
 
 _STATES = frozenset(
     [
-        *("absent", "accepted", "active", "admin", "allowed", "any", "async", "available", "await", "bad", "blank"),
+        *("absent", "accepted", "active", "allowed", "any", "async", "available", "await", "bad", "blank"),
         *("blocked", "bool", "bytes", "changed", "char", "checked", "cleared", "closed", "closing", "complete"),
         *("completed", "configured", "confirmed", "connected", "connecting", "correct", "corrupt", "corrupted"),
         *("create", "created", "default", "defined", "delete", "deleted", "denied", "deprecated", "different"),
@@ -22,7 +22,7 @@ _STATES = frozenset(
         *("failure", "false", "filtered", "finished", "float", "focus", "forbidden", "found", "function"),
         *("generated", "given", "good", "granted", "hashed", "hidden", "hover", "idle", "ignored", "inactive"),
         *("include", "incorrect", "initialized", "int", "invalid", "invalidated", "issued", "kept", "known"),
-        *("leaked", "list", "loaded", "local", "locked", "login", "logout", "long", "lost", "malformed", "masked"),
+        *("leaked", "loaded", "local", "locked", "login", "logout", "long", "lost", "malformed", "masked"),
         *("match", "matched", "matches", "mismatch", "missing", "mixed", "n/a", "na", "nan", "never", "new", "nil"),
         *("no", "none", "not", "null", "object", "off", "ok", "okay", "old", "omit", "omitted", "on", "open"),
         *("opened", "optional", "outdated", "pass", "passed", "pending", "present", "provided", "read", "readonly"),
@@ -61,8 +61,14 @@ _FIRST_WORDS = _STATES | frozenset(
 )
 """The words that begin a sentence about a secret, which stands where a value could."""
 
+_SENTENCE_STARTS = (_FIRST_WORDS - _STATES) | {
+    *("empty", "expired", "incorrect", "invalid", "missing", "not", "required", "short", "weak", "wrong"),
+}
+"""The words that begin the message of a validation."""
+
 _END = r"(?=[\s,;&|)\]}>\"'`<]|[.:!?]{1,3}(?:[\s\"']|$)|\\[nrt\"']|$)"
 _WORD = re.compile(rf"[A-Za-z][A-Za-z'\u2019/-]*{_END}")
+_FOLLOWING = re.compile(r" ([A-Za-z][A-Za-z'-]*)")
 _PARTICIPLE = re.compile(r"[A-Za-z][a-z]{2,15}(?:ing|ed)")
 _SENTENCE = re.compile(r"[A-Za-z'\u2019]+(?:[ ,.:;()'\u2019-]{1,3}[\w'\u2019%.-]+){1,30}[.!?]?")
 _COUNT = re.compile(rf"\d{{1,9}}(?:\.\d{{1,6}})?{_END}")
@@ -108,8 +114,10 @@ def is_harmless(text: str, start: int, name: str, separator: str) -> bool:
     word = _WORD.match(text, start)
     if word:
         is_prose = ":" in separator and text[start - 1 : start].isspace()
-        lowered = word[0].lower()
-        return lowered in _STATES or (is_prose and (lowered in _FIRST_WORDS or bool(_PARTICIPLE.fullmatch(word[0]))))
+        following = _FOLLOWING.match(text, word.end())
+        # `password: correct` tells of a check, and `password: correct horse battery staple` does not.
+        is_state = _tells(word[0]) if is_prose else word[0].lower() in _STATES
+        return is_state and not (following and not _tells(following[1]))
     if text[start : start + 1].isdigit():
         if _MEASURE.match(text, start):
             return True
@@ -121,6 +129,11 @@ def is_harmless(text: str, start: int, name: str, separator: str) -> bool:
     return False
 
 
+def _tells(word: str) -> bool:
+    """Tell whether a word is one that people write about secrets."""
+    return word.lower() in _FIRST_WORDS or bool(_PARTICIPLE.fullmatch(word))
+
+
 def is_harmless_text(text: str) -> bool:
     """Tell whether the whole text between two quotes is no secret."""
     if not text or text.lower() in _STATES:
@@ -128,7 +141,10 @@ def is_harmless_text(text: str) -> bool:
     placeholder = _PLACEHOLDER.match(text, text.find(" ") + 1 if text.startswith(_SCHEMES) else 0)
     if placeholder and placeholder.end() == len(text):
         return True
-    return text.partition(" ")[0].lower() in _FIRST_WORDS and bool(_SENTENCE.fullmatch(text))
+    words = text.split()
+    # A passphrase consists of words too, but hardly of these.
+    is_sentence = words[0].lower() in _SENTENCE_STARTS and bool(_SENTENCE.fullmatch(text))
+    return is_sentence and 2 * sum(_tells(word.rstrip(".,:;!?")) for word in words) >= len(words)
 
 
 def is_harmless_value(name: str, value: object) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from discord_logging._masking.names import SecretNames
     from discord_logging._masking.spans import Found, Span
 
-_HEADER = re.compile(r"(?:authorization|cookies?)\Z", re.IGNORECASE)
+_HEADER = re.compile(r"(?:authorization|cookies?|mnemonic|seed.?phrase|(?:recovery|backup).?codes?)\Z", re.IGNORECASE)
 _OPENERS = ("[", "(", "{")
 _BLANKS = " \t"
 _MIN_KEY = 16

@@ -42,6 +42,8 @@ _ANYWHERE = frozenset(("pwd", "jwt"))
 """The shorter words that no other word ends with."""
 _MAX_NAME = 100
 """The longest part of a name on each side of a word, in characters."""
+_MAX_BLANK_NAME = 10
+"""The length of what stands before the last word of a name that contains spaces, at which the search ends."""
 _MAX_JUDGED = 5_000
 """The number of names whose judgement is remembered."""
 
@@ -190,11 +192,14 @@ class SecretNames:
         start = _name_start(text, start)
         end = _REST.match(text, end).end()  # type: ignore[union-attr]  # it matches anything
         judgement = self.judge(text[start:end])
-        if judgement is not Judgement.SECRET and text[start - 1 : start] == " " and start > 1:
-            before = _name_start(text, start - 1)
-            # `API Key`, `connect sid`
-            if before < start - 1 and self.judge(text[before:end]) is Judgement.SECRET:
+        before = start
+        while judgement is not Judgement.SECRET and before > start - _MAX_NAME and text[before - 1 : before] == " ":
+            # `API Key`, `mot de passe`
+            before = _name_start(text, before - 1)
+            if self.judge(text[before:end]) is Judgement.SECRET:
                 return before, end, Judgement.SECRET
+            if start - before > _MAX_BLANK_NAME:
+                break
         return start, end, judgement
 
 
