@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import itertools
+import json
 import os
 import re
 import statistics
@@ -75,6 +77,55 @@ def test_quick_search_for_stalls_prints_a_row_for_each_function(monkeypatch: pyt
     assert {"clean", "split_text", "compose", "LineRecords.feed"} <= set(
         re.findall(r"^\| ([\w.]+): s ", run.stdout, re.MULTILINE)
     )
+
+
+@pytest.mark.once
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the benchmark needs a POSIX system")
+def test_quick_count_of_secrets_prints_a_row_for_each_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The columns of this table are the maskers, not the handlers."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "secrets"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert run.returncode == 0, run.stderr
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| [^|]* \|$", run.stdout, re.MULTILINE)
+    assert rows[0] == ("figure", "ours")
+    assert [name for name, _ in rows[2:]] == [
+        "secrets that are shown",
+        "harmless texts that are changed",
+        "processor time per text, µs",
+    ]
+    assert all(re.fullmatch(r"[\d,]+", figure) for _, figure in rows[2:]), run.stdout
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the module that makes secrets and counts those that a masker leaves."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("_secrets")
+
+
+def test_texts_with_secrets_are_the_same_each_time(secrets: Any) -> None:
+    """A secret stands once in its text, and a template of JSON makes JSON."""
+    texts = list(secrets.texts())
+    assert texts == list(secrets.texts())
+    assert all(text.text.count(text.secret) == 1 for text in texts if text.secret)
+    assert all(json.loads(text.text) for text in texts if text.text.startswith('{"'))
+
+
+@pytest.mark.parametrize(("text", "is_shown"), [("a=***", False), ("a=***k-lantern7", True), ("a=maple-***", True)])
+def test_a_secret_is_shown_if_a_piece_of_it_is(secrets: Any, text: str, is_shown: bool) -> None:
+    """A mask that ends too early does not count."""
+    assert secrets.is_shown("maple-dark-lantern7", text) is is_shown
+
+
+def test_every_mistake_of_a_masker_is_counted(secrets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A masker that does nothing shows all secrets, and one that masks everything changes all harmless texts."""
+    facts: dict[str, Any] = {}
+    for name, mask in {"idle": lambda text: text, "eager": lambda _: "***"}.items():
+        monkeypatch.setitem(secrets._MAKE, name, lambda mask=mask: contextlib.nullcontext(mask))
+        secrets.measure(name, repeat=1, report=lambda name=name, **each: facts.update({name: each}))
+    counts = {name: (len(each["leaks"]), len(each["changed"])) for name, each in facts.items()}
+    assert counts == {"idle": (facts["idle"]["secrets"], 0), "eager": (0, facts["idle"]["harmless"])}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import _environments
-from _contenders import CONTENDERS, PEERS
+from _contenders import CONTENDERS, MASKERS, PEERS
 from _groups import GROUPS, Runner
 
 
@@ -40,8 +40,11 @@ def main() -> int:
     names = [name for name in CONTENDERS if not (arguments.no_peers and name in PEERS)]
     directory = (arguments.environments or _environments.default_directory()).absolute()
     repeat = 2 if arguments.quick else arguments.repeat
-    pythons = _environments.prepare(names, directory)
-    runner = Runner(pythons, repeat, arguments.quick, arguments.seconds, arguments.seed)
+    contenders = {name: CONTENDERS[name].requirement for name in names if arguments.only != ["secrets"]}
+    maskers = {name: MASKERS[name] for name in MASKERS if not (arguments.no_peers and MASKERS[name])}
+    pythons = _environments.prepare(contenders, directory)
+    maskers_pythons = _environments.prepare(maskers if "secrets" in arguments.only else {}, directory)
+    runner = Runner(pythons, repeat, arguments.quick, arguments.seconds, arguments.seed, maskers_pythons)
     sys.stdout.write(f"Python {platform.python_version()}, {platform.system()} {platform.machine()}\n\n")
     has_failed = False
     for group in arguments.only:

@@ -359,6 +359,11 @@ def stalls(_name: str) -> None:
     importlib.import_module("_stalls").search(**json.loads(sys.argv[5]), report=report)
 
 
+def secrets(name: str) -> None:
+    """Count the secrets that a masker leaves, and the harmless texts that it changes."""
+    importlib.import_module("_secrets").measure(name, **json.loads(sys.argv[5]), report=report)
+
+
 _SCENARIOS: dict[str, Callable[..., None]] = {
     "cost": cost,
     "latency": latency,
@@ -376,6 +381,7 @@ _WITHOUT_LOGGER = {
     "import requests": requests_import,
     "local Discord": local_discord,
     "stalls": stalls,
+    "secrets": secrets,
 }
 
 

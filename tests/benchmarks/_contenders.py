@@ -91,6 +91,8 @@ CONTENDERS = {
     ),
 }
 PEERS = [name for name, contender in CONTENDERS.items() if contender.requirement]
+MASKERS = {"ours": "", "detect-secrets": "detect-secrets>=1.5", "sentry-sdk": "sentry-sdk>=2.20"}
+"""The contenders of the group `secrets`, with their requirements for pip."""
 
 
 class Logger:

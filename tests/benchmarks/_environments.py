@@ -9,10 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _contenders import CONTENDERS
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
 _INSTALL_SECONDS = 300
 
@@ -27,9 +25,9 @@ def default_directory() -> Path:
     return Path(tempfile.gettempdir()) / f"discord-logging-benchmarks-{os.getuid()}-{version}"
 
 
-def prepare(names: Iterable[str], directory: Path) -> dict[str, str | UnavailableError]:
+def prepare(requirements: Mapping[str, str], directory: Path) -> dict[str, str | UnavailableError]:
     """Make missing environments, and return the interpreter of each contender, or the reason why it has none."""
-    return {name: _find_python(CONTENDERS[name].requirement, directory / name) for name in names}
+    return {name: _find_python(requirement, directory / name) for name, requirement in requirements.items()}
 
 
 def _find_python(requirement: str, home: Path) -> str | UnavailableError:

@@ -6,7 +6,7 @@ import statistics
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ class Runner:
         quick: Whether all runs are shortened, to try the benchmark itself.
         seconds: The time of a lasting load, in seconds.
         seed: The number that the search for stalls begins with.
+        maskers: The interpreter of each masker, or the reason why it has none.
     """
 
     pythons: Mapping[str, str | UnavailableError]
@@ -48,6 +49,7 @@ class Runner:
     quick: bool
     seconds: float
     seed: int = 0
+    maskers: Mapping[str, str | UnavailableError] = field(default_factory=dict)
 
     def run(self, case: Case | Callable[[str], Case], *, only: str = "", at_once: bool = False) -> dict[str, Outcome]:
         """Run a case with every contender, one after the other.
@@ -70,7 +72,7 @@ class Runner:
         time.sleep(delay)
         chosen = case if isinstance(case, Case) else case(name)
         sys.stderr.write(f"{time.strftime('%H:%M:%S')} {name}: {chosen.scenario} {dict(chosen.options)}\n")
-        python = self.pythons[name]
+        python = (self.maskers if chosen.scenario == "secrets" else self.pythons)[name]
         return chosen.run(name, python) if isinstance(python, str) else Outcome(failure=f"not installed: {python}")
 
 
@@ -382,6 +384,29 @@ def _stall_figure(name: str) -> Figure:
     return Figure(f"{name}: s for 1 MB / exponent / longest pause of others, ms", show, "<= 0.5 / <= 1.3 / <= 5")
 
 
+# Group 7
+
+
+def secrets(runner: Runner) -> Table:
+    """Count the secrets that a masker leaves, and the harmless texts that it changes."""
+    case = Case("secrets", {"repeat": runner.repeat}, None)
+    outcomes = {name: runner.run_one(case, name) for name in runner.maskers}
+    for mistake in ("leaks", "changed"):
+        for text in outcomes["ours"].facts.get(mistake, ()):
+            sys.stderr.write(f"ours: {mistake}: {text!r}\n")
+    facts = outcomes["ours"].facts
+    secret, kinds, harmless = (facts.get(number) for number in ("secrets", "kinds", "harmless"))
+    title = f"Secrets ({secret} in {kinds} kinds of text, and {harmless} harmless texts)"
+    table = Table(title, columns=list(runner.maskers))
+    figures = [
+        Figure("secrets that are shown", lambda outcome: str(len(outcome.facts["leaks"])), "0"),
+        Figure("harmless texts that are changed", lambda outcome: str(len(outcome.facts["changed"])), "0"),
+        Figure("processor time per text, µs", _number("seconds", 0, 1e6)),
+    ]
+    table.add(outcomes, figures)
+    return table
+
+
 GROUPS: dict[str, Callable[[Runner], Table]] = {
     "calls": calls,
     "bursts": bursts,
@@ -389,4 +414,5 @@ GROUPS: dict[str, Callable[[Runner], Table]] = {
     "pace": pace,
     "resources": resources,
     "stalls": stalls,
+    "secrets": secrets,
 }

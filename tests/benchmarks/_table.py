@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from _run import Outcome
 
@@ -35,12 +35,14 @@ class Figure:
 class Table:
     """The table of a group; each row has the name of a figure, a text for each contender, and the target.
 
-    Failures are told below the table, and make the exit status of the run 1.
+    The columns are the contenders of the run, if the table has no others. Failures are told below the table, and make
+    the exit status of the run 1.
     """
 
     title: str
     rows: list[tuple[str, Mapping[str, str], str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    columns: Sequence[str] = ()
 
     def add(self, outcomes: Mapping[str, Outcome], figures: Iterable[Figure], prefix: str = "") -> None:
         """Add a row for each figure."""
@@ -49,8 +51,8 @@ class Table:
             self.rows.append((prefix + figure.name, cells, figure.bar))
 
     def markdown(self, names: Iterable[str]) -> str:
-        """Return the table; `names` are its columns."""
-        head = ["figure", *names, "bar"]
+        """Return the table of a run with the contenders `names`."""
+        head = ["figure", *(self.columns or names), "bar"]
         body = [[figure, *(cells.get(name, NOTHING) for name in head[1:-1]), bar] for figure, cells, bar in self.rows]
         lines = [head, ["---"] * len(head), *body]
         rows = ["| " + " | ".join(line) + " |" for line in lines]
