@@ -39,6 +39,7 @@ _STATES = frozenset(
 
 _FIRST_WORDS = _STATES | frozenset(
     [
+        *("character", "characters", "colon", "entry", "field", "file", "header", "name", "segments", "state"),
         *("a", "accepts", "after", "all", "already", "also", "although", "an", "and", "another", "are", "aren't"),
         *("argument", "as", "assert", "at", "attempt", "attempting", "auth", "authentication", "authorization", "be"),
         *("because", "been", "before", "being", "between", "both", "break", "but", "by", "can", "can't", "cannot"),

@@ -178,13 +178,13 @@ class SecretNames:
 
     def _judge(self, name: str) -> Judgement:
         normal = _normal(name)
-        first = normal.partition("_")[0]
+        firsts = {normal.partition("_")[0], _normal(name.rpartition(".")[2]).partition("_")[0]}
         end = max((match.end() for match in self._word.finditer(normal)), default=0)
         if end:
             ending = normal[end:].rpartition("_")[2]
-            harmless = ending in HARMLESS_ENDINGS or first in _HARMLESS_STARTS or _FILE.search(name)
+            harmless = ending in HARMLESS_ENDINGS or firsts & _HARMLESS_STARTS or _FILE.search(name)
             return Judgement.HARMLESS if harmless else Judgement.SECRET
-        is_weak = self.words and _WEAK_NAME.search(normal) and first not in _WEAK_STARTS | _HARMLESS_STARTS
+        is_weak = self.words and _WEAK_NAME.search(normal) and not firsts & (_WEAK_STARTS | _HARMLESS_STARTS)
         return Judgement.WEAK if is_weak else Judgement.HARMLESS
 
     def find(self, text: str, start: int, end: int) -> tuple[int, int, Judgement]:
