@@ -71,7 +71,12 @@ _END = r"(?=[\s,;&|)\]}>\"'`<]|[.:!?]{1,3}(?:[\s\"']|$)|\\[nrt\"']|$)"
 _WORD = re.compile(rf"[A-Za-z][A-Za-z'\u2019/-]*{_END}")
 _FOLLOWING = re.compile(r" ([A-Za-z][A-Za-z'-]*)")
 _PARTICIPLE = re.compile(r"[A-Za-z][a-z]{2,15}(?:ing|ed)")
-_SENTENCE = re.compile(r"[A-Za-z'\u2019]+(?:[ ,.:;()'\u2019-]{1,3}[\w'\u2019%.-]+){1,30}[.!?]?")
+# There is one way to match a text, so that the time is linear: a word ends with a letter or digit, and every gap has a
+# blank or one of the signs that no word contains.
+_SENTENCE = re.compile(
+    r"[A-Za-z]+(?:['\u2019]+[A-Za-z]+)*"
+    r"(?:['\u2019.-]*[ ,:;()][ ,.:;()'\u2019-]{0,20}[\w%]+(?:['\u2019.-]+[\w%]+)*){1,30}['\u2019.-]*[!?]?"
+)
 _COUNT = re.compile(rf"\d{{1,9}}(?:\.\d{{1,6}})?{_END}")
 _MEASURE = re.compile(
     rf"\d{{1,9}}(?:\.\d{{1,6}})?[ ]?(?:ns|us|µs|ms|s|m|h|d|sec|min|hours?|days?|[kKMG]i?B|bytes?|%){_END}"

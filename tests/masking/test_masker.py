@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -304,6 +305,15 @@ def test_time_grows_with_the_length_and_no_faster(
     """A text four times as long takes about four times as long; sixteen times would be quadratic."""
     short, long = (before + piece * (count * LONG // len(piece)) for count in (1, 4))
     assert takes_linear_time(MASKER.mask, short, long)
+
+
+@pytest.mark.parametrize("end", ["#", "=", "(", "\n"])
+@pytest.mark.parametrize("piece", [".", "-", "'", "- ", "a.", "a... ", "a-", ", .", ").", "%"])
+def test_a_text_that_is_almost_a_sentence_takes_no_time(piece: str, end: str) -> None:
+    """There is one way to split a text into words."""
+    began = time.thread_time()
+    MASKER.mask(f'password="not {piece * 3_000}{end}"')
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize("text", ["\x1b[36mpassword\x1b[0m=\x1b[35mhunter2\x1b[0m", "password\x00=hunter2"])
