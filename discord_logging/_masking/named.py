@@ -167,24 +167,35 @@ def _find_any(text: str, value: int, found: Found, *, end: str = "") -> int:
 
 
 def _find_quoted(text: str, opening: re.Match[str], found: Found, *, is_one_of_many: bool = False) -> int:
+    """Find the value between quotes, and the values that follow it.
+
+    `password = "old" -> "new"`, `password = "one " "two"`, `user, password = "ann", "hunter2"`
+    """
+    quoted: re.Match[str] | None = opening
+    end = opening.end()
+    while quoted:
+        end, is_closed = _find_one_quoted(text, quoted, found)
+        more = _MORE_LITERALS.match(text, end) if is_closed else None
+        quoted = QUOTE.match(text, more.end()) if more and (is_one_of_many or "," not in more[0]) else None
+        is_one_of_many = False
+    return end
+
+
+def _find_one_quoted(text: str, opening: re.Match[str], found: Found) -> tuple[int, bool]:
+    """Return the end of the value, and whether its closing quote is there."""
     start = opening.end()
     end = closing_quote(text, start, opening[2], len(opening[1]))
     if end is None:
-        return found.add(start, line_end(text, key_block_end(text, start), MAX_VALUE))
+        return found.add(start, line_end(text, key_block_end(text, start), MAX_VALUE)), False
     after = text.find(opening[2], end) + 1
     if text[after : after + 1].isalnum() or text[after : after + 1] in ("_", '"', "'"):
         # A quote with text right behind it does not end the value, as in CSV or after a forgotten escape.
         glued = bare_end(text, after)
         if glued > after:
-            return found.add(opening.start(), glued)
+            return found.add(opening.start(), glued), False
     if not is_harmless_text(text[start:end]):
         found.add(start, end)
-    more = _MORE_LITERALS.match(text, end)
-    if more and (is_one_of_many or "," not in more[0]):
-        # `password = "old" -> "new"`, `password = "one " "two"`, `user, password = "ann", "hunter2"`
-        quoted = QUOTE.match(text, more.end())
-        return _find_quoted(text, quoted, found) if quoted else end
-    return end
+    return end, True
 
 
 def _find_unquoted(text: str, name: int, start: int, found: Found) -> int:

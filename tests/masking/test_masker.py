@@ -316,6 +316,13 @@ def test_a_text_that_is_almost_a_sentence_takes_no_time(piece: str, end: str) ->
     assert time.thread_time() - began < 1
 
 
+@pytest.mark.parametrize("separator", [" ", " -> "])
+def test_many_texts_behind_one_name_are_masked(separator: str) -> None:
+    """The values behind a name may be more than calls may be nested."""
+    masked = MASKER.mask("password = " + separator.join(['"hunter2"'] * 5_000))
+    assert masked == "password = " + separator.join(['"***"'] * 5_000)
+
+
 @pytest.mark.parametrize("text", ["\x1b[36mpassword\x1b[0m=\x1b[35mhunter2\x1b[0m", "password\x00=hunter2"])
 def test_invisible_characters_hide_no_secret(text: str) -> None:
     """Coloured lines have codes between name and value, which Discord would not show."""
