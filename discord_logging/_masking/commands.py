@@ -140,7 +140,7 @@ COMMANDS = (
         "mosquitto_passwd(1)",
     ),
     Command(
-        "vault|npm|gh|heroku|flyctl|snyk|sentry-cli|doctl|circleci|codecov|twine|poetry|cargo|gem",
+        "twine|snyk|sentry-cli|circleci|codecov|doctl",
         _option("-t|--token|-p|-P"),
         "twine upload -p SECRET dist",
         "https://twine.readthedocs.io",
@@ -260,7 +260,7 @@ def find_in_commands(text: str, match: re.Match[str], found: Found) -> int:
     option = match.start()
     if text[max(option - 1, 0)] not in _BEFORE_OPTION:
         return match.end()
-    start = max(line_start(text, option), option - _LOOK_BACK)
+    start = max(line_start(text, option), option - _LOOK_BACK, found.examined)
     end = line_end(text, option)
     seen: set[str] = set()
     for word in _WORD.finditer(text, start, end):
@@ -270,6 +270,7 @@ def find_in_commands(text: str, match: re.Match[str], found: Found) -> int:
             for argument in _arguments(name):
                 secrets = [each.span(1) for each in argument.finditer(text, word.end(), end)]
                 found += [span for span in secrets if not is_harmless(text, span[0], "", "=")]
+    found.examined = end
     return end
 
 

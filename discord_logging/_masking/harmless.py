@@ -39,6 +39,7 @@ _STATES = frozenset(
 
 _FIRST_WORDS = _STATES | frozenset(
     [
+        *("creation", "creating", "destroying", "modifying", "refreshing", "destruction", "complete", "after"),
         *("character", "characters", "colon", "entry", "field", "file", "header", "name", "segments", "state"),
         *("a", "accepts", "after", "all", "already", "also", "although", "an", "and", "another", "are", "aren't"),
         *("argument", "as", "assert", "at", "attempt", "attempting", "auth", "authentication", "authorization", "be"),
@@ -67,7 +68,7 @@ _SENTENCE_STARTS = (_FIRST_WORDS - _STATES) | {
 }
 """The words that begin the message of a validation."""
 
-_END = r"(?=[\s,;&|)\]}>\"'`<]|[.:!?]{1,3}(?:[\s\"']|$)|\\[nrt\"']|$)"
+_END = r"(?=[\s\"'`<]|[,;&|)\]}>](?=[\s\"'`<,;&|)\]}>\[({\\]|$|[\w.-]{1,40}[=:])|[.:!?]{1,3}(?:[\s\"']|$)|\\[nrt\"']|$)"
 _WORD = re.compile(rf"[A-Za-z][A-Za-z'\u2019/-]*{_END}")
 _FOLLOWING = re.compile(r" ([A-Za-z][A-Za-z'-]*)")
 _PARTICIPLE = re.compile(r"[A-Za-z][a-z]{2,15}(?:ing|ed)")

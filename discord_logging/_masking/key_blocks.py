@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _BEGIN = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
 _END = re.compile(r"-{4,5} ?END[A-Z0-9 ]{0,60}-{0,5}")
+_BOUNDARY = re.compile(r"-{4,5} ?(?:BEGIN|END)")
 _PUBLIC = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 ]{1,60}-{4,5}")
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{40,100}={0,2}(?:\\r|\\n|\s){1,4}){2,200}[A-Za-z0-9+/]{0,100}={0,2}")
 _JWK = re.compile(r"[\"'](?:d|p|q|dp|dq|qi|k)[\"']\s?:\s?[\"']([\w+/=-]{20,})[\"']")
@@ -36,8 +37,8 @@ def find_key_block(text: str, match: re.Match[str], found: Found) -> int:
     if end > start:
         return found.add(start, end)
     public = _PUBLIC.match(text, start)
-    end_line = public and _END.search(text, public.end(), public.end() + MAX_VALUE)
-    return end_line.end() if end_line else match.end()
+    boundary = public and _BOUNDARY.search(text, public.end(), public.end() + MAX_VALUE)
+    return boundary.start() if boundary else match.end()
 
 
 def find_key_lines(text: str, match: re.Match[str], found: Found) -> int:

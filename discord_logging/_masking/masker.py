@@ -262,11 +262,12 @@ def _find_each(pattern: re.Pattern[str], text: str, lowered: str, find: _Find, f
 def _replace(text: str, spans: list[Span], *, is_markdown: bool = False) -> str:
     """Return `text` with a mask for each of the spans, which may overlap."""
     parts: list[str] = []
-    kept = 0
+    kept = fences = 0
     for start, end in sorted(spans):
         if start >= kept:
+            fences += text.count(FENCE, kept, start)
             # Two masks would make the text between them bold, except in a block of code.
-            is_escaped = is_markdown and not text.count(FENCE, 0, start) % 2
+            is_escaped = is_markdown and not fences % 2
             parts += text[kept:start], MARKDOWN_MASK if is_escaped else MASK
         kept = max(kept, end)
     return "".join((*parts, text[kept:])) if parts else text

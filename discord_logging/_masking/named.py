@@ -58,7 +58,8 @@ _METAVAR = re.compile(r"[A-Z][A-Z_]+(?![\w$!@#%^-])")
 _SCHEME = re.compile(r"(?:bearer|basic|token|digest|negotiate|apikey|ntlm|plain|login)[ \t]+(?=\S)", re.IGNORECASE)
 _BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*\n")
 _NEXT_LINE = re.compile(r"(?:\\?\r?\n[ \t]*){1,3}(- )?[ \t]*")
-_WITHIN = re.compile(r"<[^<>\n]{1,100}>")
+_WITHIN = re.compile(r"<[^<>\n]{1,100}>(?=[\s,;)\]}\"']|\Z)")
+_SETTING = re.compile(r"(?:\{[^}\n]{1,200}\}|[^;\"'\n{][^;\"'\n]{0,200})(?=;|\Z)")
 _LITERAL = re.compile(r"\"[^\"]*\"|'[^']*'")
 _SCHEMA = re.compile(r"[\"']type[\"']:\s?[\"'](?:string|object|array|str)[\"']")
 _TEXT_ITEM = re.compile(r":(?!\s*[\w.+-]+\s*[,}\]])|:\s*\w{8}")
@@ -110,9 +111,13 @@ def _is_weak(text: str, start: int, separator: re.Match[str]) -> bool:
 def _find_on_line(text: str, name: Span, value: int, separator: str, found: Found) -> int:
     """Find the value without quotes that stands on the line of its name."""
     word = text[slice(*name)]
+    if text[max(name[0] - 1, 0)] == ";" and (setting := _SETTING.match(text, value)):  # a connection string
+        return found.add(*setting.span())
     is_variable = text.startswith((f"{word},", f"{word})"), value)  # `login(password=password)`
     if is_variable or is_harmless(text, value, word, separator):
         return value
+    if word.startswith("-") and text[max(name[0] - 1, 0)] in "\"'":  # `['mysql', '--password=a b']`
+        return found.add(value, header_end(text, name[0], value))
     if _HEADER.search(word) and separator.strip() == ":" and not text.startswith(_OPENERS, value):
         return found.add(value, header_end(text, name[0], value))
     return _find_unquoted(text, name[0], value, found)
@@ -130,7 +135,7 @@ def _find_key(text: str, name: str, value: int, found: Found) -> int:
     start = quoted.end() if quoted else value
     if text.startswith(_OPENERS, value):
         start = value
-        for literal in _LITERAL.finditer(text, value, closing_bracket(text, value)):
+        for literal in _LITERAL.finditer(text, value, min(closing_bracket(text, value, MAX_LINE), len(text))):
             if is_key(name, literal[0][1:-1]):
                 start = found.add(literal.start() + 1, literal.end() - 1)
         return start
@@ -184,7 +189,14 @@ def _find_quoted(text: str, opening: re.Match[str], found: Found, *, is_one_of_m
 def _find_one_quoted(text: str, opening: re.Match[str], found: Found) -> tuple[int, bool]:
     """Return the end of the value, and whether its closing quote is there."""
     start = opening.end()
+    triple = opening[2] * 3
+    last = text.find(triple, start + 2, start + MAX_VALUE) if text.startswith(triple, start - 1) else -1
+    if last >= 0:
+        return found.add(start + 2, last), True
     end = closing_quote(text, start, opening[2], len(opening[1]))
+    # A quote within SQL, YAML and CSV is doubled.
+    while end and end > start and text.startswith(opening[2] * 2, end):
+        end = closing_quote(text, end + 2, opening[2], len(opening[1]))
     if end is None:
         return found.add(start, line_end(text, key_block_end(text, start), MAX_VALUE)), False
     after = text.find(opening[2], end) + 1

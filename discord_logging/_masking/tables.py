@@ -11,7 +11,7 @@ from discord_logging._masking.spans import line_end, line_start
 
 if TYPE_CHECKING:
     from discord_logging._masking.names import SecretNames
-    from discord_logging._masking.spans import Found
+    from discord_logging._masking.spans import Found, Span
 
 _BORDERS = "|│┃,;\t"
 _RULE = re.compile(r"[\s|│┃+=:\-─━┼╇╪╋┡┩├┤┠┨╞╡═]+")
@@ -44,9 +44,8 @@ def find_in_table(text: str, start: int, end: int, found: Found, names: SecretNa
     if border in "|│┃" and len(filled) == 2 and not _RULE.fullmatch(below):  # noqa: PLR2004
         _find_cell(text, end, stop, border, found)
     elif len(filled) > 1 and all(map(_HEAD_CELL.fullmatch, filled)):
-        for column, cell in enumerate(cells):
-            if names.judge(cell.strip(" \"'")) is Judgement.SECRET:
-                _find_column(text, stop + 1, (border, column, len(cells)), found)
+        columns = [each for each, cell in enumerate(cells) if names.judge(cell.strip(" \"'")) is Judgement.SECRET]
+        found.examined = _find_columns(text, stop + 1, border, (columns, len(cells)), found)
 
 
 def _find_cell(text: str, end: int, stop: int, border: str, found: Found) -> None:
@@ -58,23 +57,36 @@ def _find_cell(text: str, end: int, stop: int, border: str, found: Found) -> Non
         found.add(value, first + len(cell.rstrip()))
 
 
-def _find_column(text: str, position: int, place: tuple[str, int, int], found: Found) -> None:
-    border, column, columns = place
+def _find_columns(text: str, position: int, border: str, place: tuple[list[int], int], found: Found) -> int:
+    """Find the cells in some columns of the rows from `position` on; return where the table ends."""
+    columns, count = place
+    borders = re.escape(_alike(border))
+    cell_pattern = re.compile(rf"\"(?:[^\"\n]|\"\")*\"|[^{borders}]+|(?=[{borders}])|\Z")
     for _ in range(_MAX_ROWS):
         stop = line_end(text, position)
-        row = text[position:stop]
-        if not _RULE.fullmatch(row):
-            cells = re.split(rf"[{re.escape(_alike(border))}]", row)
-            if len(cells) != columns:
+        if not _RULE.fullmatch(text, position, stop):
+            cells = _cells(text, position, stop, cell_pattern)
+            if len(cells) != count:
                 break
-            first = position + sum(map(len, cells[:column])) + column
-            cell = cells[column]
-            value = first + len(cell) - len(cell.lstrip(" \"'"))
-            if cell.strip(" \"'") and not is_harmless(text, value, "", ": "):
-                found.add(value, first + len(cell.rstrip(" \"'")))
+            for first, last in (cells[column] for column in columns):
+                if first < last and not is_harmless(text, first, "", ": "):
+                    found.add(first, last)
         position = stop + 1
         if position >= len(text):
             break
+    return position
+
+
+def _cells(text: str, position: int, stop: int, pattern: re.Pattern[str]) -> list[Span]:
+    """Return where the contents of the cells of a row stand, without blanks and quotes. A border may stand in quotes."""
+    cells = []
+    while position <= stop:
+        cell = pattern.match(text, position, stop)
+        content = cell[0].strip(" \"'") if cell else ""
+        first = text.find(content, position) if content else position
+        cells.append((first, first + len(content)))
+        position = max(cell.end() if cell else position, position) + 1
+    return cells
 
 
 def _alike(border: str) -> str:

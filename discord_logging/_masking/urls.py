@@ -6,7 +6,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from discord_logging._masking.harmless import MASK, is_harmless
+from discord_logging._masking.harmless import MASK, is_harmless_text
 from discord_logging._masking.spans import MAX_WORD, looks_random
 from discord_logging._text.markdown import ELLIPSIS
 
@@ -89,7 +89,7 @@ def find_in_authority(text: str, match: re.Match[str], found: Found) -> int:
     # Without a password, the user may be the key.
     if (len(user) >= _MIN_KEY and looks_random(user)) or (password == end > start + _MIN_USER and colon > 0):
         found.add(start, start + len(user))
-    if text.startswith(MASK, password) or is_harmless(text, password, "", "="):
+    if text[password:end] == MASK or is_harmless_text(text[password:end]):
         return end
     return found.add(password, end)
 

@@ -72,9 +72,9 @@ def closing_quote(text: str, start: int, quote: str, depth: int) -> int | None:
     return None
 
 
-def closing_bracket(text: str, start: int) -> int:
+def closing_bracket(text: str, start: int, distance: int = MAX_VALUE) -> int:
     """Return the end of the bracketed value that begins at `start`, or the position where the search gave up."""
-    limit = min(start + MAX_VALUE, len(text))
+    limit = min(start + distance, len(text))
     depth = 0
     position = start
     while match := _BRACKET.search(text, position, limit):
