@@ -17,7 +17,7 @@ from discord_logging._delivery.registry import attach, detach
 from discord_logging._discord.webhook_url import WebhookURL, hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._process.diagnostics import warn
-from discord_logging._records.freeze import freeze
+from discord_logging._records.freeze import freeze, show_arguments
 from discord_logging._records.record import Details, Snapshot
 from discord_logging._records.settings import CardSettings, DeliverySettings, parse_enabled, parse_level
 from discord_logging._records.values import freeze_values, to_text
@@ -301,7 +301,7 @@ class DiscordHandler(logging.Handler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name that logging gave it
         """Report on stderr that `record` was lost, as every handler does. Never raises an `Exception`.
 
-        The base class would print the webhook's token with the error, its source lines or the arguments of the record.
+        The base class would print secrets and the webhook's token with the error, its source lines or the arguments.
         """
         if not logging.raiseExceptions:
             return
@@ -309,14 +309,17 @@ class DiscordHandler(logging.Handler):
         reads: tuple[Callable[[], str], ...] = (
             traceback.format_exc,
             lambda: "".join(["Call stack:\n", *traceback.format_stack()]),
-            lambda: f"Message: {record.msg!r}\nArguments: {record.args}\n",
+            lambda: f"Message: {record.msg!r}\nArguments: {show_arguments(record, self._settings.masker)}\n",
         )
         for read in reads:
             # The record, or the error with its chain, may be what could not be read.
             with contextlib.suppress(Exception):
                 parts.append(read())
+        text = mask_token("".join(parts))
+        with contextlib.suppress(Exception):  # there may be no settings yet
+            text = self.mask(text)
         with contextlib.suppress(Exception):  # there may be no stderr
-            sys.stderr.write(mask_token("".join(parts)))
+            sys.stderr.write(text)
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging ignores what it returns
         """Block until all records logged so far are delivered or dropped.

@@ -78,7 +78,7 @@ def _find_columns(text: str, position: int, border: str, place: tuple[list[int],
 
 
 def _cells(text: str, position: int, stop: int, pattern: re.Pattern[str]) -> list[Span]:
-    """Return where the contents of the cells of a row stand, without blanks and quotes. A border may stand in quotes."""
+    """Return where the contents of the cells of a row stand, without blanks and quotes. A border may be quoted."""
     cells = []
     while position <= stop:
         cell = pattern.match(text, position, stop)

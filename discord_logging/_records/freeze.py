@@ -15,10 +15,12 @@ from discord_logging._masking.harmless import MASK
 from discord_logging._records.exceptions import freeze_exc_info
 from discord_logging._records.record import NO_DETAILS
 from discord_logging._records.values import freeze_value, freeze_values, to_text, value_line
+from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from discord_logging._masking.masker import SecretMasker
     from discord_logging._records.values import Frozen
 
 _STANDARD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -110,11 +112,17 @@ def _freeze_details(record: logging.LogRecord) -> tuple[Any, ...]:
 
 
 def _describe_unmerged(record: logging.LogRecord, error: Exception, settings: Any) -> str:
-    template = to_text(record.msg)
-    # The template contains the name of a secret, and any of the arguments may be its value.
-    probe = _CONVERSION.sub(_SAMPLE_SECRET, template)
-    args = MASK if settings.masker.mask(probe) != probe else value_line(freeze_value(record.args))
-    return f"{template}\nargs: {args} (could not be merged: {type(error).__name__}: {to_text(error)})"
+    args = show_arguments(record, settings.masker)
+    return f"{to_text(record.msg)}\nargs: {args} (could not be merged: {type(error).__name__}: {to_text(error)})"
+
+
+def show_arguments(record: logging.LogRecord, masker: SecretMasker) -> str:
+    """Return the arguments of a record as text, or a mask if its template contains the name of a secret.
+
+    Any of the arguments may be the value of the secret.
+    """
+    probe = _CONVERSION.sub(_SAMPLE_SECRET, to_text(record.msg))
+    return MASK if masker.mask(probe) != clean(probe) else value_line(freeze_value(record.args))
 
 
 def _freeze_extra(attributes: Mapping[str, Any]) -> dict[str, Frozen] | None:

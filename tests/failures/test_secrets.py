@@ -34,7 +34,7 @@ def discord() -> Iterator[LocalDiscord]:
 def posted(local: LocalDiscord) -> str:
     """Return everything that was posted, without Markdown's backslashes."""
     texts = [json.dumps(message.payload, ensure_ascii=False) for message in local.messages]
-    files = [f"{file.filename}\n{file.text}" for message in local.messages for file in message.files]
+    files = [f"{file.filename}\n{file.data!r}" for message in local.messages for file in message.files]
     return "\n".join((*texts, *files)).replace("\\", "")
 
 
@@ -70,10 +70,10 @@ class _Secret(EmbedFormatter):
         return SAID
 
     def description(self, _: object) -> str:
-        return f"**db\\_{SAID}**"
+        return f"**db**\\_{SAID}"
 
     def fields(self, _: object) -> list[Any]:
-        return [{"name": "db\\_password", "value": PASSWORD}, {"name": SAID, "value": f"```\n{SAID}\n```"}]
+        return [{"name": "db\\_password", "value": PASSWORD}, {"name": "config", "value": f"```\n{SAID}\n```"}]
 
     def footer(self, _: object) -> str:
         return SAID
@@ -102,7 +102,7 @@ def test_a_card_is_posted_as_the_formatter_made_it_but_for_secrets(discord: Loca
     """The mask is written in Markdown, except in a block of code, so that the channel shows three asterisks."""
     log(discord, formatter=_Secret())
     (embed,) = discord.messages[0].embeds
-    assert embed["description"] == r"**db\_password=\*\*\***"
+    assert embed["description"] == r"**db**\_password=\*\*\*"
     assert [field["value"] for field in embed["fields"]] == [r"\*\*\*", "```\npassword=***\n```"]
     assert embed["footer"]["text"] == "password=***"
 
