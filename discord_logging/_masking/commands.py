@@ -152,8 +152,8 @@ PROGRAMS = (
     Program(
         "/",
         "/p",
-        "xfreerdp|wfreerdp|mstsc|msdeploy|runas|psexec|schtasks|winrs|net user|cmdkey",
-        rf"[^\n]{{0,200}}?[ \t][-/](?:p|rp|pw|pass|password)[: ][\"']?{_VALUE}",
+        "xfreerdp|wfreerdp|mstsc|msdeploy|runas|schtasks|winrs|net user|cmdkey",
+        rf"[^\n]{{0,200}}?[ \t]/(?:p|rp|pw|pass|password)[: ][\"']?{_VALUE}",
         "xfreerdp /u:ann /p:SECRET",
         "xfreerdp(1)",
     ),
@@ -223,7 +223,7 @@ PROGRAMS = (
         "vault ",
         "vault login",
         r"[ \t]+(?:token=)?([^\s=\"'-][^\s=\"']{7,})",
-        "vault login SECRETSECRET",
+        "vault login SECRET",
         "https://developer.hashicorp.com/vault/docs/commands/login",
     ),
     Program(

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _MAX_LINES = 30
 _NAME = re.compile(r"[\w.]{1,100}")
-_ARROW = "└"
 _STEMS = "│└├|"
 
 
@@ -41,7 +40,6 @@ def find_dumped(text: str, match: re.Match[str], found: Found, *, names: SecretN
             break
     name = _NAME.match(text, line + column)
     end = line_end(text, value)
-    # The name of an attribute is the last part of what the arrow points to.
     if not name or names.judge(name[0]) is not Judgement.SECRET:
         return value
     shown = text[value:end].strip("\"'")

@@ -61,7 +61,8 @@ _AFTER_TAG = (
 FORMS: dict[str, tuple[Form, ...]] = {
     **dict.fromkeys(" \t", (*_AFTER_BLANK, *_AFTER_TAG[:1], _AFTER_QUOTE[0])),
     **dict.fromkeys("\"'\\", _AFTER_QUOTE),
-    **dict.fromkeys("<>/", _AFTER_TAG),
+    "<": _AFTER_TAG[1:],
+    ">": _AFTER_TAG[:1],
     **dict.fromkeys(
         "\r\n",
         (

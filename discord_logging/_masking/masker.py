@@ -152,7 +152,10 @@ class SecretMasker:
         return self._names.judge(name) is Judgement.SECRET
 
     def mask(self, text: str) -> str:
-        """Return `text` with `***` for every secret, and without the characters that Discord does not show."""
+        """Return `text` with `***` for every secret, and without the characters that Discord does not show.
+
+        Without any word, the text stays as it is.
+        """
         if not self._names.words:
             return text
         if (known := self._masked.get(text)) is not None:

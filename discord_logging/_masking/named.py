@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _HEADER = re.compile(r"(?:authorization|cookies?|mnemonic|seed.?phrase|(?:recovery|backup).?codes?)\Z", re.IGNORECASE)
 _OPENERS = ("[", "(", "{")
-_BLANKS = " \t"
 _MIN_KEY = 16
 """The shortest value that is a secret behind a weak name, in characters."""
 
@@ -88,10 +87,11 @@ def _find_behind(text: str, name: Span, separator: re.Match[str], found: Found) 
     quoted = QUOTE.match(text, value)
     if not quoted and _is_weak(text, name[0], separator) and not looks_random(word_at(text, value)):
         return value
-    if quoted and not text.startswith("::", name[0] - 2):
-        return _find_quoted(text, quoted, found, is_one_of_many=text.startswith(", ", name[0] - 2))
-    if value == len(text) or text.startswith("::", name[0] - 2):
+    before = text[max(name[0] - 2, 0) : name[0]]
+    if value == len(text) or before == "::":
         return value
+    if quoted:
+        return _find_quoted(text, quoted, found, is_one_of_many=before == ", ")
     if text[value] in "\r\n" or text.startswith("\\\n", value):
         return _find_on_next_lines(text, name[0], value, found)
     if sign == ":" and (block := _BLOCK.match(text, value)):
@@ -135,7 +135,7 @@ def _find_key(text: str, name: str, value: int, found: Found) -> int:
     start = quoted.end() if quoted else value
     if text.startswith(_OPENERS, value):
         start = value
-        for literal in _LITERAL.finditer(text, value, min(closing_bracket(text, value, MAX_LINE), len(text))):
+        for literal in _LITERAL.finditer(text, value, closing_bracket(text, value, MAX_LINE)):
             if is_key(name, literal[0][1:-1]):
                 start = found.add(literal.start() + 1, literal.end() - 1)
         return start

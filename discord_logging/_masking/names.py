@@ -43,7 +43,7 @@ _ANYWHERE = frozenset(("pwd", "jwt"))
 _MAX_NAME = 100
 """The longest part of a name on each side of a word, in characters."""
 _MAX_BLANK_NAME = 10
-"""The length of what stands before the last word of a name that contains spaces, at which the search ends."""
+"""A name with spaces is not extended further once this many characters stand before its last word."""
 _MAX_JUDGED = 5_000
 """The number of names whose judgement is remembered."""
 
@@ -206,7 +206,7 @@ class SecretNames:
         end = _REST.match(text, end).end()  # type: ignore[union-attr]  # it matches anything
         judgement = self.judge(text[start:end])
         before = start
-        while judgement is not Judgement.SECRET and before > start - _MAX_NAME and text[before - 1 : before] == " ":
+        while judgement is not Judgement.SECRET and before and text[before - 1] == " ":
             # `API Key`, `mot de passe`
             before = _name_start(text, before - 1)
             if self.judge(text[before:end]) is Judgement.SECRET:

@@ -5,7 +5,7 @@ Vendors change lengths, so a telling prefix such as `ghp_` needs only three quar
 word belongs to the token. A weak prefix such as `key-` needs the exact alphabet and length. Where the alphabet permits
 words, a digit or a capital is needed: `hf_hub_download` and `npm_config_registry` are no tokens.
 
-Identifiers that a vendor publishes are left alone, such as `pk_live_…` of Stripe, account numbers of AWS and Twilio
+A few public identifiers are left alone: `pk_live_…` of Stripe, account numbers of AWS and Twilio
 (`AC…`), and names of AWS roles and users (`AROA…`, `AIDA…`).
 
 The time of a search is proportional to the length of the text. A token begins behind a character that can be no part of
