@@ -143,7 +143,7 @@ def _tells(word: str) -> bool:
 
 def is_harmless_text(text: str) -> bool:
     """Tell whether the whole text between two quotes is no secret."""
-    if not text or text.lower() in _STATES:
+    if not text.strip() or text.lower() in _STATES:
         return True
     placeholder = _PLACEHOLDER.match(text, text.find(" ") + 1 if text.startswith(_SCHEMES) else 0)
     if placeholder and placeholder.end() == len(text):

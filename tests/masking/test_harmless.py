@@ -10,6 +10,8 @@ MASKER = SecretMasker()
 
 TEXTS = [
     "token: expired",
+    # Regression: the first word of a blank text was asked for, which raised an IndexError.
+    'password=\' \' token="  " {"secret": "\t"}',
     "password: must have at least 12 characters",
     "password: ok",
     "signature: mismatch, retrying",
