@@ -13,7 +13,7 @@ from urllib.parse import quote
 from discord_logging._cards.plain_text import traceback_text
 from discord_logging._cards.traceback_card import format_card
 from discord_logging._discord import lengths
-from discord_logging._masking.harmless import MARKDOWN_MASK, MASK
+from discord_logging._masking.harmless import MARKDOWN_MASK
 from discord_logging._records.freeze import freeze
 from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import CardSettings, fill_source_url, nearest_level
@@ -166,8 +166,7 @@ def masked(embed: Embed, masker: SecretMasker) -> Embed:
 
 def _masked_field(field: EmbedField, masker: SecretMasker) -> EmbedField:
     name, value = field["name"], field["value"]
-    is_secret = masker.mask_value(name, value) == MASK
-    text = MARKDOWN_MASK if is_secret else masker.mask_markdown(value)
+    text = MARKDOWN_MASK if masker.is_secret_value(name, value) else masker.mask_markdown(value)
     return {**field, "name": masker.mask_markdown(name), "value": text}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from discord_logging._masking.harmless import is_harmless
@@ -247,12 +248,9 @@ PROGRAMS = (
 
 
 _WORD = re.compile(r"(?<![\w.-])[A-Za-z0-9][\w.-]*(?=[\s\"'])")
-_MAX_KNOWN = 5_000
-"""The number of words whose meaning as programs is remembered."""
 _BEFORE_OPTION = " \t\"'-"
 _LOOK_BACK = 200
 """The distance from a program to the first of its options that matters, in characters."""
-_known: dict[str, list[re.Pattern[str]]] = {}
 
 
 def find_in_commands(text: str, match: re.Match[str], found: Found) -> int:
@@ -274,15 +272,10 @@ def find_in_commands(text: str, match: re.Match[str], found: Found) -> int:
     return end
 
 
+@lru_cache(5_000)
 def _arguments(word: str) -> list[re.Pattern[str]]:
     """Return the patterns for the secrets that follow a word if that is the name of a program."""
-    arguments = _known.get(word)
-    if arguments is None:
-        if len(_known) >= _MAX_KNOWN:
-            _known.clear()
-        rows = [each for each in COMMANDS if re.fullmatch(each.programs, word)]
-        arguments = _known[word] = [re.compile(each.argument) for each in rows]
-    return arguments
+    return [re.compile(each.argument) for each in COMMANDS if re.fullmatch(each.programs, word)]
 
 
 def find_after_program(program: Program, text: str, match: re.Match[str], found: Found) -> int:

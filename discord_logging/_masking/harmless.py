@@ -141,12 +141,14 @@ def _tells(word: str) -> bool:
     return word.lower() in _FIRST_WORDS or bool(_PARTICIPLE.fullmatch(word))
 
 
+def _is_placeholder(text: str, start: int = 0) -> bool:
+    """Tell whether the whole text is the name of a state, or stands for a value from `start` on."""
+    return text.lower() in _STATES or bool(_PLACEHOLDER.fullmatch(text, start))
+
+
 def is_harmless_text(text: str) -> bool:
     """Tell whether the whole text between two quotes is no secret."""
-    if not text.strip() or text.lower() in _STATES:
-        return True
-    placeholder = _PLACEHOLDER.match(text, text.find(" ") + 1 if text.startswith(_SCHEMES) else 0)
-    if placeholder and placeholder.end() == len(text):
+    if not text.strip() or _is_placeholder(text, text.find(" ") + 1 if text.startswith(_SCHEMES) else 0):
         return True
     words = text.split()
     # A passphrase consists of words too, but hardly of these.
@@ -157,6 +159,5 @@ def is_harmless_text(text: str) -> bool:
 def is_harmless_value(name: str, value: object) -> bool:
     """Tell whether the value of an item is no secret though its name is the name of one."""
     if isinstance(value, str):
-        placeholder = _PLACEHOLDER.match(value)
-        return not value or value.lower() in _STATES or bool(placeholder and placeholder.end() == len(value))
+        return not value or _is_placeholder(value)
     return isinstance(value, int) and abs(value) < 10**_MAX_COUNTED and bool(_COUNTED.search(name))

@@ -206,7 +206,7 @@ class SecretMasker:
     def _mask_value(self, name: object, value: Any, seen: _Seen, depth: int) -> Any:
         if value is None or isinstance(value, bool):
             return value
-        if isinstance(name, (str, bytes)) and self._is_secret_value(_to_str(name), value):
+        if isinstance(name, (str, bytes)) and self.is_secret_value(_to_str(name), value):
             return MASK
         if isinstance(value, str):
             return self.mask(value)
@@ -221,7 +221,8 @@ class SecretMasker:
             seen[id(value)] = value, self._mask_items(value, seen, depth - 1)
         return seen[id(value)][1]
 
-    def _is_secret_value(self, name: str, value: object) -> bool:
+    def is_secret_value(self, name: str, value: object) -> bool:
+        """Tell whether `value` is a secret as a whole because its name is `name`."""
         judgement = self._names.judge(name)
         if judgement is Judgement.WEAK:
             return isinstance(value, str) and is_key(name, value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import re
 from bisect import bisect_right
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,6 @@ _LONGEST = 12
 """The longest sign that stands for another, in characters."""
 _ASCII_SIGNS = "%&\\<"
 """The beginnings of the signs in ASCII that stand for others."""
-_MAX_KNOWN = 5_000
-"""The number of signs whose meaning is remembered."""
 
 _ENCODED = re.compile(
     r"(%[0-9A-Fa-f]{2}"
@@ -59,7 +58,7 @@ class View:
 
     def __init__(self, parts: list[str], inner: View | None = None) -> None:
         """Take the text in parts: plain text and encoded signs in turn."""
-        decoded = [_KNOWN[part] if index % 2 else part for index, part in enumerate(parts)]
+        decoded = [_decode(part) if index % 2 else part for index, part in enumerate(parts)]
         self.text = "".join(decoded)
         self._starts = [0, *accumulate(map(len, decoded))]
         self._origins = [0, *accumulate(map(len, parts))]
@@ -75,19 +74,6 @@ class View:
         if index % 2:
             return self._origins[index + behind]
         return self._origins[index] + position - self._starts[index] + behind
-
-
-class _Known(dict[str, str]):
-    """The meanings of the encoded signs that were seen."""
-
-    def __missing__(self, sign: str) -> str:
-        if len(self) >= _MAX_KNOWN:
-            self.clear()
-        self[sign] = meaning = _decode(sign)
-        return meaning
-
-
-_KNOWN = _Known()
 
 
 def views(text: str) -> Iterator[View]:
@@ -127,6 +113,7 @@ def _split(text: str) -> list[str]:
     return parts
 
 
+@lru_cache(5_000)
 def _decode(sign: str) -> str:
     if sign[0] == "%":
         return chr(int(sign[1:], 16))

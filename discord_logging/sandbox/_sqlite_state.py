@@ -24,7 +24,7 @@ _Row = TypeVar("_Row", Webhook, Thread, File, Message)
 _APPLICATION = 0x44697363  # "Disc"
 _LOCK_TIMEOUT = 0.5
 _SIDECARS = ("-wal", "-shm", "-journal")
-"""What SQLite adds to the name of a file for the files beside it, which hold parts of it."""
+"""SQLite adds these endings to the name of a file for the files beside it, which hold parts of it."""
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "str": str,
     "str | None": (str, type(None)),
