@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 FENCE_BREAK = "\u200b"
 """The character behind each backtick of a fence that must not end a code block."""
 
-_ANSI = re.compile(r"\x1b(?:\[[0-9;:?<=>]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_MAX_ANSI = 4_000
+"""The longest terminal code that is recognised, such as a title or an address, in characters."""
+_ANSI = re.compile(
+    r"\x1b(?:\[[0-9;:?<=>]{0,100}[ -/]{0,100}[@-~]"
+    rf"|\][^\x07\x1b\n]{{0,{_MAX_ANSI}}}(?:\x07|\x1b\\)|[@-Z\\-_])"
+)
 # Every repetition is bounded, so that the time is linear.
 _SLASH = r"(?:\\{0,32}/|%(?:25){0,8}2[Ff]|\\{1,32}(?:u00|x)2[Ff]|&#(?:x2[Ff]|47);)"
 """A slash as it is, behind the backslashes of JSON or Markdown, percent-encoded several times, or escaped."""
@@ -43,8 +48,10 @@ _SPELLED = (
 HIDDEN = re.compile(f"[{MARKS}{_SPELLED}]+")
 _SPELLED_ONE = re.compile(f"[{_SPELLED}]")
 _MAX_SPELLED = 2_500
-"""The number of hidden characters in 10,000 that are shown by their codes. In a text with more of them, they go. The
-description of a card has room for fewer, so no broken fence loses its own."""
+"""The number of hidden characters that are shown by their codes, a quarter of a portion. In a text with more of them,
+they go. The description of a card has room for fewer, so no broken fence loses its own."""
+_MAX_HIDDEN = 1_000
+"""The longest run of hidden characters that is cleaned as a whole."""
 _MARK = re.compile(f"[{MARKS}]")
 _VARIABLE = "#*0123456789\u203c\u2049\u2139\u3030"
 """The emoji with a variant whose category is not that of a sign."""
@@ -92,31 +99,46 @@ def clean(text: str) -> str:
     """
     if len(text) <= _PORTION:
         return mask_token(_cleaned(text))
-    return mask_token("".join(_cleaned(portion) for portion in yield_gil_between(_portions(text))))
+    return mask_token("".join(_cleaned(portion, len(portion) // 4) for portion in yield_gil_between(_portions(text))))
 
 
 def _portions(text: str) -> Iterator[str]:
     """Yield a long text in parts, each of which is cleaned as it would be within the whole."""
     start = 0
     while start < len(text):
-        # A terminal code ends with its line at the latest, and a hidden character looks back no further than that.
-        end = text.rfind("\n", start, start + _PORTION) + 1
-        if not end and text[start : start + _PORTION].isascii() and "\x1b" not in text[start : start + _PORTION]:
-            end = start + _PORTION - text.endswith("\r", start, start + _PORTION)
-        if not end:
-            end = text.find("\n", start) + 1 or len(text)
+        end = start + _PORTION
+        if end < len(text):
+            end = text.rfind("\n", start, end) + 1 or _cut(text, end)
         yield text[start:end]
         start = end
 
 
-def _cleaned(text: str) -> str:
+def _cut(text: str, end: int) -> int:
+    """Return a position, `end` or before it, that cuts no terminal code, no line break and no run of hidden characters.
+
+    A run of more hidden characters than a readable text has is cut nevertheless.
+    """
+    code = text.rfind("\x1b", end - _MAX_ANSI, end)
+    if text.startswith("\x1b\\", code):
+        # The end of a code, such as that of `\x1b]0;title\x1b\\`
+        before = text.rfind("\x1b", code - _MAX_ANSI, code)
+        code = before if before >= 0 else code
+    if code >= 0:
+        return code
+    for cut in range(end, end - _MAX_HIDDEN, -1):
+        if not HIDDEN.match(text, cut, cut + 1) and not text.startswith("\r\n", cut - 1):
+            return cut
+    return end
+
+
+def _cleaned(text: str, max_spelled: int = _MAX_SPELLED) -> str:
     if text.isprintable() and (text.isascii() or not HIDDEN.search(text)):
         return text
     if "\x1b" in text:
         text = _ANSI.sub("", text)
     text = _CONTROL.sub("", _LINE_BREAK.sub("\n", text))
     if not text.isascii():
-        if len(_SPELLED_ONE.findall(text)) > _MAX_SPELLED:
+        if len(_SPELLED_ONE.findall(text)) > max_spelled:
             text = _SPELLED_ONE.sub("", text)
         text = HIDDEN.sub(_show_hidden, text).encode("utf-8", "replace").decode("utf-8")
     return text
