@@ -85,7 +85,7 @@ _TURN = 8
 """The number of beginnings that are examined between two pauses for other threads."""
 _MIN_BEGINNINGS = 500
 """The number of beginnings of one kind that are examined however close they stand."""
-_MIN_DISTANCE = 24
+_MIN_DISTANCE = 32
 """The mean distance of further beginnings, in characters. A text in which they stand closer is masked from there on,
 for it would take long, and nobody can read it."""
 _MAX_DEPTH = 50
@@ -184,11 +184,14 @@ class SecretMasker:
     def _find(self, text: str) -> Found:
         found = Found()
         lowered = _lower(text)
+        is_long = len(text) > _PORTION
         for sign, beginnings in self._beginnings.items():
             if sign in lowered:
                 for literal, pattern, find in beginnings:
-                    if literal in lowered and (len(text) > _PORTION or pattern.search(lowered)):
+                    if literal in lowered and (is_long or pattern.search(lowered)):
                         _find_each(pattern, text, lowered, find, found)
+                    if is_long:
+                        yield_gil()
         for start in range(0, len(text), _PORTION):
             found += find_tokens(text, start, start + _PORTION)
             if start:
@@ -249,6 +252,8 @@ def _find_each(pattern: re.Pattern[str], text: str, lowered: str, find: _Find, f
     """Find the secrets that begin with the pattern. A text that consists of little but such beginnings is a secret."""
     found.examined = position = count = 0
     for start in range(0, len(text), _PORTION):
+        if start:
+            yield_gil()
         stop = start + _PORTION
         position = max(position, start)
         while (match := pattern.search(lowered, position, stop + _OVERLAP)) and match.start() < stop:
@@ -259,15 +264,13 @@ def _find_each(pattern: re.Pattern[str], text: str, lowered: str, find: _Find, f
             position = max(find(text, match, found), match.end())
             if not count % _TURN:
                 yield_gil()
-        if stop < len(text):
-            yield_gil()
 
 
 def _replace(text: str, spans: list[Span], *, is_markdown: bool = False) -> str:
     """Return `text` with a mask for each of the spans, which may overlap."""
     parts: list[str] = []
     kept = fences = 0
-    for start, end in sorted(spans):
+    for start, end in yield_gil_between(sorted(spans)):
         if start >= kept:
             fences += text.count(FENCE, kept, start)
             # Two masks would make the text between them bold, except in a block of code.

@@ -447,8 +447,8 @@ def _beginning() -> re.Pattern[str]:
         shapes[pattern] = (atoms, "" if len(atoms) >= _TELLING else re.sub(r"(?<!\\)\((?!\?)", "(?:", rest))
     others = "|".join(dict.fromkeys(shape.pattern for shape in TOKEN_SHAPES if not _first_letter(shape.pattern)))
     openings = _alternatives(list(shapes.values()))
-    boundary = rf"([^0-9A-Za-z_-](?={_RUN}{{13}}){_ESCAPE})"
-    return re.compile(rf"{boundary}(?:{openings}|(?={_RUN}{{30}})(?:{others}))", re.ASCII)
+    boundary = rf"([^0-9A-Za-z_-](?=(?:[$\w-]|[.~][\w~]){_RUN}{{12}}){_ESCAPE})"
+    return re.compile(rf"{boundary}(?:{openings}|(?=[.~\w-]{{6}}{_RUN}{{24}})(?:{others}))", re.ASCII)
 
 
 @cache

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import html
 import re
+from array import array
 from bisect import bisect_right
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from discord_logging._process.gil import yield_gil
+from discord_logging._process.gil import yield_gil_between
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from discord_logging._masking.spans import Span
 
@@ -56,12 +57,21 @@ class View:
         text: The text to search.
     """
 
-    def __init__(self, parts: list[str], inner: View | None = None) -> None:
-        """Take the text in parts: plain text and encoded signs in turn."""
-        decoded = [_decode(part) if index % 2 else part for index, part in enumerate(parts)]
-        self.text = "".join(decoded)
-        self._starts = [0, *accumulate(map(len, decoded))]
-        self._origins = [0, *accumulate(map(len, parts))]
+    def __init__(self, portions: Iterable[list[str]], inner: View | None = None) -> None:
+        """Take the text in portions, each with plain text and encoded signs in turn, which ends with plain text."""
+        texts: list[str] = []
+        # Arrays are freed at once, where a million numbers would hold up other threads.
+        self._starts, self._origins = array("q", [0]), array("q", [0])
+        starts, origins = [0], [0]
+        for parts in yield_gil_between(portions):
+            decoded = [_decode(part) if index % 2 else part for index, part in enumerate(parts)]
+            texts += decoded
+            starts = list(accumulate(map(len, decoded), initial=starts[-1]))
+            origins = list(accumulate(map(len, parts), initial=origins[-1]))
+            # The plain text at the end of a portion continues in the next one.
+            self._starts.extend(starts[1:-1])
+            self._origins.extend(origins[1:-1])
+        self.text = "".join(texts)
         self._inner = inner
 
     def original(self, span: Span) -> Span:
@@ -82,8 +92,7 @@ def views(text: str) -> Iterator[View]:
         return
     view = None
     for _ in range(_MAX_LAYERS):
-        parts = _split(text)
-        view = View(parts, view)
+        view = View(_split(text), view)
         if view.text == text:
             return
         yield view
@@ -92,12 +101,11 @@ def views(text: str) -> Iterator[View]:
 
 def unescape(text: str) -> View:
     """Return `text` without the backslashes of Markdown."""
-    return View(_ESCAPE.split(text))
+    return View([_ESCAPE.split(text)])
 
 
-def _split(text: str) -> list[str]:
-    """Return plain text and encoded signs in turn, beginning and ending with plain text."""
-    parts = [""]
+def _split(text: str) -> Iterator[list[str]]:
+    """Yield the portions of a text, each with plain text and encoded signs in turn, which ends with plain text."""
     start = 0
     while start < len(text):
         end = start + _PORTION
@@ -105,12 +113,8 @@ def _split(text: str) -> list[str]:
             # A sign must not be cut.
             cut = max(text.rfind(sign, end - _LONGEST, end) for sign in _ASCII_SIGNS)
             end = cut if cut >= 0 else end
-        first, *others = _ENCODED.split(text[start:end].translate(_LOOK_ALIKES))
-        parts[-1] += first
-        parts += others
+        yield _ENCODED.split(text[start:end].translate(_LOOK_ALIKES))
         start = end
-        yield_gil()
-    return parts
 
 
 @lru_cache(5_000)

@@ -128,6 +128,13 @@ class TestMask:
             text = f"{'~' * before} {word}:hunter2@ {'~' * 10_000}"
             assert "hunter2" not in MASKER.mask(text)
 
+    @pytest.mark.parametrize("sign", ["%3D", "%253D", "\\u003d", "&#61;", "\uff1d", "\u00a0= "])
+    def test_finds_encoded_names_across_the_ends_of_portions(self, sign: str) -> None:
+        """A long text is decoded in portions as well, and the mask stands where the secret stood."""
+        for before in range(9_975, 10_005):
+            start, end = f"{'~%7E' * 100}{'~' * (before - 400)} password{sign}", f" %7E {'~' * 10_000}%7E"
+            assert MASKER.mask(f"{start}hunter2{end}") == f"{start}***{end}"
+
     def test_ends_at_the_quote_when_nothing_more_belongs_to_it(self) -> None:
         """Two quotes at the end of a text end the value as well."""
         for text in ('password="hunter2""', "password='hunter2''", "password='hunter2'\"", 'password="hunter2"" x'):
