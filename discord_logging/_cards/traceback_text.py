@@ -23,7 +23,7 @@ def format_exception(exception: FrozenException) -> str:
 
     Reads source files, so it belongs on the listener's thread.
     """
-    return "\n".join(_chain_lines(exception))
+    return "\n".join(_chain_parts(exception))
 
 
 def chain_links(exception: FrozenException) -> list[tuple[FrozenException, str | None]]:
@@ -38,24 +38,23 @@ def chain_links(exception: FrozenException) -> list[tuple[FrozenException, str |
     return links
 
 
-def _chain_lines(exception: FrozenException) -> Iterator[str]:
+def _chain_parts(exception: FrozenException) -> Iterator[str]:
     for each, introduction in reversed(chain_links(exception)):
         if introduction:
             yield from ("", introduction, "")
-        yield from _own_lines(each)
+        yield from _own_parts(each)
 
 
-def _own_lines(exception: FrozenException) -> Iterator[str]:
+def _own_parts(exception: FrozenException) -> Iterator[str]:
     if stack := exception.stack:
         yield HEAD
         yield from _stack_lines(stack)
-    yield from exception.text.split("\n")
-    for note in exception.notes:
-        yield from note.split("\n")
+    yield exception.text
+    yield from exception.notes
     for number, member in enumerate(exception.members, 1):
         yield f"+- {number} of {len(exception.members)} -"
-        for line in _chain_lines(member):
-            yield f"| {line}"
+        for part in _chain_parts(member):
+            yield "| " + part.replace("\n", "\n| ")
 
 
 def _stack_lines(stack: Sequence[Frame]) -> Iterator[str]:

@@ -146,11 +146,10 @@ def find_before_host(text: str, match: re.Match[str], found: Found) -> int:
 def find_in_password_file(text: str, match: re.Match[str], found: Found) -> int:
     """Find the password in a line of PostgreSQL's `.pgpass`: `host:5432:database:user:password`."""
     value = _VALUE.match(text, match.end())
-    return (
-        found.add(*value.span())
-        if value and len(value[0]) >= _MIN_USER and _DIGIT.search(value[0]) and not _IPV6.fullmatch(value[0])
-        else match.end()
-    )
+    if not value:
+        return match.end()
+    is_secret = len(value[0]) >= _MIN_USER and _DIGIT.search(value[0]) and not _IPV6.fullmatch(value[0])
+    return found.add(*value.span()) if is_secret else value.end()
 
 
 def find_link(text: str, match: re.Match[str], found: Found) -> int:

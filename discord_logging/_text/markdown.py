@@ -15,7 +15,7 @@ _FENCE_TO_BREAK = re.compile(f"{FENCE}{FENCE_BREAK}?")
 _SIGNS = (
     r"[\\*_~|`\[]"
     # Mentions, timestamps, commands, emoji, sounds and links stand in < and >, which <module> and a < b do not begin.
-    r"|<(?![\w.=<]{0,60}[ >])"
+    r"|<(?!<{0,2}[\w.=]{0,60}[ >])"
     r"|@(?=[eh])"
     # Discord makes an emoji of the :key: in user:key:1, but does not know one whose name is a minute.
     rf"|:(?=[\w+\-{MARKS}]+:)(?!\d\d:)"

@@ -48,8 +48,8 @@ _SPELLED = (
 HIDDEN = re.compile(f"[{MARKS}{_SPELLED}]+")
 _SPELLED_ONE = re.compile(f"[{_SPELLED}]")
 _MAX_SPELLED = 2_500
-"""The number of hidden characters that are shown by their codes, a quarter of a portion. In a text with more of them,
-they go. The description of a card has room for fewer, so no broken fence loses its own."""
+"""The number of hidden characters that are shown by their codes. In a text with more of them, they go. The description
+of a card has room for fewer, so no broken fence loses its own."""
 _MAX_HIDDEN = 1_000
 """The longest run of hidden characters that is cleaned as a whole."""
 _MARK = re.compile(f"[{MARKS}]")
@@ -99,7 +99,7 @@ def clean(text: str) -> str:
     """
     if len(text) <= _PORTION:
         return mask_token(_cleaned(text))
-    return mask_token("".join(_cleaned(portion, len(portion) // 4) for portion in yield_gil_between(_portions(text))))
+    return mask_token("".join(_cleaned(portion, len(portion) // 5) for portion in yield_gil_between(_portions(text))))
 
 
 def _portions(text: str) -> Iterator[str]:

@@ -34,7 +34,7 @@ def _divide(text: str, limit: int) -> tuple[str, str]:
     start, end = _find_pause(text, limit)
     part, rest = text[:start].rstrip(), text[end:].lstrip("\n")
     if part.count(_FENCE) % 2 == 0:
-        mark = _MARK.match(rest) if "\n" not in text[start:end] else None
+        mark = _MARK.match(rest, 0, limit) if "\n" not in text[start:end] else None
         return part, f"{rest[: mark.end()]}\\{rest[mark.end() :]}" if mark else rest
     opener = part.rfind(_FENCE)
     opening: re.Match[str] = _OPENING.match(part, opener)  # type: ignore[assignment]  # a fence always matches

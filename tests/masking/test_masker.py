@@ -317,6 +317,7 @@ WORST = [
         "-----BEGIN CERTIFICATE-----",
         "-a b\n",
         "-p -a ",
+        "03:04:05",
     ),
     *("\"-H 'Cookie: a=b' \"", "|password", "password\u00a0=", "\u200b", "%25", "&amp;", "\\u003d", "\uff1d", "└ "),
     *("insert into a (password) values ", '"kty"', "://a:b/", "?key=", "a@b:c@", "ghp_", "token:\n", "token: |\n a\n"),

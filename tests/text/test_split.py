@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from discord_logging._text.split import split_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FENCE = "```"
 
@@ -95,3 +99,10 @@ def test_nothing_but_white_space_is_lost(text: str, limit: int) -> None:
     assert all(part.strip() and len(part) <= limit for part in parts)
     said = "".join("".join(parts).split())
     assert said.replace("`", "") == "".join(text.split()).replace("`", "")
+
+
+@pytest.mark.parametrize("run", ["\t", " \n", "\u2028", "`", "\\"])
+def test_a_long_run_takes_linear_time(run: str, takes_linear_time: Callable[..., bool]) -> None:
+    """Behind each cut, the whole run was searched for a mark."""
+    short, long = (f"x{run * (length // len(run))}x" for length in (60_000, 240_000))
+    assert takes_linear_time(lambda text: split_text(text, 2_000), short, long)
