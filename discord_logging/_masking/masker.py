@@ -85,7 +85,7 @@ _TURN = 8
 """The number of beginnings that are examined between two pauses for other threads."""
 _MIN_BEGINNINGS = 500
 """The number of beginnings of one kind that are examined however close they stand."""
-_MIN_DISTANCE = 32
+_MIN_DISTANCE = 40
 """The mean distance of further beginnings, in characters. A text in which they stand closer is masked from there on,
 for it would take long, and nobody can read it."""
 _MAX_DEPTH = 50
