@@ -1032,12 +1032,19 @@ def test_waiting_ends_at_its_deadline() -> None:
 def test_waiting_ends_when_the_caller_gives_up(deadline: float) -> None:
     """`give_up` is called after each notification, however long the deadline is."""
     backlog = filled([1])
-    answers = iter([False, True])
     announcer = threading.Timer(0.05, backlog.notify_waiters)
-    announcer.start()
-    backlog.wait_until_settled(deadline, lambda: next(answers))
+    calls = itertools.count(1)
+
+    def give_up() -> bool:
+        call = next(calls)
+        if call == 1:
+            # Nobody would hear a notification before the wait.
+            announcer.start()
+        return call == 2
+
+    backlog.wait_until_settled(deadline, give_up)
     announcer.join()
-    assert next(answers, None) is None
+    assert next(calls) == 3
 
 
 def test_wait_ends_by_time_or_by_a_call() -> None:
