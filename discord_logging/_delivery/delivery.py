@@ -27,6 +27,7 @@ from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say, warn
 from discord_logging._records.settings import MENTION
 from discord_logging._text.markdown import plain
+from discord_logging._text.sanitize import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -269,7 +270,7 @@ class Delivery:
         ]
         text = f"⚠️ {sum(losses.values()):,} records were dropped since {self._reported_at}: {', '.join(parts)}"
         # A level with the name @everyone must notify nobody, even in a message that mentions @here.
-        put_above(payload, plain(text, lengths.CONTENT // 3).replace("@", "@\u200b"))
+        put_above(payload, plain(on_one_line(text), lengths.CONTENT // 3).replace("@", "@\u200b"))
 
     def _send(self, message: Message) -> _Result:
         began = self._clock()

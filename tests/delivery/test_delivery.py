@@ -1100,6 +1100,15 @@ def test_a_text_keeps_its_place_below_a_mention_and_the_losses() -> None:
     assert (second.payload["content"], second.payload["embeds"]) == ("@here", [{"description": "rec2e @everyone"}])
 
 
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\v", "\f", "\x85", "\u2028", "\u2029"])
+def test_a_level_draws_no_line_of_its_own_in_the_losses(line_break: str) -> None:
+    """Other code chooses the names of levels, and a line break in one looked like a further report."""
+    world = World()
+    world.backlog.refuse(f"AUDIT{line_break}2 records were sold{line_break}", "unreadable")
+    (content,) = losses(world.put([1]).run().sent[0]).splitlines()
+    assert content.endswith(": 1 AUDIT 2 records were sold  (unreadable)")
+
+
 def test_nothing_in_the_losses_notifies_anybody_beside_a_mention() -> None:
     """Other code chooses the names of levels, and a mention of `@here` allows `@everyone` too."""
     world = World().put([1], CardSettings(EmbedFormatter(), mentions={0: "@here"}))
