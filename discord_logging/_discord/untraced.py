@@ -46,17 +46,14 @@ def _suppress_sentry() -> contextlib.AbstractContextManager[object]:
     """
     if use_scope := _find("sentry_sdk.scope", "use_scope"):
         scope = _find("sentry_sdk.scope", "Scope")()
-        base = _find("sentry_sdk.client", "NonRecordingClient")
+        client = _find("sentry_sdk.client", "NonRecordingClient")()
+        client.is_active = lambda: True
         # `set_client` would also set attributes of the program's global scope.
-        scope.client = type("SilentClient", (base,), {"is_active": _is_active})()
+        scope.client = client
         silence: contextlib.AbstractContextManager[object] = use_scope(scope)
         return silence
     hub = _find("sentry_sdk.hub", "Hub")  # up to version 1
     return hub() if hub else contextlib.nullcontext()
-
-
-def _is_active(_: object) -> bool:
-    return True
 
 
 def _find(module: str, name: str) -> Any:
