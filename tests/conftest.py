@@ -238,8 +238,11 @@ def takes_linear_time() -> Callable[[Callable[[str], object], str, str], bool]:
         return time.thread_time() - began
 
     def is_linear(function: Callable[[str], object], short: str, long: str) -> bool:
-        gc.collect()
-        # A neighbour on the same processor makes one try slow, but hardly five; what is quadratic is so in all of them.
-        return any(seconds(function, long) < 10 * seconds(function, short) + 0.02 for _ in range(5))
+        gc.disable()
+        try:
+            # A neighbour on the same processor makes one try slow, but hardly five; what is quadratic is always slow.
+            return any(seconds(function, long) < 10 * seconds(function, short) + 0.02 for _ in range(5))
+        finally:
+            gc.enable()
 
     return is_linear
