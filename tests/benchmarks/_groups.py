@@ -29,6 +29,7 @@ _BLIND = {"blind": True}
 _UNLIMITED = {**_BIG, "limits": "none"}
 _STAGGER = 3.0
 _RUNS = 3
+_QUICK_LOADS = ("3/s", "30/s, scaled to a tenth", "2,000/s")
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ def calls(runner: Runner) -> Table:
         options = _options(name, _HELD, repeat=runner.repeat, calls=number, waits=waits)
         return Case("cost", options, NO_LIMITS if waits else _SLOW)
 
-    outcomes = _joined([runner.run(cost) for _ in range(_RUNS)])
+    runs = 1 if runner.quick else _RUNS
+    outcomes = _joined([runner.run(cost) for _ in range(runs)])
     table.add(
         outcomes,
         [
@@ -142,7 +144,7 @@ def calls(runner: Runner) -> Table:
         Figure("plain, queue full, own share", _median(_own("plain")), "<= 1,000"),
         Figure("plain, queue full, own share / QueueHandler's beside it", _median(_ratio("plain"), 2)),
     ]
-    table.add(_joined([runner.run(case, only="ours") for _ in range(_RUNS)]), full_figures)
+    table.add(_joined([runner.run(case, only="ours") for _ in range(runs)]), full_figures)
     for busy, loads in _loads(runner).items():
         outcomes = runner.run(loads)
         figures = [Figure(f"call p{p}, µs", _number(f"call p{p}", 1)) for p in (50, 99, 99.9)]
@@ -293,7 +295,8 @@ def limits(runner: Runner) -> Table:
 def pace(runner: Runner) -> Table:
     """Measure how late records are under a lasting load."""
     seconds = 3.0 if runner.quick else runner.seconds
-    return _pace.measure(runner.run_one, list(runner.pythons), seconds=seconds)
+    loads = {name: _pace.LOADS[name] for name in _QUICK_LOADS} if runner.quick else _pace.LOADS
+    return _pace.measure(runner.run_one, list(runner.pythons), loads, seconds=seconds)
 
 
 # Group 4

@@ -117,18 +117,18 @@ def percentiles(late: Sequence[float], *which: float) -> str:
     return " / ".join(f"{values[min(len(values) - 1, int(len(values) * each / 100))]:.2f}" for each in which)
 
 
-def measure(run: Run, names: Sequence[str], *, seconds: float) -> Table:
-    """Measure all loads in parallel, because nearly all of the time is waiting."""
+def measure(run: Run, names: Sequence[str], loads: Mapping[str, Load], *, seconds: float) -> Table:
+    """Measure the loads in parallel, because nearly all of the time is waiting."""
     table = Table(f"Lateness under {seconds:.0f} s of lasting load (seconds from the call to the message's arrival)")
-    jobs = [(load, name) for load, facts in LOADS.items() for name in names if name == "ours" or facts.with_peers]
+    jobs = [(load, name) for load, facts in loads.items() for name in names if name == "ours" or facts.with_peers]
 
     def work(job: tuple[str, str]) -> Outcome:
         load, name = job
-        return run(LOADS[load].case(seconds, name), name)
+        return run(loads[load].case(seconds, name), name)
 
     with ThreadPoolExecutor(len(jobs)) as pool:
         outcomes = dict(zip(jobs, pool.map(work, jobs), strict=True))
-    for load, facts in LOADS.items():
+    for load, facts in loads.items():
         mine = {name: outcome for (of, name), outcome in outcomes.items() if of == load}
         table.add(mine, _figures(facts, mine["ours"]), f"{load}: ")
     return table
