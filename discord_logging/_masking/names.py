@@ -20,6 +20,7 @@ DEFAULT_REDACT: tuple[str, ...] = (
     *(
         "subscription key",
         "functions key",
+        "honeycomb team",
         "service key",
         "license key",
         "shared key",
@@ -47,7 +48,7 @@ _MAX_BLANK_NAME = 10
 _MAX_JUDGED = 5_000
 """The number of names whose judgement is remembered."""
 
-HARMLESS_ENDINGS = frozenset(
+_HARMLESS_ENDINGS = frozenset(
     [
         *("age", "alg", "algo", "algorithm", "algorithms", "at", "attempt", "attempts", "backend", "bits", "class"),
         *("callback", "change", "changed", "check", "column", "config", "count", "counts", "counter", "created"),
@@ -138,14 +139,14 @@ _FILE = re.compile(
     r"|sql|swift|tf|toml|tsx?|txt|vue|xml|ya?ml)\Z"
 )
 """The end of the name of a file, behind which the number of a line may stand: `auth.js:88`."""
-WEAK_WORDS = ("key", "keys", "sign", "sid", "hmac", "tokens", "client cert", "community", "pin", "salt")
+_WEAK_WORDS = ("key", "keys", "sign", "sid", "hmac", "tokens", "client cert", "community", "pin", "salt")
 """The words of names that are as often names of other things. Their values are secrets if they look random."""
 _WEAK_STARTS = frozenset(
     [
         *("cache", "composite", "content", "dedup", "dict", "event", "file", "foreign", "git", "group", "hot", "i18n"),
         *("idempotency", "image", "index", "item", "json", "kafka", "lookup", "map", "message", "object", "partition"),
         *("primary", "redis", "routing", "row", "s3", "shard", "shortcut", "sort", "topic", "translation", "unique"),
-        *("commit", "tree", "block", "file", "etag", "md5", "sha1", "sha256", "checksum", "storage", "upload", "blob"),
+        *("commit", "tree", "block", "etag", "md5", "sha1", "sha256", "checksum", "storage", "upload", "blob"),
     ]
 )
 """The beginnings of names with a weak word that name no secret."""
@@ -176,7 +177,7 @@ class SecretNames:
 
     def __init__(self, words: Iterable[str]) -> None:
         self.words = tuple(sorted({parts.replace("_", " ") for parts in map(_normal, words) if parts}))
-        self.beginning = _alternatives(_shortest({*self.words, *WEAK_WORDS}), "[-_. ]?") if self.words else "(?!)"
+        self.beginning = _alternatives(_shortest({*self.words, *_WEAK_WORDS}), "[-_. ]?") if self.words else "(?!)"
         self._word = re.compile(_in_names(self.words) if self.words else "(?!)")
         self._judged: dict[str, Judgement] = {}
 
@@ -191,11 +192,13 @@ class SecretNames:
 
     def _judge(self, name: str) -> Judgement:
         normal = _normal(name)
+        if not self._word.search(normal) and self._word.search(flat := _SEPARATORS.sub("_", name).casefold()):
+            normal = flat.strip("_")  # `toKen` is no word and another.
         firsts = {normal.partition("_")[0], _normal(name.rpartition(".")[2]).partition("_")[0]}
         end = max((match.end() for match in self._word.finditer(normal)), default=0)
         if end:
             ending = normal[end:].rpartition("_")[2]
-            harmless = ending in HARMLESS_ENDINGS or firsts & _HARMLESS_STARTS or _FILE.search(name)
+            harmless = ending in _HARMLESS_ENDINGS or firsts & _HARMLESS_STARTS or _FILE.search(name)
             return Judgement.HARMLESS if harmless else Judgement.SECRET
         is_weak = self.words and _WEAK_NAME.search(normal) and not firsts & (_WEAK_STARTS | _HARMLESS_STARTS)
         return Judgement.WEAK if is_weak else Judgement.HARMLESS
@@ -230,7 +233,7 @@ def _shortest(words: set[str]) -> set[str]:
 
 def _normal(name: str) -> str:
     """Return a name in lower case, with `_` between its parts."""
-    return _SEPARATORS.sub("_", _CAMEL.sub("_", name)).strip("_").lower()
+    return _SEPARATORS.sub("_", _CAMEL.sub("_", name)).strip("_").casefold()
 
 
 def _in_names(words: Iterable[str]) -> str:
@@ -255,4 +258,4 @@ def _alternatives(words: Iterable[str], separator: str) -> str:
     return f"(?:{'|'.join(branches)}){optional}" if branches else ""
 
 
-_WEAK_NAME = re.compile(rf"(?<![^_]){_alternatives(WEAK_WORDS, '_?')}(?:_?\d{{1,3}})?\Z")
+_WEAK_NAME = re.compile(rf"(?<![^_]){_alternatives(_WEAK_WORDS, '_?')}(?:_?\d{{1,3}})?\Z")

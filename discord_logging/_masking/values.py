@@ -7,7 +7,7 @@ import sys
 
 from discord_logging._masking.spans import MAX_VALUE, MAX_WORD, looks_random
 
-CLOSERS = ")]}>.,;:!?\\\"'"
+_CLOSERS = ")]}>.,;:!?\\\"'"
 """The signs that do not belong to a value without quotes that ends with them."""
 
 QUOTE = re.compile(r"[bBrRuUfF]{0,2}(\\{0,7})([\"'`])")
@@ -31,7 +31,7 @@ def bare_end(text: str, start: int, limit: int = sys.maxsize) -> int:
         if not (match and match["name"] and looks_random(match["name"])):
             break
         position = match.end()
-    return start + len(text[start : match.start() if match else limit].rstrip(CLOSERS))
+    return start + len(text[start : match.start() if match else limit].rstrip(_CLOSERS))
 
 
 def word_at(text: str, start: int) -> str:
