@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 from discord_logging._masking.harmless import is_harmless
-from discord_logging._masking.spans import line_end, line_start
+from discord_logging._masking.spans import line_end, line_start, looks_random
 
 if TYPE_CHECKING:
     from discord_logging._masking.spans import Found
 
 
-class Command(NamedTuple):
+@dataclass(frozen=True)
+class Command:
     """A way in which a program takes a secret.
 
     Attributes:
-        programs: A pattern for the names of programs that take it so, with their subcommand if it matters.
+        programs: A pattern for the names of programs that take it so, in lower case, with their subcommand if it
+            matters.
         argument: A pattern for what precedes the secret, and in its one group, the secret.
         example: A command line with `SECRET` for the secret.
         source: The documentation of the option.
@@ -28,33 +31,41 @@ class Command(NamedTuple):
     example: str
     source: str
 
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The compiled pattern of the argument."""
+        return re.compile(self.argument)
 
-class Program(NamedTuple):
-    """A program that takes a secret without an option.
+
+@dataclass(frozen=True)
+class Program(Command):
+    """A program that takes a secret without an option, or a phrase behind which one stands.
+
+    Its argument begins at the end of the name.
 
     Attributes:
-        sign: A character that a command line with a secret contains; `""` stands for no telling one.
+        sign: A character that a text with such a secret contains; `""` stands for no telling one.
         literal: A part of the name, by which a text without the program is told.
-        programs: A pattern for the name, in lower case, with its subcommand if it matters.
-        argument: A pattern for the text between the name and the secret, and in its one group, the secret.
-        example: A command line with `SECRET` for the secret.
-        source: The documentation of the program.
+        is_sure: Whether any value is a secret; else it must look random.
     """
 
-    sign: str
-    literal: str
-    programs: str
-    argument: str
-    example: str
-    source: str
+    sign: str = ""
+    literal: str = ""
+    is_sure: bool = True
 
 
 _GAP = r"(?:[ \t]+|=|[\"'],[ \t]*[\"'])"
 """Stands between an option and its argument, also in the repr of a list."""
-_VALUE = r"([^\s\"',]+|(?<=[\"'])[^\"']+)"
+_VALUE = r"((?<=[\"'])[^\"']+(?:(?:'\\''|\"'|'\")[^\s\"',]+){0,5}|[^\s\"',]+(?:[\"'][^\s\"',]+[\"']?){0,3})"
+"""Stands for the argument. A shell joins quoted parts that touch: `'a'\\''b'`, `"a"'b'`."""
+_STRING = r"(?:\"[^\"\n]{0,200}\"|'[^'\n]{0,200}')"
 _USER = r"[^\s:\"']{0,100}:"
 _LOGIN = rf"{_GAP}(?:[\w-]{{1,20}}{_GAP})?login\b[^\n]{{0,300}}?"
 """Stands between a program such as `docker` and the options of its subcommand."""
+
+
+_CALL = rf"\([ \t]*(?:\w{{1,20}}=)?(?:{_STRING}|[\w.]{{1,60}}),[ \t]*(?:\w{{1,20}}=)?[bB]?[\"']([^\"'\n]+)[\"']"
+_SLASH = rf"[^\n]{{0,200}}?[ \t]/(?:p|rp|pw|pass|password)[: ][\"']?{_VALUE}"
 
 
 def _option(names: str, *, user: str = "") -> str:
@@ -66,9 +77,11 @@ def _glued(names: str, *, user: str = "") -> str:
 
 
 COMMANDS = (
-    Command("curl", _option("-u|--user|-U|--proxy-user", user=_USER), "curl -u ann:SECRET https://host", "curl(1)"),
     Command(
-        "curl", _glued(rf"-[a-zA-Z]{{0,6}}[uU](?:{_GAP})?", user=_USER), "curl -sSuann:SECRET https://host", "curl(1)"
+        "curl",
+        _glued(rf"(?:-[a-zA-Z]{{0,6}}[uU]|--(?:proxy-)?user)(?:{_GAP})?", user=_USER),
+        "curl -sSuann:SECRET https://host",
+        "curl(1)",
     ),
     Command(
         r"mysql\w*|mariadb[\w-]*|mycli|percona-\w+|pt-[\w-]+|xtrabackup",
@@ -118,12 +131,12 @@ COMMANDS = (
     ),
     Command(r"snmp\w+", _option("-A|-X|-c"), "snmpwalk -v2c -c SECRET host", "snmpcmd(1)"),
     Command(
-        "cqlsh|useradd|usermod|evil-winrm|nxc|crackmapexec|hydra|rdesktop|ncftp\\w*|sshuttle|snowsql|nuget|mc|vncdo|exp|imp|kinit|teamcity|impala-shell|beeline|pgcli|arangosh|neo4j|cypher-shell|rabbitmqadmin|yt-dlp|youtube-dl|amqp-\\w+",
+        "cqlsh|useradd|usermod|evil-winrm|nxc|crackmapexec|hydra|rdesktop|ncftp\\w*|sshuttle|psexec\\w*|snowsql|nuget|mc|vncdo|exp|imp|kinit|teamcity|impala-shell|beeline|pgcli|arangosh|neo4j|cypher-shell|rabbitmqadmin|yt-dlp|youtube-dl|amqp-\\w+",
         _option("-p"),
         "cqlsh -u ann -p SECRET host",
         "https://cassandra.apache.org/doc/latest/cassandra/managing/tools/cqlsh.html",
     ),
-    Command("putty(?:\\.exe)?|plink|pscp|psftp", _option("-pw"), "plink -pw SECRET ann@host", "plink(1)"),
+    Command("putty|plink|pscp|psftp", _option("-pw"), "plink -pw SECRET ann@host", "plink(1)"),
     Command("swaks", _option("-ap|--auth-password"), "swaks -au ann -ap SECRET", "swaks(1)"),
     Command(
         "openssl|gpg|ansible-vault|age|cryptsetup",
@@ -132,13 +145,10 @@ COMMANDS = (
         "openssl-enc(1)",
     ),
     Command(
-        "htpasswd", rf"-\w*b\w*(?:{_GAP}[^\s\"',]+){{2}}{_GAP}{_VALUE}", "htpasswd -b file ann SECRET", "htpasswd(1)"
-    ),
-    Command(
-        "mosquitto_passwd",
+        "htpasswd|mosquitto_passwd",
         rf"-\w*b\w*(?:{_GAP}[^\s\"',]+){{2}}{_GAP}{_VALUE}",
-        "mosquitto_passwd -b file ann SECRET",
-        "mosquitto_passwd(1)",
+        "htpasswd -b file ann SECRET",
+        "htpasswd(1)",
     ),
     Command(
         "twine|snyk|sentry-cli|circleci|codecov|doctl",
@@ -151,97 +161,150 @@ COMMANDS = (
 
 PROGRAMS = (
     Program(
-        "/",
-        "/p",
-        "xfreerdp|wfreerdp|mstsc|msdeploy|runas|schtasks|winrs|net user|cmdkey",
-        rf"[^\n]{{0,200}}?[ \t]/(?:p|rp|pw|pass|password)[: ][\"']?{_VALUE}",
+        "xfreerdp|wfreerdp|mstsc|msdeploy|runas|winrs|net user|cmdkey",
+        _SLASH,
         "xfreerdp /u:ann /p:SECRET",
         "xfreerdp(1)",
+        sign="/",
+        literal="/p",
     ),
     Program(
-        "|",
-        "echo ",
+        "schtasks(?:\\.exe)?",
+        _SLASH,
+        "schtasks /create /ru ann /rp SECRET /tn x",
+        "https://learn.microsoft.com/windows-server/administration/windows-commands/schtasks-create",
+        sign="/",
+        literal="schtasks",
+    ),
+    Program(
         "echo",
         rf"(?:[ \t]+-\w+)?[ \t]+[\"']?(?:{_USER}(?=[^|]*\|[ \t]*(?:sudo )?chpasswd))?"
         rf"{_VALUE}[\"']?[ \t]*\|[^|\n]{{1,60}}"
         r"(?:sudo[ \t]+-\w*S|--?password-stdin|--with-token|--stdin|chpasswd|passwd)",
         "echo SECRET | docker login --password-stdin",
         "https://docs.docker.com/reference/cli/docker/login",
+        sign="|",
+        literal="echo ",
     ),
     Program(
-        "",
-        "net user",
         "net user",
         r"[ \t]+[^\s/]+[ \t]+([^\s/*]\S*)",
         "net user ann SECRET /add",
         "https://learn.microsoft.com/windows-server/administration/windows-commands/net-user",
+        literal="net user",
     ),
     Program(
-        "_",
-        "rabbitmqctl",
         "rabbitmqctl",
         r"[ \t]+(?:add_user|change_password|authenticate_user)[ \t]+\S+[ \t]+" + _VALUE,
         "rabbitmqctl add_user ann SECRET",
         "rabbitmqctl(8)",
+        sign="_",
+        literal="rabbitmqctl",
     ),
     Program(
-        "/",
-        "sql",
         "sqlplus|sqlldr",
         r"(?:[ \t]+-\w+)*[ \t]+(?:userid=)?[\w.-]+/([^\s@\"']+)",
         "sqlplus ann/SECRET@host",
         "https://docs.oracle.com/en/database/oracle/oracle-database/19/sqpug",
+        sign="/",
+        literal="sql",
     ),
     Program(
-        "-",
-        "config ",
         "composer config",
         r"[ \t]+\S*http-basic\S+[ \t]+\S+[ \t]+" + _VALUE,
         "composer config http-basic.x ann SECRET",
         "https://getcomposer.org/doc/articles/authentication-for-private-packages.md",
+        sign="-",
+        literal="config ",
     ),
     Program(
-        ":",
-        "config ",
         "bundle config",
         r"[ \t]+(?:set )?(?:--\w+ )?\S+[ \t]+[^\s:]+:" + _VALUE,
         "bundle config gems.x ann:SECRET",
         "bundle-config(1)",
+        sign=":",
+        literal="config ",
     ),
     Program(
-        "_", "wpa_", "wpa_passphrase", r"[ \t]\S+[ \t]+" + _VALUE, "wpa_passphrase home SECRET", "wpa_passphrase(8)"
+        "wpa_passphrase",
+        r"[ \t]\S+[ \t]+" + _VALUE,
+        "wpa_passphrase home SECRET",
+        "wpa_passphrase(8)",
+        sign="_",
+        literal="wpa_",
     ),
     Program(
-        "\\",
         "net use",
-        "net use",
-        r"(?:[ \t]+\w:)?[ \t]+\\\\\S+[ \t]+" + _VALUE,
+        r"(?:[ \t]+\w:)?[ \t]+\\\\\S+(?:[ \t]+/\S{1,60}){0,3}[ \t]+(?![/*])" + _VALUE,
         r"net use \\host\share SECRET /user:ann",
         "https://learn.microsoft.com/windows-server/administration/windows-commands/net-use",
+        sign="\\",
+        literal="net use",
     ),
     Program(
-        "",
-        "vault ",
         "vault login",
         r"[ \t]+(?:token=)?([^\s=\"'-][^\s=\"']{7,})",
         "vault login SECRET",
         "https://developer.hashicorp.com/vault/docs/commands/login",
+        literal="vault ",
     ),
     Program(
-        ":",
-        "mc ",
         "mc alias set|mc config host add",
         r"[ \t]+\S+[ \t]+\S+[ \t]+\S+[ \t]+" + _VALUE,
         "mc alias set a http://host key SECRET",
         "https://min.io/docs/minio/linux/reference/minio-mc/mc-alias-set.html",
+        sign=":",
+        literal="mc ",
     ),
     Program(
-        "",
-        "identified ",
         "identified",
         r"[ \t]+(?i:with[ \t]+\S+[ \t]+)?(?i:by|as)[ \t]+(?:password[ \t]+|values[ \t]+)?[\"']?" + _VALUE,
         "CREATE USER ann IDENTIFIED BY 'SECRET'",
         "https://dev.mysql.com/doc/refman/8.4/en/create-user.html",
+        literal="identified ",
+    ),
+    Program(
+        r"(?:simple_)?bind(?:_s)?",
+        _CALL,
+        "conn.simple_bind_s('cn=ann,dc=x', 'SECRET')",
+        "https://www.python-ldap.org/en/latest/reference/ldap.html",
+        sign="(",
+        literal="bind",
+    ),
+    Program(
+        "login",
+        _CALL,
+        "smtp.login('ann', 'SECRET')",
+        "https://docs.python.org/3/library/smtplib.html",
+        sign="(",
+        literal="login(",
+    ),
+    Program(
+        r"(?:basic|digest|plain|ntlm)_?auth",
+        _CALL,
+        "HTTPBasicAuth('ann', 'SECRET')",
+        "https://requests.readthedocs.io/en/latest/user/authentication",
+        sign="(",
+        literal="auth(",
+    ),
+    Program(
+        " login",
+        # Behind the tag of a command, or with a value of digits and capitals
+        rf"(?:(?<=\w\d LOGIN)|(?<=LOGIN)(?=\s+\S+\s+\S{{0,60}}(?:\d\S{{0,60}}[A-Z]|[A-Z]\S{{0,60}}\d)))"
+        rf"[ \t]+(?:{_STRING}|[^\s\"']{{1,60}})[ \t]+[\"']?{_VALUE}",
+        "C: A001 LOGIN ann SECRET",
+        "RFC 9051, 6.2.3",
+        literal=" login ",
+    ),
+    Program(
+        " failed",
+        r"(?<=[nN] failed)(?:[ \t]+for[ \t]+(?:user[ \t]+)?\S{1,60}[ \t]+with|:)[ \t]+[\"']?"
+        # A server asks for `Password:` and `Username:` in Base64.
+        r"(?!UGFzc3dvcmQ6|VXNlcm5hbWU6)" + _VALUE,
+        "535 5.7.8 Error: authentication failed: SECRET",
+        "Postfix, smtpd_sasl_glue.c",
+        literal=" failed",
+        is_sure=False,
     ),
 )
 """The programs that take a secret without an option."""
@@ -275,11 +338,14 @@ def find_in_commands(text: str, match: re.Match[str], found: Found) -> int:
 @lru_cache(5_000)
 def _arguments(word: str) -> list[re.Pattern[str]]:
     """Return the patterns for the secrets that follow a word if that is the name of a program."""
-    return [re.compile(each.argument) for each in COMMANDS if re.fullmatch(each.programs, word)]
+    name = word.removesuffix(".exe")
+    return [each.pattern for each in COMMANDS if re.fullmatch(each.programs, name)]
 
 
 def find_after_program(program: Program, text: str, match: re.Match[str], found: Found) -> int:
     """Find the secret that stands behind the name of a program, without an option."""
     end = min(line_end(text, match.end()), match.end() + _LOOK_BACK)
-    secret = re.compile(program.argument).match(text, match.end(), end)
-    return found.add(*secret.span(1)) if secret else match.end()
+    secret = program.pattern.match(text, match.end(), end)
+    if not secret or is_harmless(text, secret.start(1), "", "=") or not (program.is_sure or looks_random(secret[1])):
+        return match.end()
+    return found.add(*secret.span(1))

@@ -42,6 +42,7 @@ _AFTER_BLANK = (
     Form("", r"[ \t]+(?:(?:is|was|are|to|=|of|LIKE|[.~·…>-]{1,60}|\d)[ \t]+)?[(\[]?(?=[^\s:=]{8})", is_sure=False),
     Form("", r"[ \t]+(?:NOT )?(?:LIKE|IN|BY|by)[ \t]*\(?(?=[\"'])"),
     Form(r"[A-Z][ \t]+", r"[ \t]+(?=[\"'])"),
+    Form("", r"[ \t][^\n:=]{1,60}:[ \t]*(?:\r?\n[ \t]*){1,2}(?=\S{8,200}[ \t]*(?:\r?\n|\Z))", is_sure=False),
 )
 _AFTER_QUOTE = (
     Form(_NAMED, rf"{QUOTES}[,;]?\s{{0,40}}{_VALUE_KEY}"),
@@ -58,6 +59,8 @@ _AFTER_TAG = (
     Form(r"<key>", r"</key>\s{0,40}<(?:string|data)>", "<"),
     Form(r"<[nN]ame>", rf"</[nN]ame>\s{{0,40}}<?{_VALUE_KEY}", "<"),
 )
+_PAIR = Form(r"(?:\A|\n)[\"']?", r"[\"']?[,;](?=[^\s,;]{8,100}(?:\r?\n|\Z))(?=[^\s\d]{0,99}[a-zA-Z])(?=\D{0,99}\d)")
+"""A line that is a name and a value with a digit. A head of a table has no digits."""
 FORMS: dict[str, tuple[Form, ...]] = {
     **dict.fromkeys(" \t", (*_AFTER_BLANK, *_AFTER_TAG[:1], _AFTER_QUOTE[0])),
     **dict.fromkeys("\"'\\", _AFTER_QUOTE),
@@ -67,7 +70,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
         "\r\n",
         (
             Form(_NAMED, rf"\s{{1,40}}{_VALUE_KEY}"),
-            Form("", r"\r?\n  [^\n]{1,300}input_value="),
+            Form("", r"\r?\n  (?![^\n]{0,200}\[type=missing)[^\n]{1,300}input_value="),
             Form(r"\? ", r"\r?\n:[ \t]+"),
         ),
     ),
@@ -75,8 +78,10 @@ FORMS: dict[str, tuple[Form, ...]] = {
         _AFTER_QUOTE[0],
         Form(_NAMED, rf",\s{{0,40}}{_VALUE_KEY}"),
         Form(r"\{", r",(?=[\"'])"),
-        Form("", r",(?=[^\s,]{16})", is_sure=False),
+        Form("", r", ?(?=[^\s,]{16})", is_sure=False),
+        _PAIR,
     ),
+    ";": (_PAIR,),
     "(": (Form("", r"\((?=[\"'])", is_sure=False),),
 }
 """The forms by the sign behind the name."""
@@ -86,7 +91,7 @@ _COMPILED = {
 }
 _BEFORE = 60
 """The longest text before a name that tells its form, in characters."""
-_MAY_HAVE_VALUE = re.compile(r"[ \t]+[^\n]{0,60}[\d\"'<>|│┃\t$%!@]|[^ \t]")
+_MAY_HAVE_VALUE = re.compile(r"[ \t]+[^\n]{0,60}(?:[\d\"'<>|│┃\t$%!@]|:\s?\n)|[^ \t]")
 """Tells quickly that no value follows in most sentences about secrets."""
 _SETTER = re.compile(r"(?:\b|[._])set_?[^._]*\Z", re.IGNORECASE)
 

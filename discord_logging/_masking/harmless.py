@@ -39,15 +39,15 @@ _STATES = frozenset(
 
 _FIRST_WORDS = _STATES | frozenset(
     [
-        *("creation", "creating", "destroying", "modifying", "refreshing", "destruction", "complete", "after"),
+        *("creation", "creating", "destroying", "modifying", "destruction"),
         *("character", "characters", "colon", "entry", "field", "file", "header", "name", "segments", "state"),
         *("a", "accepts", "after", "all", "already", "also", "although", "an", "and", "another", "are", "aren't"),
         *("argument", "as", "assert", "at", "attempt", "attempting", "auth", "authentication", "authorization", "be"),
         *("because", "been", "before", "being", "between", "both", "break", "but", "by", "can", "can't", "cannot"),
         *("catch", "change", "changing", "check", "checking", "class", "const", "continue", "cookie", "could"),
         *("couldn't", "credential", "credentials", "def", "did", "didn't", "do", "does", "doesn't", "don't", "each"),
-        *("either", "enter", "every", "exactly", "exit", "expected", "expects", "for", "from", "function", "goto"),
-        *("had", "has", "hasn't", "have", "haven't", "how", "if", "import", "in", "insecure", "invalid", "is"),
+        *("either", "enter", "every", "exactly", "exit", "expected", "expects", "for", "from", "goto"),
+        *("had", "has", "hasn't", "have", "haven't", "how", "if", "import", "in", "insecure", "is"),
         *("isn't", "it", "its", "just", "key", "keys", "lambda", "less", "let's", "like", "maximum", "may", "might"),
         *("minimum", "more", "most", "must", "need", "needs", "neither", "nobody", "nor", "nothing", "now", "of"),
         *("once", "one", "only", "option", "or", "our", "out", "parameter", "password", "passwords", "per"),
@@ -95,6 +95,8 @@ _PLACEHOLDER = re.compile(
     r"|:[a-z_]{2,40}|#[0-9a-fA-F]{3,8}|SIG[A-Z]{2,6}|[~.]?(?:/[a-z][a-z0-9_.-]{0,60}){1,20}/?"
     r"|\$\{[\w.:?+=-]{1,60}\}|\$\([\w ./-]{1,60}\)|\$[A-Z_]{3,60}(?![\w!@#$%^-])|%[A-Z_]{3,60}%|\$\{\{[ \w.-]{1,60}\}\}"
     r"|\{\{[ \w.|-]{1,60}\}\}|\{[A-Za-z_][a-zA-Z_.]{0,40}\}|\{\}|%\(\w{1,40}\)s|%[sdrq]"
+    r"|<set to the key '[\w.-]{1,100}' (?:in|of) (?:secret|config map) '[\w.-]{1,100}'>"
+    r"|projects/[\w-]{1,60}/secrets/[\w-]{1,255}(?:/versions/\w{1,20})?"
     r"|<[\w.: ]{1,80} (?:object )?at 0x[0-9a-fA-F]+>|<(?:class|function|bound method|built-in method) [^<>\n]{1,100}>"
     rf"){_END}"
 )
@@ -106,17 +108,22 @@ _CODE = re.compile(
     r"|(?:[a-z_]+\.){0,3}(?:environ|getenv|env|get_secret|getpass|input)\b(?=[\[(.])"
     rf"|[A-Za-z_][\w.]{{0,60}}\([^\"'\n()]{{0,80}}\){_END}"
     r"|[a-z_]\w{0,40}\[[\"']\w{1,60}[\"']\]"
+    r"|[a-zA-Z_.]{1,60}(?= or (?:[\"']|None\b|[\w.]{1,60}\())"
     r")"
 )
 """Code that stands where a value could: `settings.API_KEY`, `os.environ["API_KEY"]`, `get_token()`."""
 
 
+_TEST = re.compile(r"(?=[\w./:-]{0,100}(?i:test|spec|check))[\w./:-]+")
+"""The name of a test, which stands behind its result: `PASS: test_login`."""
 _SCHEMES = ("Bearer ", "Basic ", "Token ")
 
 
 def is_harmless(text: str, start: int, name: str, separator: str) -> bool:
     """Tell whether the value without quotes that begins at `start`, behind `name` and `separator`, is no secret."""
     if _PLACEHOLDER.match(text, start) or _CODE.match(text, start):
+        return True
+    if name == "PASS" and separator == ": " and _TEST.match(text, start):
         return True
     word = _WORD.match(text, start)
     if word:
@@ -141,16 +148,21 @@ def _tells(word: str) -> bool:
     return word.lower() in _FIRST_WORDS or bool(_PARTICIPLE.fullmatch(word))
 
 
-def _is_placeholder(text: str, start: int = 0) -> bool:
-    """Tell whether the whole text is the name of a state, or stands for a value from `start` on."""
-    return text.lower() in _STATES or bool(_PLACEHOLDER.fullmatch(text, start))
+def _is_placeholder(text: str) -> bool:
+    """Tell whether the whole text is the name of a state, or stands for a value."""
+    return text.lower() in _STATES or bool(_PLACEHOLDER.fullmatch(text))
+
+
+def _without_scheme(text: str) -> str:
+    return text.partition(" ")[2] if text.startswith(_SCHEMES) else text
 
 
 def is_harmless_text(text: str) -> bool:
     """Tell whether the whole text between two quotes is no secret."""
-    if not text.strip() or _is_placeholder(text, text.find(" ") + 1 if text.startswith(_SCHEMES) else 0):
-        return True
+    text = _without_scheme(text)
     words = text.split()
+    if not words or _is_placeholder(text):
+        return True
     # A passphrase consists of words too, but hardly of these.
     is_sentence = words[0].lower() in _SENTENCE_STARTS and bool(_SENTENCE.fullmatch(text))
     return is_sentence and 2 * sum(_tells(word.rstrip(".,:;!?")) for word in words) >= len(words)
@@ -159,5 +171,5 @@ def is_harmless_text(text: str) -> bool:
 def is_harmless_value(name: str, value: object) -> bool:
     """Tell whether the value of an item is no secret though its name is the name of one."""
     if isinstance(value, str):
-        return not value or _is_placeholder(value)
+        return not value or _is_placeholder(_without_scheme(value))
     return isinstance(value, int) and abs(value) < 10**_MAX_COUNTED and bool(_COUNTED.search(name))

@@ -23,7 +23,7 @@ from discord_logging._masking.harmless import MARKDOWN_MASK, MASK, is_harmless_v
 from discord_logging._masking.key_blocks import find_jwk, find_key_block, find_key_lines
 from discord_logging._masking.named import find_named, is_key
 from discord_logging._masking.names import DEFAULT_REDACT, Judgement, SecretNames
-from discord_logging._masking.source_lines import find_literals
+from discord_logging._masking.source_lines import find_compared, find_literals
 from discord_logging._masking.spans import Found, Span
 from discord_logging._masking.tables import find_in_insert
 from discord_logging._masking.token_shapes import find_tokens
@@ -38,7 +38,9 @@ from discord_logging._masking.urls import (
     find_in_oracle_url,
     find_in_password_file,
     find_in_query,
+    find_in_wifi,
     find_link,
+    find_signed,
 )
 from discord_logging._masking.views import unescape, views
 from discord_logging._process.gil import yield_gil, yield_gil_between
@@ -49,7 +51,7 @@ _Find = Callable[[str, re.Match[str], Found], int]
 """Adds the secrets at a beginning to what was found, and returns the position to continue from."""
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     _Seen = dict[int, tuple[Any, Any]]
     """The values that were examined, with their masked copies, by id."""
@@ -95,14 +97,19 @@ _NAME_AND_VALUE = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key
 """The items of a mapping that hold a name and its value."""
 
 _BEGINNINGS = [
-    *(_Beginning("", f"{name} ", rf"{name} {{1,4}}(?=[\w+/=.-]{{16}})", find_credentials) for name in SCHEMES),
     *(
-        _Beginning(each.sign, each.literal, rf"(?:{each.programs})(?=\s)", partial(find_after_program, each))
+        _Beginning("", name, rf"{name}(?: {{1,4}}|[\"'], ?[\"'])(?=[\w+/=.-]{{16}})", find_credentials)
+        for name in SCHEMES
+    ),
+    *(
+        _Beginning(each.sign, each.literal, rf"(?:{each.programs})(?=[\s(:])", partial(find_after_program, each))
         for each in PROGRAMS
     ),
     _Beginning(":", "://", "://", find_in_authority),
     _Beginning(":", "jdbc:oracle:", r"jdbc:oracle:\w{1,10}:", find_in_oracle_url),
     _Beginning(":", "", r":\d{4,5}:[\w*.-]{1,60}:[\w*.-]{1,60}:", find_in_password_file),
+    _Beginning(":", "wifi:", "wifi:(?=[tsphri]:)", find_in_wifi),
+    _Beginning(":", "", r":[12][0-9a-z]{5}:(?=[\w-]{27})", find_signed),
     _Beginning("<", "<cookie ", r"<cookie [^=\s]{1,60}=", find_cookie),
     _Beginning("=", "", rf"[?&](?:{'|'.join(QUERY_NAMES)})=", find_in_query),
     _Beginning("@", "", r"[:/][^\s@/:\"'<>]{4,120}@(?=\w)", find_before_host),
@@ -137,7 +144,8 @@ class SecretMasker:
         self._masked: dict[str, str] = {}
         by_name = [
             _Beginning("", "", self._names.beginning, partial(find_named, names=self._names)),
-            _Beginning("(", "insert into", "insert into", partial(find_in_insert, names=self._names)),
+            _Beginning("(", "into ", r"into(?=\s)", partial(find_in_insert, names=self._names)),
+            _Beginning("=", "= ", r"[\"'] [!=]==? (?=[a-z_])", partial(find_compared, names=self._names)),
             _Beginning("└", "", "└", partial(find_dumped, names=self._names)),
         ]
         self._beginnings: dict[str, list[tuple[str, re.Pattern[str], _Find]]] = {}
@@ -233,19 +241,25 @@ class SecretMasker:
 
     def _mask_items(self, value: Any, seen: _Seen, depth: int) -> Any:
         if isinstance(value, Mapping):
-            items = {
-                self.mask(name) if isinstance(name, str) else name: self._mask_value(name, each, seen, depth)
-                for name, each in value.items()
-            }
+            items: dict[Any, Any] = {}
+            for name, each in value.items():
+                masked_name = self.mask(name) if isinstance(name, str) else name
+                while masked_name in items:  # Two names may be alike once they are masked.
+                    masked_name += MASK
+                items[masked_name] = self._mask_value(name, each, seen, depth)
             for name, content in _NAME_AND_VALUE:
                 if name in items and content in items:
                     items[content] = self._mask_value(items[name], items[content], seen, depth)
             return items
-        # HTTP headers often come as pairs.
-        is_pair = isinstance(value, tuple) and len(value) == 2  # noqa: PLR2004
-        names = (None, value[0]) if is_pair else (None,) * len(value)
+        names = _item_names(value)
         masked = [self._mask_value(name, each, seen, depth) for name, each in zip(names, value, strict=True)]
-        return masked if isinstance(value, list) else tuple(masked)
+        for pair in masked:
+            # JSON makes a list of each pair. A list of two that stands alone may be a list of names.
+            if isinstance(pair, list) and _is_pair(pair) and pair[1] and pair[1] is not True:
+                pair[1] = MASK if self.is_secret_value(_to_str(pair[0]), pair[1]) else pair[1]
+        if isinstance(value, list):
+            return masked
+        return tuple.__new__(type(value), masked) if hasattr(value, "_fields") else tuple(masked)
 
 
 def _find_each(pattern: re.Pattern[str], text: str, lowered: str, find: _Find, found: Found) -> None:
@@ -286,6 +300,18 @@ def _lower(text: str) -> str:
         return text.lower()
     portions = (text[start : start + _PORTION] for start in range(0, len(text), _PORTION))
     return "".join(portion.replace("İ", "I").lower() for portion in yield_gil_between(portions))
+
+
+def _is_pair(value: Any) -> bool:
+    return len(value) == 2 and isinstance(value[0], (str, bytes))  # noqa: PLR2004
+
+
+def _item_names(value: Any) -> Sequence[object]:
+    """Return the names of the items of a list or tuple, as far as it tells them."""
+    if isinstance(value, tuple) and len(fields := getattr(value, "_fields", ())) == len(value):
+        return fields  # of a named tuple
+    # HTTP headers often come as pairs.
+    return (None, value[0]) if isinstance(value, tuple) and _is_pair(value) else (None,) * len(value)
 
 
 def _to_str(name: str | bytes) -> str:

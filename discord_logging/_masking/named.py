@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from discord_logging._masking.forms import GAP, QUOTES, find_form
-from discord_logging._masking.harmless import is_harmless, is_harmless_text
+from discord_logging._masking.harmless import is_harmless, is_harmless_text, is_harmless_value
 from discord_logging._masking.key_blocks import key_block_end
 from discord_logging._masking.names import Judgement
 from discord_logging._masking.source_lines import is_source_line
@@ -59,10 +59,18 @@ _BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*\n")
 _NEXT_LINE = re.compile(r"(?:\\?\r?\n[ \t]*){1,3}(- )?[ \t]*")
 _WITHIN = re.compile(r"<[^<>\n]{1,100}>(?=[\s,;)\]}\"']|\Z)")
 _SETTING = re.compile(r"(?:\{[^}\n]{1,200}\}|[^;\"'\n{][^;\"'\n]{0,200})(?=;|\Z)")
+_CLOSER = re.compile(r"[)\]}]|[ \t]*(?:\r?\n|\Z)")
+_ROW_ID = re.compile(r"\(\d{1,9}\)")
+_FALLBACK = re.compile(r"[ )\]](?:or|else|\|\||\?\?)[ ](?=[bB]?[\"'])")
+_MAX_CODE = 120
+"""The longest code before the literal that stands in for its value, in characters."""
+_IN_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _LITERAL = re.compile(r"\"[^\"]*\"|'[^']*'")
+_INNER_QUOTE = re.compile(r"'\\?''|([\"'`])\1")
+_DEFAULT = re.compile(r"[\"'](?:default|examples?|const|enum)[\"']:\s?\[?(?=[\"'])")
 _SCHEMA = re.compile(r"[\"']type[\"']:\s?[\"'](?:string|object|array|str)[\"']")
-_TEXT_ITEM = re.compile(r":(?!\s*[\w.+-]+\s*[,}\]])|:\s*\w{8}")
-_MORE_LITERALS = re.compile(r"[\"'][ \t]*(?:->[ \t]*|,[ \t]*|[ \t]+)(?=[\"'])")
+_TEXT_ITEM = re.compile(r":(?!\s{0,20}[\w.+-]{1,7}\s{0,20}[,}\]])\s{0,20}(\{|\"[^\"]*\"|'[^']*'|)")
+_MORE_LITERALS = re.compile(r"[\"'][ \t]*(?:->[ \t]*|,[ \t]*|or[ \t]+|[ \t]+)(?=[\"'])")
 _KEY = re.compile(r"[\"']?[\w.-]+[\"']?[ \t]*[:=](?:\s|$)")
 
 
@@ -90,18 +98,26 @@ def _find_behind(text: str, name: Span, separator: re.Match[str], found: Found) 
     before = text[max(name[0] - 2, 0) : name[0]]
     if value == len(text) or before == "::":
         return value
-    if quoted:
+    if quoted and not _is_prompt(text, quoted):
         return _find_quoted(text, quoted, found, is_one_of_many=before == ", ")
     if text[value] in "\r\n" or text.startswith("\\\n", value):
         return _find_on_next_lines(text, name[0], value, found)
     if sign == ":" and (block := _BLOCK.match(text, value)):
         return _find_block(text, name[0], block.end(), found)
-    return _find_on_line(text, name, value, separator[0], found)
+    return _find_fallback(text, value, _find_on_line(text, name, value, separator[0], found), found)
+
+
+def _is_prompt(text: str, quote: re.Match[str]) -> bool:
+    """Tell whether a quote behind a separator closes the text with the name, as in `getpass("Password: ")`."""
+    line = line_start(text, quote.start())
+    return bool(_CLOSER.match(text, quote.end())) and text.count(quote[2], line, quote.start()) % 2 == 1
 
 
 def _is_weak(text: str, start: int, separator: re.Match[str]) -> bool:
     """Tell whether the sign behind a name stands before other things than its value more often than not."""
     sign = separator["sign"]
+    if sign == ":" and text.endswith("nexpected ", max(start - 10, 0), start):  # `Unexpected token: eof`
+        return True
     if sign == ":" and text[max(start - 1, 0)] in ":/" and not separator[0][-1].isspace():
         # A part of a path or of a chain of names: `image: shop/auth:1.2`, `arn:aws:secretsmanager:eu:1:secret:shop`
         return True
@@ -119,8 +135,19 @@ def _find_on_line(text: str, name: Span, value: int, separator: str, found: Foun
     if word.startswith("-") and text[max(name[0] - 1, 0)] in "\"'":  # `['mysql', '--password=a b']`
         return found.add(value, header_end(text, name[0], value))
     if _HEADER.search(word) and separator.strip() == ":" and not text.startswith(_OPENERS, value):
-        return found.add(value, header_end(text, name[0], value))
+        end = header_end(text, name[0], value)
+        return end if is_harmless_value(word, text[value:end]) else found.add(value, end)
+    if separator == ")=" and _ROW_ID.match(text, value):  # `Key (session_id)=(42) already exists.`
+        return value
     return _find_unquoted(text, name[0], value, found)
+
+
+def _find_fallback(text: str, value: int, end: int, found: Found) -> int:
+    """Find the literal that stands in for an empty value: `password = get("db") or "hunter2"`."""
+    fallback = _FALLBACK.search(text, value, line_end(text, value, _MAX_CODE))
+    if fallback and not re.search("[,;:]", _IN_BRACKETS.sub("", text[value : fallback.start() + 1])):
+        return _find_quoted(text, QUOTE.match(text, fallback.end()), found)  # type: ignore[arg-type]  # it was seen
+    return end
 
 
 def is_key(name: str, value: str) -> bool:
@@ -194,9 +221,9 @@ def _find_one_quoted(text: str, opening: re.Match[str], found: Found) -> tuple[i
     if last >= 0:
         return found.add(start + 2, last), True
     end = closing_quote(text, start, opening[2], len(opening[1]))
-    # A quote within SQL, YAML and CSV is doubled.
-    while end and end > start and text.startswith(opening[2] * 2, end):
-        end = closing_quote(text, end + 2, opening[2], len(opening[1]))
+    # A quote within SQL, YAML and CSV is doubled, and within a shell's `'it'\\''s'` it stands between two texts.
+    while end and end > start and (inner := _INNER_QUOTE.match(text, end)) and inner[0][-1] == opening[2]:
+        end = closing_quote(text, inner.end(), opening[2], len(opening[1]))
     if end is None:
         return found.add(start, line_end(text, key_block_end(text, start), MAX_VALUE)), False
     after = text.find(opening[2], end) + 1
@@ -219,13 +246,13 @@ def _find_unquoted(text: str, name: int, start: int, found: Found) -> int:
         literals = _LITERAL.findall(text, start, end)
         if literals and all(is_harmless_text(literal[1:-1]) and " " in literal for literal in literals):
             return end
-        # A dict without texts, or a JSON schema.
-        if (
-            text[start] == "{"
-            and (_SCHEMA.search(text, start, end) or not _TEXT_ITEM.search(text, start, end))
-            and ":" in text[start:end]
-        ):
-            return end
+        if text[start] == "{" and ":" in text[start:end]:
+            if _SCHEMA.search(text, start, end):
+                for default in _DEFAULT.finditer(text, start, end):
+                    _find_quoted(text, QUOTE.match(text, default.end()), found)  # type: ignore[arg-type]  # it was seen
+                return end
+            if all(_is_harmless_item(item[1]) for item in _TEXT_ITEM.finditer(text, start, end)):
+                return end
         is_code = not literals
         end = bare_end(text, end)
     else:
@@ -235,6 +262,10 @@ def _find_unquoted(text: str, name: int, start: int, found: Found) -> int:
     if is_code and is_source_line(text, name):
         return start
     return found.add(start, end)
+
+
+def _is_harmless_item(value: str) -> bool:
+    return value == "{" or (bool(value) and is_harmless_text(value[1:-1]))
 
 
 def _find_on_next_lines(text: str, name: int, start: int, found: Found) -> int:

@@ -1,19 +1,23 @@
-"""In the source lines of a traceback, code stands behind most names, and values stand in literals alone."""
+"""In source code, as in the lines of a traceback, other code stands behind most names, and values stand in literals."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from discord_logging._masking.harmless import is_harmless_text
+from discord_logging._masking.names import Judgement
 from discord_logging._masking.spans import MAX_LINE, line_end, line_start, looks_random
 
 if TYPE_CHECKING:
+    from discord_logging._masking.names import SecretNames
     from discord_logging._masking.spans import Found
 
 _MARGIN = " |+-"
 _MIN_KEY = 16
 _MAX_KEY = 200
 _WORDS = re.compile(r"[\s/.:]")
+_COMPARED = re.compile(r"([\w.]{1,100})(?:\(\))?(?:\[[\"'](\w{1,40})[\"']\])?")
 _STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
 
 
@@ -36,6 +40,17 @@ def find_literals(text: str, match: re.Match[str], found: Found) -> int:
         if _is_key(literal[0][1:-1]):
             found.append((literal.start() + 1, literal.end() - 1))
     return start
+
+
+def find_compared(text: str, match: re.Match[str], found: Found, *, names: SecretNames) -> int:
+    """Find the literal that is compared with the name of a secret: `if "hunter2" == password:`."""
+    compared = _COMPARED.match(text, match.end())
+    end = match.start()
+    start = text.rfind(text[end], max(end - _MAX_KEY, 0), end) + 1
+    is_secret = compared and names.judge(compared[2] or compared[1]) is Judgement.SECRET
+    if start and is_secret and not is_harmless_text(text[start:end]):
+        found.append((start, end))
+    return match.end()
 
 
 def _is_key(literal: str) -> bool:

@@ -17,13 +17,15 @@ _BORDERS = "|│┃,;\t"
 _RULE = re.compile(r"[\s|│┃+=:\-─━┼╇╪╋┡┩├┤┠┨╞╡═]+")
 _MAX_ROWS = 200
 _INSERT = re.compile(
-    r"insert into\s{1,10}[\w.\"`\[\]]{1,100}\s{0,10}\(([\w.,\s\"`\[\]]{1,1000})\)\s{0,10}values\b", re.IGNORECASE
+    r"into\s{1,10}[\w.\"`\[\]]{1,100}\s{0,10}\(([\w.,\s\"`\[\]]{1,1000})\)[^()';]{0,80}?\bvalues?\b", re.IGNORECASE
 )
-_ROW = re.compile(
-    r"[\s,]{0,10}(?:\)?\]?\s{0,5}\[parameters: |;\s{0,3}args=)?\(((?:[^()'\"]|'[^']*'|\"[^\"]*\"){0,2000})\)"
-)
-_SQL_VALUE = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|[^\s,'\"][^,'\"]*")
-_SQL_PLACEHOLDERS = ("?", "NULL", "null", "DEFAULT")
+_NEXT_ROW = re.compile(r"[\s,]{0,10}\(|[^\n;\[\]()'{]{0,100}\]?;?\s{0,5}(?:\[parameters: |args=)\[?\(")
+_SQL_PART = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|[(),]|[^'\"(),]+|.", re.DOTALL)
+_MAX_SQL_ROW = 2_000
+"""The longest row of values, in characters."""
+_NAMED_PARAMETER = re.compile(r"%\((\w{1,40})\)s|[:@](\w{1,40})|(\$\d{1,3})")
+_MAX_PARAMETERS = 1_000
+"""The distance from a statement to its parameters, in characters."""
 _HEAD_CELL = re.compile(r"[\s\"']*[^\W\d][\w .#()-]{0,40}[\s\"']*")
 
 
@@ -103,11 +105,43 @@ def find_in_insert(text: str, match: re.Match[str], found: Found, *, names: Secr
     if not secret:
         return insert.end(1)
     position = insert.end()
-    while row := _ROW.match(text, position):
-        values = list(_SQL_VALUE.finditer(text, row.start(1), row.end(1)))
-        if len(values) == len(columns):
-            for index in secret:
-                if values[index][0] not in _SQL_PLACEHOLDERS and not values[index][0].startswith((":", "%", "$")):
-                    found.add(values[index].start() + 1, values[index].end() - 1)
-        position = row.end()
+    parameters: list[str] = []
+    while row := _NEXT_ROW.match(text, position):
+        values, position = _sql_values(text, row.end())
+        for start, end in (values[index] for index in secret if len(values) == len(columns)):
+            if placeholder := _NAMED_PARAMETER.match(text, start, end):
+                parameters.append(placeholder[placeholder.lastindex or 0])
+            else:
+                _find_sql_value(text, start, end, found)
+    for parameter in parameters:
+        named = re.compile(rf"(?<!\w)[:@\"']{{0,2}}{re.escape(parameter)}[\"']? ?[:=] ?[\"']([^\"'\n]{{1,200}})")
+        if value := named.search(text, position, position + _MAX_PARAMETERS):
+            found.append(value.span(1))
     return position
+
+
+def _sql_values(text: str, start: int) -> tuple[list[Span], int]:
+    """Return where the values of the row stand that begins at `start`, and where the row ends."""
+    values = []
+    depth, first, position = 1, start, start
+    for part in _SQL_PART.finditer(text, start, start + _MAX_SQL_ROW):
+        position = part.end()
+        depth += (part[0] == "(") - (part[0] == ")")
+        if not depth or (depth == 1 and part[0] == ","):
+            value = text[first : part.start()]
+            end = first + len(value.rstrip())
+            values.append((end - len(value.strip()), end))
+            first = part.end()
+        if not depth:
+            break
+    return values, position
+
+
+def _find_sql_value(text: str, start: int, end: int, found: Found) -> None:
+    """Find the texts in a value, which may be an argument of a function such as `crypt`, or a number."""
+    literals = [part for part in _SQL_PART.finditer(text, start, end) if part[0][0] in "'\""]
+    for literal in literals:
+        if literal.end() - literal.start() > 2:  # noqa: PLR2004
+            found.append((literal.start() + 1, literal.end() - 1))
+    if not literals and text[start:end].isalnum() and not is_harmless(text, start, "", "="):
+        found.add(start, end)

@@ -69,6 +69,13 @@ _MAX_USER = 60
 _MAX_PASSWORD = 300
 _DATABASE = re.compile(r"(?:tcp|unix)\(|[\w.-]{1,100}:\d{2,5}/")
 _DIGIT = re.compile(r"\d")
+_BROKEN = re.compile(
+    r"[^\s/?#\"'<>:@]{0,60}:(?!\d{1,5}\s)[^\s\"'<>/@]{0,200}(\r?\n)[ \t]{0,20}[^\s\"'<>:/@]{0,100}@"
+    r"[\w.-]{1,100}(?:[:/?\s\"']|\Z)"
+)
+"""A password that a narrow terminal has broken."""
+_WIFI = re.compile(r"(?:[TSHRI]:[^\n;]{0,64};){0,4}P:((?:\\.|[^\n;\\]){1,63});")
+_SIGNED = re.compile(r"[\w.-]{1,100}\Z")
 _IPV6 = re.compile(r"[0-9a-fA-F:]+")
 _ORACLE = re.compile(r"[\w.-]{1,60}/([^\s\"'<>/]{1,200})@")
 
@@ -79,6 +86,8 @@ def find_in_authority(text: str, match: re.Match[str], found: Found) -> int:
     whole = _AUTHORITY.match(text, start).end()  # type: ignore[union-attr]  # it matches anything
     # A text that was cut may have lost the host behind the password.
     end = whole if text.endswith(ELLIPSIS, start, whole) else text.rfind("@", start, whole)
+    if end < 0 and not _WEB.search(text, max(start - 10, 0), match.start()) and (broken := _BROKEN.match(text, start)):
+        end = text.rfind("@", start, broken.end())
     if end < 0:
         end = _odd_end(text, start, is_web=bool(_WEB.search(text, max(start - 10, 0), match.start())))
     if end <= start:
@@ -156,6 +165,19 @@ def find_link(text: str, match: re.Match[str], found: Found) -> int:
     """Find the token at the end of the path of a link, such as an invitation."""
     value = _CREDENTIALS.match(text, match.end())
     return found.add(*value.span()) if value and looks_random(value[0]) else match.end()
+
+
+def find_in_wifi(text: str, match: re.Match[str], found: Found) -> int:
+    """Find the password in the text of a QR code for a network: `WIFI:T:WPA;S:home;P:hunter2;;`."""
+    password = _WIFI.match(text, match.end())
+    return found.add(*password.span(1)) if password else match.end()
+
+
+def find_signed(text: str, match: re.Match[str], found: Found) -> int:
+    """Find a value that Django has signed, before and behind its time: `ImFubiI:1tA1aH:Dpx2OVf…`."""
+    value = _SIGNED.search(text, max(match.start() - MAX_WORD, 0), match.start())
+    signature = _CREDENTIALS.match(text, match.end())
+    return found.add(value.start(), signature.end()) if value and signature else match.end()
 
 
 def find_in_oracle_url(text: str, match: re.Match[str], found: Found) -> int:

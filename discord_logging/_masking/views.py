@@ -44,6 +44,8 @@ _LOOK_ALIKES: dict[int, str | int] = {
     **dict.fromkeys([0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " "),
     # Arrows
     **dict.fromkeys([0xFE66, *range(0x2190, 0x2200), *range(0x2794, 0x27BF)], "="),
+    0x17F: "s",
+    0x212A: "K",
     **{fullwidth: fullwidth - 0xFF01 + ord("!") for fullwidth in range(0xFF01, 0xFF5F)},
 }
 """The signs that look like one of ASCII."""

@@ -11,6 +11,7 @@ import pytest
 from discord_logging._masking.masker import SecretMasker
 
 MASKER = SecretMasker()
+FRAME = '  File "shop.py", line 12, in login\n    '
 PASSWORD = "".join(random.Random(18).choices(string.ascii_letters + string.digits, k=20))  # noqa: S311 - it is no secret
 
 # Each form with SECRET for the value. All the rest stays.
@@ -47,7 +48,7 @@ FORMS = [
     '<wsse:Password Type="http://x#PasswordText">SECRET</wsse:Password>',
     "<password><![CDATA[SECRET]]></password>",
     "<key>password</key><string>SECRET</string>",
-    'Content-Disposition: form-data; name="password"\r\n\r\nSECRET\r\n--b--'.replace("\r\n", "\n"),
+    'Content-Disposition: form-data; name="password"\n\nSECRET\n--b--',
     'variable "password" {\n  default = "SECRET"\n}',
     "password:\n    SECRET",
     "password: |\n  SECRET\nnext: 1",
@@ -67,9 +68,50 @@ FORMS = [
     "user,password\nann,SECRET\n",
     "user\tpassword\nann\tSECRET\n",
     "│ password │ SECRET │",
+    # Code has a literal behind an expression, or before what it is compared with.
+    "password = config.get('db') or 'SECRET'",
+    "api_key = load() or user.key() or 'SECRET'",
+    'token = token or "SECRET"',
+    "secret = process.env.KEY || 'SECRET'",
+    "pwd = settings.PWD if settings else 'SECRET'",
+    f"{FRAME}password = user.password or 'SECRET'",
+    "if 'SECRET' == hmac_secret:",
+    "assert 'SECRET' == password",
+    "return b'SECRET' != self._token",
+    "assert 'SECRET' == response.json()['token']",
+    "password = 'SECRET' or 'SECRET'",
+    "token,SECRET",
+    "host,db\npassword,SECRET\nport,1",
+    "['bearer', 'SECRET']",
+    "Sec-WebSocket-Protocol: bearer, SECRET",
+    "> X-Honeycomb-Team: SECRET",
+    "'x-honeycomb-team': 'SECRET'",
+    "to\u212aen=SECRET",
+    "pa\u017f\u017fword: SECRET",
+    # Regression: a part of a word in capitals was read as another word.
+    "toKen=SECRET",
+    "Please use the following password to proceed to installation:\n\nSECRET\n\nThis may also be found at: /x",
+    "Your new token is:\n\nSECRET",
+    "authentication failed: SECRET",
+    "paramiko: Authentication failed for ann with 'SECRET'",
+    "Login failed for user bob with SECRET",
+    '{"password": {"type": "string", "default": "SECRET", "minLength": 8}}',
+    "{'api_key': {'type': 'string', 'enum': ['SECRET']}}",
     "INSERT INTO users (name, password) VALUES ('ann', 'SECRET')",
+    "INSERT IGNORE INTO users (name, password) VALUES ('ann', 'SECRET')",
+    "REPLACE INTO users (name, password) VALUES ('ann', 'SECRET')",
+    "INSERT INTO users (id, name, password) VALUES (uuid(), lower('Ann'), 'SECRET'), (1, 'x', 'SECRET')",
+    "INSERT INTO users (name, password) VALUES ('ann', crypt('SECRET', salt()))",
+    r"INSERT INTO users (name, password) VALUES (E'it\'s', E'SECRET')",
+    "INSERT INTO users (name, password) OUTPUT inserted.id VALUES ('ann', N'SECRET')",
+    "INSERT INTO users (name, password) VALUES (?, ?)]\n[parameters: ('ann', 'SECRET')]",
+    "INSERT INTO users (name, password) VALUES (?, ?)]\n[parameters: [('ann', 'SECRET'), ('bob', 'SECRET')]]",
+    "INSERT INTO users (name, password) VALUES (%s, %s) RETURNING id; args=('ann', 'SECRET')",
+    "INSERT INTO users (name, password) VALUES (%(a)s, %(b)s)]\n[parameters: {'a': 'ann', 'b': 'SECRET'}]",
+    "INSERT INTO users (name, password) VALUES (:a, :b) with {'a': 'ann', 'b': 'SECRET'}",
+    "INSERT INTO users (name, password) VALUES ($1, $2)\nDETAIL:  parameters: $1 = 'ann', $2 = 'SECRET'",
     "ALTER USER ann WITH PASSWORD 'SECRET'",
-    "    login(user, password)\n          │     └ 'SECRET'\n          └ 'ann'".replace("'SECRET'", "SECRET"),
+    "    login(user, password)\n          │     └ SECRET\n          └ 'ann'",
     "insert_key=SECRET",
     "X-Functions-Key: SECRET",
     "Unseal Key 1: SECRET",
@@ -90,6 +132,42 @@ FORMS = [
 def test_the_value_and_nothing_else_is_masked(form: str) -> None:
     """The name and all around stays readable."""
     assert MASKER.mask(form.replace("SECRET", PASSWORD)) == form.replace("SECRET", "***")
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("pwd = get() or 'hunter2'", "pwd = get() or '***'"),
+        ("if 'hunter2' == token:", "if '***' == token:"),
+        ("password,word-word12", "password,***"),
+        ("pa\u017fsword='hunter2'", "pa\u017fsword='***'"),
+        ("simple_bind_s('cn=admin,dc=x','hunter2')", "simple_bind_s('cn=admin,dc=x','***')"),
+        ('A001 LOGIN "ann" "hunter2"', 'A001 LOGIN "ann" "***"'),
+        ("schtasks /create /ru ann /rp hunter2 /tn x", "schtasks /create /ru ann /rp *** /tn x"),
+        ("WIFI:T:WPA;S:home;P:hunter2;;", "WIFI:T:WPA;S:home;P:***;;"),
+        (r"WIFI:S:home;T:WPA;P:hunter\;2;H:true;;", "WIFI:S:home;T:WPA;P:***;H:true;;"),
+        ("insert into u (password) values (lower('hunter2'))", "insert into u (password) values (lower('***'))"),
+        ("insert into u (id, password) values (1, 1234)", "insert into u (id, password) values (1, ***)"),
+        ('{"token": {"type": "string", "example": "hunter2"}}', '{"token": {"type": "string", "example": "***"}}'),
+        # A shell joins texts that touch.
+        (r"password='hunt'\''er2' x", "password='***' x"),
+        (r"mysql -p'hunt'\''er2' shop", "mysql -p'***' shop"),
+        (r"--password 'hunt'\''er2' x", "--password '***' x"),
+        # Regression: the word before the value made it a sentence about tokens.
+        ('{"Authorization": "Token hunter2"}', '{"Authorization": "***"}'),
+        ("Authorization: Token hunter2", "Authorization: ***"),
+        ("['Basic', 'YW5uOmh1bnRlcjIy']", "['Basic', '***']"),
+        ('{"session": {"state": "open", "id": "hunter2"}}', '{"session": ***}'),
+        # A terminal or a mail may break an address.
+        ("postgres://app:hunter2\n@db.example.com/x", "postgres://app:***@db.example.com/x"),
+        ("amqp://app:hunt\n  er2@db:5672/", "amqp://app:***@db:5672/"),
+        ("got ImFubiI:1tA1aH:Dpx2OVfjOFzypalWfq62WmAhGA2JMYpVFXTaALhSOXE in", "got *** in"),
+        ("value=ImJvYiI:1sB2cD:kq81ZVfjOFzypalWfq62WmAhGA2 x", "value=*** x"),
+    ],
+)
+def test_a_weak_value_is_masked_where_its_place_is_sure(text: str, masked: str) -> None:
+    """A password need not look random."""
+    assert MASKER.mask(text) == masked
 
 
 @pytest.mark.parametrize("times", range(3))

@@ -52,6 +52,33 @@ TEXTS = [
     "https://example.com:8443/path:with:colons@x mongodb://db1:27017,db2:27017/shop",
     "#password:focus { color: #fff }",
     "2001:0db8:85a3:0000:0000:8a2e:0370:7334",
+    "PASS: test_login",
+    "PASS: tests/auth/test_token.py",
+    "--- PASS: TestSession (0.02s)",
+    "duplicate key value\nDETAIL:  Key (session_id)=(42) already exists.",
+    "password\n  Field required [type=missing, input_value={'user': 'ann'}, input_type=dict]",
+    "      DB_PASSWORD:  <set to the key 'password' in secret 'shop-db'>  Optional: false",
+    "API_TOKEN: <set to the key 'api.token' of config map 'shop'>",
+    "SyntaxError: Unexpected token: punc (()",
+    "Unexpected token: eof",
+    "Authorization: Bearer <token>",
+    "curl -H 'Authorization: Bearer $API_TOKEN' https://shop.example.com",
+    '{"session": {"state": "closed"}}',
+    '{"session": {"state": "open", "user": {"status": "active"}, "n": 3}}',
+    "secret: projects/p/secrets/n/versions/1",
+    "secret: projects/shop-prod/secrets/db_password",
+    "token = token or None; password = password or ''",
+    'password = password or getpass("Password: ")',
+    "if '' == password or 'expired' == token or 'ok' == token_status:",
+    "token,count\n",
+    "['Basic', 'Digest'] authentication failed: timeout LOGIN page of the shop rendered",
+    # A server asks for the password in Base64.
+    "smtp: 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6",
+    "Authentication failed for ann with method publickey",
+    "WIFI:T:nopass;S:home;; WIFI: connected",
+    "net use Z: \\\\host\\share /user:ann *",
+    "INSERT INTO users (name, password) VALUES (:name, lower(?)), (?, NULL), (%s, DEFAULT)",
+    "kafka://broker:9092\nann@example.com wrote",
     "| user | password policy |\n|---|---|\n| ann | strict |",
 ]
 
@@ -77,5 +104,7 @@ def test_a_name_and_its_value_may_be_two_items() -> None:
 
 
 def test_a_key_of_a_mapping_may_hold_a_secret() -> None:
-    """A query that was parsed wrongly has its value in the name."""
+    """A query that was parsed wrongly has its value in the name. Two such names may be alike once they are masked."""
     assert MASKER.mask_value("query", {"token=hunter2": "1"}) == {"token=***": "***"}
+    masked = MASKER.mask_value("query", {"token=hunter2 (a)": 1, "token=hunter3 (a)": None, "b": 3})
+    assert masked == {"token=*** (a)": "***", "token=*** (a)***": None, "b": 3}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import assume, example, given, settings
@@ -179,6 +179,11 @@ class TestWords:
         assert MASKER.is_secret(name) is is_secret
 
 
+class Login(NamedTuple):
+    user: str
+    password: str
+
+
 class TestMaskValue:
     """Masking examines the parts of a value."""
 
@@ -208,6 +213,19 @@ class TestMaskValue:
         """Headers come as a list of pairs."""
         headers = [("Authorization", "Basic abc"), (b"host", b"x"), (1, "x")]
         assert MASKER.mask_value("headers", headers) == [("Authorization", "***"), (b"host", b"x"), (1, "x")]
+
+    def test_masks_pairs_that_are_lists(self) -> None:
+        """JSON makes a list of each pair. A list of two names stays."""
+        headers = [["Authorization", "Basic abc"], ["host", "x"], ["token", None], ["session", True], [], ["a"]]
+        masked = [["Authorization", "***"], ["host", "x"], ["token", None], ["session", True], [], ["a"]]
+        assert MASKER.mask_value("headers", headers) == masked
+        assert MASKER.mask_value("fields", ["password", "email"]) == ["password", "email"]
+
+    def test_masks_the_fields_of_named_tuples(self) -> None:
+        """The copy is a named tuple too."""
+        login = Login("ann", "hunter2")
+        assert MASKER.mask_value("logins", [login]) == [("ann", "***")]
+        assert MASKER.mask_value("logins", [login])[0].user == "ann"
 
     def test_ends_where_a_value_contains_itself(self) -> None:
         """The inner reference is masked."""
@@ -310,6 +328,47 @@ def _hidden(form: str) -> str:
 
 
 WORST = [
+    *(
+        "password=a or 'b' ",
+        "password=a(b) or c",
+        "' == token",
+        "' == a",
+        "WIFI:T:",
+        "wifi:s:a;",
+        ":1aaaaa:",
+        "basic', '",
+    ),
+    *(
+        "into a (password) values (",
+        "into a (b, password) values (%(p)s, :q) ",
+        "into a(a) values ('",
+        "a,password;b1\n",
+    ),
+    *(
+        "a1 LOGIN a ",
+        "LOGIN 'a ",
+        "login failed for ",
+        "login('a', ",
+        "simple_bind_s('",
+        "schtasks /p ",
+        "token a:\n\n",
+    ),
+    *(
+        "a://b:c\n",
+        "a://b:c\nd@",
+        "Unexpected token: ",
+        "password='a'\\''",
+        '"token":{"a":"b"',
+        "PASS: a",
+        "mysql -pa'b'",
+    ),
+    *(
+        '"token":{"type":"string","default":"',
+        "<set to the key '",
+        "projects/a/secrets/",
+        "Key (token)=(1",
+        "password: '",
+    ),
     *(
         "key=" + "[" * 22,
         '"key":["a","a",',
