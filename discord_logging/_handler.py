@@ -96,7 +96,9 @@ class DiscordHandler(logging.Handler):
             accepts one message each two seconds: under lasting load, messages come 2.5 seconds apart, which a smaller
             value does not change.
         repeat_window: The seconds for which repeats of a record are held, so that one card reports them together; 60
-            by default, 0 holds no repeat.
+            by default, 0 holds no repeat. A repeat has the same level, logger, place, exception, `extra` values and
+            merged message, whatever text a formatter makes of it. Its time does not count, even if the message says
+            when it was logged, nor does its thread.
         flush_timeout: The seconds for `flush` and `close`, and for interpreter exit; 5 by default, 0 does not wait.
         timeout: The seconds for a whole request: connection, message and response; 10 by default, at least 0.1. A
             request with a file has more, by its size.

@@ -35,36 +35,35 @@ _SAMPLE_SECRET = "Aa1-Bb2-Cc3-Dd4"  # noqa: S105 - it only looks like one
 _HAS_TASK_NAME = sys.version_info >= (3, 12)
 
 
-def freeze(record: logging.LogRecord, settings: Any, message: str | None = None) -> tuple[Any, ...]:
+def freeze(record: logging.LogRecord, settings: Any, body: str | None = None) -> tuple[Any, ...]:
     """Return the parts of `record` that make a `FrozenRecord`: the fields of `Snapshot`, as a plain tuple.
 
     Args:
         record: The record, which stays unchanged.
         settings: The settings of the handler that takes the record.
-        message: The text to show instead of the merged message, or `None`.
+        body: The text to show instead of the merged message, or `None`.
     """
     template = record.msg
     try:
         if type(template) is not str:
             template = None
-        if message is None:
-            # Inlined LogRecord.getMessage(), whose call is a tenth of our share. Subclasses and patches are called.
-            if template is not None and type(record).getMessage is _get_message:
-                args = record.args
-                try:
-                    message = template % args if args else template
-                except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-                    message = _describe_unmerged(record, error, settings)
-            else:
-                message = merge(record, settings)
+        # Inlined LogRecord.getMessage(), whose call is a tenth of our share. Subclasses and patches are called.
+        if template is not None and type(record).getMessage is _get_message:
+            args = record.args
+            try:
+                message = template % args if args else template
+            except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+                message = _describe_unmerged(record, error, settings)
+        else:
+            message = merge(record, settings)
         return (
             message if type(message) is str else to_text(message),
             record.levelno,
             record.name,
             record.pathname,
             record.lineno,
-            record.threadName,
             settings,
+            record.threadName,
             record.created,
             record.levelname,
             record.funcName,
@@ -73,8 +72,12 @@ def freeze(record: logging.LogRecord, settings: Any, message: str | None = None)
             record.taskName if _HAS_TASK_NAME else None,  # type: ignore[attr-defined]
             template,
             # This comes last: as soon as CPython has made the __dict__, attributes are read more slowly.
-            _freeze_details(record)
-            if record.exc_info or record.stack_info or record.exc_text or len(record.__dict__) != _ATTRIBUTE_COUNT
+            _freeze_details(record, body)
+            if record.exc_info
+            or record.stack_info
+            or record.exc_text
+            or body is not None
+            or len(record.__dict__) != _ATTRIBUTE_COUNT
             else NO_DETAILS,
         )
     except AttributeError:
@@ -83,7 +86,7 @@ def freeze(record: logging.LogRecord, settings: Any, message: str | None = None)
             raise
         # The record was made by hand, without some attribute.
         complete.__dict__.update(record.__dict__)
-        return freeze(complete, settings, message)
+        return freeze(complete, settings, body)
 
 
 def merge(record: logging.LogRecord, settings: Any) -> str:
@@ -94,7 +97,7 @@ def merge(record: logging.LogRecord, settings: Any) -> str:
         return _describe_unmerged(record, error, settings)
 
 
-def _freeze_details(record: logging.LogRecord) -> tuple[Any, ...]:
+def _freeze_details(record: logging.LogRecord, body: str | None) -> tuple[Any, ...]:
     attributes = record.__dict__
     get = attributes.get
     try:
@@ -108,6 +111,7 @@ def _freeze_details(record: logging.LogRecord) -> tuple[Any, ...]:
         exception,
         to_text(exc_text) if exc_text else None,
         to_text(stack_info) if stack_info else None,
+        body,
     )
 
 

@@ -53,6 +53,7 @@ def cut_snapshot(frozen: tuple[Any, ...], size: int, limit: int) -> Snapshot:
             details.exception and details.exception.cut(longest),
             _cut_traceback(details.exc_text, longest),
             _cut_traceback(details.stack_info, longest),
+            details.body and _cut_message(details.body, longest),
         ),
     )
 
@@ -81,10 +82,10 @@ def _longest(lengths: Iterable[int], room: int) -> int:
 
 def _without_parts(details: Details) -> Details:
     """Return the details without values and tracebacks, which are counted instead."""
-    extra, exception, exc_text, stack_info = details
+    extra, exception, exc_text, *others = details
     if extra:
         extra = {ELLIPSIS: f"{len(extra):,} values are left out"}
-    return Details(extra, None, _describe(exception) if exception else exc_text, stack_info)
+    return Details(extra, None, _describe(exception) if exception else exc_text, *others)
 
 
 def _describe(exception: FrozenException) -> str:

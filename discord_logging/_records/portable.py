@@ -39,6 +39,8 @@ def to_data(record: FrozenRecord) -> dict[str, Any]:
     data: dict[str, Any] = {
         **{name: _text_or_none(getattr(record, name)) for name in _TEXTS},
         **{name: _number_or_text(getattr(record, name)) for name in _NUMBERS},
+        "message": record.logged,
+        "body": None if record.message == record.logged else record.message,
         "template": record.template,
         "extra": dict(extra) if extra else None,
     }
@@ -59,12 +61,11 @@ def from_data(data: Mapping[str, Any], find_settings: Callable[[int, str], CardS
     Raises:
         KeyError, TypeError, ValueError: `data` does not come from `to_data`.
     """
-    parts = {name: _from_data(data.get(name)) for name in (*_TEXTS, *_NUMBERS, "template", "extra")}
-    details = Details(
-        parts.pop("extra"), _unlink(data.get("exceptions", ())), parts.pop("exc_text"), parts.pop("stack_info")
-    )
+    parts = {name: _from_data(data.get(name)) for name in (*_TEXTS, *_NUMBERS, "template", "extra", "body")}
+    texts = {name: parts.pop(name) for name in ("extra", "exc_text", "stack_info", "body")}
+    details = Details(exception=_unlink(data.get("exceptions", ())), **texts)
     snapshot = Snapshot(
-        settings=find_settings(*data["settings"]), details=details if any(details) else NO_DETAILS, **parts
+        settings=find_settings(*data["settings"]), details=NO_DETAILS if details == NO_DETAILS else details, **parts
     )
     if snapshot.message is None:
         raise KeyError("message")

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from discord_logging._records.frames import library_of, short_path
+from discord_logging._records.moments import value_without_moment, without_moment
 from discord_logging._records.values import read_only, to_text, value_line, value_size
 
 if TYPE_CHECKING:
@@ -28,13 +29,15 @@ class Details(NamedTuple):
     exception: FrozenException | None = None
     exc_text: str | None = None
     stack_info: str | None = None
+    body: str | None = None
+    """The text of a formatter other than `EmbedFormatter`, which is shown instead of the message."""
 
 
 class Snapshot(NamedTuple):
     """The parts of a record that `freeze` keeps, unmasked. A record that was made by hand may have any values.
 
     A caller makes a plain tuple of them, which costs the least time and which the garbage collector does not follow.
-    Records say the same if the first seven parts and the last one are equal.
+    Records say the same if the first six parts and the details are equal, apart from times and the body.
     """
 
     message: str
@@ -42,8 +45,8 @@ class Snapshot(NamedTuple):
     name: Any
     pathname: Any
     lineno: Any
-    threadName: Any  # noqa: N815 - the name in logging, as below
     settings: CardSettings
+    threadName: Any  # noqa: N815 - the name in logging, as below
     created: Any
     levelname: Any
     funcName: Any  # noqa: N815
@@ -55,7 +58,7 @@ class Snapshot(NamedTuple):
 
 
 NO_DETAILS = Details()
-_FINGERPRINT_PARTS = 7
+_FINGERPRINT_PARTS = 6
 """The number of the first parts of a snapshot that belong to its fingerprint."""
 
 
@@ -122,7 +125,8 @@ class FrozenRecord:
     Secrets in the texts and values are masked, except those in `exception`: use `mask` for its text.
 
     Attributes:
-        message: The merged message.
+        message: The merged message, or the text of another formatter than `EmbedFormatter`.
+        logged: The merged message.
         template: The message before its arguments were merged in, or `None` if it was not a text.
         extra: The values that `extra=` and filters added: scalars as they are, dicts, lists and tuples as copies of
             bounded depth and size, all else as text. `None` if there are no such values.
@@ -171,8 +175,13 @@ class FrozenRecord:
     @property
     def message(self) -> str:
         if self._message is None:
-            self._message = self.mask(self._snapshot.message)
+            body = self._details.body
+            self._message = self.mask(self._snapshot.message if body is None else body)
         return self._message
+
+    @property
+    def logged(self) -> str:
+        return self.message if self._details.body is None else self.mask(self._snapshot.message)
 
     @property
     def extra(self) -> Mapping[str, Frozen] | None:
@@ -233,30 +242,39 @@ class FrozenRecord:
         return size if details is NO_DETAILS else size + details_size(details)
 
     def fingerprint(self) -> Hashable:
-        """Return a value that is equal for records that say the same, from the same location and thread."""
-        details = self._details
-        if details is NO_DETAILS:
-            return self._snapshot[:_FINGERPRINT_PARTS]
-        extra, exception, *texts = details
-        values = ((name, value if type(value) is str else value_line(value)) for name, value in (extra or {}).items())
-        return self._snapshot[:_FINGERPRINT_PARTS], exception and exception.fingerprint(), tuple(values), *texts
+        """Return a value that is equal for records that were logged with the same facts, at any time, in any thread."""
+        created = self.created
+        parts = without_moment(self._snapshot.message, created), *self._snapshot[1:_FINGERPRINT_PARTS]
+        extra, exception, exc_text, stack_info, _ = self._details
+        if not (extra or exception or exc_text or stack_info):
+            return parts
+        texts = ((name, value if type(value) is str else value_line(value)) for name, value in (extra or {}).items())
+        values = tuple((name, value_without_moment(name, text, created)) for name, text in texts)
+        return parts, exception and exception.fingerprint(), values, exc_text, stack_info
 
     def kind(self) -> Hashable:
         """Return a value that is equal for records about the same thing, which may differ in their arguments.
 
-        The value is cheap, however long the text is. It is not masked, so it must only be compared.
+        The text of a record without arguments may have been merged before, as that of an f-string. So it does not
+        count, if the place is known. The value is cheap, however long the text is. It is not masked, so it must only be
+        compared.
         """
-        name = self._snapshot.name
-        template = (self._snapshot.template or "")[:1_000] or self._snapshot.message[:200]
+        message, _, name, path, line = self._snapshot[:5]
+        template, subject = self._snapshot.template, None
+        if template is not None and template != message:
+            subject = template[:1_000]
+        elif type(path) is not str or type(line) is not int or not line:
+            subject = without_moment(message[:200], self.created)
+        place = None if subject else (path, line)
         exception = self.exception and self.exception.type_name
-        return self.levelno, name if type(name) is str else None, template, exception
+        return self.levelno, name if type(name) is str else None, subject, place, exception
 
 
 def details_size(details: tuple[Any, ...]) -> int:
     """Return the estimated memory of the details of a record in bytes, one per character."""
-    extra, exception, exc_text, stack_info = details
+    extra, exception, *texts = details
     values = sum(map(len, extra)) + sum(map(value_size, extra.values())) if extra else 0
-    return values + len(exc_text or "") + len(stack_info or "") + (exception.size if exception else 0)
+    return values + sum(len(text) for text in texts if text) + (exception.size if exception else 0)
 
 
 def _to_seconds(created: Any) -> float:

@@ -50,9 +50,12 @@ def test_the_first_error_of_its_kind_is_news() -> None:
             record(45, "order %d failed", 4),
             record(ERROR, "order %d failed", 5, exc_info=(ValueError, ValueError(), None)),
             record(ERROR, "order %d failed", 6, exc_info=(ValueError, ValueError("other"), None)),
+            record(ERROR, "order 7 failed"),
+            record(ERROR, "order 8 failed"),
+            record(ERROR, "order 9 failed", lineno=43),
         )
     ]
-    assert rated == [NEWS, ROUTINE, NEWS, NEWS, NEWS, NEWS, ROUTINE]
+    assert rated == [NEWS, ROUTINE, NEWS, NEWS, NEWS, NEWS, ROUTINE, NEWS, ROUTINE, NEWS]
 
 
 def test_an_error_that_was_not_seen_for_an_hour_is_news_again() -> None:
@@ -78,11 +81,11 @@ def test_five_hundred_kinds_are_remembered() -> None:
     triage = Triage()
     triage.rate(record(ERROR, "often"), 0.0)
     for number in range(2_000):
-        assert triage.rate(record(ERROR, f"kind {number}"), 0.0) is NEWS
+        assert triage.rate(record(ERROR, f"kind {number}", lineno=100 + number), 0.0) is NEWS
         assert triage.rate(record(ERROR, "often"), 0.0) is ROUTINE
     assert len(triage._seen) == 500
-    assert triage.rate(record(ERROR, "kind 1999"), 0.0) is ROUTINE
-    assert triage.rate(record(ERROR, "kind 1400"), 0.0) is NEWS
+    assert triage.rate(record(ERROR, "kind 1999", lineno=2099), 0.0) is ROUTINE
+    assert triage.rate(record(ERROR, "kind 1400", lineno=1500), 0.0) is NEWS
 
 
 def test_a_remembered_kind_keeps_no_text() -> None:

@@ -70,7 +70,8 @@ def test_another_formatter_formats_at_once(queue_handler: WebhookQueueHandler) -
             return "formatted"
 
     another = WebhookQueueHandler(queue_handler.listener, CardSettings(Formatter()))
-    assert FrozenRecord(another.prepare(logging.makeLogRecord({"msg": "hello"}))).message == "formatted"
+    frozen = FrozenRecord(another.prepare(logging.makeLogRecord({"msg": "hello"})))
+    assert (frozen.message, frozen.logged) == ("formatted", "hello")
     assert formatted == ["hello"]
 
 

@@ -322,7 +322,7 @@ class TestRecord:
     def test_an_unrelated_attribute_error_is_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A second attempt would fail again, without end."""
 
-        def fail(_: logging.LogRecord) -> None:
+        def fail(*_: object) -> None:
             raise AttributeError("something else")
 
         monkeypatch.setattr(freezing, "_freeze_details", fail)

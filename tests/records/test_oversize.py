@@ -59,6 +59,14 @@ def test_of_a_traceback_the_last_whole_lines_are_kept(name: str) -> None:
     assert kept > 80
 
 
+def test_the_text_of_another_formatter_is_cut_too() -> None:
+    """Its message and its body share the room."""
+    frozen = freeze(logging.makeLogRecord({"levelname": "ERROR", "msg": "x" * 9_000}), SETTINGS, "y" * 9_000)
+    record = FrozenRecord(cut_snapshot(frozen, FrozenRecord(frozen).size, 8_000))
+    assert record.size <= 8_000
+    assert "of 9,000 characters are left out) yyy" in record.message
+
+
 def test_of_a_traceback_without_lines_the_beginning_is_kept() -> None:
     """The end may be the rest of a secret whose name is left out."""
     record = cut(10_000, exc_text="password=" + "x" * 50_000)

@@ -90,6 +90,15 @@ def test_everything_that_a_card_shows_survives() -> None:
     assert travel(copy).fingerprint() == record.fingerprint()
 
 
+@pytest.mark.parametrize("body", ["<<hello>>", "", "hello"])
+def test_the_text_of_another_formatter_survives(body: str) -> None:
+    """The card shows it, and what was logged still tells the record from others."""
+    record = FrozenRecord(freeze(logging.LogRecord("shop", 40, "a.py", 1, "hello", (), None), SETTINGS, body))
+    copy = travel(record)
+    assert (copy.message, copy.logged) == (record.message, record.logged) == (body, "hello")
+    assert copy.fingerprint() == record.fingerprint()
+
+
 def test_data_name_no_class_and_hold_no_code() -> None:
     """JSON keeps the data, and settings are a number and a digest."""
     data = to_data(make())
