@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from discord_logging._cards.plain_text import first_time, last_time, one_line
 from discord_logging._discord import lengths
@@ -14,7 +14,7 @@ from discord_logging._text.markdown import plain, shorten
 from discord_logging._text.sanitize import clean, on_one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping
 
     from discord_logging._discord.types import Embed
     from discord_logging._records.record import FrozenRecord
@@ -25,27 +25,21 @@ _MAX_LEVELS = 8
 """The largest number of levels that the summary names."""
 
 
-class Kind(NamedTuple):
-    """The key of records about the same thing, which may differ in their arguments."""
-
-    levelno: int
-    name: str
-    template: str
-    exception: str
-
-
 class _Tally:
     """The number of records of one kind, with the first and the last."""
 
-    __slots__ = ("count", "first", "last")
+    __slots__ = ("count", "first", "has_one_text", "last", "text")
 
     def __init__(self, first: FrozenRecord) -> None:
         self.first = first
         self.last = first
         self.count = 0
+        self.text = _text(first)
+        self.has_one_text = True
 
     def add(self, record: FrozenRecord) -> None:
         self.count += record.count
+        self.has_one_text = self.has_one_text and _text(record) == self.text
         if record.last_created >= self.last.last_created:
             self.last = record
 
@@ -57,23 +51,24 @@ class Summary:
         self.count = 0
         self.levels: Counter[tuple[int, str]] = Counter()
         self.loggers: Counter[str] = Counter()
-        self._kinds: dict[Kind, _Tally] = {}
+        self._kinds: dict[Hashable, _Tally] = {}
         for record in records:
             self.count += record.count
             self.levels[record.levelno, record.levelname] += record.count
             self.loggers[to_text(record.name)] += record.count
-            kind = kind_of(record)
+            kind = record.kind()
             if kind not in self._kinds:
                 self._kinds[kind] = _Tally(record)
             self._kinds[kind].add(record)
 
     def worst(self) -> list[FrozenRecord]:
         """Return the first record of each severe kind, or else of each kind of the highest level, the worst first."""
-        least = min(max(kind.levelno for kind in self._kinds), logging.ERROR)
-        return [tally.first for kind, tally in self._ranked() if kind.levelno >= least]
+        first = [tally.first for tally in self._ranked()]
+        least = min(first[0].levelno, logging.ERROR)
+        return [record for record in first if record.levelno >= least]
 
-    def _ranked(self) -> list[tuple[Kind, _Tally]]:
-        return sorted(self._kinds.items(), key=lambda item: (-item[0].levelno, -item[1].count))
+    def _ranked(self) -> list[_Tally]:
+        return sorted(self._kinds.values(), key=lambda tally: (-tally.first.levelno, -tally.count))
 
     def embed(self, first: FrozenRecord, last: FrozenRecord) -> Embed:
         """Return the summary card for a backlog that began with `first` and ended with `last`."""
@@ -82,7 +77,7 @@ class Summary:
         (top, _), _ = levels[0]
         lines = [" · ".join(f"**{number:,}** {_name(name)}" for (_, name), number in levels[:_MAX_LEVELS])]
         ranked = self._ranked()
-        lines += [self._kind_line(kind, tally, settings.emojis) for kind, tally in ranked[:_MAX_NAMED]]
+        lines += [_kind_line(tally, settings.emojis) for tally in ranked[:_MAX_NAMED]]
         if len(ranked) > _MAX_NAMED:
             lines.append(f"-# and {len(ranked) - _MAX_NAMED:,} other kinds; every record is in the attached file")
         else:
@@ -102,21 +97,21 @@ class Summary:
             ],
         }
 
-    def _kind_line(self, kind: Kind, tally: _Tally, emojis: Mapping[int, str]) -> str:
-        emoji = nearest_level(emojis, kind.levelno)
-        text = plain(one_line(kind.template, 120), 160)
-        if kind.exception:
-            text += f" — {_name(kind.exception)}"
-        first, last = first_time(tally.first), last_time(tally.last)
-        times = first if first == last else f"{first}–{last}"  # noqa: RUF001 - a range
-        # The colon is part of what is escaped: it makes an emoji of a logger named :fire.
-        return f"{emoji} **×{tally.count:,}** {_name(kind.name, ':')} {text} ({times})".strip()  # noqa: RUF001 - the sign for times
+
+def _kind_line(tally: _Tally, emojis: Mapping[int, str]) -> str:
+    record = tally.first
+    emoji = nearest_level(emojis, record.levelno)
+    text = ("" if tally.has_one_text else "e.g. ") + plain(one_line(tally.text, 120), 160)
+    if record.exception:
+        text += f" — {_name(record.exception.type_name)}"
+    first, last = first_time(record), last_time(tally.last)
+    times = first if first == last else f"{first}–{last}"  # noqa: RUF001 - a range
+    # The colon is part of what is escaped: it makes an emoji of a logger named :fire.
+    return f"{emoji} **×{tally.count:,}** {_name(to_text(record.name), ':')} {text} ({times})".strip()  # noqa: RUF001 - the sign for times
 
 
-def kind_of(record: FrozenRecord) -> Kind:
-    """Return the kind of `record`."""
-    exception = record.exception.type_name if record.exception else ""
-    return Kind(record.levelno, to_text(record.name), record.template or record.message[:200], exception)
+def _text(record: FrozenRecord) -> str:
+    return record.template or record.logged[:200]
 
 
 def _name(text: str, end: str = "") -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._cards.compose import compose
-from discord_logging._cards.digest import Kind, Summary, kind_of
+from discord_logging._cards.digest import Summary
 from discord_logging._cards.embeds import embed_length
 from discord_logging._records.freeze import freeze
 from discord_logging._records.record import Counts
@@ -133,7 +133,11 @@ class TestSummary:
 
     def test_of_many_kinds_five_are_named(self) -> None:
         """They are the worst and the most frequent, and the others are counted."""
-        records = [make(f"kind {kind}", level=30 + kind % 2 * 10) for kind in range(1008) for _ in range(kind % 7 + 1)]
+        records = [
+            make(f"kind {kind}", level=30 + kind % 2 * 10, lineno=kind + 1)
+            for kind in range(1008)
+            for _ in range(kind % 7 + 1)
+        ]
         lines = summarize(records)["description"].split("\n")
         assert len(lines) == 7
         assert all("❌ **×7** shop: kind " in line for line in lines[1:6])  # noqa: RUF001 - the sign
@@ -186,29 +190,51 @@ class TestKinds:
         ("one", "two", "same"),
         [
             (make("order %d", 1), make("order %d", 2), True),
-            (make("order 1"), make("order 2"), False),
+            (make("order 1"), make("order 2"), True),
+            (make("order 1"), make("order 2", lineno=43), False),
+            (make("order 1"), make("order 2", pathname="till.py"), False),
+            (make("order 1", lineno=0), make("order 2", lineno=0), False),
+            (make("order 1"), make("order %d", 1), False),
             (make("a", level=40), make("a", level=50), False),
             (make("a"), make("a", name="till"), False),
             (make("a", exc_info=ValueError(1)), make("a", exc_info=ValueError(2)), True),
             (make("a", exc_info=ValueError(1)), make("a", exc_info=KeyError(1)), False),
             (make("a", exc_info=ValueError(1)), make("a"), False),
             (make(ValueError("a")), make(ValueError("a")), True),
-            (make("x" * 200 + "1"), make("x" * 200 + "2"), False),
             (make("a", at=1, threadName="b"), make("a", at=2), True),
         ],
     )
     def test_which_records_are_of_one_kind(self, one: FrozenRecord, two: FrozenRecord, *, same: bool) -> None:
-        """Level, logger, template and exception count; the arguments do not."""
-        assert (kind_of(one) == kind_of(two)) is same
+        """Level, logger, exception, and template or place count; the arguments do not."""
+        assert len(Summary([one, two])._kinds) == (1 if same else 2)
 
-    def test_a_message_that_is_not_a_template_is_its_own_kind(self) -> None:
-        """The shown part of it counts."""
-        assert kind_of(make(ValueError("gone"))).template == "gone"
-        assert kind_of(make(ValueError("x" * 900))) == Kind(40, "shop", "x" * 200, "")
+    def test_texts_from_one_line_are_one_kind_with_one_example(self) -> None:
+        """An f-string leaves no template, and 400 errors were 395 other kinds."""
+        card = summarize([make(f"order {number} failed", at=number) for number in range(400)])
+        assert card["description"].split("\n") == [
+            "**400** ERROR",
+            f"❌ **×400** shop: e.g. order 0 failed ({clock(0)}–{clock(399)})",  # noqa: RUF001 - the signs
+            "-# every record is in the attached file",
+        ]
+
+    def test_a_text_that_every_record_has_is_no_example(self) -> None:
+        """The text of another formatter, which may contain a time, does not count."""
+        records = [
+            FrozenRecord(freeze(logging.LogRecord("shop", 40, "a.py", 1, "gone", (), None), SETTINGS, str(body)))
+            for body in range(2)
+        ]
+        assert "×2** shop: gone (" in summarize(records)["description"]  # noqa: RUF001 - the sign
+
+    def test_the_text_of_an_object_is_the_example(self) -> None:
+        """A message that is no text has no template."""
+        assert "shop: gone (" in summarize([make(ValueError("gone"))])["description"]
 
     def test_the_worst_are_the_severe_ones(self) -> None:
         """The first record of each comes, the worst first, then the most frequent."""
-        records = [make("a"), make("b"), make("b", at=1), make("c", level=50), make("d", level=30), make("a", at=2)]
+        records = [
+            *(make("a"), make("b", lineno=1), make("b", at=1, lineno=1)),
+            *(make("c", level=50), make("d", level=30), make("a", at=2)),
+        ]
         records[1] = records[1].counted(Counts(5, 1e9))
         assert Summary(records).worst() == [records[3], records[1], records[0]]
 
@@ -230,7 +256,7 @@ class TestAnyBacklog:
     def test_counts_are_right(self, specs: list[tuple[int, int, int, int]]) -> None:
         """The summary counts by level, by logger and by kind."""
         records = [
-            make(f"no {template}", level=level, name=f"shop{name}").counted(Counts(count, 1e9))
+            make(f"no {template}", level=level, name=f"shop{name}", lineno=template + 1).counted(Counts(count, 1e9))
             for level, name, template, count in specs
         ]
         summary = Summary(iter(records))
@@ -239,7 +265,8 @@ class TestAnyBacklog:
         for level, name, template, _ in specs:
             assert summary.levels[level, logging.getLevelName(level)] == sum(s[3] for s in specs if s[0] == level)
             assert summary.loggers[f"shop{name}"] == sum(s[3] for s in specs if s[1] == name)
-            tally = summary._kinds[Kind(level, f"shop{name}", f"no {template}", "")]
+            kind = make(f"no {template}", level=level, name=f"shop{name}", lineno=template + 1).kind()
+            tally = summary._kinds[kind]
             assert tally.count == sum(s[3] for s in specs if s[:3] == (level, name, template))
         assert problems(summarize(records)) == []
 

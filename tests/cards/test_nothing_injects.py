@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._cards.compose import compose, compose_plain
-from discord_logging._cards.digest import Summary, kind_of
+from discord_logging._cards.digest import Summary
 from discord_logging._cards.plain_text import full_text
 from discord_logging._masking.masker import SecretMasker
 from discord_logging._records.freeze import freeze
@@ -258,7 +258,7 @@ class TestDigest:
         title, description, loggers = parser.parse(texts)
         assert problems(title) == problems(loggers) == []
         levels = {record.levelname for record in records}
-        kinds = set(map(kind_of, records))
+        kinds = {record.kind() for record in records}
         assert len(embed["description"].split("\n")) == len(kinds) + 2
         assert problems(description, *["strong"] * (len(levels) + len(kinds)), "subtext") == []
         bold = [shown([node]) for node in description if node["type"] == "strong"]
