@@ -283,7 +283,7 @@ class DiscordHandler(logging.Handler):
             self._refuse(record)
             return False
         with contextlib.suppress(Exception):  # the record was accepted; another thread does the rest
-            self._queue_handler.enqueue(snapshot._replace(details=details))
+            self._queue_handler.enqueue(snapshot._replace(details=details, relativeCreated=None))
         return True
 
     @property

@@ -166,3 +166,51 @@ def test_structlog(discord: LocalDiscord, handler: DiscordHandler, renderer: Any
     cards = counts(discord, handler)
     assert len(cards) <= 3
     assert sum(cards) == 31 == handler.health()["delivered"]
+
+
+class TestOneEvent:
+    """One call of a logger is one card, and is counted once."""
+
+    def test_the_handler_is_at_a_logger_and_at_the_root(self, discord: LocalDiscord) -> None:
+        """A record that propagates passed it twice, and the card said so."""
+        handler = DiscordHandler(discord.webhook_url)
+        for name in (None, "shop", "shop.orders"):
+            logging.getLogger(name).addHandler(handler)
+        for number in range(3):
+            logging.getLogger("shop.orders").error("Order %d failed", number)
+        assert counts(discord, handler) == [1, 1, 1]
+        assert handler.health()["accepted"] == 3
+
+    def test_equal_handlers_for_one_webhook(self, discord: LocalDiscord) -> None:
+        """A cell of a notebook is run twice, with a handler at another level in between."""
+        handlers = [DiscordHandler(discord.webhook_url, level, context={"service": "shop"}) for level in (40, 30, 40)]
+        for handler in handlers:
+            handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+            logging.getLogger("shop").addHandler(handler)
+        logging.getLogger("shop").error("Order failed")
+        logging.getLogger("shop").warning("Stock is low")
+        assert counts(discord, handlers[0]) == [1, 1]
+        assert handlers[0].health()["accepted"] == 2
+
+    def test_handlers_with_other_settings_each_get_the_record(self, discord: LocalDiscord) -> None:
+        """Another name, another formatter and another webhook are other cards."""
+        handlers = [
+            DiscordHandler(discord.webhook_url),
+            DiscordHandler(discord.webhook_url, username="Alarm"),
+            DiscordHandler(discord.webhook_url),
+            DiscordHandler(discord.add_webhook()),
+        ]
+        handlers[2].setFormatter(logging.Formatter("%(message)s"))
+        for handler in handlers:
+            logging.getLogger("shop").addHandler(handler)
+        logging.getLogger("shop").error("Order failed")
+        assert all(handler.flush(30) for handler in handlers)
+        assert sum(len(message.embeds) for message in discord.messages) == 4
+
+    def test_calls_in_a_loop_are_counted(self, discord: LocalDiscord, handler: DiscordHandler) -> None:
+        """They are repeats, also with the handler at two loggers."""
+        logging.getLogger("shop.orders").addHandler(handler)
+        error = ValueError("no")
+        for _ in range(20):
+            logging.getLogger("shop.orders").error("Try failed", exc_info=error)
+        assert told_once(discord, handler, 20)

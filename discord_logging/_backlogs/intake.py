@@ -52,11 +52,11 @@ class Intake(ABC):
         incoming.append(frozen)
         if self._idle:
             self._wake_listener()
-        # The details are the part at 14. The number is written out, since this happens for every record.
+        # The details are the part at 15. The number is written out, since this happens for every record.
         if (
             len(incoming) >= self._overflow
             or len(frozen[0]) > self._max_deferred
-            or (frozen[14] is not NO_DETAILS and details_size(frozen[14]) > self._max_deferred)
+            or (frozen[15] is not NO_DETAILS and details_size(frozen[15]) > self._max_deferred)
         ):
             self._relieve()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlogs.entry import Entry
 from discord_logging._backlogs.intake import PORTION, Intake
+from discord_logging._backlogs.passes import Passes
 from discord_logging._backlogs.repeats import Repeats
 from discord_logging._backlogs.triage import Triage
 from discord_logging._discord import lengths
@@ -78,6 +79,7 @@ class MemoryBacklog(Intake):
         """Become empty and new: the parent delivers the records that it has queued."""
         super().after_fork_in_child()
         self._queues: dict[int, deque[Entry]] = {}
+        self._passes = Passes()
         self._repeats = Repeats(self.repeat_window)
         self._triage = Triage()
         self._urgencies: Counter[int] = Counter()
@@ -326,7 +328,11 @@ class MemoryBacklog(Intake):
             if not self._incoming:
                 break
             self._taken_in += 1
-            entry = self._make_entry(self._incoming.popleft())
+            frozen = self._incoming.popleft()
+            if self._has_passed(frozen):
+                self._taken_in -= 1
+                continue
+            entry = self._make_entry(frozen)
             if not self._is_folded(entry, now):
                 yield entry
 
@@ -338,6 +344,12 @@ class MemoryBacklog(Intake):
         # Half of the room is left for other records.
         limit = max(min(self.max_bytes // 2, _MAX_SIZE), LEAST_LIMIT)
         return Entry(self._make_record(cut_snapshot(frozen, entry.size, limit)))
+
+    def _has_passed(self, frozen: tuple[Any, ...]) -> bool:
+        try:
+            return self._passes.has_passed(frozen)
+        except Exception:  # noqa: BLE001 - a formatter of the user's may be compared
+            return False
 
     def _is_folded(self, entry: Entry, now: float) -> bool:
         try:

@@ -71,6 +71,7 @@ def freeze(record: logging.LogRecord, settings: Any, body: str | None = None) ->
             record.processName,
             record.taskName if _HAS_TASK_NAME else None,  # type: ignore[attr-defined]
             template,
+            record.relativeCreated,
             # This comes last: as soon as CPython has made the __dict__, attributes are read more slowly.
             _freeze_details(record, body)
             if record.exc_info

@@ -65,7 +65,10 @@ def from_data(data: Mapping[str, Any], find_settings: Callable[[int, str], CardS
     texts = {name: parts.pop(name) for name in ("extra", "exc_text", "stack_info", "body")}
     details = Details(exception=_unlink(data.get("exceptions", ())), **texts)
     snapshot = Snapshot(
-        settings=find_settings(*data["settings"]), details=NO_DETAILS if details == NO_DETAILS else details, **parts
+        settings=find_settings(*data["settings"]),
+        relativeCreated=None,
+        details=NO_DETAILS if details == NO_DETAILS else details,
+        **parts,
     )
     if snapshot.message is None:
         raise KeyError("message")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from discord_logging._records.frames import library_of, short_path
@@ -54,9 +54,12 @@ class Snapshot(NamedTuple):
     processName: Any  # noqa: N815
     taskName: Any  # noqa: N815
     template: str | None
+    relativeCreated: Any  # noqa: N815
     details: Details
 
 
+event_parts = itemgetter(*map(Snapshot._fields.index, ("relativeCreated", "message", "settings")))
+"""Returns the parts of a snapshot by which an event is recognised that reaches a webhook more than once."""
 NO_DETAILS = Details()
 _FINGERPRINT_PARTS = 6
 """The number of the first parts of a snapshot that belong to its fingerprint."""

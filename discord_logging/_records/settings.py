@@ -126,6 +126,16 @@ class CardSettings:
         text = repr((formatter.__module__, formatter.__qualname__, shown))
         return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:32]
 
+    def shows_like(self, other: CardSettings) -> bool:
+        """Tell whether a record would look the same with `other`, at the same destination."""
+        return self is other or (self.digest == other.digest and _state(self.formatter) == _state(other.formatter))
+
+
+def _state(formatter: Any) -> dict[str, Any]:
+    """Return the attributes of a formatter, which is equal to another one of its class if they are."""
+    values = vars(formatter).items()
+    return {name: (type(each), vars(each)) if isinstance(each, logging.PercentStyle) else each for name, each in values}
+
 
 @dataclass(frozen=True)
 class DeliverySettings:
