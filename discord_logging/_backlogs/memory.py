@@ -329,7 +329,7 @@ class MemoryBacklog(Intake):
                 break
             self._taken_in += 1
             frozen = self._incoming.popleft()
-            if self._has_passed(frozen):
+            if self._passes.has_passed(frozen):
                 self._taken_in -= 1
                 continue
             entry = self._make_entry(frozen)
@@ -344,12 +344,6 @@ class MemoryBacklog(Intake):
         # Half of the room is left for other records.
         limit = max(min(self.max_bytes // 2, _MAX_SIZE), LEAST_LIMIT)
         return Entry(self._make_record(cut_snapshot(frozen, entry.size, limit)))
-
-    def _has_passed(self, frozen: tuple[Any, ...]) -> bool:
-        try:
-            return self._passes.has_passed(frozen)
-        except Exception:  # noqa: BLE001 - a formatter of the user's may be compared
-            return False
 
     def _is_folded(self, entry: Entry, now: float) -> bool:
         try:

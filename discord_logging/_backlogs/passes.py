@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from discord_logging._records.settings import CardSettings
 
 _MAX_EVENTS = 200
-"""The number of events that are remembered. So many may come from other threads between two passes of one."""
+"""The number of the latest events that are surely remembered: others may come from other threads in between."""
 _COLOR = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -27,20 +27,32 @@ class Passes:
 
     def __init__(self) -> None:
         # The object itself is kept, so that no other has its id.
-        self._seen: dict[int, tuple[Any, list[tuple[int, CardSettings]]]] = {}
+        self._latest: dict[int, tuple[Any, ...]] = {}
+        self._older: dict[int, tuple[Any, ...]] = {}
 
     def has_passed(self, frozen: tuple[Any, ...]) -> bool:
         """Return whether the event was here before with the same message, for a card that looks the same."""
         moment, message, settings = event_parts(frozen)
         if type(moment) is not float:
             return False
-        _, earlier = self._seen.setdefault(id(moment), (moment, []))
-        if earlier:
-            # Other handlers often colour the message in place.
-            texts = {hash(message), hash(_COLOR.sub("", message))}
-            if any(text in texts and settings.shows_like(each) for text, each in earlier):
-                return True
-        elif len(self._seen) > _MAX_EVENTS:
-            del self._seen[next(iter(self._seen))]
-        earlier.append((hash(message), settings))
+        key = id(moment)
+        earlier = self._latest.get(key) or self._older.get(key)
+        if earlier is None:
+            if len(self._latest) >= _MAX_EVENTS:
+                self._latest, self._older = {}, self._latest
+            self._latest[key] = moment, hash(message), settings
+            return False
+        # Other handlers often colour the message in place.
+        texts = {hash(message), hash(_COLOR.sub("", message))}
+        pairs = zip(earlier[1::2], earlier[2::2], strict=True)
+        if any(text in texts and _look_alike(settings, each) for text, each in pairs):
+            return True
+        self._latest[key] = *earlier, hash(message), settings
+        return False
+
+
+def _look_alike(one: CardSettings, other: CardSettings) -> bool:
+    try:
+        return one.shows_like(other)
+    except Exception:  # noqa: BLE001 - the formatters are the user's, and so is what compares them
         return False

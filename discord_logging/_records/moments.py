@@ -27,7 +27,7 @@ _LEEWAY = 2.0
 _DAY = 86_400
 _COLONS = 2
 """The number of colons in a time of day."""
-_BEGINS_TIME = frozenset("{[(0123456789")
+_BEGINS_TIME = "{[(0123456789"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _TIME = re.compile(
     r"(?:(?<![\w.:/+-])|(?<=[\d\[]m))"  # a colour may end before it
@@ -38,6 +38,7 @@ _TIME = re.compile(
 )
 _BEGIN = re.compile(r"(?:\x1b\[[\d;]*m|[ \[(<])*(?:\d+ days?, )?")
 """Colours, brackets and days of uptime, which may come before the time at the beginning of a message."""
+_CLOCK = re.compile(r"\d:[0-5]\d:[0-6]\d")
 _EPOCH = re.compile(r"\d{10}(?:\d{3}){0,3}(?:\.\d+)?(?![\w.])")
 """A number of seconds, milliseconds, microseconds or nanoseconds since 1970."""
 _TIME_NAME = "@?_?(?:timestamp|time|ts|asctime)"
@@ -53,15 +54,20 @@ _is_time_name = re.compile(_TIME_NAME, re.IGNORECASE).fullmatch
 _is_uptime_name = re.compile(_UPTIME_NAME, re.IGNORECASE).fullmatch
 
 
+def may_have_moment(message: str) -> bool:
+    """Tell, quickly, whether `without_moment` has to search a message."""
+    has_clock = ":" in message and message.count(":") >= _COLONS
+    return has_clock or "=" in message or message[:1] in _BEGINS_TIME
+
+
 def without_moment(message: str, created: float) -> str:
     """Return the message of a record that was made at `created`, without the time that says when it was logged."""
     is_object = message.startswith("{")
-    if message.count(":", 0, _LIMIT) < _COLONS and message[:1] not in _BEGINS_TIME and "=" not in message:
-        return message
     head, rest = message[:_LIMIT], message[_LIMIT:]
     if is_object:
         head = _LOGURU_OBJECT.sub("", head)
-    head = _cut(head, _named_times(head, created, is_object=is_object))
+    if is_object or "=" in head:
+        head = _cut(head, _named_times(head, created, is_object=is_object))
     begin = _BEGIN.match(head)
     return _cut(head, _times(head, created, begin.end() if begin else None)) + rest
 
@@ -111,7 +117,7 @@ def _times(text: str, created: float, start: int | None) -> Iterable[tuple[int, 
         and _is_near(float(epoch[0]), created)
     ):
         yield epoch.span()
-    for point in _TIME.finditer(text):
+    for point in _TIME.finditer(text) if _CLOCK.search(text) else ():
         is_stamp = point.start() == start and (point["date"] or len(point["fraction"] or "") > 3)  # noqa: PLR2004 - .123
         if is_stamp or _is_moment(point, created):
             yield point.span()

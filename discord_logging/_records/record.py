@@ -9,7 +9,7 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from discord_logging._records.frames import library_of, short_path
-from discord_logging._records.moments import value_without_moment, without_moment
+from discord_logging._records.moments import may_have_moment, value_without_moment, without_moment
 from discord_logging._records.values import read_only, to_text, value_line, value_size
 
 if TYPE_CHECKING:
@@ -246,11 +246,17 @@ class FrozenRecord:
 
     def fingerprint(self) -> Hashable:
         """Return a value that is equal for records that were logged with the same facts, at any time, in any thread."""
-        created = self.created
-        parts = without_moment(self._snapshot.message, created), *self._snapshot[1:_FINGERPRINT_PARTS]
-        extra, exception, exc_text, stack_info, _ = self._details
+        snapshot = self._snapshot
+        parts: tuple[Any, ...] = snapshot[:_FINGERPRINT_PARTS]
+        if may_have_moment(snapshot.message):
+            parts = without_moment(snapshot.message, self.created), *parts[1:]
+        details = snapshot.details
+        if details is NO_DETAILS:
+            return parts
+        extra, exception, exc_text, stack_info, _ = details
         if not (extra or exception or exc_text or stack_info):
             return parts
+        created = self.created
         texts = ((name, value if type(value) is str else value_line(value)) for name, value in (extra or {}).items())
         values = tuple((name, value_without_moment(name, text, created)) for name, text in texts)
         return parts, exception and exception.fingerprint(), values, exc_text, stack_info
