@@ -81,6 +81,9 @@ class DiscordHandler(logging.Handler):
             (`SUPPRESS_NOTIFICATIONS`). With `NOTSET`, the default, no message is silent.
         source_url: A template for the address of a line of source, such as
             `"https://github.com/acme/shop/blob/main/{path}#L{line}"`, which makes the location on the card a link.
+        own_packages: The import names of packages, such as `["acme"]`, that are the program's own although they are
+            installed like libraries: the card shows their frames. In a program that PyInstaller made, all other
+            packages are libraries then.
         redact: Words. A value is masked if its name contains one of them: in `extra` values, and as `name=value`,
             JSON, header or URL in texts and tracebacks. Passwords in URLs and well-known kinds of keys are masked too.
             `None` stands for `DEFAULT_REDACT`; a list replaces it, `[*DEFAULT_REDACT, "iban"]` adds to it, `[]` masks
@@ -137,6 +140,7 @@ class DiscordHandler(logging.Handler):
         mention_interval: float = DeliverySettings.mention_interval,
         silent_below: int | str = logging.NOTSET,
         source_url: str | None = None,
+        own_packages: Sequence[str] | None = None,
         redact: Sequence[str] | None = None,
         queue_size: int = DeliverySettings.queue_size,
         queue_bytes: int = DeliverySettings.queue_bytes,
@@ -182,6 +186,7 @@ class DiscordHandler(logging.Handler):
             mentions=mentions,
             silent_below=silent_below,
             source_url=source_url,
+            own_packages=own_packages,
             redact=redact,
         )
         url, self._disabled = _find_url(webhook_url, enabled, allow_http=allow_http)

@@ -210,6 +210,7 @@ class TestConfiguration:
             ({"silent_below": "loud"}, "silent_below must be a level"),
             ({"source_url": "https://git.example/{file}"}, "source_url must be"),
             ({"source_url": URL}, "source_url must be"),
+            ({"own_packages": "acme"}, "own_packages must be"),
             ({"mention": {}}, "mention.*Did you mean 'mentions'"),
             ({"username": URL}, "username must be"),
         ],
@@ -677,7 +678,8 @@ def forum(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> DiscordHand
           "mentions": {"ERROR": "<@&333333333333333333>", "50": "@here"},
           "mention_interval": 3600,
           "silent_below": "WARNING",
-          "source_url": "https://git.example/acme/{path}#L{line}"
+          "source_url": "https://git.example/acme/{path}#L{line}",
+          "own_packages": ["acme"]
         }
       },
       "loggers": {"shop": {"handlers": ["discord"], "level": "DEBUG", "propagate": false}}

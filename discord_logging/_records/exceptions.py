@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from discord_logging._records.frames import Frame
+    from discord_logging._records.settings import CardSettings
 
     _Members = tuple["FrozenException", ...]
     _Links = tuple["FrozenException | None", "FrozenException | None", _Members]
@@ -43,7 +44,7 @@ class FrozenException:
         members: The exceptions of a group.
     """
 
-    __slots__ = ("_frames", "_links", "_locations", "_notes", "_text", "_type_name")
+    __slots__ = ("_frames", "_links", "_locations", "_notes", "_settings", "_text", "_type_name")
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class FrozenException:
         *,
         locations: Sequence[Any] = (),
         frames: Sequence[Frame] | None = None,
+        settings: CardSettings | None = None,
     ) -> None:
         self._type_name = type_name
         self._text = text
@@ -60,6 +62,7 @@ class FrozenException:
         # The list is flat: a tuple per frame would take twice the memory, and work of the garbage collector.
         self._locations = locations
         self._frames = frames
+        self._settings = settings
         self._links: _Links = (None, None, ())
 
     type_name: str = read_only("_type_name")
@@ -90,7 +93,9 @@ class FrozenException:
 
     @property
     def stack(self) -> Sequence[Frame]:
-        return read_frames(self._locations) if self._frames is None else self._frames
+        if self._frames is not None:
+            return self._frames
+        return read_frames(self._locations, self._settings.own_packages if self._settings else ())
 
     def fingerprint(self) -> Hashable:
         """Return a value that is equal for exceptions with the same texts and locations. Reads no source."""
@@ -131,50 +136,58 @@ class FrozenException:
     def cut_alone(self, limit: int) -> FrozenException:
         """Return such a copy of this exception alone, without linked exceptions."""
         text, notes = cut_text(self._text, limit), tuple(cut_text(note, limit) for note in self._notes)
-        return FrozenException(self._type_name, text, notes, locations=self._locations, frames=self._frames)
+        return FrozenException(
+            self._type_name, text, notes, locations=self._locations, frames=self._frames, settings=self._settings
+        )
 
 
-def freeze_exc_info(exc_info: Any) -> FrozenException | None:
+def freeze_exc_info(exc_info: Any, settings: CardSettings | None = None) -> FrozenException | None:
     """Return the exception of `exc_info`, in any form that a record may have, or `None` without an exception."""
     exception = exc_info[1] if isinstance(exc_info, tuple) and len(exc_info) == 3 else exc_info  # noqa: PLR2004
     if not isinstance(exception, BaseException):
         return None
-    return _freeze_chain(exception, exc_info[2] if exception is not exc_info else exception.__traceback__)
+    return _freeze_chain(exception, exc_info[2] if exception is not exc_info else exception.__traceback__, settings)
 
 
-def _freeze_chain(exception: BaseException, tb: TracebackType | None) -> FrozenException:
+def _freeze_chain(exception: BaseException, tb: TracebackType | None, settings: CardSettings | None) -> FrozenException:
     """Freeze `exception` and all linked exceptions, without recursion: a chain may be longer than the stack is deep."""
-    first = _freeze(exception, tb)
+    first = _freeze(exception, tb, settings)
     found = [(first, exception)]
     seen = {id(exception)}
     for frozen, original in found:
         cause, context, members = original.__cause__, original.__context__, _members(original)
         if cause is None and context is None and not members:
             continue
-        frozen_cause, frozen_context = _freeze_linked(cause, found, seen), None
+        frozen_cause, frozen_context = _freeze_linked(cause, settings, found, seen), None
         if frozen_cause is None and not original.__suppress_context__:
-            frozen_context = _freeze_linked(context, found, seen)
+            frozen_context = _freeze_linked(context, settings, found, seen)
         # The user's class may have a property that yields members without end.
         first_members = itertools.islice(members, _MAX_EXCEPTIONS)
-        frozen_members = tuple(filter(None, (_freeze_linked(member, found, seen) for member in first_members)))
+        frozen_members = tuple(
+            filter(None, (_freeze_linked(member, settings, found, seen) for member in first_members))
+        )
         frozen.link(frozen_cause, frozen_context, frozen_members)
     return first
 
 
 def _freeze_linked(
-    linked: Any, found: list[tuple[FrozenException, BaseException]], seen: set[int]
+    linked: Any,
+    settings: CardSettings | None,
+    found: list[tuple[FrozenException, BaseException]],
+    seen: set[int],
 ) -> FrozenException | None:
     if not isinstance(linked, BaseException) or id(linked) in seen or len(seen) >= _MAX_EXCEPTIONS:
         return None
     seen.add(id(linked))
-    frozen = _freeze(linked, linked.__traceback__)
+    frozen = _freeze(linked, linked.__traceback__, settings)
     found.append((frozen, linked))
     return frozen
 
 
-def _freeze(exception: BaseException, tb: TracebackType | None) -> FrozenException:
+def _freeze(exception: BaseException, tb: TracebackType | None, settings: CardSettings | None) -> FrozenException:
     type_name, notes = _type_name(type(exception)), _notes(exception)
-    return FrozenException(type_name, _text(exception, type_name, notes), notes, locations=_locations(tb))
+    text = _text(exception, type_name, notes)
+    return FrozenException(type_name, text, notes, locations=_locations(tb), settings=settings)
 
 
 def _locations(tb: TracebackType | None) -> list[Any]:

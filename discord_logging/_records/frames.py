@@ -10,14 +10,11 @@ import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._process.gil import yield_gil
+from discord_logging._records.libraries import library_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType
-
-_LIBRARY_MARKS = (".egg/", ".whl/", ".zip/", "/site-packages/", "/dist-packages/")
-_STANDARD_LIBRARY = os.path.dirname(traceback.__file__).replace("\\", "/") + "/"  # noqa: PTH120 - it is text
-_FROZEN = "<frozen "
 
 
 class Frame(NamedTuple):
@@ -46,11 +43,12 @@ class Frame(NamedTuple):
         return self.lines[1 + (self.filename + self.name).count("\n") :]
 
 
-def read_frames(locations: Sequence[Any]) -> list[Frame]:
+def read_frames(locations: Sequence[Any], own_packages: tuple[str, ...] = ()) -> list[Frame]:
     """Return the frames at `locations`, outermost first. Reads source files.
 
     Args:
         locations: For each frame its code, its line and the offset of its last instruction, one after the other.
+        own_packages: The packages that are the program's own wherever they lie.
     """
     flat = iter(locations)
     # A recursion has thousands of frames, but few locations. The id is the key, since code objects compare by content,
@@ -62,7 +60,8 @@ def read_frames(locations: Sequence[Any]) -> list[Frame]:
         if location not in known:
             filename = code.co_filename
             lines = _frame_lines(filename, code, lineno, lasti)
-            known[location] = Frame(filename, lineno, code.co_name, short_path(filename), library_of(filename), lines)
+            library = library_of(filename, own_packages)
+            known[location] = Frame(filename, lineno, code.co_name, short_path(filename), library, lines)
         frames.append(known[location])
     return frames
 
@@ -96,19 +95,6 @@ def _summarize(code: CodeType, lineno: int | None, lasti: int) -> traceback.Fram
         colno=colno,
         end_colno=end_colno,
     )
-
-
-@functools.lru_cache(maxsize=2048)
-def library_of(filename: str) -> str | None:
-    """Return the name of the library that a file belongs to, or `None` if it is the program's own."""
-    if filename.startswith(_FROZEN):
-        return filename[len(_FROZEN) :].rstrip(">").partition(".")[0]
-    path = filename.replace("\\", "/")
-    for mark in (*_LIBRARY_MARKS, _STANDARD_LIBRARY):
-        _, found, inside = path.rpartition(mark)
-        if found:
-            return inside.partition("/")[0].removesuffix(".py")
-    return None
 
 
 def short_path(filename: str) -> str:

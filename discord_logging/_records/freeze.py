@@ -73,7 +73,7 @@ def freeze(record: logging.LogRecord, settings: Any, body: str | None = None) ->
             template,
             record.relativeCreated,
             # This comes last: as soon as CPython has made the __dict__, attributes are read more slowly.
-            _freeze_details(record, body)
+            _freeze_details(record, settings, body)
             if record.exc_info
             or record.stack_info
             or record.exc_text
@@ -98,11 +98,11 @@ def merge(record: logging.LogRecord, settings: Any) -> str:
         return _describe_unmerged(record, error, settings)
 
 
-def _freeze_details(record: logging.LogRecord, body: str | None) -> tuple[Any, ...]:
+def _freeze_details(record: logging.LogRecord, settings: Any, body: str | None) -> tuple[Any, ...]:
     attributes = record.__dict__
     get = attributes.get
     try:
-        exception = freeze_exc_info(get("exc_info"))
+        exception = freeze_exc_info(get("exc_info"), settings)
         exc_text = get("exc_text") if exception is None else None
     except Exception as error:  # noqa: BLE001 - the user's class may define `__cause__`, `exceptions` and others as properties
         exception, exc_text = None, f"<exception that cannot be shown: {type(error).__name__}>"

@@ -8,7 +8,8 @@ import time
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from discord_logging._records.frames import library_of, short_path
+from discord_logging._records.frames import short_path
+from discord_logging._records.libraries import library_of
 from discord_logging._records.moments import may_have_moment, value_without_moment, without_moment
 from discord_logging._records.values import read_only, to_text, value_line, value_size
 
@@ -81,12 +82,12 @@ class Origin(NamedTuple):
     utc_offset: int | None
 
     @classmethod
-    def here(cls, pathname: str, created: float) -> Origin:
-        """Return the origin of a record that this process logged."""
+    def here(cls, pathname: str, created: float, own_packages: tuple[str, ...] = ()) -> Origin:
+        """Return the origin of a record that this process logged. Reads metadata of what is installed."""
         utc_offset = None
         with contextlib.suppress(OverflowError, OSError, TypeError, ValueError):
             utc_offset = time.localtime(created).tm_gmtoff
-        return cls(socket.gethostname(), short_path(pathname), library_of(pathname), utc_offset)
+        return cls(socket.gethostname(), short_path(pathname), library_of(pathname, own_packages), utc_offset)
 
 
 class Counts(NamedTuple):
@@ -232,7 +233,7 @@ class FrozenRecord:
 
     @property
     def origin(self) -> Origin:
-        return self._origin or Origin.here(to_text(self.pathname), self.created)
+        return self._origin or Origin.here(to_text(self.pathname), self.created, self.settings.own_packages)
 
     @property
     def utc_offset(self) -> int | None:

@@ -56,6 +56,7 @@ class CardSettings:
     mentions: Mapping[int, str] = field(default_factory=dict)
     silent_below: int = 0
     source_url: str | None = None
+    own_packages: tuple[str, ...] = ()
     masker: SecretMasker = DEFAULT_MASKER
     number: int = field(default_factory=itertools.count(1).__next__, init=False)
     """The number that names these settings within this process."""
@@ -77,6 +78,7 @@ class CardSettings:
         mentions: object,
         silent_below: object,
         source_url: object,
+        own_packages: object,
         redact: object,
     ) -> CardSettings:
         """Return the settings.
@@ -103,6 +105,7 @@ class CardSettings:
             mentions=parse_mentions(mentions),
             silent_below=parse_level("silent_below", silent_below, "be a level such as 'ERROR' or 40"),
             source_url=parse_source_url(source_url),
+            own_packages=parse_packages("own_packages", own_packages),
             masker=masker,
         )
 
@@ -323,6 +326,19 @@ def parse_names(name: str, value: object, example: str = "order_id") -> tuple[st
     if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
         return tuple(value)
     raise InvalidSettingError(f"{name} must be a list of names such as [{example!r}], not {value!r}.")
+
+
+def parse_packages(name: str, value: object) -> tuple[str, ...]:
+    """Return `value`, a list of import names, as a tuple.
+
+    Raises:
+        InvalidSettingError: `value` is not a list of import names.
+    """
+    packages = parse_names(name, value, "acme") or ()
+    for package in packages:
+        if not all(part.isidentifier() for part in package.split(".")):
+            raise InvalidSettingError(f"{name} must be names as in an import, such as 'acme', not {package!r}.")
+    return packages
 
 
 def parse_mentions(value: object) -> Mapping[int, str]:

@@ -472,30 +472,6 @@ class TestFolding:
         assert "\n+- 1 of 15, and 13 like it -\n" in text
         assert "\n+- 15 of 15 -\n" in text
 
-    @pytest.mark.parametrize(
-        ("filename", "library"),
-        [
-            ("/srv/shop/orders.py", None),
-            ("<stdin>", None),
-            ("<string>", None),
-            ("<template>", None),
-            ("", None),
-            ("relative.py", None),
-            ("<frozen importlib._bootstrap_external>", "importlib"),
-            ("<frozen runpy>", "runpy"),
-            (json.decoder.__file__, "json"),
-            (functools.__file__, "functools"),
-            ("/x/.venv/lib/python3.12/site-packages/flask/app.py", "flask"),
-            ("/usr/lib/python3/dist-packages/six.py", "six"),
-            ("C:\\Python\\Lib\\site-packages\\jinja2\\environment.py", "jinja2"),
-            ("/x/site-packages/old-1.0-py3.egg/old/core.py", "old"),
-            ("/opt/layers/deps.zip/boto/client.py", "boto"),
-        ],
-    )
-    def test_the_library_of_a_path(self, filename: str, library: str | None) -> None:
-        """Libraries are the standard library, installed and frozen modules, and archives."""
-        assert frames.library_of(filename) == library
-
     def test_a_few_libraries_are_named(self) -> None:
         """The order is that of the calls; more names would need another line."""
         libraries = [LIBRARY.format(name) for name in ("gunicorn", "flask", "werkzeug", "flask", "jinja2")]

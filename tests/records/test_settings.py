@@ -558,7 +558,7 @@ class TestParseSourceUrl:
 
 CARD: dict[str, Any] = {
     **dict.fromkeys(("username", "avatar_url", "thread_id", "thread_name", "applied_tags", "context", "fields")),
-    **dict.fromkeys(("colors", "emojis", "mentions", "source_url")),
+    **dict.fromkeys(("colors", "emojis", "mentions", "source_url", "own_packages")),
     "redact": None,
     "silent_below": 0,
 }
@@ -591,6 +591,7 @@ class TestCardSettings:
             "redact": ["order"],
             "silent_below": "WARNING",
             "source_url": "https://git.example/{path}",
+            "own_packages": ["acme", "shop.orders"],
         }
         settings = CardSettings.from_options(None, **{**CARD, **given})
         assert settings.username == {0: None, 40: "Alarm"}
@@ -601,6 +602,7 @@ class TestCardSettings:
         assert settings.mentions == {0: "", 50: "<@&5>"}
         assert settings.masker.mask("order=5") == "order=***"
         assert (settings.silent_below, settings.source_url) == (30, "https://git.example/{path}")
+        assert settings.own_packages == ("acme", "shop.orders")
         assert CardSettings.from_options(None, **{**CARD, "thread_id": 7}).thread_id == "7"
 
     @pytest.mark.parametrize(("value", "levelno"), [(0, 0), (35, 35), ("WARNING", 30), ("30", 30), ("NOTSET", 0)])
@@ -632,6 +634,9 @@ class TestCardSettings:
             ({"silent_below": None}, "silent_below must be a level such as 'ERROR' or 40, not None"),
             ({"redact": "password"}, r"redact must be a list of names such as \['password'\], not 'password'"),
             ({"source_url": "x"}, "source_url must be a template such as 'https://"),
+            ({"own_packages": "acme"}, r"own_packages must be a list of names such as \['acme'\], not 'acme'"),
+            ({"own_packages": ["a-b"]}, "own_packages must be names as in an import, such as 'acme', not 'a-b'"),
+            ({"own_packages": ["shop."]}, "own_packages must be names as in an import, such as 'acme', not 'shop.'"),
         ],
     )
     def test_a_wrong_one_is_named(self, setting: dict[str, Any], words: str) -> None:
