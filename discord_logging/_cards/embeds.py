@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
+import ntpath
 import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from discord_logging._discord.types import Embed, EmbedField
     from discord_logging._masking.masker import SecretMasker
+    from discord_logging._records.frames import Frame
 
 _MIN_BLOCK = 750
 """The room that the message leaves to each block, in characters."""
@@ -98,16 +99,21 @@ class EmbedFormatter(logging.Formatter):
         return record.mask(format_card(record.exception, limit)) if record.exception else record.exc_text
 
     def location(self, record: FrozenRecord) -> str:
-        """Return the line in small print with the location of the logging call, a link if `source_url` is set."""
-        if not record.lineno:
+        """Return the line in small print with the place of the record, a link if `source_url` is set.
+
+        The place is that of the logging call or, if a library logged an exception, the program's line that led to it.
+        """
+        place = record.place
+        if not place.lineno:
             return ""
-        pathname, line = to_text(record.pathname), to_text(record.lineno)
-        location = _name(f"{os.path.basename(pathname)}:{line}", 150)  # noqa: PTH119 - it is text
-        url = _source_url(record, line)
+        line = to_text(place.lineno)
+        # The path may be that of Windows.
+        location = _name(f"{ntpath.basename(to_text(place.filename))}:{line}", 150)
+        url = _source_url(record.settings.source_url, place, line)
         # The text of a link cannot contain brackets, not even escaped ones.
         if url and not {"[", "]"} & set(location):
             location = f"[{location}]({url})"
-        return f"-# {location} in {_name(record.funcName, 100)}"
+        return f"-# {location} in {_name(place.name, 100)}"
 
     def fields(self, record: FrozenRecord) -> list[EmbedField]:
         """Return the record's `extra` values and the handler's context as fields."""
@@ -178,15 +184,13 @@ def embed_length(embed: Embed) -> int:
     return len(embed.get("title", "")) + len(embed.get("description", "")) + len(footer) + len(author) + fields
 
 
-def _source_url(record: FrozenRecord, line: str) -> str | None:
-    """Return the address of the line of source that logged a record, or `None` if it is unknown."""
-    template = record.settings.source_url
+def _source_url(template: str | None, place: Frame, line: str) -> str | None:
+    """Return the address of the line of source at `place`, or `None` if it is unknown."""
     if not template:
         return None
-    origin = record.origin
-    path = clean(origin.path).replace("\\", "/")
+    path = clean(place.path).replace("\\", "/")
     # Library code, paths outside the project and pseudo-files such as <stdin> have no page in the repository.
-    if origin.library or path.startswith(("/", "<")) or _DRIVE.match(path):
+    if place.library or path.startswith(("/", "<")) or _DRIVE.match(path):
         return None
     url = fill_source_url(template, quote(path), quote(clean(line)))
     return url if len(url) <= _MAX_LINK else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import ntpath
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -73,8 +73,9 @@ def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
     # A line that another program wrote has neither a thread nor a line number.
     if record.threadName:
         head.append(f"[{_one_word(record.threadName)}]")
-    if record.lineno:
-        head.append(f"{os.path.basename(_one_word(record.pathname))}:{record.lineno}:")  # noqa: PTH119 - it is text
+    place = record.place
+    if place.lineno:
+        head.append(f"{ntpath.basename(_one_word(place.filename))}:{place.lineno}:")
     head.append(record.message)
     if repeats := describe_repeats(record):
         head.append(f"({repeats})")

@@ -97,6 +97,14 @@ class FrozenException:
             return self._frames
         return read_frames(self._locations, self._settings.own_packages if self._settings else ())
 
+    def place(self) -> Frame | None:
+        """Return the last frame of the program in this exception, or in a linked one, or the last frame of all.
+
+        Reads source files. The result is `None` without any frame.
+        """
+        own = (frame for each in self.linked() for frame in reversed(each.stack) if frame.library is None)
+        return next(own, None) or next(reversed(self.stack), None)
+
     def fingerprint(self) -> Hashable:
         """Return a value that is equal for exceptions with the same texts and locations. Reads no source."""
         return tuple((each.text, each.notes, *each.way()) for each in self.linked())

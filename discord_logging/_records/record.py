@@ -8,7 +8,7 @@ import time
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from discord_logging._records.frames import short_path
+from discord_logging._records.frames import Frame, short_path
 from discord_logging._records.libraries import library_of
 from discord_logging._records.moments import may_have_moment, value_without_moment, without_moment
 from discord_logging._records.values import read_only, to_text, value_line, value_size
@@ -141,6 +141,7 @@ class FrozenRecord:
         last_created: The time at which the last of them was logged.
         is_repeat: Whether the record may be in the channel already, since Discord did not say whether it was saved.
         origin: The host, the paths and the time zone of the process that logged it.
+        place: Where it was logged; if a library logged an exception, the last frame of the program in that exception.
         size: The estimated memory of the record in bytes, one per character.
     """
 
@@ -234,6 +235,19 @@ class FrozenRecord:
     @property
     def origin(self) -> Origin:
         return self._origin or Origin.here(to_text(self.pathname), self.created, self.settings.own_packages)
+
+    @property
+    def place(self) -> Frame:
+        """The place where the record was logged; if a library logged an exception, the program's last frame in it.
+
+        Reads source files. The place has no `lines`.
+        """
+        origin = self.origin
+        place = self.exception.place() if self.exception and (origin.library or not self.lineno) else None
+        if place is None:
+            return Frame(to_text(self.pathname), self.lineno, to_text(self.funcName), origin.path, origin.library, ())
+        filename, name, path = map(self.mask, (place.filename, place.name, place.path))
+        return place._replace(filename=filename, name=name, path=path, lines=())
 
     @property
     def utc_offset(self) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 import logging
 import os
@@ -542,6 +544,89 @@ class TestMention:
     def test_without_the_setting_nobody_is_mentioned(self) -> None:
         """The level does not matter."""
         assert EmbedFormatter().mention(FrozenRecord(freeze(make(), CardSettings(None)))) == ""
+
+
+OWN, LIBRARY = "/srv/app/shop/{}.py", "/srv/app/lib/python3/site-packages/{}/core.py"
+
+
+def raised_in(*filenames: str) -> BaseException:
+    """Return an exception that went through a function in each of these files, the last of which raised it."""
+    function: Any = None
+    for filename in reversed(filenames):
+        text = "def call(inner):\n\n    return inner()" if function else "def fail():\n    raise ValueError('no')"
+        names: dict[str, Any] = {}
+        exec(compile(text, filename, "exec"), names)  # noqa: S102 - our own text
+        function = functools.partial(names["call"], function) if function else names["fail"]
+    with pytest.raises(ValueError, match="no") as caught:
+        function()
+    assert caught.tb.tb_next
+    return caught.value.with_traceback(caught.tb.tb_next)
+
+
+class TestPlace:
+    """A framework logs the exceptions of the program, so its own line tells nothing."""
+
+    FRAMEWORK = LIBRARY.format("django")
+
+    def place(self, error: BaseException | None, pathname: str = FRAMEWORK, **settings: Any) -> str:
+        """Return the line of the card with the place of a record."""
+        card = lay_out(make(pathname=pathname, exc_info=error), **settings)
+        return card["description"].rpartition("\n")[2]
+
+    def test_the_line_that_raised_is_shown(self) -> None:
+        """The title has the name of the logger."""
+        error = raised_in(self.FRAMEWORK, OWN.format("views"), OWN.format("orders"))
+        assert self.place(error) == "-# orders.py:2 in fail"
+        assert lay_out(make(pathname=self.FRAMEWORK, exc_info=error))["title"] == "❌ ERROR · shop.orders"
+
+    def test_of_a_library_that_raised_the_program_s_call_is_shown(self) -> None:
+        """The program's line is the one to look at."""
+        error = raised_in(self.FRAMEWORK, OWN.format("views"), LIBRARY.format("redis"), LIBRARY.format("redis"))
+        assert self.place(error) == "-# views.py:3 in call"
+
+    def test_the_program_s_line_may_be_in_the_cause(self) -> None:
+        """A framework wraps the exception into its own."""
+        error = raised_in(self.FRAMEWORK)
+        error.__cause__ = raised_in(LIBRARY.format("jinja2"), OWN.format("filters"))
+        assert self.place(error) == "-# filters.py:2 in fail"
+
+    def test_without_a_line_of_the_program_the_last_is_shown(self) -> None:
+        """The framework itself failed."""
+        assert self.place(raised_in(self.FRAMEWORK, LIBRARY.format("redis"))) == "-# core.py:2 in fail"
+        assert self.place(ValueError("no traceback")) == "-# core.py:42 in place"
+        assert self.place(None) == "-# core.py:42 in place"
+
+    def test_the_program_s_own_logging_call_is_shown(self) -> None:
+        """Its traceback stands above it, and the call tells who handled the error."""
+        error = raised_in(OWN.format("orders"))
+        assert self.place(error, OWN.format("jobs")) == "-# jobs.py:42 in place"
+
+    def test_own_packages_are_the_program(self) -> None:
+        """A package that is installed like a library logs and raises as the program."""
+        error = raised_in(self.FRAMEWORK, LIBRARY.format("acme"), LIBRARY.format("redis"))
+        assert self.place(error, own_packages=("acme",)) == "-# core.py:3 in call"
+        assert self.place(error, LIBRARY.format("acme"), own_packages=("acme",)) == "-# core.py:42 in place"
+
+    def test_the_link_leads_to_the_line_that_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A line of a framework has no link."""
+        monkeypatch.setattr(sys, "path", ["/srv/app"])
+        error = raised_in(self.FRAMEWORK, OWN.format("orders"))
+        link = "[orders.py:2](https://git.example/acme/shop/orders.py#L2)"
+        assert self.place(error, source_url=SOURCE_URL) == f"-# {link} in fail"
+
+    def test_asyncio_logs_what_the_program_raised(self, caplog: pytest.LogCaptureFixture) -> None:
+        """The file of the logging call is `base_events.py`."""
+        error = raised_in(OWN.format("jobs"))
+        loop = asyncio.new_event_loop()
+        loop.default_exception_handler({"message": "Task failed", "exception": error})
+        loop.close()
+        [record] = caplog.records
+        assert record.filename == "base_events.py"
+        assert lay_out(record)["description"].endswith("\n-# jobs.py:2 in fail")
+
+    def test_a_path_of_windows_is_read(self) -> None:
+        """A record may come from another machine."""
+        assert self.place(None, "C:\\shop\\orders.py") == "-# orders.py:42 in place"
 
 
 class TestFormat:

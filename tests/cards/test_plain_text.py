@@ -203,6 +203,15 @@ def test_one_line_is_the_first_line(text: str, line: str) -> None:
     assert one_line(text, 10) == line
 
 
+def test_a_whole_record_names_the_line_that_raised() -> None:
+    """A library logged the exception."""
+    with pytest.raises(ValueError, match="no") as caught:
+        raise ValueError("no")
+    record = make(pathname="/x/site-packages/django/utils/log.py", exc_info=caught.value)
+    line = caught.traceback[0].lineno + 1
+    assert f" test_plain_text.py:{line}: hello\nTraceback " in full_text(record)
+
+
 def test_a_whole_record_leaves_out_unknown_parts() -> None:
     """A line that another program wrote has neither thread nor location."""
     record = make("hello", threadName=None, lineno=0)
