@@ -201,7 +201,10 @@ def _freeze(exception: BaseException, tb: TracebackType | None, settings: CardSe
 def _locations(tb: TracebackType | None) -> list[Any]:
     locations: list[Any] = []
     known = linecache.cache
-    while tb is not None:
+    # As in `traceback`, the first frames are kept, and a negative limit keeps none.
+    limit = getattr(sys, "tracebacklimit", None)
+    size = 3 * limit if isinstance(limit, int) else sys.maxsize
+    while tb is not None and len(locations) < size:
         code = tb.tb_frame.f_code
         locations += code, tb.tb_lineno, tb.tb_lasti
         # Only the loader, in the globals of the frame, has the source of modules in a zip file.

@@ -207,6 +207,14 @@ def test_the_text_is_that_of_the_standard_library(shape: Callable[[], object]) -
     assert format_exception(freeze(error)).rstrip() == standard(error)
 
 
+@pytest.mark.parametrize("limit", [0, 1, 3, 100, -2, None])
+def test_the_limit_of_frames_is_obeyed(limit: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text is that of the standard library, which keeps the first frames; a negative limit keeps none."""
+    monkeypatch.setattr(sys, "tracebacklimit", limit, raising=False)
+    error = catch(in_context)
+    assert format_exception(freeze(error)) == standard(error)
+
+
 @pytest.mark.parametrize("shape", [one_line, in_context, syntax], ids=lambda shape: shape.__name__)
 def test_notes_stand_below_their_exception(shape: Callable[[], object]) -> None:
     """Notes work on every Python, although they came with 3.11, and each comes once."""
