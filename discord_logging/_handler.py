@@ -19,7 +19,14 @@ from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.freeze import freeze, show_arguments
 from discord_logging._records.record import Details, Snapshot
-from discord_logging._records.settings import CardSettings, DeliverySettings, parse_enabled, parse_level
+from discord_logging._records.settings import (
+    LEVEL_RULE,
+    CardSettings,
+    DeliverySettings,
+    is_blank,
+    parse_enabled,
+    parse_level,
+)
 from discord_logging._records.values import freeze_values, to_text
 from discord_logging._text.sanitize import clean, mask_token
 
@@ -50,8 +57,12 @@ class DiscordHandler(logging.Handler):
 
     Without a URL the handler is disabled: it accepts records and does nothing.
 
-    All settings can be given as plain strings, numbers, lists and dicts from `logging.config.dictConfig`. Other
-    formatters than `EmbedFormatter` may be set: their text becomes the body of the card. They run on the caller's
+    All settings can be given as plain strings, numbers, lists and dicts from `logging.config.dictConfig`, with `ext://`
+    and `cfg://` references anywhere in them. For every setting, `None` and a blank text mean that it is not given; only
+    `channel_limit=None` means something else. A number may be a text such as `"10"`, and a bool may be 0, 1 or one of
+    the texts `"true"`, `"yes"`, `"on"`, `"1"`, `"false"`, `"no"`, `"off"` and `"0"`.
+
+    Other formatters than `EmbedFormatter` may be set: their text becomes the body of the card. They run on the caller's
     thread, since they may read values that exist only there. They do not see the exception, which the card shows
     anyway.
 
@@ -68,14 +79,15 @@ class DiscordHandler(logging.Handler):
         thread_name: The title of the post that the first message opens in a forum, 1 to 100 characters. Later
             messages go to the same post. Every process opens its own post. `None` opens no post.
         applied_tags: The ids of up to 5 tags of the post.
-        context: Names and values shown on every card, such as `{"service": "shop", "environment": "production"}`.
+        context: Names and values shown on every card, such as `{"service": "shop", "environment": "production"}`; those
+            without a value are left out.
         fields: The names of the `extra` values to show, in this order; `None` shows all, `[]` hides all.
         colors: Colours for levels, such as `{"ERROR": "#ff0000"}` or `{40: 0xFF0000}`, laid over the standard ones.
             A level without a colour takes the colour of the nearest level below.
-        emojis: Emojis for levels, likewise; `""` shows no emoji.
+        emojis: Emojis for levels, likewise; `None` or `""` shows no emoji.
         mentions: Mentions by level: `{"CRITICAL": "<@&ID>"}` notifies a role from `CRITICAL` on. Other values are
-            `"<@ID>"` for a user, `"@everyone"`, `"@here"`, and `""` for nobody. No other setting or text ever notifies
-            anybody.
+            `"<@ID>"` for a user, `"@everyone"`, `"@here"`, and `None` or `""` for nobody. No other setting or text ever
+            notifies anybody.
         mention_interval: The seconds within which nobody is notified twice, 300 by default; 0 notifies each time.
         silent_below: A level. A message whose records are all below it makes no sound on a phone
             (`SUPPRESS_NOTIFICATIONS`). With `NOTSET`, the default, no message is silent.
@@ -110,7 +122,7 @@ class DiscordHandler(logging.Handler):
         max_retry_delay: The longest such wait, in seconds; 60 by default, at least 1.
         channel_limit: The number of messages that the channel accepts in 60 seconds, which no header contains
             (https://github.com/discord/discord-api-docs/issues/1454); 30 by default. The limit adapts if others post
-            there too. `None` means no such limit.
+            there too. `None` means no such limit, and `""` the default.
         allow_http: Whether the URL may be plain http although its host is not loopback.
         enabled: `False` disables the handler. `None` takes the environment variable `DISCORD_NOTIFICATIONS_ENABLED`,
             which is true if it is not set.
@@ -125,7 +137,7 @@ class DiscordHandler(logging.Handler):
     def __init__(
         self,
         webhook_url: str | None = None,
-        level: int | str = logging.NOTSET,
+        level: int | str | None = logging.NOTSET,
         *,
         username: str | Mapping[Any, str | None] | None = None,
         avatar_url: str | Mapping[Any, str | None] | None = None,
@@ -134,24 +146,24 @@ class DiscordHandler(logging.Handler):
         applied_tags: Sequence[str | int] | None = None,
         context: Mapping[str, object] | None = None,
         fields: Sequence[str] | None = None,
-        colors: Mapping[Any, int | str] | None = None,
-        emojis: Mapping[Any, str] | None = None,
-        mentions: Mapping[Any, str] | None = None,
-        mention_interval: float = DeliverySettings.mention_interval,
-        silent_below: int | str = logging.NOTSET,
+        colors: Mapping[Any, int | str | None] | None = None,
+        emojis: Mapping[Any, str | None] | None = None,
+        mentions: Mapping[Any, str | None] | None = None,
+        mention_interval: float | None = DeliverySettings.mention_interval,
+        silent_below: int | str | None = logging.NOTSET,
         source_url: str | None = None,
         own_packages: Sequence[str] | None = None,
         redact: Sequence[str] | None = None,
-        queue_size: int = DeliverySettings.queue_size,
-        queue_bytes: int = DeliverySettings.queue_bytes,
-        max_lag: float = DeliverySettings.max_lag,
-        repeat_window: float = DeliverySettings.repeat_window,
-        flush_timeout: float = DeliverySettings.flush_timeout,
-        timeout: float = DeliverySettings.timeout,
-        retry_delays: Sequence[float] = DeliverySettings.retry_delays,
-        max_retry_delay: float = DeliverySettings.max_retry_delay,
+        queue_size: int | None = DeliverySettings.queue_size,
+        queue_bytes: int | None = DeliverySettings.queue_bytes,
+        max_lag: float | None = DeliverySettings.max_lag,
+        repeat_window: float | None = DeliverySettings.repeat_window,
+        flush_timeout: float | None = DeliverySettings.flush_timeout,
+        timeout: float | None = DeliverySettings.timeout,
+        retry_delays: Sequence[float] | None = DeliverySettings.retry_delays,
+        max_retry_delay: float | None = DeliverySettings.max_retry_delay,
         channel_limit: int | None = DeliverySettings.channel_limit,
-        allow_http: bool = False,
+        allow_http: bool | str | None = False,
         enabled: bool | str | None = None,
         **unknown: NoReturn,
     ) -> None:
@@ -196,7 +208,7 @@ class DiscordHandler(logging.Handler):
         self._flush_timeout = delivery.flush_timeout
         self._accepted_at_timeout: int | None = None
         self._is_closed = False
-        super().__init__(parse_level("level", level, "be a level such as 'ERROR' or 40"))
+        super().__init__(logging.NOTSET if is_blank(level) else parse_level("level", level, LEVEL_RULE))
         self.formatter: logging.Formatter | None = card.formatter
         if url is not None:
             self._queue_handler = WebhookQueueHandler(attach(self, url, delivery), card)
@@ -439,20 +451,20 @@ def is_enabled_in_environment() -> bool:
         InvalidSettingError: The value is neither true nor false.
     """
     name = "DISCORD_NOTIFICATIONS_ENABLED"
-    return parse_enabled(os.environ.get(name) or True, name=name)
+    return parse_enabled(os.environ.get(name, "").strip() or True, name=name)
 
 
 def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tuple[WebhookURL | None, str]:
     """Return the webhook to post to, or `None` and the reason, which is reported once."""
-    if enabled is None:
-        enabled = is_enabled_in_environment()
-    url = hide(os.environ.get("DISCORD_WEBHOOK_URL") if webhook_url is None else webhook_url)
-    if not parse_enabled(enabled):
+    is_enabled = is_enabled_in_environment() if is_blank(enabled) else parse_enabled(enabled)
+    is_http_allowed = not is_blank(allow_http) and parse_enabled(allow_http, name="allow_http")
+    url = hide(os.environ.get("DISCORD_WEBHOOK_URL") if is_blank(webhook_url) else webhook_url)
+    if not is_enabled:
         reason = "switched off by enabled or DISCORD_NOTIFICATIONS_ENABLED"
-    elif url is None or url == "":
+    elif is_blank(url):
         reason = "no webhook URL: give webhook_url or set DISCORD_WEBHOOK_URL"
     else:
-        return WebhookURL.parse(url, allow_http=parse_enabled(allow_http, name="allow_http")), ""
+        return WebhookURL.parse(url, allow_http=is_http_allowed), ""
     if reason not in _reported:
         _reported.add(reason)
         warn("DiscordHandler is disabled: %s", reason)

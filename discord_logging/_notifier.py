@@ -27,7 +27,7 @@ from discord_logging._notice import (
 )
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.exceptions import origin
-from discord_logging._records.settings import parse_level, parse_number
+from discord_logging._records.settings import LEVEL_RULE, is_blank, parse_level, parse_number, without_blanks
 from discord_logging._records.values import to_text
 from discord_logging._text.sanitize import clean
 from discord_logging._text.split import split_text
@@ -78,16 +78,18 @@ class DiscordNotifier:
         service: str | None = None,
         **settings: Any,
     ) -> None:
-        webhook_url, settings = hide(webhook_url), hide_urls(settings)
+        webhook_url = None if is_blank(webhook_url) else hide(webhook_url)
+        settings = hide_urls(settings)
         self._service = check_text("service", service)
         self._made: dict[int, DiscordHandler] = {}
         self._make: Callable[[], DiscordHandler] | None = functools.partial(DiscordHandler, webhook_url, **settings)
         self._closed = self._has_warned = False
-        if handler is not None:
-            if webhook_url is not None or settings or not hasattr(handler, "notify"):
+        is_configured = webhook_url is not None or bool(without_blanks(settings))
+        if handler is not None and not is_blank(handler):
+            if is_configured or not hasattr(handler, "notify"):
                 raise TypeError("handler must be a DiscordHandler, and cannot be combined with other settings.")
             self._make, self._made[0] = None, handler
-        elif webhook_url is not None or settings:
+        elif is_configured:
             self._made[0] = self._make()
 
     def __repr__(self) -> str:
@@ -192,7 +194,7 @@ class DiscordNotifier:
             timestamp: The time of the event; `None` stands for now.
         """
         name = level.upper() if isinstance(level, str) else level
-        levelno = parse_level("level", name, "be a level such as 'ERROR' or 40")
+        levelno = parse_level("level", name, LEVEL_RULE)
         values = as_values(check_fields("fields", fields))
         record = self._record(levelno, to_text(message), check_text("service", service), check_timestamp(timestamp))
         return self._post(record, _CARD, values)

@@ -25,7 +25,7 @@ from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
 from discord_logging._integrations.workers import flush_at_sigterm, worker_number
 from discord_logging._process.diagnostics import warn
-from discord_logging._records.settings import parse_enabled
+from discord_logging._records.settings import parse_enabled, without_blanks
 
 try:
     import click
@@ -46,7 +46,8 @@ __all__ = ["DiscordLogging"]
 _NAME = "discord_logging"
 _PREFIX = "DISCORD_"
 _HANDLER_SETTINGS = frozenset(inspect.signature(DiscordHandler).parameters) - {"unknown"}
-_OWN_SETTINGS = ("health_path", "startup_notice", "client_address")
+_OWN_SETTINGS = {"startup_notice": True, "client_address": False}
+"""The settings of the extension itself that are true or false, and their defaults."""
 _ALIASES = {"notifications_enabled": "enabled"}
 """The names of settings by other names, which those settings have as environment variables."""
 _FOREIGN_KEYS = re.compile(
@@ -85,7 +86,8 @@ class DiscordLogging:
     Args:
         app: The application; `None` leaves it to `init_app`, which may be called for several applications.
         health_path: The path of the health page; `None` or `""` for no health page. The key `DISCORD_HEALTH_PATH` in
-            `app.config` takes precedence, as `DISCORD_STARTUP_NOTICE` and `DISCORD_CLIENT_ADDRESS` do below.
+            `app.config` takes precedence, as `DISCORD_STARTUP_NOTICE` and `DISCORD_CLIENT_ADDRESS` do below. For every
+            other key and setting, `None` and a blank text mean that it is not given, as for `DiscordHandler`.
         startup_notice: Whether a notice is posted at the start.
         client_address: Whether cards show the client's address.
         **settings: Settings of `DiscordHandler` for which `app.config` has no key. `level` is `ERROR` by default.
@@ -101,13 +103,19 @@ class DiscordLogging:
         app: Flask | None = None,
         *,
         health_path: str | None = "/health",
-        startup_notice: bool = True,
-        client_address: bool = False,
+        startup_notice: bool | str | None = True,
+        client_address: bool | str | None = False,
         **settings: Any,
     ) -> None:
-        own = {"health_path": health_path, "startup_notice": startup_notice, "client_address": client_address}
-        settings = hide_urls(settings)
-        self._defaults = {"level": "ERROR", **own, **settings}
+        own = {"startup_notice": startup_notice, "client_address": client_address}
+        settings = without_blanks(hide_urls(settings))
+        self._defaults = {
+            "level": "ERROR",
+            **_OWN_SETTINGS,
+            **without_blanks(own),
+            **settings,
+            "health_path": health_path,
+        }
         self._given = frozenset(settings)
         self._handlers: weakref.WeakKeyDictionary[Flask, DiscordHandler] = weakref.WeakKeyDictionary()
         self._shows_address: weakref.WeakKeyDictionary[Flask, bool] = weakref.WeakKeyDictionary()
@@ -122,9 +130,7 @@ class DiscordLogging:
         settings = {**self._defaults, **config}
         path = settings.pop("health_path")
         _check_path(app, path)
-        notice, address = (
-            parse_enabled(settings.pop(name), name=f"{_PREFIX}{name.upper()}") for name in _OWN_SETTINGS[1:]
-        )
+        notice, address = (parse_enabled(settings.pop(name), name=f"{_PREFIX}{name.upper()}") for name in _OWN_SETTINGS)
         handler = self._find_handler(app, config) or _share_or_make(app, settings, config)
         handler.addFilter(_is_new)
         self._handlers[app] = handler
@@ -286,7 +292,7 @@ class DiscordLogging:
         """Return the handler that logging already has, if this module did not make it."""
         # Access `app.logger` before a handler is added: Flask adds no console output if it finds a handler.
         for handler in _configured_handlers(app.logger):
-            unused = (set(config) | self._given) - {"webhook_url", *_OWN_SETTINGS}
+            unused = (set(config) | self._given) - {"webhook_url", "health_path", *_OWN_SETTINGS}
             if unused:
                 keys = ", ".join(f"{_PREFIX}{name.upper()}" for name in sorted(unused))
                 warn("%s is ignored: logging already has a DiscordHandler with its own settings", keys)
@@ -336,12 +342,12 @@ def _share_or_make(app: Flask, settings: dict[str, Any], config: Mapping[str, ob
 
 
 def _read_config(app: Flask) -> dict[str, Any]:
-    """Return the settings in `app.config` by name.
+    """Return the settings in `app.config` by name. An empty one is not given, except that of the health page.
 
     Raises:
         InvalidSettingError: A key is unknown.
     """
-    known = [*_OWN_SETTINGS, *sorted(_HANDLER_SETTINGS)]
+    known = ["health_path", *_OWN_SETTINGS, *sorted(_HANDLER_SETTINGS)]
     found = {}
     # The locals of this frame must show neither `app.config` nor a value, which may be the webhook URL.
     for key in app.config:
@@ -353,7 +359,8 @@ def _read_config(app: Flask) -> dict[str, Any]:
             keys = [f"{_PREFIX}{each.upper()}" for each in known]
             hint = suggest(key.upper(), keys)
             raise InvalidSettingError(f"Unknown key {key!r} in app.config.{hint} The keys are {', '.join(keys)}.")
-        found.update(hide_urls({name: app.config[key]}))
+        given = hide_urls({name: app.config[key]})
+        found.update(given if name == "health_path" else without_blanks(given))
     return found
 
 

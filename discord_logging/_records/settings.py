@@ -18,12 +18,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._discord import lengths
-from discord_logging._exceptions import InvalidSettingError
+from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._masking.masker import SecretMasker
+from discord_logging._records.values import to_text
 from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
 
 COLORS = MappingProxyType({0: 0x95A5A6, 10: 0x95A5A6, 20: 0x3498DB, 30: 0xF1C40F, 40: 0xED4245, 50: 0x9B1C31})
 EMOJIS = MappingProxyType({0: "🔍", 10: "🔍", 20: "ℹ️", 30: "⚠️", 40: "❌", 50: "🚨"})  # noqa: RUF001 - the emoji
@@ -32,11 +33,17 @@ _FORBIDDEN_IN_USERNAME = re.compile(r"clyde|discord", re.IGNORECASE)
 _FORBIDDEN_USERNAMES = frozenset({"everyone", "here"})
 _HTTP_URL = re.compile(r"https?://[^\s/]+\.[^\s/]+(?:/\S*)?")
 _SNOWFLAKE = re.compile(r"[1-9][0-9]{0,19}")
-_MINIMA = {"queue_size": 1, "queue_bytes": 1, "timeout": 0.1, "max_retry_delay": 1}
-_WHOLE_NUMBERS = frozenset({"queue_size", "queue_bytes"})
+_MINIMA = {"queue_size": 1, "queue_bytes": 1, "timeout": 0.1, "max_retry_delay": 1, "channel_limit": 1}
+_WHOLE_NUMBERS = frozenset({"queue_size", "queue_bytes", "channel_limit"})
+LEVEL_RULE = "be a level such as 'ERROR' or 40"
 MENTION = re.compile(r"<@(?P<kind>&?)(?P<id>[1-9][0-9]{0,19})>|@everyone|@here")
 DEFAULT_MASKER = SecretMasker()
-_HEX_COLOR = re.compile(r"#([0-9a-fA-F]{6})")
+_HEX_COLOR = re.compile(r"(?:#|0x)([0-9a-fA-F]{6})")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_MAX_DIGITS = 40
+_LEVELS = ("NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
+_FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
 
 
 @dataclass(frozen=True, eq=False)  # each record is hashed with its settings, so by identity
@@ -62,50 +69,37 @@ class CardSettings:
     """The number that names these settings within this process."""
 
     @classmethod
-    def from_options(
-        cls,
-        formatter: Any,
-        *,
-        username: object,
-        avatar_url: object,
-        thread_id: object,
-        thread_name: object,
-        applied_tags: object,
-        context: object,
-        fields: object,
-        colors: object,
-        emojis: object,
-        mentions: object,
-        silent_below: object,
-        source_url: object,
-        own_packages: object,
-        redact: object,
-    ) -> CardSettings:
-        """Return the settings.
+    def from_options(cls, formatter: Any, **options: object) -> CardSettings:
+        """Return the settings. An option that is empty, or that is missing, has its default.
 
         Raises:
             InvalidSettingError: A setting has a wrong type or value.
         """
-        thread_id = parse_snowflake("thread_id", thread_id)
-        tags = parse_tags(applied_tags)
-        masker = parse_redact(redact)
+        given = {name: resolve(name, value) for name, value in options.items()}
+        take = given.get
+        thread_id = parse_snowflake("thread_id", take("thread_id"))
+        thread_name = parse_thread_name(take("thread_name"), thread_id)
+        tags = parse_tags(take("applied_tags"))
+        masker = parse_redact(take("redact"))
+        silent_below = take("silent_below")
         if tags and thread_name is None:
             raise InvalidSettingError("applied_tags are the tags of a new post: give thread_name, its title, as well.")
+        context = parse_context(take("context"))
         return cls(
             formatter,
-            username=parse_by_level("username", username, parse_username),
-            avatar_url=parse_by_level("avatar_url", avatar_url, parse_avatar_url),
+            username=parse_by_level("username", take("username"), parse_username),
+            avatar_url=parse_by_level("avatar_url", take("avatar_url"), parse_avatar_url),
             thread_id=thread_id,
-            thread_name=parse_thread_name(thread_name, thread_id),
+            thread_name=thread_name,
             applied_tags=tags,
-            context={name: str(masker.mask_value(name, value)) for name, value in parse_context(context).items()},
-            fields=parse_names("fields", fields),
-            colors=parse_colors(colors),
-            emojis=parse_emojis(emojis),
-            mentions=parse_mentions(mentions),
-            silent_below=parse_level("silent_below", silent_below, "be a level such as 'ERROR' or 40"),
-            source_url=parse_source_url(source_url),
-            own_packages=parse_packages("own_packages", own_packages),
+            context={name: str(masker.mask_value(name, value)) for name, value in context.items()},
+            fields=parse_names("fields", take("fields")),
+            colors=parse_colors(take("colors")),
+            emojis=parse_emojis(take("emojis")),
+            mentions=parse_mentions(take("mentions")),
+            silent_below=0 if silent_below is None else parse_level("silent_below", silent_below, LEVEL_RULE),
+            source_url=parse_source_url(take("source_url")),
+            own_packages=parse_packages("own_packages", take("own_packages")),
             masker=masker,
         )
 
@@ -156,22 +150,76 @@ class DeliverySettings:
     mention_interval: float = 300.0
 
     @classmethod
-    def from_options(cls, *, retry_delays: object, channel_limit: object, **numbers: object) -> DeliverySettings:
-        """Return the settings.
+    def from_options(cls, **options: object) -> DeliverySettings:
+        """Return the settings. An option that is empty, or that is missing, has its default.
 
         Raises:
             InvalidSettingError: A setting has a wrong type or value.
         """
-        return cls(
-            retry_delays=parse_delays("retry_delays", retry_delays),
-            channel_limit=None
-            if channel_limit is None
-            else parse_number("channel_limit", channel_limit, minimum=1, whole=True),
-            **{
-                name: parse_number(name, value, minimum=_MINIMA.get(name, 0.0), whole=name in _WHOLE_NUMBERS)
-                for name, value in numbers.items()
-            },
-        )
+        given: dict[str, Any] = {}
+        for name, option in options.items():
+            value = resolve(name, option)
+            if value is not None:
+                given[name] = _parse_delivery(name, value)
+            elif name == "channel_limit" and option is None:
+                given[name] = None
+        return cls(**given)
+
+
+def _parse_delivery(name: str, value: object) -> Any:
+    if name == "retry_delays":
+        return parse_delays(name, value)
+    return parse_number(name, value, minimum=_MINIMA.get(name, 0.0), whole=name in _WHOLE_NUMBERS)
+
+
+def is_blank(value: object) -> bool:
+    """Tell whether an option is not given: files of settings have `null` or an empty text for it."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def without_blanks(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are given. `channel_limit=None` is one of them, for it means no limit."""
+    return {
+        name: value
+        for name, value in options.items()
+        if not is_blank(value) or (name == "channel_limit" and value is None)
+    }
+
+
+def resolve(name: str, value: object) -> Any:
+    """Return the value of an option as plain data, with the references in it resolved, or `None` if it is empty.
+
+    The containers that `logging.config.dictConfig` hands over replace `ext://` and `cfg://` only when an item is read
+    by its key or index. Lists lose their empty items. A mapping keeps its empty values, which may mean none at a level.
+
+    Raises:
+        InvalidSettingError: A reference leads nowhere.
+    """
+    if isinstance(value, Mapping):
+        return {key: _resolve(f"{name}[{key!r}]", item) for key, item in _read_items(name, value)}
+    return _resolve(name, value)
+
+
+def _resolve(name: str, value: object) -> Any:
+    if is_blank(value):
+        return None
+    is_mapping = isinstance(value, Mapping)
+    if not is_mapping and (not isinstance(value, (list, tuple)) or hasattr(value, "_fields")):
+        return value
+    pairs = [(key, _resolve(f"{name}[{key!r}]", item)) for key, item in _read_items(name, value)]
+    given = {key: item for key, item in pairs if item is not None}
+    if pairs and not given:
+        return None
+    return given if is_mapping else (tuple if isinstance(value, tuple) else list)(given.values())
+
+
+def _read_items(name: str, value: Any) -> Iterator[tuple[Any, Any]]:
+    for key in list(value) if isinstance(value, Mapping) else range(len(value)):
+        try:
+            yield key, value[key]
+        except Exception as error:  # noqa: PERF203 - each item may fail, and is named
+            words = f"{type(error).__name__}: {to_text(error)}"
+            raise InvalidSettingError(f"{name}[{key!r}] cannot be resolved: {words}") from error
 
 
 def _plain(value: Any) -> Any:
@@ -189,18 +237,25 @@ def nearest_level(mapping: Mapping[int, Any], levelno: int) -> Any:
 
 
 def parse_number(name: str, value: object, *, minimum: float, whole: bool = False) -> Any:
-    """Return `value`, a number of at least `minimum`.
+    """Return `value`, a number of at least `minimum`, or a text such as `"10"` or `"2.5"` for it.
 
     Raises:
         InvalidSettingError: `value` is not such a number, or is larger than any clock or memory can hold.
     """
     kind, largest = ("a whole number", 1e15) if whole else ("a number of seconds", 1e9)
     bound = f"at least {minimum:g}"
-    if isinstance(value, int if whole else (int, float)) and not isinstance(value, bool):
-        if minimum <= value <= largest:
-            return value
-        bound = f"at most {largest:g}" if largest < value < float("inf") else bound
+    number = _read_number(value.strip()) if isinstance(value, str) else value
+    if isinstance(number, int if whole else (int, float)) and not isinstance(number, bool):
+        if minimum <= number <= largest:
+            return number
+        bound = f"at most {largest:g}" if largest < number < float("inf") else bound
     raise InvalidSettingError(f"{name} must be {kind}, {bound}, not {value!r}.")
+
+
+def _read_number(text: str) -> float | str:
+    """Return the number that a file of settings has as text, or `text` if it is none."""
+    match = _NUMBER.fullmatch(text) if len(text) <= _MAX_DIGITS else None
+    return (float if match[1] else int)(text) if match else text
 
 
 def parse_delays(name: str, value: object) -> tuple[float, ...]:
@@ -217,12 +272,31 @@ def parse_delays(name: str, value: object) -> tuple[float, ...]:
 def parse_by_level(name: str, value: object, parse: Callable[[object], Any]) -> Any:
     """Return `value`, or a mapping of levels to values, each checked; levels below the lowest have `None`.
 
+    A level with an empty value has `None` too.
+
     Raises:
         InvalidSettingError: A level or a value is not valid.
     """
     if not isinstance(value, Mapping):
         return parse(value)
-    return {logging.NOTSET: None, **{parse_level(name, level): parse(each) for level, each in value.items()}}
+    return {
+        logging.NOTSET: None,
+        **_parse_levels(name, value, lambda each: None if is_blank(each) else parse(each)),
+    }
+
+
+def _parse_levels(name: str, value: object, parse: Callable[[Any], Any], example: str = "") -> dict[int, Any]:
+    """Return the number of each level of a mapping with its value, which `parse` checks."""
+    if not isinstance(value, Mapping):
+        raise InvalidSettingError(f"{name} must be a mapping such as {example}, not {value!r}.")
+    parsed: dict[int, Any] = {}
+    for level, each in value.items():
+        levelno = parse_level(name, level)
+        try:
+            parsed[levelno] = parse(each)
+        except InvalidSettingError as error:
+            raise InvalidSettingError(f"{error} The value is that of the level {level!r}.") from None
+    return parsed
 
 
 def parse_username(value: object) -> str | None:
@@ -342,19 +416,21 @@ def parse_packages(name: str, value: object) -> tuple[str, ...]:
 
 
 def parse_mentions(value: object) -> Mapping[int, str]:
-    """Return `value`, a mapping of levels to mentions; `''` notifies nobody.
+    """Return `value`, a mapping of levels to mentions; an empty one notifies nobody.
 
     Raises:
         InvalidSettingError: `value` is not such a mapping.
     """
     if value is None:
         return {}
-    pairs = _parse_mapping("mentions", value, "{'CRITICAL': '<@&123456789012345678>'}")
-    return {logging.NOTSET: "", **{parse_level("mentions", level): _parse_mention(each) for level, each in pairs}}
+    levels = _parse_levels("mentions", value, _parse_mention, "{'CRITICAL': '<@&123456789012345678>'}")
+    return {logging.NOTSET: "", **levels}
 
 
 def _parse_mention(value: object) -> str:
-    if value == "" or (isinstance(value, str) and MENTION.fullmatch(value)):
+    if is_blank(value):
+        return ""
+    if isinstance(value, str) and MENTION.fullmatch(value):
         return value
     raise InvalidSettingError(
         f"mentions must be '<@&ID>' for a role, '<@ID>' for a user, '@everyone' or '@here', not {value!r}."
@@ -394,61 +470,71 @@ def fill_source_url(template: str, path: str, line: str) -> str:
 
 
 def parse_enabled(value: object, *, name: str = "enabled") -> bool:
-    """Return `value`, a bool or a word for a bool.
+    """Return `value`, a bool, 0 or 1, or a word for a bool.
 
     Raises:
         InvalidSettingError: `value` is neither a bool nor such a word.
     """
-    if isinstance(value, bool):
-        return value
-    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-    try:
-        return words[value.strip().lower()]  # type: ignore[attr-defined]  # anything else raises and is named below
-    except (AttributeError, KeyError):
-        raise InvalidSettingError(f"{name} must be true or false, not {value!r}.") from None
+    if isinstance(value, bool) or (type(value) is int and value in (0, 1)):
+        return bool(value)
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word in _TRUE | _FALSE:
+        return word in _TRUE
+    raise InvalidSettingError(
+        f"{name} must be true or false, not {value!r}. As text it is one of true, yes, on, 1, false, no, off and 0."
+    )
 
 
 def parse_context(value: object) -> dict[str, str]:
     """Return `value`, a mapping of names to values that are shown with every record, with texts as values.
+
+    Empty values are left out.
 
     Raises:
         InvalidSettingError: `value` is not such a mapping.
     """
     if value is None:
         return {}
-    return {str(name): str(each) for name, each in _parse_mapping("context", value, "{'service': 'shop'}")}
+    if not isinstance(value, Mapping):
+        raise InvalidSettingError(f"context must be a mapping such as {{'service': 'shop'}}, not {value!r}.")
+    return {to_text(name): to_text(each) for name, each in value.items() if not (is_blank(name) or is_blank(each))}
 
 
 def parse_colors(value: object) -> Mapping[int, int]:
     """Return the standard colours with `value`, a mapping of levels to `0xRRGGBB` or `'#rrggbb'`, laid over them.
+
+    A level with an empty value keeps the standard colour.
 
     Raises:
         InvalidSettingError: `value` is not such a mapping.
     """
     if value is None:
         return COLORS
-    pairs = _parse_mapping("colors", value, "{'ERROR': '#ff0000'}")
-    return MappingProxyType(
-        {**COLORS, **{parse_level("colors", level): parse_color("colors", each) for level, each in pairs}}
+    levels = _parse_levels(
+        "colors", value, lambda each: None if is_blank(each) else parse_color("colors", each), "{'ERROR': '#ff0000'}"
     )
+    return MappingProxyType({**COLORS, **{level: color for level, color in levels.items() if color is not None}})
 
 
 def parse_emojis(value: object) -> Mapping[int, str]:
-    """Return the standard emojis with `value`, a mapping of levels to text, laid over them. `''` stands for no emoji.
+    """Return the standard emojis with `value`, a mapping of levels to text, laid over them.
+
+    An empty value stands for no emoji.
 
     Raises:
         InvalidSettingError: `value` is not such a mapping.
     """
     if value is None:
         return EMOJIS
-    pairs = _parse_mapping("emojis", value, "{'ERROR': '🔥'}")
-    return MappingProxyType({**EMOJIS, **{parse_level("emojis", level): str(each) for level, each in pairs}})
+    return MappingProxyType({**EMOJIS, **_parse_levels("emojis", value, _parse_emoji, "{'ERROR': '🔥'}")})
 
 
-def _parse_mapping(name: str, value: object, example: str) -> Iterable[tuple[Any, Any]]:
-    if isinstance(value, Mapping):
-        return value.items()
-    raise InvalidSettingError(f"{name} must be a mapping such as {example}, not {value!r}.")
+def _parse_emoji(value: object) -> str:
+    if is_blank(value):
+        return ""
+    if isinstance(value, str):
+        return value
+    raise InvalidSettingError(f"emojis must be texts such as '🔥', or '' for no emoji, not {value!r}.")
 
 
 def parse_level(name: str, level: object, rule: str = "have levels such as 'ERROR' or 40 for keys") -> int:
@@ -459,13 +545,14 @@ def parse_level(name: str, level: object, rule: str = "have levels such as 'ERRO
     """
     number: Any = logging.getLevelName(level) if isinstance(level, str) and not level.isdecimal() else level
     try:
-        return int("no level" if isinstance(number, float) else number)
+        return int("no level" if isinstance(number, (bool, float)) else number)
     except (OverflowError, TypeError, ValueError):
-        raise InvalidSettingError(f"{name} must {rule}, not {level!r}.") from None
+        hint = suggest(level.strip().upper(), _LEVELS) if isinstance(level, str) else ""
+        raise InvalidSettingError(f"{name} must {rule}, not {level!r}.{hint}") from None
 
 
 def parse_color(name: str, color: object) -> int:
-    """Return the number of `color`, `0xRRGGBB` or `'#rrggbb'`.
+    """Return the number of `color`, `0xRRGGBB` as a number or a text, or `'#rrggbb'`.
 
     Raises:
         InvalidSettingError: `color` is not a colour.

@@ -74,19 +74,31 @@ class TestParseNumber:
         """The minimum itself is allowed."""
         assert parse_number("timeout", value, minimum=0) is value
 
-    @pytest.mark.parametrize("value", [None, "10", True, -1, -0.1, NAN, INFINITY, -INFINITY, [1], 1j])
+    @pytest.mark.parametrize(("value", "number"), [("10", 10), (" 2.5 ", 2.5), ("0", 0), ("007", 7)])
+    def test_a_text_of_digits_is_a_number(self, value: str, number: float) -> None:
+        """An INI file has texts alone, and so has the environment."""
+        assert parse_number("timeout", value, minimum=0) == number
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            *(None, "", "ten", "5s", "1,000", "1_000", "1e3", "0x10", "-1", ".5", "5.", "nan", "inf", "٣", "9" * 5000),
+            *(True, -1, -0.1, NAN, INFINITY, -INFINITY, [1], 1j),
+        ],
+    )
     def test_other_values_are_refused_by_name(self, value: object) -> None:
         """The text has the rule and the given value."""
         with pytest.raises(InvalidSettingError, match="timeout must be a number of seconds, at least 0, not") as caught:
             parse_number("timeout", value, minimum=0)
-        assert repr(value) in str(caught.value)
+        assert repr(value)[:100] in str(caught.value)
 
-    @pytest.mark.parametrize("value", [0, 1.0, 2.5, "1", False, NAN])
+    @pytest.mark.parametrize("value", [0, 1.0, 2.5, "1.0", "0", False, NAN])
     def test_a_size_is_whole(self, value: object) -> None:
         """Half a record cannot wait."""
         with pytest.raises(InvalidSettingError, match="queue_size must be a whole number, at least 1, not"):
             parse_number("queue_size", value, minimum=1, whole=True)
         assert parse_number("queue_size", 1, minimum=1, whole=True) == 1
+        assert parse_number("queue_size", "1", minimum=1, whole=True) == 1
 
 
 class TestParseDelays:
@@ -188,14 +200,18 @@ class TestParseEnabled:
     """A switch, mostly from the environment."""
 
     @pytest.mark.parametrize(
-        ("yes", "no"), [(True, False), ("true", "false"), (" YES\n", " NO\n"), ("1", "0"), ("On", "OFF")]
+        ("yes", "no"),
+        [
+            *((True, False), ("true", "false"), (" YES\n", " NO\n"), ("1", "0"), ("On", "OFF"), (1, 0)),
+            *(("y", "n"), ("T", "F")),
+        ],
     )
     def test_words_for_yes_and_no(self, yes: object, no: object) -> None:
-        """Upper and lower case do not matter."""
+        """Upper and lower case do not matter. PyYAML leaves `y` and `n` as texts."""
         assert parse_enabled(yes) is True
         assert parse_enabled(no) is False
 
-    @pytest.mark.parametrize("value", ["", "maybe", 1, 0, None, [], b"true"])
+    @pytest.mark.parametrize("value", ["", "maybe", "2", 2, -1, 1.0, 0.0, None, [], b"true", "truefalse"])
     def test_others_are_refused_by_the_name_that_was_used(self, value: object) -> None:
         """A misspelt `false` must not mean `true`."""
         with pytest.raises(InvalidSettingError, match=r"^DISCORD_NOTIFICATIONS_ENABLED must be true or false, not"):
@@ -206,9 +222,17 @@ class TestParseContext:
     """The values on every card."""
 
     def test_names_and_values_become_text(self) -> None:
-        """Their types do not matter."""
-        assert parse_context({"service": "shop", 1: None}) == {"service": "shop", "1": "None"}
+        """Their types do not matter. False and zero are values."""
+        assert parse_context({"service": "shop", 1: 0, "debug": False}) == {
+            "service": "shop",
+            "1": "0",
+            "debug": "False",
+        }
         assert parse_context(None) == {}
+
+    def test_a_name_without_a_value_is_left_out(self) -> None:
+        """YAML has null for `release:` without a value."""
+        assert parse_context({"release": None, "build": "", "host": " ", None: "x", "": "y"}) == {}
 
     @pytest.mark.parametrize("value", ["service", ["service"], 5])
     def test_others_are_refused(self, value: object) -> None:
@@ -220,7 +244,7 @@ class TestParseContext:
 class TestParseColorsAndEmojis:
     """The colours and emojis of levels."""
 
-    @pytest.mark.parametrize("color", ["#FF0000", "#ff0000", 0xFF0000])
+    @pytest.mark.parametrize("color", ["#FF0000", "#ff0000", 0xFF0000, "0xff0000"])
     @pytest.mark.parametrize("level", ["ERROR", 40, "40"])
     def test_colours_are_laid_over_the_standard_ones(self, level: object, color: object) -> None:
         """The level has a name or a number, as in `dictConfig`."""
@@ -232,8 +256,22 @@ class TestParseColorsAndEmojis:
         assert parse_colors({"ERROR": color})[40] in (0, 0xFFFFFF)
 
     def test_emojis_are_laid_over_the_standard_ones(self) -> None:
-        """An empty text stands for no emoji."""
-        assert parse_emojis({"ERROR": "🔥", 25: ""}) == {**EMOJIS, 40: "🔥", 25: ""}
+        """An empty text stands for no emoji, and so does null, which YAML has for `INFO:` without a value."""
+        assert parse_emojis({"ERROR": "🔥", 25: "", 20: None}) == {**EMOJIS, 40: "🔥", 25: "", 20: ""}
+
+    @pytest.mark.parametrize("emoji", [5, True, ["🔥"], {}, b"x"])
+    def test_other_emojis_are_refused(self, emoji: object) -> None:
+        """The text shows a right value, and names the level."""
+        with pytest.raises(
+            InvalidSettingError, match="emojis must be texts such as '🔥', or '' for no emoji, not"
+        ) as caught:
+            parse_emojis({"INFO": "x", "ERROR": emoji})
+        assert "'ERROR'" in str(caught.value)
+
+    @pytest.mark.parametrize("empty", [None, "", " "])
+    def test_a_level_without_a_colour_keeps_the_standard(self, empty: object) -> None:
+        """Nothing was given for it."""
+        assert parse_colors({"ERROR": empty, "INFO": 1}) == {**COLORS, 20: 1}
 
     def test_own_levels_have_their_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """These are the names that were added to `logging`."""
@@ -247,14 +285,23 @@ class TestParseColorsAndEmojis:
         assert not hasattr(COLORS, "__setitem__")
 
     @pytest.mark.parametrize(
-        "color", ["red", "#ff00", "#ff00000", "#ff0000\n", "0xff0000", -1, 0x1000000, True, 1.0, None]
+        "color", ["red", "#ff00", "#ff00000", "#ff0000\n", "ff0000", "16711680", -1, 0x1000000, True, 1.0, []]
     )
     def test_other_colours_are_refused(self, color: object) -> None:
-        """Discord accepts only numbers."""
-        with pytest.raises(InvalidSettingError, match="colors must be 0xRRGGBB or '#rrggbb', not"):
-            parse_colors({"ERROR": color})
+        """Discord accepts only numbers. The text names the level."""
+        with pytest.raises(InvalidSettingError, match="colors must be 0xRRGGBB or '#rrggbb', not") as caught:
+            parse_colors({"INFO": 1, "ERROR": color})
+        assert str(caught.value).endswith("The value is that of the level 'ERROR'.")
 
-    @pytest.mark.parametrize("level", ["error", "FATALITY", "", None, (), NAN, INFINITY])
+    @pytest.mark.parametrize(
+        ("level", "hint"), [("error", "ERROR"), ("WARNIGN", "WARNING"), (" Info", "INFO"), ("CRITCAL", "CRITICAL")]
+    )
+    def test_a_misspelt_level_gets_a_suggestion(self, level: str, hint: str) -> None:
+        """The text has the level as it was written, and the one that was meant."""
+        with pytest.raises(InvalidSettingError, match=f"not {level!r}. Did you mean {hint!r}"):
+            parse_colors({level: 1})
+
+    @pytest.mark.parametrize("level", ["error", "FATALITY", "", None, (), NAN, INFINITY, True])
     @pytest.mark.parametrize(("name", "check"), [("colors", parse_colors), ("emojis", parse_emojis)])
     def test_other_levels_are_refused(self, level: object, name: str, check: Callable[[object], object]) -> None:
         """A misspelt level would never be used."""
@@ -446,12 +493,13 @@ class TestParseNames:
 class TestParseMentions:
     """The mentions by level."""
 
-    @pytest.mark.parametrize("mention", ["<@&5>", "<@18446744073709551615>", "@everyone", "@here", ""])
+    @pytest.mark.parametrize("mention", ["<@&5>", "<@18446744073709551615>", "@everyone", "@here", "", None])
     @pytest.mark.parametrize("level", ["ERROR", 40, "40"])
-    def test_each_holds_from_its_level_on(self, level: object, mention: str) -> None:
-        """Levels below the lowest notify nobody."""
+    def test_each_holds_from_its_level_on(self, level: object, mention: str | None) -> None:
+        """Levels below the lowest, and those without a value, notify nobody."""
         mentions = parse_mentions({level: mention})
-        assert [nearest_level(mentions, levelno) for levelno in (0, 39, 40, 50)] == ["", "", mention, mention]
+        shown = mention or ""
+        assert [nearest_level(mentions, levelno) for levelno in (0, 39, 40, 50)] == ["", "", shown, shown]
 
     @pytest.mark.parametrize("value", [None, {}])
     def test_nobody_is_notified_without_the_setting(self, value: object) -> None:
@@ -464,7 +512,6 @@ class TestParseMentions:
             *(
                 "5",
                 5,
-                None,
                 True,
                 "@ops",
                 "ops",
@@ -614,11 +661,11 @@ class TestCardSettings:
         ("setting", "words"),
         [
             ({"username": "Clyde"}, "username must be 1 to 80 characters"),
-            ({"username": {"ERROR": ""}}, "username must be 1 to 80 characters"),
+            ({"username": {"ERROR": "Clyde"}}, "The value is that of the level 'ERROR'"),
             ({"username": {"oops": "shop"}}, "username must have levels such as 'ERROR' or 40 for keys, not 'oops'"),
             ({"avatar_url": {"ERROR": "a.png"}}, r"avatar_url must be a http\(s\) URL on a public host, not 'a.png'"),
             ({"thread_id": "Errors"}, "thread_id must be an id such as '123456789012345678', not 'Errors'"),
-            ({"thread_name": ""}, "thread_name must be 1 to 100 characters, not ''"),
+            ({"thread_name": "\x00"}, "thread_name must be 1 to 100 characters, not"),
             (
                 {"thread_name": "Errors", "thread_id": 5},
                 "thread_name opens a new post and thread_id is one that exists",
@@ -631,7 +678,7 @@ class TestCardSettings:
             ({"emojis": "x"}, "emojis must be a mapping such as {'ERROR': '🔥'}, not 'x'"),
             ({"mentions": {"ERROR": "ops"}}, "mentions must be '<@&ID>' for a role"),
             ({"silent_below": "loud"}, "silent_below must be a level such as 'ERROR' or 40, not 'loud'"),
-            ({"silent_below": None}, "silent_below must be a level such as 'ERROR' or 40, not None"),
+            ({"silent_below": "warning"}, "silent_below must be a level such as 'ERROR' or 40, not 'warning'. Did you"),
             ({"redact": "password"}, r"redact must be a list of names such as \['password'\], not 'password'"),
             ({"source_url": "x"}, "source_url must be a template such as 'https://"),
             ({"own_packages": "acme"}, r"own_packages must be a list of names such as \['acme'\], not 'acme'"),
@@ -673,8 +720,8 @@ class TestDeliverySettings:
             ({"queue_size": 0}, "queue_size must be a whole number, at least 1, not 0"),
             ({"queue_bytes": 1.5}, "queue_bytes must be a whole number, at least 1, not 1.5"),
             ({"max_lag": -1}, "max_lag must be a number of seconds, at least 0, not -1"),
-            ({"repeat_window": "60"}, "repeat_window must be a number of seconds, at least 0, not '60'"),
-            ({"flush_timeout": None}, "flush_timeout must be a number of seconds, at least 0, not None"),
+            ({"repeat_window": "60 s"}, "repeat_window must be a number of seconds, at least 0, not '60 s'"),
+            ({"flush_timeout": "soon"}, "flush_timeout must be a number of seconds, at least 0, not 'soon'"),
             ({"timeout": 0}, "timeout must be a number of seconds, at least 0.1, not 0"),
             ({"retry_delays": 5}, r"retry_delays must be a list of seconds such as \[2, 3, 5\], not 5"),
             ({"max_retry_delay": 0.5}, "max_retry_delay must be a number of seconds, at least 1, not 0.5"),
