@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from discord_logging._cards.embeds import INLINE_VALUE, EmbedFormatter
 from discord_logging._discord import lengths
 from discord_logging._exceptions import InvalidSettingError
-from discord_logging._records.settings import parse_color, parse_url
+from discord_logging._records.settings import is_blank, parse_color, parse_url
 from discord_logging._records.values import freeze_value, show_value, to_text
 from discord_logging._text.markdown import ELLIPSIS, note_cut, plain, shorten
 from discord_logging._text.sanitize import clean
@@ -59,8 +59,10 @@ def check_fields(name: str, value: object) -> list[Field]:
     """
     if isinstance(value, Mapping):
         return [_field(name, pair) for pair in value.items()]
-    if value is None or (isinstance(value, Sequence) and not isinstance(value, (str, bytes))):
-        return [_field(name, each) for each in value or ()]
+    if is_blank(value):
+        return []
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [_field(name, each) for each in value]
     raise InvalidSettingError(f"{name} must be {_FIELD_EXAMPLES}, not {to_text(value, repr):.200}.")
 
 
@@ -88,7 +90,7 @@ def check_timestamp(value: object) -> float | None:
     Raises:
         InvalidSettingError: `value` is not a time.
     """
-    if value is None:
+    if is_blank(value):
         return None
     try:
         # Python 3.10 does not accept Z.
@@ -116,7 +118,7 @@ def check_part(name: str, value: object) -> dict[str, str]:
         raise InvalidSettingError(
             f"{name} must be a text, or a mapping with {keys}, not with {to_text(unknown, repr):.200}."
         )
-    texts = {key: _check_part_text(f"{name}.{key}", value) for key, value in given.items() if value is not None}
+    texts = {key: _check_part_text(f"{name}.{key}", value) for key, value in given.items() if not is_blank(value)}
     part = {key: text for key, text in texts.items() if text}
     if others and part and first not in part:
         raise InvalidSettingError(f"{name} must have {first!r}.")
@@ -190,10 +192,10 @@ class RichCard(TitledCard):
         super().__init__(
             check_text("title", title),
             check_text("description", description),
-            None if color is None else parse_color("color", color),
+            None if is_blank(color) else parse_color("color", color),
         )
         self._fields = check_fields("fields", fields)
-        self._url = None if url is None else parse_url("url", url)
+        self._url = None if is_blank(url) else parse_url("url", url)
         self.timestamp = check_timestamp(parts.pop("timestamp"))
         self._parts = {name: part for name in _PARTS if (part := check_part(name, parts[name]))}
         if not (self.text.strip() or self._fields or self._parts):

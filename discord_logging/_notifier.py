@@ -261,8 +261,8 @@ class DiscordNotifier:
             service: The service with the limit; `None` takes the notifier's service.
             fields: Names and values, as for `send_diagnostic`.
         """
-        amount = "" if limit is None else to_text(limit)
-        if window is not None:
+        amount = "" if is_blank(limit) else to_text(limit)
+        if not is_blank(window):
             amount = f"{amount or '?'} in {parse_number('window', window, minimum=0):g} s"
         handler = self._find_handler()
         values = {

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
-from discord_logging._notice import as_values, check_fields, check_part, check_text, check_timestamp, describe_limits
+from discord_logging._notice import (
+    RichCard,
+    as_values,
+    check_fields,
+    check_part,
+    check_text,
+    check_timestamp,
+    describe_limits,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,3 +157,16 @@ def test_limits_are_described() -> None:
     described = describe_limits(known)
     assert described["Discord: webhook"] == "0 of 5 left, wait 1.5 s"
     assert described["Discord: channel"] == "30 of 30 left, no wait"
+
+
+@pytest.mark.parametrize("blank", [None, "", " \n"])
+@pytest.mark.parametrize(
+    "name", ["description", "color", "fields", "url", "author", "footer", "image", "thumbnail", "timestamp"]
+)
+def test_an_empty_argument_is_not_given(name: str, blank: str | None) -> None:
+    """A program often has an empty text where there is no value."""
+    arguments: dict[str, Any] = dict.fromkeys(
+        ("description", "color", "fields", "url", "author", "footer", "image", "thumbnail", "timestamp")
+    )
+    card = RichCard(title="Deployed", **{**arguments, name: blank})
+    assert (card.text.strip(), card.values(), card.timestamp) == ("Deployed", {}, None)
