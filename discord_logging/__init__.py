@@ -31,6 +31,7 @@ from discord_logging._handler import DiscordHandler
 from discord_logging._masking.masker import SecretMasker
 from discord_logging._masking.names import DEFAULT_REDACT
 from discord_logging._notifier import DiscordNotifier, discord_notifier
+from discord_logging._records.attachment import Attachment
 from discord_logging._records.exceptions import FrozenException
 from discord_logging._records.frames import Frame
 from discord_logging._records.record import FrozenRecord, Origin
@@ -40,6 +41,7 @@ from discord_logging._version import __version__ as __version__
 __all__ = [
     "DEFAULT_REDACT",
     "AllowedMentions",
+    "Attachment",
     "Budget",
     "CardSettings",
     "DiscordHandler",

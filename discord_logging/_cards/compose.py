@@ -12,6 +12,7 @@ import logging
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from discord_logging._cards.attachments import LEFT_OUT, Reader
 from discord_logging._cards.digest import Summary
 from discord_logging._cards.embeds import EmbedFormatter, embed_length, masked, stamp
 from discord_logging._cards.plain_text import (
@@ -32,9 +33,10 @@ from discord_logging._text.markdown import ELLIPSIS, cuts_made, plain
 from discord_logging._text.sanitize import on_one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from discord_logging._discord.types import Embed, EmbedFooter, Payload
+    from discord_logging._cards.attachments import Attached
+    from discord_logging._discord.types import Embed, EmbedField, EmbedFooter, Payload
     from discord_logging._records.record import FrozenRecord
     from discord_logging._records.settings import CardSettings
 
@@ -51,6 +53,8 @@ _MAX_DIGEST_CARDS = 3
 _MAX_MENTIONS = 10
 """The largest number of mentions in one message."""
 _STANDARD_FORMATTER = EmbedFormatter()
+_MAX_NOTED_CARD = lengths.EMBEDS_TOTAL - 150
+"""The longest card with a field about files that are left out, in characters. The rest is for other notes."""
 _FOOTER_ROOM = 150
 """The room for the footer of the lines or of the digest, in characters."""
 _ABOVE_ROOM = 700
@@ -65,7 +69,12 @@ class Composed(NamedTuple):
 
 
 def compose(
-    records: Sequence[FrozenRecord], *, head: FrozenRecord | None = None, allowance: int = 1, note: str = ""
+    records: Sequence[FrozenRecord],
+    *,
+    head: FrozenRecord | None = None,
+    allowance: int = 1,
+    note: str = "",
+    without_files: Collection[FrozenRecord] = (),
 ) -> Composed:
     """Return a message for `head`, for the records before it, and for others that fit.
 
@@ -76,18 +85,20 @@ def compose(
         head: The record that the message carries in any case; `None` stands for the first.
         allowance: The number of requests that may clear the backlog, including this one.
         note: A text for the footer of the first card, such as the delay; at most 40 characters.
+        without_files: The records whose attachments are left out, since Discord has refused them.
     """
     head = head or records[0]
+    reader = Reader(without_files)
     destination = head.settings.destination
     mine = [record for record in records if record.settings.destination == destination]
-    draft = _cards(mine[: lengths.EMBEDS_PER_MESSAGE], note)
+    draft = _cards(mine[: lengths.EMBEDS_PER_MESSAGE], note, reader)
     for form in (_lines, _digest):
         if len(draft.records) * allowance >= len(mine) and head in draft.records:
             break
         # A large record among the first may leave less room in a denser form.
-        draft = max(draft, form(mine, note), key=lambda each: len(each.records))
+        draft = max(draft, form(mine, note, reader), key=lambda each: len(each.records))
     if head not in draft.records:
-        draft = _cards([head], note)
+        draft = _cards([head], note, reader)
     return draft.message()
 
 
@@ -97,6 +108,8 @@ def compose_plain(record: FrozenRecord) -> Message:
     repeats = describe_repeats(record)
     name = on_one_line(f"{record.levelname} {record.name}")
     text = f"{name}: {record.message}"
+    if left_out := _describe_left_out(len(record.attachments)):
+        text = f"({left_out}) {text}"
     # Discord would add a card for a link.
     payload["content"] = plain(f"{repeats} {text}" if repeats else text, lengths.CONTENT, keep_links=False)
     return _address(payload, [record])
@@ -150,8 +163,10 @@ def _mentions(records: Sequence[FrozenRecord]) -> tuple[str, ...]:
 class _Draft:
     """A message under construction: its records, text and embeds, and the room for more, in characters."""
 
-    def __init__(self, settings: CardSettings, note: str) -> None:
+    def __init__(self, settings: CardSettings, note: str, reader: Reader) -> None:
         self.settings = settings
+        self.reader = reader
+        self.files: list[File] = []
         self.note = note
         self.records: list[FrozenRecord] = []
         self.embeds: list[Embed] = []
@@ -178,8 +193,13 @@ class _Draft:
         self.embeds.append(embed)
 
     def add_card(self, record: FrozenRecord) -> bool:
-        """Add the card of a record if there is room; if the card is cut, add the whole text to the file."""
+        """Add the card and the files of a record if there is room; the text of a card that is cut goes to our file."""
+        attached = self.reader.attach(record, self.files)
+        if attached.lacks_room and self.files:
+            return False
+        record = attached.record
         embed, is_cut = _lay_out(record)
+        _show_files(embed, attached)
         text = embed["description"] if embed.keys() == {"description"} else ""
         is_text = 0 < len(text) <= lengths.CONTENT and not (self.embeds or self.note)
         content = _joined(self.content, text)
@@ -192,6 +212,7 @@ class _Draft:
             self.content = content
         else:
             self.add(embed)
+        self.files += attached.files
         return True
 
     def attach(self, text: str) -> bool:
@@ -217,13 +238,13 @@ class _Draft:
         if avatar_url := at_level(self.settings.avatar_url, worst):
             payload["avatar_url"] = avatar_url
         files = (_file(self.text.getvalue(), self.records[0]),) if self.text.tell() else ()
-        message = _address(payload, self.records, files)
+        message = _address(payload, self.records, (*files, *self.files))
         return Composed(message._replace(mentions=_mentions(self.records)), self.records)
 
 
-def _cards(records: Sequence[FrozenRecord], note: str) -> _Draft:
+def _cards(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draft:
     """Draft one embed per record."""
-    draft = _Draft(records[0].settings, note)
+    draft = _Draft(records[0].settings, note, reader)
     for record in yield_gil_between(records):
         if not draft.add_card(record):
             break
@@ -231,9 +252,9 @@ def _cards(records: Sequence[FrozenRecord], note: str) -> _Draft:
     return draft
 
 
-def _lines(records: Sequence[FrozenRecord], note: str) -> _Draft:
+def _lines(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draft:
     """Draft cards for a few of the most severe records and for those that fit on no line, and lines for all others."""
-    draft = _Draft(records[0].settings, note)
+    draft = _Draft(records[0].settings, note, reader)
     severe = _severe_level(records)
     lines: list[str] = []
     lined: list[FrozenRecord] = []
@@ -241,7 +262,7 @@ def _lines(records: Sequence[FrozenRecord], note: str) -> _Draft:
     draft.room -= _FENCES + _FOOTER_ROOM
     for record in yield_gil_between(records):
         line = ansi_line(record)
-        if record.levelno >= severe or has_traceback(record) or len(line) > _MAX_LINE:
+        if record.levelno >= severe or has_traceback(record) or len(line) > _MAX_LINE or record.attachments:
             # One embed is reserved for the block of lines.
             if draft.count == lengths.EMBEDS_PER_MESSAGE - 1 or not draft.add_card(record):
                 break
@@ -258,9 +279,12 @@ def _lines(records: Sequence[FrozenRecord], note: str) -> _Draft:
     return draft
 
 
-def _digest(records: Sequence[FrozenRecord], note: str) -> _Draft:
-    """Draft a summary, the first card of each of the worst kinds, and a file with the whole text of every record."""
-    draft = _Draft(records[0].settings, note)
+def _digest(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draft:
+    """Draft a summary, the first card of each of the worst kinds, and a file with the whole text of every record.
+
+    The attachments of the most severe records come along as far as there is room.
+    """
+    draft = _Draft(records[0].settings, note, reader)
     for record in yield_gil_between(records):
         if not draft.attach(full_text(record)):
             break
@@ -270,12 +294,56 @@ def _digest(records: Sequence[FrozenRecord], note: str) -> _Draft:
     first = min(draft.records, key=attrgetter("created"))
     embed = summary.embed(first, max(draft.records, key=attrgetter("last_created")))
     stamp(embed, first.created)
-    _add_to_footer(embed, _REPEAT if any(record.is_repeat for record in draft.records) else "")
     draft.add(embed)
-    for card in map(lay_out, summary.worst()[:_MAX_DIGEST_CARDS]):
+    shown = summary.worst()[:_MAX_DIGEST_CARDS]
+    for record in shown:
+        attached = reader.attach(record, draft.files)
+        card = lay_out(attached.record)
+        _show_files(card, attached)
         if draft.has_room(card):
             draft.add(card)
+        draft.files += attached.files
+    left_out = _attach_others([each for each in draft.records if each not in shown], draft)
+    repeats = _REPEAT if any(record.is_repeat for record in draft.records) else ""
+    _add_to_footer(embed, repeats, _describe_left_out(left_out))
     return draft
+
+
+def _attach_others(records: Sequence[FrozenRecord], draft: _Draft) -> int:
+    """Attach the files of records that have no card, the most severe first, and return how many are left out."""
+    left_out = 0
+    is_full = False
+    with_files = [record for record in yield_gil_between(records) if record.attachments]
+    for record in sorted(with_files, key=attrgetter("levelno"), reverse=True):
+        if is_full:
+            left_out += len(record.attachments)
+            continue
+        attached = draft.reader.attach(record, draft.files)
+        draft.files += attached.files
+        left_out += len(attached.left_out)
+        is_full = attached.lacks_room
+    return left_out
+
+
+def _describe_left_out(count: int) -> str:
+    return f"{count:,} attachment{'' if count == 1 else 's'} left out" if count else ""
+
+
+def _show_files(embed: Embed, attached: Attached) -> None:
+    """Show the first picture in a card, and say which files are left out."""
+    # An embed of a description alone becomes the text of the message, which has no picture.
+    if attached.picture and "image" not in embed and embed.keys() != {"description"}:
+        embed["image"] = {"url": f"attachment://{attached.picture}"}
+    if not attached.left_out:
+        return
+    _add_to_footer(embed, _describe_left_out(len(attached.left_out)))
+    fields = embed.get("fields", [])
+    # An override, or the setting `fields`, may not show the values.
+    if any(LEFT_OUT in field["value"] for field in fields):
+        return
+    field: EmbedField = {"name": "Attachments", "value": plain("\n".join(attached.left_out), 400), "inline": False}
+    if len(fields) < lengths.FIELDS and embed_length({**embed, "fields": [*fields, field]}) <= _MAX_NOTED_CARD:
+        embed["fields"] = [*fields, field]
 
 
 def _lines_embed(lines: Sequence[str], records: Sequence[FrozenRecord]) -> Embed:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
 import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from discord_logging._backlogs.memory import MemoryBacklog
+from discord_logging._cards.attachments import safe_name
 from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery.delivery import Delivery
 from discord_logging._discord import lengths
@@ -18,6 +18,7 @@ from discord_logging._discord.sender import Response, WebhookSender
 from discord_logging._discord.types import File
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._process import clock
+from discord_logging._records.attachment import mask_content
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import (
     DEFAULT_MASKER,
@@ -36,13 +37,9 @@ if TYPE_CHECKING:
     from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._records.record import FrozenRecord
 
-_MAX_FILES = 9
-"""The largest number of files. Discord takes ten, of which one may hold a text that is too long for the card."""
 _MAX_FILE_BYTES = 10_000_000
 """The largest file, in bytes. Discord takes 10 MiB (https://docs.discord.com/developers/reference#uploading-files)."""
-_MAX_TOTAL_FILE_BYTES = 16_000_000
 _MAX_TEXT_BYTES = 5_000_000
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def run_send(options: argparse.Namespace, url: WebhookURL) -> int:
@@ -159,12 +156,12 @@ def read_files(paths: Sequence[str]) -> list[File]:
     Raises:
         InvalidSettingError: A file cannot be read or is too large, or there are too many files.
     """
-    if len(paths) > _MAX_FILES:
-        raise InvalidSettingError(f"A message has at most {_MAX_FILES} files, not {len(paths)}.")
-    files = [File(_file_name(path), _masked(_read_file(path))) for path in paths]
-    if (size := sum(len(file.content) for file in files)) > _MAX_TOTAL_FILE_BYTES:
+    if len(paths) > lengths.ATTACHMENTS:
+        raise InvalidSettingError(f"A message has at most {lengths.ATTACHMENTS} files, not {len(paths)}.")
+    files = [File(safe_name(path, DEFAULT_MASKER), mask_content(_read_file(path), DEFAULT_MASKER)) for path in paths]
+    if (size := sum(len(file.content) for file in files)) > lengths.ATTACHMENTS_BYTES:
         raise InvalidSettingError(
-            f"The files of a message must have at most {_MAX_TOTAL_FILE_BYTES:,} bytes in total, not {size:,}."
+            f"The files of a message must have at most {lengths.ATTACHMENTS_BYTES:,} bytes in total, not {size:,}."
         )
     return files
 
@@ -178,23 +175,6 @@ def _read_file(path: str) -> bytes:
     if len(content) > _MAX_FILE_BYTES:
         raise InvalidSettingError(f"--file {path} has more than the {_MAX_FILE_BYTES:,} bytes that Discord takes.")
     return content
-
-
-def _file_name(path: str) -> str:
-    """Return the name of the file without secrets, and without the characters that Discord would change."""
-    name = Path(path)
-    masked = DEFAULT_MASKER.mask(name.stem) + name.suffix
-    return _UNSAFE.sub("_", masked).lstrip("._")[-100:] or "file"
-
-
-def _masked(content: bytes) -> bytes:
-    """Return the content of a text file without its secrets, and of another file as it is."""
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return content
-    masked = DEFAULT_MASKER.mask(text)
-    return content if masked == clean(text) else masked.encode()
 
 
 def _read_text(options: argparse.Namespace) -> str:

@@ -221,7 +221,8 @@ class Delivery:
         # Suspects are tried again, however urgent the other records are, and a record is not overtaken twice in a row.
         keeps_order = self._has_overtaken or self._quarantine.holds(leased[0])
         head = records[0] if keeps_order else max(entry_of, key=lambda record: entry_of[record].urgency)
-        composed = compose(records, head=head, allowance=self._messages, note=self._note())
+        without_files = {record for record, entry in entry_of.items() if entry in self._quarantine.fileless}
+        composed = compose(records, head=head, allowance=self._messages, note=self._note(), without_files=without_files)
         self._has_overtaken = composed.records[0] is not records[0]
         self._report_losses(composed.message.payload)
         self._mention(composed.message.payload, composed.message.mentions)

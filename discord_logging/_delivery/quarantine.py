@@ -13,8 +13,9 @@ SUSPECT  the suspects, for two        CLEAR                  HALVING            
 PROBING  one record, to learn         the suspects are bad:  HALVING this record    Discord is down: the next
          whether Discord is up        HALVING them                                  record, and so on
 HALVING  half of the suspects; the    HALVING the others,    HALVING this half; a   SUSPECT; HALVING this half
-         last one alone, then as      if any, else CLEAR     plain text is dropped  if the suspects came from
-         plain text                                                                 PROBING
+         last one alone, then         if any, else CLEAR     plain text is dropped  if the suspects came from
+         without its files, then as                                                 PROBING
+         plain text
 ======== ============================ ====================== ====================== ============================
 
 A failure after which the message was certainly not saved changes no phase. A probe is a record behind the suspects, if
@@ -54,6 +55,7 @@ class Quarantine:
         phase: The phase of the search.
         is_down: Whether Discord is believed to accept no message at all.
         plain: The entry whose card was refused and which is posted as plain text next, or `None`.
+        fileless: The entries whose files were refused with their cards, which are posted without the files.
     """
 
     def __init__(self) -> None:
@@ -62,6 +64,7 @@ class Quarantine:
     def end(self) -> None:
         """End the search."""
         self._may_overtake = True  # whether no message that overtook the suspects has failed
+        self.fileless: set[Entry] = set()
         self._forget()
 
     def _forget(self) -> None:
@@ -123,7 +126,10 @@ class Quarantine:
 
     def refused(self, entries: Sequence[Entry]) -> None:
         """Note that a message of these entries was refused."""
-        self._halve(entries, plain=True, is_unsaved_refused=self.takes_for_refusal(entries))
+        has_files = len(entries) == 1 and entries[0] not in self.fileless and bool(entries[0].record.attachments)
+        if has_files:
+            self.fileless.add(entries[0])
+        self._halve(entries, plain=not has_files, is_unsaved_refused=self.takes_for_refusal(entries))
 
     def _halve(self, entries: Sequence[Entry], *, plain: bool, is_unsaved_refused: bool) -> None:
         self._forget()

@@ -32,3 +32,8 @@ SUPPRESS_NOTIFICATIONS = 1 << 12
 FILE_BYTES = 8_000_000
 """The most bytes that we attach to a message. Discord accepts 10 MiB for each file
 (https://docs.discord.com/developers/reference#uploading-files); we stay below, so that less is copied at a time."""
+
+ATTACHMENTS = 9
+"""The largest number of files of a program in a message. Discord takes ten, of which one may be ours."""
+ATTACHMENTS_BYTES = 16_000_000
+"""The most bytes of these files. Discord takes a request of 25 MiB, and our own file has up to `FILE_BYTES`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._records.attachment import find_attachments, map_attachments
 from discord_logging._records.record import Details, Snapshot
 from discord_logging._records.values import cut_text
 from discord_logging._text.markdown import ELLIPSIS
@@ -34,6 +35,10 @@ def cut_snapshot(frozen: tuple[Any, ...], size: int, limit: int) -> Snapshot:
     """
     snapshot = Snapshot._make(frozen)
     details = Details._make(snapshot.details)
+    details, freed = _without_contents(details, size - limit)
+    size -= freed
+    if size <= limit:
+        return snapshot._replace(details=details)
     lengths = list(map(len, _texts(snapshot.message, details)))
     fixed = size - sum(lengths) + _NOTE * len(lengths)
     if fixed > limit // 2:
@@ -56,6 +61,22 @@ def cut_snapshot(frozen: tuple[Any, ...], size: int, limit: int) -> Snapshot:
             details.body and _cut_message(details.body, longest),
         ),
     )
+
+
+def _without_contents(details: Details, excess: int) -> tuple[Details, int]:
+    """Return the details with as many attachments emptied, the largest first, as make up for `excess` bytes."""
+    emptied: set[int] = set()
+    freed = 0
+    for each in sorted(find_attachments(details.extra), key=lambda each: each.held_bytes, reverse=True):
+        if freed < excess:
+            emptied.add(id(each))
+            freed += each.held_bytes
+    if not freed:
+        return details, 0
+    extra = map_attachments(
+        details.extra, lambda each: each.emptied("the queue has no room for it") if id(each) in emptied else each
+    )
+    return details._replace(extra=extra), freed
 
 
 def _texts(message: str, details: Details) -> Iterable[str]:

@@ -12,6 +12,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._records.attachment import Attachment, map_attachments
 from discord_logging._records.exceptions import FrozenException
 from discord_logging._records.frames import Frame
 from discord_logging._records.record import NO_DETAILS, Details, FrozenRecord, Origin, Snapshot
@@ -42,7 +43,7 @@ def to_data(record: FrozenRecord) -> dict[str, Any]:
         "message": record.logged,
         "body": None if record.message == record.logged else record.message,
         "template": record.template,
-        "extra": dict(extra) if extra else None,
+        "extra": map_attachments(dict(extra), lambda each: each.masked(settings.masker)) if extra else None,
     }
     data = {name: _to_data(value) for name, value in data.items()}
     data["settings"] = [settings.number, settings.digest]
@@ -92,6 +93,7 @@ def _to_data(value: Frozen) -> Any:
 _WRITERS: dict[type, Callable[[Any], Any]] = {
     # Two lone surrogates, a high one and a low one, would become one character on their way through JSON.
     str: lambda text: {"escaped": text.encode("unicode_escape").decode()} if _SURROGATE.search(text) else text,
+    Attachment: lambda attachment: {"attachment": attachment.to_data()},
     UnquotedText: lambda text: {"words": _to_data(str(text))},
     tuple: lambda items: {"tuple": [*map(_to_data, items)]},
     list: lambda items: [*map(_to_data, items)],
@@ -100,6 +102,7 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
     int: lambda number: number if abs(number) < _EXACT_INTEGER else {"int": hex(number)},
 }
 _READERS: dict[str, Callable[[Any], Frozen]] = {
+    "attachment": Attachment.from_data,
     "escaped": lambda text: text.encode().decode("unicode_escape"),
     "words": lambda text: UnquotedText(_from_data(text)),
     "tuple": lambda items: tuple(map(_from_data, items)),

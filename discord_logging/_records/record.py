@@ -8,14 +8,16 @@ import time
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from discord_logging._records.attachment import find_attachments, map_attachments
 from discord_logging._records.frames import Frame, short_path
 from discord_logging._records.libraries import library_of
 from discord_logging._records.moments import may_have_moment, value_without_moment, without_moment
 from discord_logging._records.values import read_only, to_text, value_line, value_size
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
+    from discord_logging._records.attachment import Attachment
     from discord_logging._records.exceptions import FrozenException
     from discord_logging._records.settings import CardSettings
     from discord_logging._records.values import Frozen
@@ -158,6 +160,17 @@ class FrozenRecord:
         """Return the same record with these counts."""
         return self if counts is self._counts else FrozenRecord(self._snapshot, self._origin, counts)
 
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The files that `extra=` brings along, whatever the names of the values are."""
+        extra = self._details.extra
+        return tuple(find_attachments(extra)) if extra else ()
+
+    def describing(self, describe: Callable[[Attachment], str]) -> FrozenRecord:
+        """Return the same record with texts as values in place of its attachments."""
+        details = self._details._replace(extra=map_attachments(self._details.extra, describe))
+        return FrozenRecord(self._snapshot._replace(details=details), self._origin, self._counts)
+
     # The types are those of `logging.LogRecord`. A record that was made by hand may have any values.
     name: str = _masked("_snapshot.name")
     pathname: str = _masked("_snapshot.pathname")
@@ -274,7 +287,7 @@ class FrozenRecord:
         created = self.created
         texts = ((name, value if type(value) is str else value_line(value)) for name, value in (extra or {}).items())
         values = tuple((name, value_without_moment(name, text, created)) for name, text in texts)
-        return parts, exception and exception.fingerprint(), values, exc_text, stack_info
+        return parts, exception and exception.fingerprint(), values, exc_text, stack_info, self.attachments
 
     def kind(self) -> Hashable:
         """Return a value that is equal for records about the same thing, which may differ in their arguments.

@@ -20,13 +20,16 @@ from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from uuid import UUID
 
+from discord_logging._records.attachment import Attachment
 from discord_logging._text.markdown import ELLIPSIS, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-Frozen: TypeAlias = "str | int | float | bool | list[Frozen] | tuple[Frozen, ...] | dict[Any, Frozen] | None"
-"""A scalar, a text, or a container of these."""
+Frozen: TypeAlias = (
+    "str | int | float | bool | list[Frozen] | tuple[Frozen, ...] | dict[Any, Frozen] | Attachment | None"
+)
+"""A scalar, a text, an attachment, or a container of these."""
 
 _MAX_DEPTH = 6
 _MAX_ITEMS = 200
@@ -190,12 +193,17 @@ class _Copier:
         return UnquotedText(self.copy(to_text(value, str if issubclass(kind, _READ_BY_STR) else repr)))
 
     def _walk(self, value: Any, kind: type) -> Frozen:
-        """Return a copy of a container, or of a text or bytes; `None` for a value that only `repr` can show."""
+        """Return a copy of a container, or of a text or bytes; `None` for a value that only `repr` can show.
+
+        An attachment, which never changes, is kept.
+        """
         base = kind if kind in _CONTAINERS else _BASES.get(kind.__repr__)
         if base in _CONTAINERS:
             return self._copy_container(value, base)
         if base:
             return self._cut(value) if base is str else self._copy_bytes(value, base)
+        if isinstance(value, Attachment):
+            return value
         if inner := _WRAPPERS.get(kind.__repr__):
             return self.copy(getattr(value, inner))
         return self._copy_object(value, *fields) if (fields := _fields(value, kind)) else None
@@ -356,6 +364,8 @@ def value_size(frozen: Frozen) -> int:
         return len(frozen)
     if type(frozen) in _ATOMS:
         return 64
+    if isinstance(frozen, Attachment):
+        return 256 + frozen.held_bytes
     values: Any = (*frozen, *frozen.values()) if type(frozen) is dict else frozen
     size = 64
     for value in values:

@@ -12,6 +12,7 @@ import pytest
 
 from discord_logging._cli import send
 from discord_logging._cli.main import main
+from discord_logging._discord import lengths
 from discord_logging.sandbox import Fault, LocalDiscord
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def test_too_large_files_and_texts_are_exit_code_2(
     """The message names the limit, and nothing is sent."""
     path = tmp_path / "x.bin"
     path.write_bytes(b"x" * 20)
-    monkeypatch.setattr(send, "_MAX_TOTAL_FILE_BYTES", 30)
+    monkeypatch.setattr(lengths, "ATTACHMENTS_BYTES", 30)
     assert main(["send", "--file", str(path), "--file", str(path)]) == 2
     assert "30 bytes in total" in capsys.readouterr().err
     monkeypatch.setattr(send, "_MAX_FILE_BYTES", 10)
