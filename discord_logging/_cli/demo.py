@@ -12,6 +12,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._records.attachment import Attachment
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -88,10 +90,13 @@ def _run_shop(logger: logging.Logger) -> None:
     total = sum(_read_order('{"item": "tea", "price": "3.50", "count": 2}').values())
     logger.info("1 order read, %.2f in total", total)
     logger.warning("Stock of %s is low", "tea", extra={"item": "tea", "left": 3, "warehouse": "Hamburg"})
+    line = '{"item": "coffee", "price": "4,20", "count": 1}'
     try:
-        _read_order('{"item": "coffee", "price": "4,20", "count": 1}')
+        _read_order(line)
     except OrderError:
-        logger.exception("An order was left out", extra={"order_id": 4711})
+        logger.exception(
+            "An order was left out", extra={"order_id": 4711, "input": Attachment(line.encode(), "order-4711.json")}
+        )
     worker = threading.Thread(target=_pack, args=(logger.getChild("packing"),), name="packer")
     worker.start()
     worker.join()

@@ -119,7 +119,9 @@ class Attachment:
 
     def masked(self, masker: SecretMasker) -> Attachment:
         """Return the attachment with the secrets of a text masked."""
-        return _make({**vars(self), "_content": mask_content(self._content, masker)}) if self._content else self
+        content = mask_content(self._content, masker)
+        size = self._size + len(content) - self.held_bytes  # a text that is cut stays as much larger
+        return _make({**vars(self), "_content": content, "_size": size})
 
     def read(self, masker: SecretMasker) -> Content:
         """Return what is posted of the file. Reads a regular file at the path, and blocks for it.

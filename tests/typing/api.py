@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from discord_logging import (
     DEFAULT_REDACT,
+    Attachment,
     Budget,
     CardSettings,
     DiscordHandler,
@@ -117,6 +119,13 @@ def use_handler() -> dict[str, Any]:
     handler.reset_rate_limits()
     handler.close(timeout=0.5)
     return {"delivered": is_delivered, "closed": handler.closed, **handler.health(), **limits}
+
+
+def attach() -> str:
+    """Log files, by their content and by their path."""
+    report = Attachment(bytearray(b"a,b"), "report.csv")
+    logging.getLogger().error("Report", extra={"report": report, "log": [Attachment("app.log"), Attachment(Path("x"))]})
+    return report.name
 
 
 def use_notifier() -> list[bool]:
