@@ -210,8 +210,8 @@ PROGRAMS = (
         literal="sql",
     ),
     Program(
-        "composer config",
-        r"[ \t]+\S*http-basic\S+[ \t]+\S+[ \t]+" + _VALUE,
+        "(?:composer|poetry) config",
+        r"[ \t]+(?:\S*http-basic\S+[ \t]+\S+|pypi-token\S+)[ \t]+" + _VALUE,
         "composer config http-basic.x ann SECRET",
         "https://getcomposer.org/doc/articles/authentication-for-private-packages.md",
         sign="-",
@@ -224,6 +224,14 @@ PROGRAMS = (
         "bundle-config(1)",
         sign=":",
         literal="config ",
+    ),
+    Program(
+        "snmp-server community",
+        r"[ \t]+" + _VALUE,
+        "snmp-server community SECRET RO",
+        "Cisco IOS documentation, snmp-server community",
+        sign="-",
+        literal="snmp-",
     ),
     Program(
         "wpa_passphrase",

@@ -34,14 +34,24 @@ _NAMED = (
 )
 _VALUE_KEY = rf"{QUOTES}(?:[vV](?:alue|ALUE|al)|content){QUOTES}{GAP}(?:[:=]>?|>){GAP}"
 _MEMORABLE = r"[a-z]{4,20}[-_][a-z]{4,20}\d{2,4}\b"
+_WHOSE = r"(?:(?:for|of) [\w.@-]{1,60} (?=is |was ))?"
 _AFTER_BLANK = (
-    Form(r"(?:ENV|ARG|setenv|setx|set -\w+|config set|secrets? set)[ \t]+", r"[ \t]+(?=[^\s=])"),
+    Form(
+        r"(?:ENV|ARG|setenv|setx|#define|set -\w+|config(?:ure)? set|secrets? set)[ \t]+",
+        r"[ \t]+(?:--?[a-z]{1,20}[ =])?(?=[^\s=])",
+    ),
     Form("", r"[ \t]+(?:was |is |has been )?(?:re)?(?:set|changed) to[ \t]+(?=\S{0,40}\d)"),
     Form("", r"[ \t]+(?:changed|rotated) from[ \t]+(?=\S{0,40}\d)"),
-    Form("", rf"[ \t]+(?:is |was |~ |[.]{{2,60}} )?[(\[]?(?=[\"']?{_MEMORABLE})"),
-    Form("", r"[ \t]+(?:(?:is|was|are|to|=|of|LIKE|[.~·…>-]{1,60}|\d)[ \t]+)?[(\[]?(?=[^\s:=]{8})", is_sure=False),
+    Form(r"(?:username \S{1,60}|enable) (?:privilege \d{1,2} )?", r" \d{1,2} (?=\S{6})"),
+    Form("", r"(?:(?<=requirepass)|(?<=masterauth))[ \t]+(?=\S)"),
+    Form("", rf"[ \t]+{_WHOSE}(?:is |was |~ |[.]{{2,60}} )?[(\[]?(?=[\"']?{_MEMORABLE})"),
+    Form(
+        "",
+        rf"[ \t]+{_WHOSE}(?:(?:is|was|are|to|=|of|LIKE|[.~·…>-]{{1,60}}|\d)[ \t]+)?[(\[]?(?=[^\s:=]{{8}})",
+        is_sure=False,
+    ),
     Form("", r"[ \t]+(?:NOT )?(?:LIKE|IN|BY|by)[ \t]*\(?(?=[\"'])"),
-    Form(r"[A-Z][ \t]+", r"[ \t]+(?=[\"'])"),
+    Form(r"(?:[A-Z][ \t]+|[,(]\s{0,10})", r"(?<=[A-Z])[ \t]+(?=[\"'])"),
     Form("", r"[ \t][^\n:=]{1,60}:[ \t]*(?:\r?\n[ \t]*){1,2}(?=\S{8,200}[ \t]*(?:\r?\n|\Z))", is_sure=False),
 )
 _AFTER_QUOTE = (
@@ -78,6 +88,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
         _AFTER_QUOTE[0],
         Form(_NAMED, rf",\s{{0,40}}{_VALUE_KEY}"),
         Form(r"\{", r",(?=[\"'])"),
+        Form(r"(?:[aA]ssert\w{0,30}|compare_digest)\([^()\n]{0,40}", r", ?(?=[bB]?[\"'])"),
         Form("", r", ?(?=[^\s,]{16})", is_sure=False),
         _PAIR,
     ),

@@ -48,8 +48,37 @@ _FIRST_WORDS = _STATES | frozenset(
         *("couldn't", "credential", "credentials", "def", "did", "didn't", "do", "does", "doesn't", "don't", "each"),
         *("either", "enter", "every", "exactly", "exit", "expected", "expects", "for", "from", "goto"),
         *("had", "has", "hasn't", "have", "haven't", "how", "if", "import", "in", "insecure", "is"),
-        *("isn't", "it", "its", "just", "key", "keys", "lambda", "less", "let's", "like", "maximum", "may", "might"),
-        *("minimum", "more", "most", "must", "need", "needs", "neither", "nobody", "nor", "nothing", "now", "of"),
+        *(
+            "isn't",
+            "it",
+            "its",
+            "just",
+            "key",
+            "keys",
+            "lambda",
+            "less",
+            "let's",
+            "like",
+            "max",
+            "maximum",
+            "may",
+            "might",
+        ),
+        *(
+            "min",
+            "minimum",
+            "more",
+            "most",
+            "must",
+            "need",
+            "needs",
+            "neither",
+            "nobody",
+            "nor",
+            "nothing",
+            "now",
+            "of",
+        ),
         *("once", "one", "only", "option", "or", "our", "out", "parameter", "password", "passwords", "per"),
         *("permission", "please", "print", "process", "raise", "refresh", "refreshing", "request", "requires"),
         *("retry", "retrying", "return", "secret", "secrets", "see", "service", "session", "sessions", "should"),
@@ -85,7 +114,9 @@ _MEASURE = re.compile(
 _ANSWERED = re.compile(r"(?:auth|session|token|signature|cookie|csrf|secret)\Z", re.IGNORECASE)
 """The names behind which a short number is a status or a count."""
 _MAX_ANSWER = 4
-_COUNTED = re.compile(r"(?:cookie|credential|password|secret|session|token|key|pass)s\Z|\Apass(?:es)?\Z", re.IGNORECASE)
+_COUNTED = re.compile(
+    r"(?:cookie|credential|password|secret|session|token|key|pass)s\Z|\A(?:pass(?:es)?|session)\Z", re.IGNORECASE
+)
 _MAX_COUNTED = 7
 """The longest number that is a count and no secret, in digits."""
 _PLACEHOLDER = re.compile(
@@ -130,8 +161,8 @@ def is_harmless(text: str, start: int, name: str, separator: str) -> bool:
         is_prose = ":" in separator and text[start - 1 : start].isspace()
         following = _FOLLOWING.match(text, word.end())
         # `password: correct` tells of a check, and `password: correct horse battery staple` does not.
-        is_state = _tells(word[0]) if is_prose else word[0].lower() in _STATES
-        return is_state and not (following and not _tells(following[1]))
+        is_state = tells(word[0]) if is_prose else word[0].lower() in _STATES
+        return is_state and not (following and not tells(following[1]))
     if text[start : start + 1].isdigit():
         if _MEASURE.match(text, start):
             return True
@@ -143,7 +174,7 @@ def is_harmless(text: str, start: int, name: str, separator: str) -> bool:
     return False
 
 
-def _tells(word: str) -> bool:
+def tells(word: str) -> bool:
     """Tell whether a word is one that people write about secrets."""
     return word.lower() in _FIRST_WORDS or bool(_PARTICIPLE.fullmatch(word))
 
@@ -165,7 +196,7 @@ def is_harmless_text(text: str) -> bool:
         return True
     # A passphrase consists of words too, but hardly of these.
     is_sentence = words[0].lower() in _SENTENCE_STARTS and bool(_SENTENCE.fullmatch(text))
-    return is_sentence and 2 * sum(_tells(word.rstrip(".,:;!?")) for word in words) >= len(words)
+    return is_sentence and 2 * sum(tells(word.rstrip(".,:;!?")) for word in words) >= len(words)
 
 
 def is_harmless_value(name: str, value: object) -> bool:

@@ -40,7 +40,6 @@ from discord_logging._masking.urls import (
     find_in_query,
     find_in_wifi,
     find_link,
-    find_signed,
 )
 from discord_logging._masking.views import unescape, views
 from discord_logging._process.gil import yield_gil, yield_gil_between
@@ -108,8 +107,7 @@ _BEGINNINGS = [
     _Beginning(":", "://", "://", find_in_authority),
     _Beginning(":", "jdbc:oracle:", r"jdbc:oracle:\w{1,10}:", find_in_oracle_url),
     _Beginning(":", "", r":\d{4,5}:[\w*.-]{1,60}:[\w*.-]{1,60}:", find_in_password_file),
-    _Beginning(":", "wifi:", "wifi:(?=[tsphri]:)", find_in_wifi),
-    _Beginning(":", "", r":[12][0-9a-z]{5}:(?=[\w-]{27})", find_signed),
+    _Beginning(";", "wifi:", "wifi:(?=[tsphri]:)", find_in_wifi),
     _Beginning("<", "<cookie ", r"<cookie [^=\s]{1,60}=", find_cookie),
     _Beginning("=", "", rf"[?&](?:{'|'.join(QUERY_NAMES)})=", find_in_query),
     _Beginning("@", "", r"[:/][^\s@/:\"'<>]{4,120}@(?=\w)", find_before_host),

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from discord_logging._masking.forms import GAP, QUOTES, find_form
-from discord_logging._masking.harmless import is_harmless, is_harmless_text, is_harmless_value
+from discord_logging._masking.harmless import is_harmless, is_harmless_text, is_harmless_value, tells
 from discord_logging._masking.key_blocks import key_block_end
 from discord_logging._masking.names import Judgement
 from discord_logging._masking.source_lines import is_source_line
@@ -35,11 +35,11 @@ _SEPARATOR = re.compile(
     rf"(?:\[\w{{0,20}}\])?(?P<closers>{QUOTES}[\])]{{0,2}}\*{{0,2}})"
     # `password for ann:`, `API key provided:`, `Unseal Key 1:`, `{ get; set; } =`
     r"(?:[ \t]+(?:(?:(?:is|was)[ \t]+\w{1,20}[ \t]+)?(?:for|of|in|FOR)[ \t]+(?:key[ \t]+)?[\w.@%'\"/-]{1,60}"
-    r"|pair|provided|given|received|supplied|used|sent|entered|#?\d{1,2})(?=[ \t]*[:=])"
+    r"|(?:code|value|is|was)(?=:)|pair|provided|given|received|supplied|used|sent|entered|#?\d{1,2})(?=[ \t]*[:=])"
     r"|[ \t]*\{[^{}\n:=]{0,40}\}(?=[ \t]*=)"
     r"|[ \t]+(?:string|String|str|bytes|\[\]byte|char|text|any)(?=[ \t]*:?=[ \t]*[\"'`]))?"
     rf"{GAP}(?P<sign>[:=]{{1,2}}>?(?!//)(?:=(?=[ \t]*[\"']))?|!==?|[+?&|]{{1,2}}=|-+>|%3[Dd]){GAP}"
-    r"(?:\*\*[ \t]*(?=[^\s*])|!!\w{1,20}[ \t]+|\s{0,20}string\(\d{1,6}\)[ \t])?"
+    r"(?:\*\*[ \t]*(?=[^\s*])|!!\w{1,20}[ \t]+|\s{0,20}string\(\d{1,6}\)[ \t]|\[\]byte\((?=[\"']))?"
 )
 """Stands between a name and its value."""
 _WEAK_SIGNS = ("::", "->", "=>", "-->", "!=", "!==", "==", "===")
@@ -68,6 +68,7 @@ _IN_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _LITERAL = re.compile(r"\"[^\"]*\"|'[^']*'")
 _INNER_QUOTE = re.compile(r"'\\?''|([\"'`])\1")
 _DEFAULT = re.compile(r"[\"'](?:default|examples?|const|enum)[\"']:\s?\[?(?=[\"'])")
+_EMPTY = re.compile(r"(?:\[\s?\]|\(\s?\)|\{\s?\})(?!\w)")
 _SCHEMA = re.compile(r"[\"']type[\"']:\s?[\"'](?:string|object|array|str)[\"']")
 _TEXT_ITEM = re.compile(r":(?!\s{0,20}[\w.+-]{1,7}\s{0,20}[,}\]])\s{0,20}(\{|\"[^\"]*\"|'[^']*'|)")
 _MORE_LITERALS = re.compile(r"[\"'][ \t]*(?:->[ \t]*|,[ \t]*|or[ \t]+|[ \t]+)(?=[\"'])")
@@ -243,17 +244,9 @@ def _find_unquoted(text: str, name: int, start: int, found: Found) -> int:
     is_code = True
     if text[start] in _OPENERS:
         end = closing_bracket(text, start)
-        literals = _LITERAL.findall(text, start, end)
-        if literals and all(is_harmless_text(literal[1:-1]) and " " in literal for literal in literals):
+        if _is_harmless_container(text, start, end, found):
             return end
-        if text[start] == "{" and ":" in text[start:end]:
-            if _SCHEMA.search(text, start, end):
-                for default in _DEFAULT.finditer(text, start, end):
-                    _find_quoted(text, QUOTE.match(text, default.end()), found)  # type: ignore[arg-type]  # it was seen
-                return end
-            if all(_is_harmless_item(item[1]) for item in _TEXT_ITEM.finditer(text, start, end)):
-                return end
-        is_code = not literals
+        is_code = not _LITERAL.search(text, start, end)
         end = bare_end(text, end)
     else:
         within = _WITHIN.match(text, start)
@@ -264,8 +257,25 @@ def _find_unquoted(text: str, name: int, start: int, found: Found) -> int:
     return found.add(start, end)
 
 
+def _is_harmless_container(text: str, start: int, end: int, found: Found) -> bool:
+    """Tell whether a container is empty, or holds messages, states, numbers or a JSON schema.
+
+    The values that a schema has as default or example are found.
+    """
+    literals = _LITERAL.findall(text, start, end)
+    if literals and all(is_harmless_text(literal[1:-1]) and " " in literal for literal in literals):
+        return True
+    if text[start] != "{" or ":" not in text[start:end]:
+        return bool(_EMPTY.match(text, start))
+    if _SCHEMA.search(text, start, end):
+        for default in _DEFAULT.finditer(text, start, end):
+            _find_quoted(text, QUOTE.match(text, default.end()), found)  # type: ignore[arg-type]  # it was seen
+        return True
+    return all(_is_harmless_item(item[1]) for item in _TEXT_ITEM.finditer(text, start, end))
+
+
 def _is_harmless_item(value: str) -> bool:
-    return value == "{" or (bool(value) and is_harmless_text(value[1:-1]))
+    return value == "{" or (bool(value) and (tells(value[1:-1]) or is_harmless_text(value[1:-1])))
 
 
 def _find_on_next_lines(text: str, name: int, start: int, found: Found) -> int:

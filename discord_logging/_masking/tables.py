@@ -43,7 +43,8 @@ def find_in_table(text: str, start: int, end: int, found: Found, names: SecretNa
     cells = text[line:stop].split(border)
     below = text[stop + 1 : line_end(text, stop + 1)]
     filled = [cell for cell in cells if cell.strip()]
-    if border in "|│┃" and len(filled) == 2 and not _RULE.fullmatch(below):  # noqa: PLR2004
+    is_last = not text[end:stop].strip(" \"'|│┃")
+    if border in "|│┃" and len(filled) == 2 and not is_last and not _RULE.fullmatch(below):  # noqa: PLR2004
         _find_cell(text, end, stop, border, found)
     elif len(filled) > 1 and all(map(_HEAD_CELL.fullmatch, filled)):
         columns = [each for each, cell in enumerate(cells) if names.judge(cell.strip(" \"'")) is Judgement.SECRET]

@@ -46,6 +46,7 @@ class TokenShape(NamedTuple):
 TOKEN_SHAPES: tuple[TokenShape, ...] = (
     # Clouds and hosting
     TokenShape("Fernet token", r"gAAAAA[\w-]{60,}=*", "gAAAAA{base64url:114}==", "https://github.com/fernet/spec/blob/master/Spec.md"),
+    TokenShape("Django signed value", r"[\w-]{2,1000}:[12][A-Za-z0-9]{5}:[\w-]{27}(?:[\w-]{16})?(?![\w-])", "ImFubiI:1tA1aH:{base64url:43}", "https://docs.djangoproject.com/en/stable/topics/signing"),
     TokenShape("OpenSSH private key without its first line", r"b3BlbnNzaC1rZXktdjE[A-Za-z0-9+/=]{40,}", "b3BlbnNzaC1rZXktdjE{base64:300}", "OpenSSH PROTOCOL.key"),
     TokenShape("macaroon", r"MDAx[\w-]{60,}=*", "MDAxY2xvY2F0aW9u{base64url:200}", "https://research.google/pubs/macaroons-cookies-with-contextual-caveats-for-decentralized-authorization-in-the-cloud"),
     TokenShape("Browserbase API key", r"bb_live_[\w-]{20,}", "bb_live_{alnum:32}", "trufflehog browserbase"),

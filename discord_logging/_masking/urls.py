@@ -52,7 +52,7 @@ LINKS = (
     "webhooks",
 )
 """The parts of the path of a link before its token."""
-SCHEMES = ("basic", "plain", "ntlm", "negotiate")
+SCHEMES = ("basic", "plain", "ntlm", "negotiate", "auth login")
 """The schemes of HTTP and SMTP authentication before credentials."""
 
 _AUTHORITY = re.compile(r"[^\s/?#\"'<>]*")
@@ -75,8 +75,7 @@ _BROKEN = re.compile(
 )
 """A password that a narrow terminal has broken."""
 _WIFI = re.compile(r"(?:[TSHRI]:[^\n;]{0,64};){0,4}P:((?:\\.|[^\n;\\]){1,63});")
-_SIGNED = re.compile(r"[\w.-]{1,100}\Z")
-_IPV6 = re.compile(r"[0-9a-fA-F:]+")
+_IPV6 = re.compile(r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){0,7}")
 _ORACLE = re.compile(r"[\w.-]{1,60}/([^\s\"'<>/]{1,200})@")
 
 
@@ -171,13 +170,6 @@ def find_in_wifi(text: str, match: re.Match[str], found: Found) -> int:
     """Find the password in the text of a QR code for a network: `WIFI:T:WPA;S:home;P:hunter2;;`."""
     password = _WIFI.match(text, match.end())
     return found.add(*password.span(1)) if password else match.end()
-
-
-def find_signed(text: str, match: re.Match[str], found: Found) -> int:
-    """Find a value that Django has signed, before and behind its time: `ImFubiI:1tA1aH:Dpx2OVf…`."""
-    value = _SIGNED.search(text, max(match.start() - MAX_WORD, 0), match.start())
-    signature = _CREDENTIALS.match(text, match.end())
-    return found.add(value.start(), signature.end()) if value and signature else match.end()
 
 
 def find_in_oracle_url(text: str, match: re.Match[str], found: Found) -> int:

@@ -79,6 +79,12 @@ TEXTS = [
     "net use Z: \\\\host\\share /user:ann *",
     "INSERT INTO users (name, password) VALUES (:name, lower(?)), (?, NULL), (%s, DEFAULT)",
     "kafka://broker:9092\nann@example.com wrote",
+    '{"auth": {"method": "password", "ok": false}}',
+    '{"secrets": [], "tokens": {}, "auth": ()}',
+    "session=12 state=closed",
+    "metric=auth.latency value=33 token code=12",
+    "password: min 8 characters, max 128",
+    "The password for ann is 8 characters long, the token of bob is expired",
     "| user | password policy |\n|---|---|\n| ann | strict |",
 ]
 

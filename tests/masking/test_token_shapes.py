@@ -50,6 +50,7 @@ WITHOUT_PREFIX = {
     "Azure client secret",
     "Azure common annotated key",
     "Discord bot token",
+    "Django signed value",
     "Facebook app token",
     "Mailchimp API key",
     "Mailgun API key",
