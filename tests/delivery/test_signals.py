@@ -35,6 +35,12 @@ log = logging.getLogger("app")
 log.addHandler(handler)
 log.propagate = False
 """
+HELLO = """
+discord_logging.flush_on_signals()
+log.error("hello")
+print("ready", flush=True)
+time.sleep(30)
+"""
 
 
 @pytest.fixture
@@ -109,15 +115,7 @@ class TestProcess:
     def test_stuck_network_does_not_delay_the_end(self, discord: LocalDiscord) -> None:
         """The process ends within `flush_timeout`, and reports the losses on one line."""
         discord.fail_next(Fault.stall(60), times=10)
-        process = start(
-            """
-            discord_logging.flush_on_signals()
-            log.error("hello")
-            print("ready", flush=True)
-            time.sleep(30)
-            """,
-            discord,
-        )
+        process = start(HELLO, discord)
         began = time.monotonic()
         process.terminate()
         code, _, err = end(process)
@@ -128,15 +126,7 @@ class TestProcess:
     def test_signal_that_comes_again_and_again(self, discord: LocalDiscord) -> None:
         """An impatient parent neither loses records nor moves the end."""
         discord.fail_next(Fault.stall(60), times=10)
-        process = start(
-            """
-            discord_logging.flush_on_signals()
-            log.error("hello")
-            print("ready", flush=True)
-            time.sleep(30)
-            """,
-            discord,
-        )
+        process = start(HELLO, discord)
         began = time.monotonic()
         while process.poll() is None:
             assert time.monotonic() < began + 15
@@ -147,15 +137,7 @@ class TestProcess:
     def test_second_signal_costs_nothing(self, discord: LocalDiscord) -> None:
         """Records for a slow server are delivered although the signal comes twice."""
         discord.fail_next(Fault.stall(0.5, save=True))
-        process = start(
-            """
-            discord_logging.flush_on_signals()
-            log.error("hello")
-            print("ready", flush=True)
-            time.sleep(30)
-            """,
-            discord,
-        )
+        process = start(HELLO, discord)
         discord.wait_for()
         process.terminate()
         process.terminate()
@@ -223,16 +205,7 @@ class TestChain:
 
     def test_previous_handler_that_exits(self, discord: LocalDiscord) -> None:
         """`sys.exit` in a handler ends the program as usual."""
-        process = start(
-            """
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
-            discord_logging.flush_on_signals()
-            log.error("hello")
-            print("ready", flush=True)
-            time.sleep(30)
-            """,
-            discord,
-        )
+        process = start(f"signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n{HELLO}", discord)
         process.terminate()
         assert end(process) == (5, "", "")
         assert texts(discord) == ["hello"]
