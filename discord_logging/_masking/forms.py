@@ -16,12 +16,14 @@ class Form(NamedTuple):
     """A form in which a value stands behind its name without a separator.
 
     Attributes:
+        example: A text with the form, whose value is a variant of `hunter2`. It would be left without the form.
         before: A pattern for the text before the name.
         after: A pattern for the text between the name and its value.
         end: The sign that ends the value; `""` stands for the end of a quoted text or of a word.
         is_sure: Whether any value is a secret; else it must look random.
     """
 
+    example: str
     before: str
     after: str
     end: str = ""
@@ -35,65 +37,107 @@ _NAMED = (
 _VALUE_KEY = rf"{QUOTES}(?:[vV](?:alue|ALUE|al)|content){QUOTES}{GAP}(?:[:=]>?|>){GAP}"
 _MEMORABLE = r"[a-z]{4,20}[-_][a-z]{4,20}\d{2,4}\b"
 _WHOSE = r"(?:(?:for|of) [\w.@-]{1,60} (?=is |was ))?"
+_NAME_AND_VALUE = Form('{"name": "token", "value": "hunter2"}', _NAMED, rf"{QUOTES}[,;]?\s{{0,40}}{_VALUE_KEY}")
+_ELEMENT = Form(
+    "<db:password type='x'>hunter2</db:password>",
+    r"<(?:[\w-]{1,30}:)?",
+    r"[^<>\"'=]{0,20}(?:[\"'=][^<>]{0,200})?>(?:<!\[CDATA\[)?",
+    "<",
+)
+# A line that is a name and a value with a digit. A head of a table has no digits.
+_PAIR = Form(
+    "password,my-hunter2\n",
+    r"(?:\A|\n)[\"']?",
+    r"[\"']?[,;](?=[^\s,;]{8,100}(?:\r?\n|\Z))(?=[^\s\d]{0,99}[a-zA-Z])(?=\D{0,99}\d)",
+)
 _AFTER_BLANK = (
     Form(
+        "ENV API_TOKEN hunter2",
         r"(?:ENV|ARG|setenv|setx|#define|set -\w+|config(?:ure)? set|secrets? set)[ \t]+",
         r"[ \t]+(?:--?[a-z]{1,20}[ =])?(?=[^\s=])",
     ),
-    Form("", r"[ \t]+(?:was |is |has been )?(?:re)?(?:set|changed) to[ \t]+(?=\S{0,40}\d)"),
-    Form("", r"[ \t]+(?:changed|rotated) from[ \t]+(?=\S{0,40}\d)"),
-    Form(r"(?:username \S{1,60}|enable) (?:privilege \d{1,2} )?", r" \d{1,2} (?=\S{6})"),
-    Form("", r"(?:(?<=requirepass)|(?<=masterauth))[ \t]+(?=\S)"),
-    Form("", rf"[ \t]+{_WHOSE}(?:is |was |~ |[.]{{2,60}} )?[(\[]?(?=[\"']?{_MEMORABLE})"),
     Form(
+        "password was set to hunter2",
+        "",
+        r"[ \t]+(?:was |is |has been )?(?:re)?(?:set|changed) to[ \t]+(?=\S{0,40}\d)",
+    ),
+    Form("password changed from hunter2 to ***", "", r"[ \t]+(?:changed|rotated) from[ \t]+(?=\S{0,40}\d)"),
+    Form("enable secret 5 hunter2", r"(?:username \S{1,60}|enable) (?:privilege \d{1,2} )?", r" \d{1,2} (?=\S{6})"),
+    Form("requirepass hunter2", "", r"(?:(?<=requirepass)|(?<=masterauth))[ \t]+(?=\S)"),
+    Form(
+        "the password is word-hunter22",
+        "",
+        rf"[ \t]+{_WHOSE}(?:is |was |~ |[.]{{2,60}} )?[(\[]?(?=[\"']?{_MEMORABLE})",
+    ),
+    Form(
+        "the token of ann is Hunter2hunter2",
         "",
         rf"[ \t]+{_WHOSE}(?:(?:is|was|are|to|=|of|LIKE|[.~·…>-]{{1,60}}|\d)[ \t]+)?[(\[]?(?=[^\s:=]{{8}})",
         is_sure=False,
     ),
-    Form("", r"[ \t]+(?:NOT )?(?:LIKE|IN|BY|by)[ \t]*\(?(?=[\"'])"),
-    Form(r"(?:[A-Z][ \t]+|[,(]\s{0,10})", r"(?<=[A-Z])[ \t]+(?=[\"'])"),
-    Form("", r"[ \t][^\n:=]{1,60}:[ \t]*(?:\r?\n[ \t]*){1,2}(?=\S{8,200}[ \t]*(?:\r?\n|\Z))", is_sure=False),
+    Form("WHERE password IN ('hunter2', 'b')", "", r"[ \t]+(?:NOT )?(?:LIKE|IN|BY|by)[ \t]*\(?(?=[\"'])"),
+    Form("CREATE USER ann WITH PASSWORD 'hunter2'", r"(?:[A-Z][ \t]+|[,(]\s{0,10})", r"(?<=[A-Z])[ \t]+(?=[\"'])"),
+    Form(
+        "Use the following password to proceed:\n\nHunter2hunter2\n",
+        "",
+        r"[ \t][^\n:=]{1,60}:[ \t]*(?:\r?\n[ \t]*){1,2}(?=\S{8,200}[ \t]*(?:\r?\n|\Z))",
+        is_sure=False,
+    ),
+    _ELEMENT,
+    _NAME_AND_VALUE,
 )
 _AFTER_QUOTE = (
-    Form(_NAMED, rf"{QUOTES}[,;]?\s{{0,40}}{_VALUE_KEY}"),
-    Form(_NAMED, r"[\"'][^<>\n]{0,100}>", "<"),
-    Form(r"[(][bB]?[\"']", r"[\"'],[ \t]*[\[(]?(?=[bB]?[\"'])"),
-    Form(r"[\[{][bB]?[\"']", r"[\"'],[ \t]*(?=[bB]?[\"'])", is_sure=False),
-    Form(r",[ \t]*[bB]?[\"']", r"[\"'],[ \t]*(?=[bB]?[\"'])", is_sure=False),
-    Form(r"name=[\"']", r"[\"'][^\n]{0,100}\r?\n(?:[\w-]+:[^\n]{0,200}\r?\n){0,4}\r?\n", "\n"),
-    Form(r"variable[ \t]+[\"']", r"[\"'][ \t]*\{\s{0,20}default\s{0,20}=\s{0,20}"),
-    Form("", r"[\"'][ \t]+(?=[^\s:=]{8})", is_sure=False),
+    _NAME_AND_VALUE,
+    Form('<property name="password" type="x">hunter2</property>', _NAMED, r"[\"'][^<>\n]{0,100}>", "<"),
+    Form("[('password', 'hunter2')]", r"[(][bB]?[\"']", r"[\"'],[ \t]*[\[(]?(?=[bB]?[\"'])"),
+    Form("['bearer', 'Hunter2hunter2']", r"[\[{][bB]?[\"']", r"[\"'],[ \t]*(?=[bB]?[\"'])", is_sure=False),
+    Form("setattr(x, 'token', 'Hunter2hunter2')", r",[ \t]*[bB]?[\"']", r"[\"'],[ \t]*(?=[bB]?[\"'])", is_sure=False),
+    Form(
+        'form-data; name="password"\nContent-Type: text/plain\n\nhunter2\n--b',
+        r"name=[\"']",
+        r"[\"'][^\n]{0,100}\r?\n(?:[\w-]+:[^\n]{0,200}\r?\n){0,4}\r?\n",
+        "\n",
+    ),
+    Form(
+        'variable "password" {\n  default = "hunter2"\n}',
+        r"variable[ \t]+[\"']",
+        r"[\"'][ \t]*\{\s{0,20}default\s{0,20}=\s{0,20}",
+    ),
+    Form('1700000000.1 [0 ::1] "AUTH" "Hunter2hunter2"', "", r"[\"'][ \t]+(?=[^\s:=]{8})", is_sure=False),
 )
-_AFTER_TAG = (
-    Form(r"<(?:[\w-]{1,30}:)?", r"[^<>\"'=]{0,20}(?:[\"'=][^<>]{0,200})?>(?:<!\[CDATA\[)?", "<"),
-    Form(r"<key>", r"</key>\s{0,40}<(?:string|data)>", "<"),
-    Form(r"<[nN]ame>", rf"</[nN]ame>\s{{0,40}}<?{_VALUE_KEY}", "<"),
-)
-_PAIR = Form(r"(?:\A|\n)[\"']?", r"[\"']?[,;](?=[^\s,;]{8,100}(?:\r?\n|\Z))(?=[^\s\d]{0,99}[a-zA-Z])(?=\D{0,99}\d)")
-"""A line that is a name and a value with a digit. A head of a table has no digits."""
 FORMS: dict[str, tuple[Form, ...]] = {
-    **dict.fromkeys(" \t", (*_AFTER_BLANK, *_AFTER_TAG[:1], _AFTER_QUOTE[0])),
+    **dict.fromkeys(" \t", _AFTER_BLANK),
     **dict.fromkeys("\"'\\", _AFTER_QUOTE),
-    "<": _AFTER_TAG[1:],
-    ">": _AFTER_TAG[:1],
+    "<": (
+        Form("<key>password</key>\n<string>hunter2</string>", r"<key>", r"</key>\s{0,40}<(?:string|data)>", "<"),
+        Form("<name>password</name><value>hunter2</value>", r"<[nN]ame>", rf"</[nN]ame>\s{{0,40}}<?{_VALUE_KEY}", "<"),
+    ),
+    ">": (_ELEMENT,),
     **dict.fromkeys(
         "\r\n",
         (
-            Form(_NAMED, rf"\s{{1,40}}{_VALUE_KEY}"),
-            Form("", r"\r?\n  (?![^\n]{0,200}\[type=missing)[^\n]{1,300}input_value="),
-            Form(r"\? ", r"\r?\n:[ \t]+"),
+            _NAME_AND_VALUE,
+            Form(
+                "password\n  Input is too short [type=x, input_value='hunter2']",
+                "",
+                r"\r?\n  (?![^\n]{0,200}\[type=missing)[^\n]{1,300}input_value=",
+            ),
+            Form("? password\n: hunter2", r"\? ", r"\r?\n:[ \t]+"),
         ),
     ),
     ",": (
-        _AFTER_QUOTE[0],
-        Form(_NAMED, rf",\s{{0,40}}{_VALUE_KEY}"),
-        Form(r"\{", r",(?=[\"'])"),
-        Form(r"(?:[aA]ssert\w{0,30}|compare_digest)\([^()\n]{0,40}", r", ?(?=[bB]?[\"'])"),
-        Form("", r", ?(?=[^\s,]{16})", is_sure=False),
+        _NAME_AND_VALUE,
+        Form('{password,"hunter2"}', r"\{", r",[ \t]?(?=[\"'])"),
+        Form(
+            "assertEqual(user.password, 'hunter2')",
+            r"(?:[aA]ssert\w{0,30}|compare_digest)\([^()\n]{0,40}",
+            r", ?(?=[bB]?[\"'])",
+        ),
+        Form("bearer, Hunter2hunter2hunter2", "", r", ?(?=[^\s,]{16})", is_sure=False),
         _PAIR,
     ),
     ";": (_PAIR,),
-    "(": (Form("", r"\((?=[\"'])", is_sure=False),),
+    "(": (Form('ds.setPassword("hunter2")', "", r"\((?=[\"'])", is_sure=False),),
 }
 """The forms by the sign behind the name."""
 _COMPILED = {

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+from discord_logging._masking.forms import _COMPILED, Form
+from discord_logging._masking.forms import FORMS as FORMS_BY_SIGN
 from discord_logging._masking.masker import SecretMasker
 
 MASKER = SecretMasker()
@@ -183,6 +185,19 @@ def test_the_value_and_nothing_else_is_masked(form: str) -> None:
 def test_a_weak_value_is_masked_where_its_place_is_sure(text: str, masked: str) -> None:
     """A password need not look random."""
     assert MASKER.mask(text) == masked
+
+
+ROWS = list(dict.fromkeys(form for forms in FORMS_BY_SIGN.values() for form in forms))
+
+
+@pytest.mark.parametrize("form", ROWS, ids=lambda form: form.example)
+def test_each_row_masks_its_example(form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row is needed: without it, the value is left."""
+    assert "hunter2" not in MASKER.mask(form.example).lower()
+    for sign, rows in FORMS_BY_SIGN.items():
+        others = [compiled for row, compiled in zip(rows, _COMPILED[sign], strict=True) if row != form]
+        monkeypatch.setitem(_COMPILED, sign, others)
+    assert "hunter2" in SecretMasker().mask(form.example).lower()
 
 
 @pytest.mark.parametrize("times", range(3))
