@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 import warnings as _warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any, overload
 
@@ -17,6 +17,7 @@ from discord_logging._delivery.registry import flush_all
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._handler import discord_handlers
 from discord_logging._records.exceptions import origin
+from discord_logging._records.reports import forget, guarded, has_all, is_noted, note, tick
 from discord_logging._records.settings import parse_level
 from discord_logging._records.values import to_text
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
     _P = ParamSpec("_P")
     _R = TypeVar("_R")
-
-_REPORTED_TO = "_discord_logging_reported_to"
-"""The attribute of a logged exception that holds the ids of the Discord handlers that have it."""
 
 
 class _Hook:
@@ -121,7 +119,7 @@ class ExceptionCapture:
     def _log(self, level: int, exception: object, text: str, *args: object, **extra: object) -> bool:
         is_loud = isinstance(exception, BaseException) and not isinstance(exception, (KeyboardInterrupt, SystemExit))
         if is_loud:
-            _log_once(self._logger, level, exception, text, *args, **extra)
+            _log_once(0, self._logger, level, exception, text, *args, **extra)
         return is_loud
 
     def _on_main(self, previous: Any, exc_type: Any, exception: Any, traceback: Any) -> None:
@@ -148,7 +146,7 @@ class ExceptionCapture:
         self._log(logging.ERROR, exception, context.get("message") or "Unhandled exception in event loop", **extra)
         # The previous hook logs the exception as well, to the logger `asyncio`, for the console and other handlers. Our
         # handlers must not post it twice.
-        is_muted = _reported_to(exception) and not isinstance(previous, _Hook)
+        is_muted = is_noted(exception) and not isinstance(previous, _Hook)
         token = is_delivering.set(True) if is_muted else None
         try:
             previous(loop, context)
@@ -207,19 +205,17 @@ class ExceptionLog:
     message: str | None
     reraise: bool
     where: str
+    _calls: list[_Call] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __enter__(self) -> Self:
+        self._calls.append(_Call(self).__enter__())
         return self
 
     # With `bool`, type checkers would assume that the block may swallow exceptions.
     def __exit__(
         self, exc_type: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        if not isinstance(exception, Exception):
-            return False
-        text, args = ("Exception in %s", (self.where,)) if self.message is None else (self.message, ())
-        _log_once(self.logger, self.level, exception, text, *args)
-        return not self.reraise
+        return self._calls.pop().__exit__(exc_type, exception, traceback)
 
     def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
         """Return `function` with its exceptions logged."""
@@ -237,6 +233,33 @@ class ExceptionLog:
         else:
             wrapper = _wrap_function(log, function)
         return functools.wraps(function)(wrapper)
+
+
+class _Call:
+    """One call of a decorated function, or one run of a block."""
+
+    __slots__ = ("_began", "_log")
+
+    def __init__(self, log: ExceptionLog) -> None:
+        self._log = log
+        self._began = 0
+
+    def __enter__(self) -> Self:
+        self._began = tick()
+        guarded.add(self._began)
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        guarded.discard(self._began)
+        if not isinstance(exception, Exception):
+            return False
+        log = self._log
+        text, args = ("Exception in %s", (log.where,)) if log.message is None else (log.message, ())
+        # An exception that was logged before the call began has been raised again.
+        _log_once(self._began, log.logger, log.level, exception, text, *args)
+        return not log.reraise
 
 
 @overload
@@ -266,7 +289,8 @@ def log_exceptions(
     asynchronous generators, whose signature it keeps; and a context manager: `with log_exceptions(): ...`. Only
     subclasses of `Exception` are logged, so `KeyboardInterrupt`, `SystemExit`, `GeneratorExit` and
     `asyncio.CancelledError` are not. An exception is logged once, even if it leaves several decorated functions or
-    reaches `capture_exceptions`.
+    reaches `capture_exceptions`, or if a framework logs it as well. An exception that is raised again later is logged
+    again, even if it is the same object.
 
     Args:
         logger: The logger, or its name, to log to; `None` stands for the logger of the calling module.
@@ -292,7 +316,7 @@ def log_exceptions(
 
 def _wrap_function(log: ExceptionLog, function: Callable[..., Any]) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        with log:
+        with _Call(log):
             return function(*args, **kwargs)
 
     return wrapper
@@ -300,7 +324,7 @@ def _wrap_function(log: ExceptionLog, function: Callable[..., Any]) -> Any:
 
 def _wrap_coroutine(log: ExceptionLog, function: Callable[..., Any]) -> Any:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        with log:
+        with _Call(log):
             return await function(*args, **kwargs)
 
     return wrapper
@@ -308,7 +332,7 @@ def _wrap_coroutine(log: ExceptionLog, function: Callable[..., Any]) -> Any:
 
 def _wrap_generator(log: ExceptionLog, function: Callable[..., Any]) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        with log:
+        with _Call(log):
             return (yield from function(*args, **kwargs))
 
     return wrapper
@@ -316,7 +340,7 @@ def _wrap_generator(log: ExceptionLog, function: Callable[..., Any]) -> Any:
 
 def _wrap_async_generator(log: ExceptionLog, function: Callable[..., Any]) -> Any:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        with log:
+        with _Call(log):
             generator = function(*args, **kwargs)
             step = generator.__anext__()
             while True:
@@ -356,37 +380,29 @@ def _flush_before(previous: Any, standard: Any) -> None:
             flush_all()
 
 
-def _reported_to(exception: Any) -> frozenset[int] | None:
-    """Return the ids of the Discord handlers that have `exception` already, or `None` if it was not logged."""
-    with contextlib.suppress(Exception):
-        handlers: frozenset[int] | None = exception.__dict__.get(_REPORTED_TO)
-        return handlers
-    return None
-
-
 def _log_once(
-    logger: logging.Logger | str | None, level: int, exception: Any, text: str, *args: object, **extra: object
+    since: int,
+    logger: logging.Logger | str | None,
+    level: int,
+    exception: Any,
+    text: str,
+    *args: object,
+    **extra: object,
 ) -> None:
-    """Log `exception`, unless all Discord handlers of the logger have it already. Never raises an `Exception`."""
+    """Log `exception`, unless all Discord handlers of the logger got it after the tick `since`.
+
+    Never raises an `Exception`.
+    """
     with contextlib.suppress(Exception):
         # The logger is looked up now, because `dictConfig` disables the loggers that exist when it runs.
         target = logger if isinstance(logger, logging.Logger) else logging.getLogger(logger)
         if not target.isEnabledFor(level):
             return
-        reported_to = _reported_to(exception)
-        receivers = frozenset(id(each) for each in discord_handlers(target) if level >= each.level)
-        if reported_to is not None and receivers <= reported_to:
+        receivers = [id(each) for each in discord_handlers(target) if level >= each.level]
+        if has_all(exception, receivers, level, since):
             return
+        forget(exception, receivers)
         path, line, function = origin(exception.__traceback__)
         exc_info = type(exception), exception, exception.__traceback__
         target.handle(target.makeRecord(target.name, level, path, line, text, args, exc_info, function, extra))
-        mark_reported(exception, receivers)
-
-
-def mark_reported(exception: Any, handlers: frozenset[int]) -> None:
-    """Note on `exception` that `handlers`, by their `id`, have it.
-
-    Raises:
-        Exception: The exception accepts no attribute.
-    """
-    exception.__dict__[_REPORTED_TO] = handlers | (_reported_to(exception) or frozenset())
+        note(exception, receivers, level, target.name.partition(".")[0])

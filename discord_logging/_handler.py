@@ -19,6 +19,7 @@ from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.freeze import freeze, show_arguments
 from discord_logging._records.record import Details, Snapshot
+from discord_logging._records.reports import is_retold
 from discord_logging._records.settings import (
     LEVEL_RULE,
     CardSettings,
@@ -232,6 +233,8 @@ class DiscordHandler(logging.Handler):
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter `record` and emit it. Never waits, and raises no exception but those of an override of `emit`.
 
+        A framework's record of an exception that `log_exceptions` has logged already is left out.
+
         The lock that `logging.Handler` takes is not taken, since no code here needs it. Records that are logged on the
         listeners' threads are ignored, such as those of urllib3 about our own requests.
 
@@ -250,6 +253,8 @@ class DiscordHandler(logging.Handler):
             return False
         if not allowed:
             return False
+        if getattr(record, "exc_info", None) and is_retold(record, id(self)):
+            return True
         # From Python 3.12 on a filter may return another record.
         self.emit(record if allowed is True or not isinstance(allowed, logging.LogRecord) else allowed)
         return True

@@ -10,6 +10,7 @@ import contextvars
 import functools
 import inspect
 import logging
+import math
 import os
 import platform
 import re
@@ -18,13 +19,13 @@ import weakref
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._capture import mark_reported
 from discord_logging._discord.webhook_url import hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError, suggest
 from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
 from discord_logging._integrations.workers import flush_at_sigterm, worker_number
 from discord_logging._process.diagnostics import warn
+from discord_logging._records.reports import is_retold, note
 from discord_logging._records.settings import parse_enabled, without_blanks
 
 try:
@@ -240,10 +241,11 @@ class DiscordLogging:
                     app, logging.ERROR, "Exception in the teardown of the application context", (), {}
                 )
             record.exc_info = type(exception), exception, exception.__traceback__
-            handler.handle(record)
+            if not is_retold(record, id(handler), is_automatic=True):
+                handler.handle(record)
+                with contextlib.suppress(Exception):
+                    note(exception, [id(handler)], math.inf)
             setattr(g, _REPORTED, exception)
-            with contextlib.suppress(Exception):
-                mark_reported(exception, frozenset([id(handler)]))
         except Exception:  # noqa: BLE001 - the request must be answered after any error
             warn("an exception could not be reported with its request", exc_info=True)
 

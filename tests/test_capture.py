@@ -522,6 +522,94 @@ class TestLogExceptions:
             call_excepthook(pickle.loads(pickle.dumps(caught.value)))  # noqa: S301 - our own
         assert recorder.texts == ["Exception in divide"]
 
+    def test_an_object_that_is_raised_again_is_logged_again(self, recorder: Recorder) -> None:
+        """The note on the exception made every later raise of one object vanish."""
+        error = ValueError("the only one")
+
+        @log_exceptions
+        def fail(depth: int) -> None:
+            if depth:
+                fail(depth - 1)
+            raise error
+
+        with log_exceptions("shop"):
+            for _ in range(3):
+                with contextlib.suppress(ValueError):
+                    fail(2)
+        assert len(recorder.records) == 3
+
+    @pytest.mark.parametrize("name", ["django.request", "uvicorn.error"])
+    def test_a_framework_logs_it_as_well(self, recorder: Recorder, name: str) -> None:
+        """The records of all layers are about one event, also if one passes the handler twice."""
+        logging.getLogger(name).addHandler(recorder)
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError) as caught:
+                divide(1)
+            logging.getLogger(name).error("Internal Server Error", exc_info=caught.value)
+            logging.getLogger("asyncio").error("Task failed", exc_info=caught.value)
+        assert recorder.texts == ["Exception in divide"] * 3
+
+    def test_a_framework_logs_an_object_that_is_raised_again(self, recorder: Recorder) -> None:
+        """The same line logs it, so that the event is another one."""
+        error = ValueError("the only one")
+        with contextlib.suppress(ValueError):
+            log_exceptions(raised_in)(error)
+        for _ in range(3):
+            logging.getLogger("django.request").error("Internal Server Error", exc_info=error)
+        assert recorder.texts == ["Exception in raised_in", *["Internal Server Error"] * 2]
+
+    @pytest.mark.parametrize(
+        ("name", "level", "thread"),
+        [
+            (__name__, 40, False),
+            (f"{__name__.partition('.')[0]}.jobs", 40, False),
+            ("django", 50, False),
+            ("django", 40, True),
+        ],
+        ids=["the module", "its package", "a higher level", "another thread"],
+    )
+    def test_what_says_more_is_logged(self, recorder: Recorder, name: str, level: int, *, thread: bool) -> None:
+        """The program's own record, a rise in severity, and another call are no copies."""
+        with pytest.raises(ZeroDivisionError) as caught:
+            divide(1)
+
+        def tell() -> None:
+            logging.getLogger(name).log(level, "Giving up", exc_info=caught.value)
+
+        if thread:
+            other = threading.Thread(target=tell)
+            other.start()
+            other.join()
+        else:
+            tell()
+        assert recorder.texts == ["Exception in divide", "Giving up"]
+
+    @pytest.mark.parametrize(("level", "texts"), [(40, ["Own"]), (10, ["Own", "Exception in fail"])])
+    def test_the_function_has_logged_it_itself(self, recorder: Recorder, level: int, texts: list[str]) -> None:
+        """The decorator has nothing to add then, unless the record was less severe."""
+        logging.getLogger().setLevel(logging.DEBUG)
+
+        @log_exceptions(message="Exception in fail")
+        def fail() -> None:
+            try:
+                raised_in(ValueError("no"))
+            except ValueError as error:
+                logging.getLogger("shop").log(level, "Own", exc_info=error)
+                raise
+
+        for _ in range(2):
+            with pytest.raises(ValueError, match="no"):
+                fail()
+        assert recorder.texts == texts * 2
+
+    def test_records_without_a_decorator_stay_as_they_are(self, recorder: Recorder) -> None:
+        """Nothing is noted on exceptions that no function of ours watches."""
+        error = ValueError("no")
+        for name in ("shop", "django"):
+            logging.getLogger(name).error("Failed", exc_info=error)
+        assert recorder.texts == ["Failed", "Failed"]
+        assert vars(error) == {}
+
     def test_an_exception_raised_from_a_logged_one_is_logged(self, recorder: Recorder) -> None:
         """The new exception has its own message."""
         with pytest.raises(ZeroDivisionError) as caught:

@@ -23,7 +23,13 @@ from flask.cli import ScriptInfo
 from werkzeug.exceptions import HTTPException
 
 import discord_logging.flask
-from discord_logging import DiscordHandler, InvalidSettingError, InvalidWebhookURLError, capture_exceptions
+from discord_logging import (
+    DiscordHandler,
+    InvalidSettingError,
+    InvalidWebhookURLError,
+    capture_exceptions,
+    log_exceptions,
+)
 from discord_logging.flask import DiscordLogging
 from discord_logging.sandbox import Fault, LocalDiscord
 
@@ -119,6 +125,27 @@ def test_exception_is_one_card_with_its_request(discord: LocalDiscord, console: 
     assert "s3cr3t" not in str(card)
     assert "hunter2" not in str(card)
     assert console().count("ERROR in app: Exception on /fail/7 [POST]") == 1
+
+
+def test_view_under_log_exceptions_is_one_card(discord: LocalDiscord) -> None:
+    """The exception made a second card, from the decorator; one object that each request raises is told each time."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DISCORD_REPEAT_WINDOW": 0})
+    error = ValueError("the only one")
+
+    @app.route("/decorated")
+    @log_exceptions("shop", message="Exception in decorated")
+    def decorated() -> str:
+        raise error
+
+    @app.route("/plain")
+    def plain() -> str:
+        raise error
+
+    for path in ("/decorated", "/decorated", "/plain", "/plain"):
+        assert app.test_client().get(path).status_code == 500
+    texts = first_lines(cards(discord, app))
+    assert texts[:2] == ["Exception in decorated"] * 2
+    assert [text for text in texts if "/plain" in text] == texts[2:]
 
 
 def test_client_address_is_shown_on_request(discord: LocalDiscord) -> None:
