@@ -97,6 +97,9 @@ class DiscordHandler(logging.Handler):
         own_packages: The import names of packages, such as `["acme"]`, that are the program's own although they are
             installed like libraries: the card shows their frames. In a program that PyInstaller made, all other
             packages are libraries then.
+        show_locals: `"own"` shows the local variables of the program's own frames below them, with secrets masked, up
+            to 20 in each of the last 10 frames. They are taken in the logging call, which then takes longer: it calls
+            their `__repr__`. `None`, `False` and `""` show none.
         redact: Words. A value is masked if its name contains one of them: in `extra` values, and as `name=value`,
             JSON, header or URL in texts and tracebacks. Passwords in URLs and well-known kinds of keys are masked too.
             `None` stands for `DEFAULT_REDACT`; a list replaces it, `[*DEFAULT_REDACT, "iban"]` adds to it, `[]` masks
@@ -154,6 +157,7 @@ class DiscordHandler(logging.Handler):
         silent_below: int | str | None = logging.NOTSET,
         source_url: str | None = None,
         own_packages: Sequence[str] | None = None,
+        show_locals: str | bool | None = None,
         redact: Sequence[str] | None = None,
         queue_size: int | None = DeliverySettings.queue_size,
         queue_bytes: int | None = DeliverySettings.queue_bytes,
@@ -200,6 +204,7 @@ class DiscordHandler(logging.Handler):
             silent_below=silent_below,
             source_url=source_url,
             own_packages=own_packages,
+            show_locals=show_locals,
             redact=redact,
         )
         url, self._disabled = _find_url(webhook_url, enabled, allow_http=allow_http)

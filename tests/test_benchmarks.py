@@ -29,6 +29,8 @@ FIGURES = [
     "plain, queue full",
     "plain, queue full, own share",
     "plain, queue full, own share / QueueHandler's beside it",
+    "20-frame traceback with local variables",
+    "traceback with local variables, own share",
     *(
         f"listener {state}: {figure}"
         for state in ("idle", "busy")

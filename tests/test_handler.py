@@ -211,6 +211,7 @@ class TestConfiguration:
             ({"source_url": "https://git.example/{file}"}, "source_url must be"),
             ({"source_url": URL}, "source_url must be"),
             ({"own_packages": "acme"}, "own_packages must be"),
+            ({"show_locals": URL}, "show_locals must be"),
             ({"mention": {}}, "mention.*Did you mean 'mentions'"),
             ({"username": URL}, "username must be"),
         ],
@@ -679,7 +680,8 @@ def forum(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> DiscordHand
           "mention_interval": 3600,
           "silent_below": "WARNING",
           "source_url": "https://git.example/acme/{path}#L{line}",
-          "own_packages": ["acme"]
+          "own_packages": ["acme"],
+          "show_locals": "own"
         }
       },
       "loggers": {"shop": {"handlers": ["discord"], "level": "DEBUG", "propagate": false}}

@@ -10,7 +10,7 @@ import functools
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from discord_logging._cards.traceback_text import HEAD, chain_links
+from discord_logging._cards.traceback_text import HEAD, chain_links, variable_line
 from discord_logging._records.frames import short_path
 from discord_logging._text.markdown import ELLIPSIS, note_cut, shorten
 from discord_logging._text.sanitize import mask_token
@@ -32,6 +32,12 @@ _MAX_CYCLE = 20
 """The longest cycle of frames, or folded runs of frames, that is recognised."""
 _MAX_SOURCE = 160
 """The longest line of source on a card, in characters."""
+_MAX_VARIABLE = 100
+"""The longest line with a local variable on a card, in characters."""
+_MAX_VARIABLES = 6
+"""The largest number of local variables of a frame on a card."""
+_MAX_VARIABLE_FRAMES = 3
+"""The number of last frames whose local variables are on a card."""
 _MAX_LOCATION = 240
 """The longest line with file, line and function, in characters."""
 _MARK_ROOM = 40
@@ -118,7 +124,7 @@ class _Section:
         stack = exception.stack
         self._head = [*(("", introduction, "") if introduction else ()), *([HEAD] if stack else ())]
         location, text = _split_syntax_error(exception)
-        self._blocks = [*_blocks(stack), *([_Block(None, 1, False, lambda: location)] if location else ())]
+        self._blocks = [*_blocks(stack, depth), *([_Block(None, 1, False, lambda: location)] if location else ())]
         room -= _cost(self._head, depth)
         if self._members:
             room = room * 2 // 3
@@ -145,6 +151,7 @@ class _Section:
         choices: list[dict[int, Sequence[str]]] = [
             {caller: self._blocks[caller].lines(), last: lines},
             {last: lines},
+            {last: [_Cut(lines[0]), *lines[1:2]]},
             {last: [_Cut(lines[0])]},
         ]
         for must in choices:
@@ -231,14 +238,29 @@ def _split_syntax_error(exception: FrozenException) -> tuple[list[str], str]:
     return [_clip_location(head), *_clip_source(source)], exception.type_name + text
 
 
-def _blocks(stack: Sequence[Frame]) -> list[_Block]:
+def _blocks(stack: Sequence[Frame], depth: int) -> list[_Block]:
     """Return the frames of a traceback as blocks. All but the last frames of libraries, and cycles, are folded."""
+    # The members of a group have little room.
+    stack = _fit_variables(stack, 0 if depth else _MAX_VARIABLE_FRAMES)
     shown = 1 if any(frame.library is None for frame in stack) else _MAX_LIBRARY_FRAMES
     blocks: list[_Block] = []
     for is_library, group in itertools.groupby(stack[:-shown], key=lambda frame: frame.library is not None):
         run = list(group)
         blocks += [_run_block(run)] if is_library else map(_frame_block, run)
     return [*_fold_cycles(blocks), *map(_frame_block, stack[-shown:])]
+
+
+def _fit_variables(stack: Sequence[Frame], number: int) -> list[Frame]:
+    """Return the frames, the last `number` of them with local variables, the others with the number of theirs."""
+    with_variables = [index for index, frame in enumerate(stack) if frame.variables]
+    fitted = list(stack)
+    for left, index in enumerate(reversed(with_variables)):
+        variables = stack[index].variables
+        shown = variables[: _MAX_VARIABLES if left < number else 0]
+        note = (ELLIPSIS, _count(len(variables) - len(shown), "more variable" if shown else "variable"))
+        if len(shown) < len(variables):
+            fitted[index] = stack[index]._replace(variables=(*shown, note))
+    return fitted
 
 
 def _frame_block(frame: Frame) -> _Block:
@@ -298,7 +320,14 @@ def _cycle_block(cycle: Sequence[_Block], times: int) -> _Block:
 def _card_lines(frame: Frame) -> list[str]:
     """Return the lines of a frame, with a short path, cut to their limits."""
     head = f'  File "{frame.path}", line {frame.lineno}, in {frame.name}'
-    return [_clip_location(head), *_clip_source(frame.source)]
+    return [_clip_location(head), *_clip_source(frame.source), *map(_variable_line, frame.variables)]
+
+
+def _variable_line(variable: tuple[str, str]) -> str:
+    line = variable_line(*variable).replace("\n", " ")
+    if len(line) > _MAX_VARIABLE:
+        return _Cut(line[: _MAX_VARIABLE - 1] + ELLIPSIS)
+    return _Cut(line) if variable[0] == ELLIPSIS else line
 
 
 def _clip_location(line: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from discord_logging._text.markdown import ELLIPSIS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -38,6 +40,11 @@ def chain_links(exception: FrozenException) -> list[tuple[FrozenException, str |
     return links
 
 
+def variable_line(name: str, text: str) -> str:
+    """Return the line for a local variable, or for a note about variables left out."""
+    return f"    {name} {text}" if name == ELLIPSIS else f"    {name} = {text}"
+
+
 def _chain_parts(exception: FrozenException) -> Iterator[str]:
     for each, introduction in reversed(chain_links(exception)):
         if introduction:
@@ -62,6 +69,8 @@ def _stack_lines(stack: Sequence[Frame]) -> Iterator[str]:
         frames = list(same)
         for frame in frames[:_MAX_REPEATS]:
             yield from frame.lines
+            for name, text in frame.variables:
+                yield from variable_line(name, text).replace("\n", "\n        ").split("\n")
         hidden = len(frames) - _MAX_REPEATS
         if hidden > 0:
             yield f"  [Previous line repeated {hidden} more time{'s' if hidden > 1 else ''}]"

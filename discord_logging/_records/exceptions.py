@@ -12,18 +12,22 @@ import itertools
 import linecache
 import sys
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._records.frames import read_frames
 from discord_logging._records.values import cut_text, read_only, to_text
+from discord_logging._records.variables import VariableTaker
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
     from types import TracebackType
 
     from discord_logging._records.frames import Frame
     from discord_logging._records.settings import CardSettings
+    from discord_logging._records.variables import FrameVariables
 
+    _Freeze = Callable[[BaseException, "TracebackType | None"], "FrozenException"]
     _Members = tuple["FrozenException", ...]
     _Links = tuple["FrozenException | None", "FrozenException | None", _Members]
 
@@ -44,7 +48,16 @@ class FrozenException:
         members: The exceptions of a group.
     """
 
-    __slots__ = ("_frames", "_links", "_locations", "_notes", "_settings", "_text", "_type_name")
+    __slots__ = (
+        "_frames",
+        "_links",
+        "_locations",
+        "_notes",
+        "_settings",
+        "_text",
+        "_type_name",
+        "_variables",
+    )
 
     def __init__(
         self,
@@ -55,6 +68,7 @@ class FrozenException:
         locations: Sequence[Any] = (),
         frames: Sequence[Frame] | None = None,
         settings: CardSettings | None = None,
+        variables: FrameVariables | None = None,
     ) -> None:
         self._type_name = type_name
         self._text = text
@@ -63,6 +77,7 @@ class FrozenException:
         self._locations = locations
         self._frames = frames
         self._settings = settings
+        self._variables = variables
         self._links: _Links = (None, None, ())
 
     type_name: str = read_only("_type_name")
@@ -95,7 +110,11 @@ class FrozenException:
     def stack(self) -> Sequence[Frame]:
         if self._frames is not None:
             return self._frames
-        return read_frames(self._locations, self._settings.own_packages if self._settings else ())
+        frames = read_frames(self._locations, self._settings.own_packages if self._settings else ())
+        for index, variables in self._variables.shown.items() if self._variables else ():
+            if frames[index].library is None:
+                frames[index] = frames[index]._replace(variables=variables)
+        return frames
 
     def place(self) -> Frame | None:
         """Return the last frame of the program in this exception, or in a linked one, or the last frame of all.
@@ -130,7 +149,9 @@ class FrozenException:
     def own_size(self) -> int:
         """Return the estimated memory of this exception alone, in bytes."""
         size = 256 + len(self._text) + sum(map(len, self._notes)) + 20 * len(self._locations)
-        return size + sum(len(line) for frame in self._frames for line in frame.lines) if self._frames else size
+        for frame in self._frames or ():
+            size += sum(map(len, frame.lines)) + sum(map(len, itertools.chain.from_iterable(frame.variables)))
+        return size + self._variables.size if self._variables else size
 
     def cut(self, limit: int) -> FrozenException:
         """Return a copy in which the texts and notes, also of linked exceptions, have `limit` characters at most."""
@@ -145,7 +166,13 @@ class FrozenException:
         """Return such a copy of this exception alone, without linked exceptions."""
         text, notes = cut_text(self._text, limit), tuple(cut_text(note, limit) for note in self._notes)
         return FrozenException(
-            self._type_name, text, notes, locations=self._locations, frames=self._frames, settings=self._settings
+            self._type_name,
+            text,
+            notes,
+            locations=self._locations,
+            frames=self._frames,
+            settings=self._settings,
+            variables=self._variables,
         )
 
 
@@ -159,58 +186,63 @@ def freeze_exc_info(exc_info: Any, settings: CardSettings | None = None) -> Froz
 
 def _freeze_chain(exception: BaseException, tb: TracebackType | None, settings: CardSettings | None) -> FrozenException:
     """Freeze `exception` and all linked exceptions, without recursion: a chain may be longer than the stack is deep."""
-    first = _freeze(exception, tb, settings)
+    taker = VariableTaker(settings) if settings and settings.show_locals else None
+    freeze = partial(_freeze, settings, taker)
+    first = freeze(exception, tb)
     found = [(first, exception)]
     seen = {id(exception)}
     for frozen, original in found:
         cause, context, members = original.__cause__, original.__context__, _members(original)
         if cause is None and context is None and not members:
             continue
-        frozen_cause, frozen_context = _freeze_linked(cause, settings, found, seen), None
+        frozen_cause, frozen_context = _freeze_linked(cause, freeze, found, seen), None
         if frozen_cause is None and not original.__suppress_context__:
-            frozen_context = _freeze_linked(context, settings, found, seen)
+            frozen_context = _freeze_linked(context, freeze, found, seen)
         # The user's class may have a property that yields members without end.
         first_members = itertools.islice(members, _MAX_EXCEPTIONS)
-        frozen_members = tuple(
-            filter(None, (_freeze_linked(member, settings, found, seen) for member in first_members))
-        )
+        frozen_members = tuple(filter(None, (_freeze_linked(member, freeze, found, seen) for member in first_members)))
         frozen.link(frozen_cause, frozen_context, frozen_members)
     return first
 
 
 def _freeze_linked(
     linked: Any,
-    settings: CardSettings | None,
+    freeze: _Freeze,
     found: list[tuple[FrozenException, BaseException]],
     seen: set[int],
 ) -> FrozenException | None:
     if not isinstance(linked, BaseException) or id(linked) in seen or len(seen) >= _MAX_EXCEPTIONS:
         return None
     seen.add(id(linked))
-    frozen = _freeze(linked, linked.__traceback__, settings)
+    frozen = freeze(linked, linked.__traceback__)
     found.append((frozen, linked))
     return frozen
 
 
-def _freeze(exception: BaseException, tb: TracebackType | None, settings: CardSettings | None) -> FrozenException:
+def _freeze(
+    settings: CardSettings | None, taker: VariableTaker | None, exception: BaseException, tb: TracebackType | None
+) -> FrozenException:
     type_name, notes = _type_name(type(exception)), _notes(exception)
     text = _text(exception, type_name, notes)
-    return FrozenException(type_name, text, notes, locations=_locations(tb), settings=settings)
+    locations = _locations(tb)
+    variables = taker.take(tb, len(locations) // 3) if taker else None
+    return FrozenException(type_name, text, notes, locations=locations, settings=settings, variables=variables)
 
 
 def _locations(tb: TracebackType | None) -> list[Any]:
     locations: list[Any] = []
     known = linecache.cache
-    # As in `traceback`, the first frames are kept, and a negative limit keeps none.
-    limit = getattr(sys, "tracebacklimit", None)
-    size = 3 * limit if isinstance(limit, int) else sys.maxsize
-    while tb is not None and len(locations) < size:
+    while tb is not None:
         code = tb.tb_frame.f_code
         locations += code, tb.tb_lineno, tb.tb_lasti
         # Only the loader, in the globals of the frame, has the source of modules in a zip file.
         if code.co_filename not in known:
             linecache.lazycache(code.co_filename, tb.tb_frame.f_globals)
         tb = tb.tb_next
+    # As in `traceback`, the first frames are kept, and a negative limit keeps none.
+    limit = vars(sys).get("tracebacklimit")  # getattr() takes a microsecond for an attribute that is missing
+    if isinstance(limit, int):
+        del locations[max(3 * limit, 0) :]
     return locations
 
 

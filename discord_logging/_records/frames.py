@@ -27,6 +27,7 @@ class Frame(NamedTuple):
         path: The path as a developer sees it: relative to the working directory, or to the entry of `sys.path`.
         library: The name of the library that the file belongs to, or `None` if it is the program's own.
         lines: The frame as `traceback` shows it: the location, the line of source, and the carets below.
+        variables: The names and texts of the local variables, without secrets, if `show_locals` asks for them.
     """
 
     filename: str
@@ -35,6 +36,7 @@ class Frame(NamedTuple):
     path: str
     library: str | None
     lines: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def source(self) -> tuple[str, ...]:

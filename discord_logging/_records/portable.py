@@ -145,8 +145,9 @@ def _link(exception: FrozenException | None, record: FrozenRecord) -> list[dict[
 
 
 def _frame_to_data(frame: Frame, record: FrozenRecord) -> list[Any]:
-    *place, lines = frame
-    return [*map(_to_data, place), _to_data(record.mask("\n".join(lines)))]
+    *place, lines, variables = frame
+    texts = [*map(_to_data, place), _to_data(record.mask("\n".join(lines)))]
+    return [*texts, [[*map(_to_data, each)] for each in variables]] if variables else texts
 
 
 def _unlink(data: Sequence[Mapping[str, Any]]) -> FrozenException | None:
@@ -166,5 +167,5 @@ def _unlink(data: Sequence[Mapping[str, Any]]) -> FrozenException | None:
 
 
 def _frame_from_data(data: Sequence[Any]) -> Frame:
-    *place, lines = map(_from_data, data)
-    return Frame._make((*place, tuple(lines.split("\n"))))
+    *place, lines, variables = map(_from_data, data if len(data) == len(Frame._fields) else (*data, []))
+    return Frame._make((*place, tuple(lines.split("\n")), tuple(map(tuple, variables))))

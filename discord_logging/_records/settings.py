@@ -64,6 +64,7 @@ class CardSettings:
     silent_below: int = 0
     source_url: str | None = None
     own_packages: tuple[str, ...] = ()
+    show_locals: str | None = None
     masker: SecretMasker = DEFAULT_MASKER
     number: int = field(default_factory=itertools.count(1).__next__, init=False)
     """The number that names these settings within this process."""
@@ -100,6 +101,7 @@ class CardSettings:
             silent_below=0 if silent_below is None else parse_level("silent_below", silent_below, LEVEL_RULE),
             source_url=parse_source_url(take("source_url")),
             own_packages=parse_packages("own_packages", take("own_packages")),
+            show_locals=parse_show_locals(take("show_locals")),
             masker=masker,
         )
 
@@ -413,6 +415,19 @@ def parse_packages(name: str, value: object) -> tuple[str, ...]:
         if not all(part.isidentifier() for part in package.split(".")):
             raise InvalidSettingError(f"{name} must be names as in an import, such as 'acme', not {package!r}.")
     return packages
+
+
+def parse_show_locals(value: object) -> str | None:
+    """Return `value`, the frames whose local variables are shown, or `None` for none.
+
+    Raises:
+        InvalidSettingError: `value` is neither 'own', None, False nor "".
+    """
+    if value is None or value is False:
+        return None
+    if value == "own":
+        return "own"
+    raise InvalidSettingError(f"show_locals must be 'own', for frames of the program itself, or None, not {value!r}.")
 
 
 def parse_mentions(value: object) -> Mapping[int, str]:

@@ -315,6 +315,11 @@ def value_line(frozen: Frozen) -> str:
     return _line(frozen) if type(frozen) in _BRACKETS else to_text(frozen)
 
 
+def literal_line(frozen: Frozen) -> str:
+    """Return the whole of a frozen value as text on one line, as code would show it: a text in quotes."""
+    return _line(frozen)
+
+
 def show_value(frozen: Frozen, limit: int) -> str:
     """Return a frozen value as text of at most `limit` characters: long containers over several lines."""
     return shorten(_block(frozen, "") if type(frozen) in _BRACKETS else to_text(frozen), limit)

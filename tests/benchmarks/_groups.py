@@ -145,6 +145,13 @@ def calls(runner: Runner) -> Table:
         Figure("plain, queue full, own share / QueueHandler's beside it", _median(_ratio("plain"), 2)),
     ]
     table.add(_joined([runner.run(case, only="ours") for _ in range(runs)]), full_figures)
+    own = {**_HELD, "show_locals": "own"}
+    case = Case("cost", _options("ours", own, repeat=runner.repeat, calls=number), _SLOW)
+    own_figures = [
+        Figure("20-frame traceback with local variables", _median(itemgetter("traceback"))),
+        Figure("traceback with local variables, own share", _median(_own("traceback"))),
+    ]
+    table.add(_joined([runner.run(case, only="ours") for _ in range(runs)]), own_figures)
     for busy, loads in _loads(runner).items():
         outcomes = runner.run(loads)
         figures = [Figure(f"call p{p}, µs", _number(f"call p{p}", 1)) for p in (50, 99, 99.9)]

@@ -605,7 +605,7 @@ class TestParseSourceUrl:
 
 CARD: dict[str, Any] = {
     **dict.fromkeys(("username", "avatar_url", "thread_id", "thread_name", "applied_tags", "context", "fields")),
-    **dict.fromkeys(("colors", "emojis", "mentions", "source_url", "own_packages")),
+    **dict.fromkeys(("colors", "emojis", "mentions", "source_url", "own_packages", "show_locals")),
     "redact": None,
     "silent_below": 0,
 }
@@ -639,6 +639,7 @@ class TestCardSettings:
             "silent_below": "WARNING",
             "source_url": "https://git.example/{path}",
             "own_packages": ["acme", "shop.orders"],
+            "show_locals": "own",
         }
         settings = CardSettings.from_options(None, **{**CARD, **given})
         assert settings.username == {0: None, 40: "Alarm"}
@@ -649,8 +650,13 @@ class TestCardSettings:
         assert settings.mentions == {0: "", 50: "<@&5>"}
         assert settings.masker.mask("order=5") == "order=***"
         assert (settings.silent_below, settings.source_url) == (30, "https://git.example/{path}")
-        assert settings.own_packages == ("acme", "shop.orders")
+        assert (settings.own_packages, settings.show_locals) == (("acme", "shop.orders"), "own")
         assert CardSettings.from_options(None, **{**CARD, "thread_id": 7}).thread_id == "7"
+
+    @pytest.mark.parametrize("value", [None, False, ""])
+    def test_no_local_variables_are_shown(self, value: object) -> None:
+        """An environment variable can only be empty."""
+        assert CardSettings.from_options(None, **{**CARD, "show_locals": value}).show_locals is None
 
     @pytest.mark.parametrize(("value", "levelno"), [(0, 0), (35, 35), ("WARNING", 30), ("30", 30), ("NOTSET", 0)])
     def test_silence_ends_at_a_level(self, value: object, levelno: int) -> None:
@@ -683,6 +689,13 @@ class TestCardSettings:
             ({"source_url": "x"}, "source_url must be a template such as 'https://"),
             ({"own_packages": "acme"}, r"own_packages must be a list of names such as \['acme'\], not 'acme'"),
             ({"own_packages": ["a-b"]}, "own_packages must be names as in an import, such as 'acme', not 'a-b'"),
+            *(
+                (
+                    {"show_locals": value},
+                    f"show_locals must be 'own', for frames of the program itself, or None, not {value!r}",
+                )
+                for value in (True, "all", 1, 0, "OWN")
+            ),
             ({"own_packages": ["shop."]}, "own_packages must be names as in an import, such as 'acme', not 'shop.'"),
         ],
     )
