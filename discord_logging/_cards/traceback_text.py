@@ -70,7 +70,7 @@ def _stack_lines(stack: Sequence[Frame]) -> Iterator[str]:
         for frame in frames[:_MAX_REPEATS]:
             yield from frame.lines
             for name, text in frame.variables:
-                yield from variable_line(name, text).replace("\n", "\n        ").split("\n")
+                yield variable_line(name, text).replace("\n", "\n        ")
         hidden = len(frames) - _MAX_REPEATS
         if hidden > 0:
             yield f"  [Previous line repeated {hidden} more time{'s' if hidden > 1 else ''}]"

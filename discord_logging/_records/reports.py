@@ -11,7 +11,7 @@ import itertools
 import threading
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._records.frames import library_of
+from discord_logging._records.libraries import library_of
 
 if TYPE_CHECKING:
     import logging

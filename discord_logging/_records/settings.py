@@ -421,7 +421,7 @@ def parse_show_locals(value: object) -> str | None:
     """Return `value`, the frames whose local variables are shown, or `None` for none.
 
     Raises:
-        InvalidSettingError: `value` is neither 'own', None, False nor "".
+        InvalidSettingError: `value` is neither 'own', None nor False.
     """
     if value is None or value is False:
         return None
