@@ -107,7 +107,8 @@ def compose_plain(record: FrozenRecord) -> Message:
     payload: Payload = {"allowed_mentions": {"parse": []}}
     repeats = describe_repeats(record)
     name = on_one_line(f"{record.levelname} {record.name}")
-    text = f"{name}: {record.message}"
+    error = record.mask(record.exception.text) if record.exception else ""
+    text = f"{name}: {record.message or error}"
     if left_out := _describe_left_out(len(record.attachments)):
         text = f"({left_out}) {text}"
     # Discord would add a card for a link.

@@ -10,7 +10,8 @@ import functools
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from discord_logging._cards.traceback_text import HEAD, chain_links, variable_line
+from discord_logging._cards.traceback_text import chain_links, variable_line
+from discord_logging._records.exceptions import HEAD
 from discord_logging._records.frames import short_path
 from discord_logging._text.markdown import ELLIPSIS, note_cut, shorten
 from discord_logging._text.sanitize import mask_token

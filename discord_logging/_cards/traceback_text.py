@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from discord_logging._records.exceptions import CAUSE, CONTEXT, HEAD
 from discord_logging._text.markdown import ELLIPSIS
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 _MAX_REPEATS = 3
 """The number of times that the same line is shown before its other repeats are only counted, as in `traceback`."""
-HEAD = "Traceback (most recent call last):"
-CAUSE = "The above exception was the direct cause of the following exception:"
-_CONTEXT = "During handling of the above exception, another exception occurred:"
 
 
 def format_exception(exception: FrozenException) -> str:
@@ -34,7 +32,7 @@ def chain_links(exception: FrozenException) -> list[tuple[FrozenException, str |
     link: FrozenException | None = exception
     while link is not None:
         earlier = link.cause or link.context
-        introduction = CAUSE if link.cause else _CONTEXT
+        introduction = CAUSE if link.cause else CONTEXT
         links.append((link, introduction if earlier else None))
         link = earlier
     return links

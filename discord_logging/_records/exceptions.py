@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     _Members = tuple["FrozenException", ...]
     _Links = tuple["FrozenException | None", "FrozenException | None", _Members]
 
+HEAD = "Traceback (most recent call last):"
+CAUSE = "The above exception was the direct cause of the following exception:"
+CONTEXT = "During handling of the above exception, another exception occurred:"
 _MAX_EXCEPTIONS = 500
 """The largest number of exceptions of one chain or group that are frozen."""
 
@@ -155,14 +158,19 @@ class FrozenException:
 
     def cut(self, limit: int) -> FrozenException:
         """Return a copy in which the texts and notes, also of linked exceptions, have `limit` characters at most."""
+        return self.copy(lambda each: each.cut_alone(limit))
+
+    def copy(self, change: Callable[[FrozenException], FrozenException]) -> FrozenException:
+        """Return a copy with the same links. Each of its exceptions is the one that `change` returns."""
         linked = self.linked()
-        copies = {each: each.cut_alone(limit) for each in linked}
+        copies = {each: change(each) for each in linked}
         for each in linked:
             cause, context = (found and copies[found] for found in (each.cause, each.context))
-            copies[each].link(cause, context, tuple(copies[member] for member in each.members))
+            if cause or context or each.members:
+                copies[each].link(cause, context, tuple(copies[member] for member in each.members))
         return copies[self]
 
-    def cut_alone(self, limit: int) -> FrozenException:
+    def cut_alone(self, limit: int = sys.maxsize) -> FrozenException:
         """Return such a copy of this exception alone, without linked exceptions."""
         text, notes = cut_text(self._text, limit), tuple(cut_text(note, limit) for note in self._notes)
         return FrozenException(

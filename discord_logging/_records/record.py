@@ -12,6 +12,7 @@ from discord_logging._records.attachment import find_attachments, map_attachment
 from discord_logging._records.frames import Frame, short_path
 from discord_logging._records.libraries import library_of
 from discord_logging._records.moments import may_have_moment, value_without_moment, without_moment
+from discord_logging._records.text_exceptions import read_exceptions
 from discord_logging._records.values import read_only, to_text, value_line, value_size
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ event_parts = itemgetter(*map(Snapshot._fields.index, ("relativeCreated", "messa
 NO_DETAILS = Details()
 _FINGERPRINT_PARTS = 6
 """The number of the first parts of a snapshot that belong to its fingerprint."""
+_MAX_COMPARED = 16_384
+"""The largest size of a record in whose texts `kind` looks for a traceback, in bytes."""
 
 
 class Origin(NamedTuple):
@@ -147,18 +150,23 @@ class FrozenRecord:
         size: The estimated memory of the record in bytes, one per character.
     """
 
-    __slots__ = ("_counts", "_message", "_origin", "_snapshot")
+    __slots__ = ("_counts", "_message", "_origin", "_read", "_snapshot")
 
     def __init__(self, snapshot: tuple[Any, ...], origin: Origin | None = None, counts: Counts = ONCE) -> None:
         """Make a record from the result of `freeze`; an `origin` of `None` stands for this process."""
         self._snapshot = Snapshot._make(snapshot)
         self._origin = origin
+        self._read: Snapshot | None = None
         self._message: str | None = None
         self._counts = counts
 
     def counted(self, counts: Counts) -> FrozenRecord:
         """Return the same record with these counts."""
-        return self if counts is self._counts else FrozenRecord(self._snapshot, self._origin, counts)
+        if counts is self._counts:
+            return self
+        copy = FrozenRecord(self._snapshot, self._origin, counts)
+        copy._read = self._read
+        return copy
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
@@ -181,25 +189,32 @@ class FrozenRecord:
     process: int | None = read_only("_snapshot.process")
     processName: str | None = _masked("_snapshot.processName")  # noqa: N815
     taskName: str | None = _masked("_snapshot.taskName")  # noqa: N815
-    template: str | None = _masked("_snapshot.template")
+    template: str | None = _masked("_parts.template")
     count: int = read_only("_counts.records")
     is_repeat: bool = read_only("_counts.is_repeat")
 
     @property
+    def _parts(self) -> Snapshot:
+        """The parts, in which a traceback that came as text is the exception. They are read at the first use."""
+        if self._read is None:
+            self._read = _read(self._snapshot)
+        return self._read
+
+    @property
     def _details(self) -> Details:
-        details = self._snapshot.details
+        details = self._parts.details
         return details if details is NO_DETAILS else Details._make(details)
 
     @property
     def message(self) -> str:
         if self._message is None:
             body = self._details.body
-            self._message = self.mask(self._snapshot.message if body is None else body)
+            self._message = self.mask(self._parts.message if body is None else body)
         return self._message
 
     @property
     def logged(self) -> str:
-        return self.message if self._details.body is None else self.mask(self._snapshot.message)
+        return self.message if self._details.body is None else self.mask(self._parts.message)
 
     @property
     def extra(self) -> Mapping[str, Frozen] | None:
@@ -274,7 +289,7 @@ class FrozenRecord:
 
     def fingerprint(self) -> Hashable:
         """Return a value that is equal for records that were logged with the same facts, at any time, in any thread."""
-        snapshot = self._snapshot
+        snapshot = _read(self._snapshot)
         parts: tuple[Any, ...] = snapshot[:_FINGERPRINT_PARTS]
         if may_have_moment(snapshot.message):
             parts = without_moment(snapshot.message, self.created), *parts[1:]
@@ -287,7 +302,7 @@ class FrozenRecord:
         created = self.created
         texts = ((name, value if type(value) is str else value_line(value)) for name, value in (extra or {}).items())
         values = tuple((name, value_without_moment(name, text, created)) for name, text in texts)
-        return parts, exception and exception.fingerprint(), values, exc_text, stack_info, self.attachments
+        return parts, exception and exception.fingerprint(), values, exc_text, stack_info, tuple(find_attachments(extra or {}))
 
     def kind(self) -> Hashable:
         """Return a value that is equal for records about the same thing, which may differ in their arguments.
@@ -296,15 +311,26 @@ class FrozenRecord:
         count, if the place is known. The value is cheap, however long the text is. It is not masked, so it must only be
         compared.
         """
-        message, _, name, path, line = self._snapshot[:5]
-        template, subject = self._snapshot.template, None
+        # A long text may take seconds to be read.
+        parts = _read(self._snapshot) if self.size <= _MAX_COMPARED else self._snapshot
+        message, _, name, path, line = parts[:5]
+        template, subject = parts.template, None
         if template is not None and template != message:
             subject = template[:1_000]
         elif type(path) is not str or type(line) is not int or not line:
             subject = without_moment(message[:200], self.created)
         place = None if subject else (path, line)
-        exception = self.exception and self.exception.type_name
+        exception = parts.details[1] and parts.details[1].type_name
         return self.levelno, name if type(name) is str else None, subject, place, exception
+
+
+def _read(snapshot: Snapshot) -> Snapshot:
+    """Return the parts of a record, in which tracebacks that came as text are its exception."""
+    read = read_exceptions(snapshot.message, snapshot.template, snapshot.details)
+    if read is None:
+        return snapshot
+    message, template, details = read
+    return snapshot._replace(message=message, template=template, details=Details._make(details))
 
 
 def details_size(details: tuple[Any, ...]) -> int:

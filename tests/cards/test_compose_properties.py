@@ -213,7 +213,7 @@ def freeze_all(specs: Sequence[Spec]) -> list[FrozenRecord]:
 
 def state(record: FrozenRecord) -> dict[str, object]:
     """Return all attributes of a record."""
-    kept = {name: getattr(record, name) for name in set(FrozenRecord.__slots__) - {"_message", "_snapshot"}}
+    kept = {name: getattr(record, name) for name in set(FrozenRecord.__slots__) - {"_message", "_read", "_snapshot"}}
     kept["extra"] = dict(record.extra or {})
     return {**kept, "exception": record.exception.fingerprint() if record.exception else None}
 

@@ -30,6 +30,7 @@ from discord_logging._cards.traceback_card import format_card
 from discord_logging._cards.traceback_text import format_exception
 from discord_logging._records import frames
 from discord_logging._records import freeze as freezing
+from discord_logging._records.exceptions import CAUSE
 from discord_logging._text.markdown import cuts_made
 
 if sys.version_info < (3, 11):
@@ -669,7 +670,7 @@ class TestRoom:
         """The last exception has at least half of the room."""
         error = raised_through(self.FILES, RuntimeError("effect"))
         error.__cause__ = raised_through(self.FILES, ValueError("cause"))
-        cause, _, effect = card(error, 1500).partition(traceback_text.CAUSE)
+        cause, _, effect = card(error, 1500).partition(CAUSE)
         assert cause.endswith("ValueError: cause\n\n")
         assert effect.endswith("RuntimeError: effect")
         assert "  … 40 frames …\n" in cause
@@ -828,7 +829,7 @@ def test_a_card_keeps_its_limit_and_the_end(error: BaseException, limit: int) ->
     text = card(error, limit)
     assert len(text) <= limit
     if limit >= 1000:
-        *_, last = text.split(traceback_text.CAUSE)
+        *_, last = text.split(CAUSE)
         own = last if isinstance(error, ValueError) else text
         kind = "ValueError" if isinstance(error, ValueError) else "ExceptionGroup"
         assert kind in own

@@ -1,0 +1,174 @@
+"""This module turns the tracebacks that a record has as text into its exception.
+
+A `QueueHandler` in front of ours, `traceback.format_exc()` in a message, loguru, structlog, Celery and process pools
+make such texts. They are in the message, in `exc_text`, in a value of `extra`, or in an exception of another process.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from discord_logging._records.exceptions import HEAD, FrozenException
+from discord_logging._records.traceback_parser import find_tracebacks, may_have_traceback
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from discord_logging._records.traceback_parser import Tracebacks
+    from discord_logging._records.values import Frozen
+
+_MAX_REMEMBERED = 16_384
+"""The longest text whose tracebacks are remembered, in characters."""
+_MAX_COMPARED = 20
+"""The largest number of exceptions among which the same one is searched for."""
+_MAX_NAMES = 3
+"""The largest number of types that several tracebacks are named by."""
+_REMOTE = "RemoteTraceback"
+_GONE = object()
+
+
+def read_exceptions(
+    message: str, template: str | None, details: tuple[Any, ...]
+) -> tuple[str, str | None, tuple[Any, ...]] | None:
+    """Return the parts of a record in which each traceback that is text has become its exception.
+
+    Args:
+        message: The merged message.
+        template: The message before the arguments were merged in.
+        details: The fields of `Details`.
+
+    Returns:
+        The same three parts, or `None` if they have no traceback as text.
+    """
+    extra, exception, exc_text, stack_info, body = details
+    reading = _Reading(stack_info)
+    if exception:
+        reading.add([_with_remote(exception)])
+    exc_text = reading.read(exc_text) or None
+    rest = reading.read(message)
+    body = body and reading.read(body)
+    extra = reading.read_values(extra)
+    if not reading.is_changed and reading.exceptions == [exception] * bool(exception):
+        return None
+    if template:
+        # The template of a record that came through a queue is its message.
+        template = rest if template == message else _rest(template)
+    return rest, template, (extra, _join(reading.exceptions), exc_text, reading.stack_info, body)
+
+
+class _Reading:
+    """Collects the exceptions of a record.
+
+    Attributes:
+        exceptions: The exceptions so far, each once.
+        stack_info: The stack of the logging call, or `None`.
+        is_changed: Whether a text had a traceback.
+    """
+
+    def __init__(self, stack_info: str | None) -> None:
+        self.exceptions: list[FrozenException] = []
+        self.stack_info = stack_info
+        self.is_changed = False
+
+    def read(self, text: Any) -> Any:
+        """Return a text without its tracebacks, which are added; other values stay as they are."""
+        if type(text) is not str or not may_have_traceback(text) or not (found := _find(text)):
+            return text
+        if found.stack_info and self.stack_info and found.stack_info != self.stack_info:
+            # The record has room for one stack.
+            if not found.exceptions:
+                return text
+            found = found._replace(rest="\n".join(part for part in (found.rest, found.stack_info) if part))
+        elif found.stack_info:
+            self.stack_info = found.stack_info
+        self.add(found.exceptions)
+        self.is_changed = True
+        return found.rest
+
+    def read_values(self, extra: Mapping[str, Frozen] | None) -> Mapping[str, Frozen] | None:
+        """Return the values of `extra` without tracebacks; a value that was nothing else is left out."""
+        read = self._read_value(extra) if extra else None
+        return None if read is _GONE else read
+
+    def _read_value(self, value: Any) -> Any:
+        """Return a value without tracebacks, or `_GONE` if nothing is left."""
+        if type(value) is str:
+            return (self.read(value) or _GONE) if may_have_traceback(value) else value
+        if type(value) is dict:
+            read = {name: self._read_value(each) for name, each in value.items()}
+            kept: Any = {name: each for name, each in read.items() if each is not _GONE}
+        elif type(value) in (list, tuple):
+            kept = type(value)(each for each in map(self._read_value, value) if each is not _GONE)
+        else:
+            return value
+        return kept if kept or not value else _GONE
+
+    def add(self, exceptions: Sequence[FrozenException]) -> None:
+        """Add the exceptions of one text. An exception that another part of the record also tells is added once."""
+        known = self.exceptions[:_MAX_COMPARED]
+        for exception in exceptions:
+            for index, other in enumerate(known):
+                if fuller := _fuller(other, exception):
+                    self.exceptions[index] = known[index] = fuller
+                    break
+            else:
+                self.exceptions.append(exception)
+
+
+def _find(text: str) -> Tracebacks | None:
+    return _find_again(text) if len(text) <= _MAX_REMEMBERED else find_tracebacks(text)
+
+
+# A record is read when it is compared with others, and again for its card.
+_find_again = functools.lru_cache(maxsize=64)(find_tracebacks)
+
+
+def _rest(text: str) -> str:
+    found = _find(text) if may_have_traceback(text) else None
+    return found.rest if found else text
+
+
+def _fuller(first: FrozenException, second: FrozenException) -> FrozenException | None:
+    """Return the one of two exceptions that tells all that the other tells, or `None` if neither does."""
+    first_parts, second_parts = _told(first), _told(second)
+    if first_parts <= second_parts and _frame_count(first) <= _frame_count(second):
+        return second
+    return first if second_parts <= first_parts else None
+
+
+def _told(exception: FrozenException) -> set[tuple[Any, ...]]:
+    """Return a text and a location for each exception of a chain. They are equal whether it came as text or not."""
+    told = set()
+    for each in exception.linked():
+        # Loguru writes the line of source behind an AssertionError without a text.
+        text = "" if each.type_name == "AssertionError" else "\n".join((each.text, *each.notes)).rstrip("\n")
+        way = each.way()
+        told.add((each.type_name, text, *way[len(way) // 2 - 1 :: max(len(way) // 2, 1)]))
+    return told
+
+
+def _frame_count(exception: FrozenException) -> int:
+    return sum(len(each.way()) for each in exception.linked())
+
+
+def _join(exceptions: Sequence[FrozenException]) -> FrozenException | None:
+    """Return an exception that has all of `exceptions` as members, or the only one."""
+    if len(exceptions) <= 1:
+        return exceptions[0] if exceptions else None
+    names = list(dict.fromkeys(each.type_name for each in exceptions))
+    title = ", ".join(names[:_MAX_NAMES]) + (" and others" if len(names) > _MAX_NAMES else "")
+    joined = FrozenException(title, f"{len(exceptions):,} tracebacks: {title}")
+    joined.link(None, None, tuple(exceptions))
+    return joined
+
+
+def _with_remote(exception: FrozenException) -> FrozenException:
+    """Return the exception with those of other processes, whose tracebacks are texts of exceptions, as its causes."""
+    remote: dict[FrozenException, FrozenException] = {}
+    for each in exception.linked():
+        if each.type_name.endswith(_REMOTE) and HEAD in each.text and not (each.cause or each.context or each.members):
+            found = find_tracebacks(each.text)
+            if found and len(found.exceptions) == 1 and not found.rest:
+                remote[each] = found.exceptions[0]
+    return exception.copy(lambda each: remote.get(each) or each.cut_alone()) if remote else exception
