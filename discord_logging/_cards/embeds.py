@@ -91,7 +91,7 @@ class EmbedFormatter(logging.Formatter):
         message = plain(record.message, room - count * _MIN_BLOCK).strip()
         room = (room - len(message)) // max(count, 1) - 1
         blocks = (self.traceback(record, room - _FENCES), stack_info)
-        fenced = [code_block(block or "", room, language="py", keep_end=True) for block in blocks]
+        fenced = [code_block(block, room, language="py", keep_end=True) for block in blocks if block]
         return "\n".join(part for part in (message, *fenced, location) if part)
 
     def traceback(self, record: FrozenRecord, limit: int) -> str | None:

@@ -311,6 +311,10 @@ class TestDescription:
         description = lay_out(make(exc_text="Traceback:\nno", stack_info="Stack:\nhere"))["description"]
         assert "```py\nTraceback:\nno\n```\n```py\nStack:\nhere\n```" in description
 
+    def test_a_long_message_without_a_traceback_has_no_block(self) -> None:
+        """The message takes all the room, so that even nothing was too long for a block."""
+        assert "```" not in lay_out(make("x" * 10_000))["description"]
+
     @pytest.mark.parametrize("blank", ["", "\n", "\x00", " "])
     def test_a_blank_traceback_has_no_block(self, blank: str) -> None:
         """The fences of an empty block would open another around what stands behind them."""
