@@ -134,13 +134,13 @@ class FrozenRecord:
     Secrets in the texts and values are masked, except those in `exception`: use `mask` for its text.
 
     Attributes:
-        message: The merged message, or the text of another formatter than `EmbedFormatter`.
-        logged: The merged message.
-        template: The message before its arguments were merged in, or `None` if it was not a text.
+        message: The merged message, or the text of another formatter than `EmbedFormatter`, without the tracebacks in it.
+        logged: The merged message, likewise.
+        template: The message before its arguments were merged in, likewise, or `None` if it was not a text.
         extra: The values that `extra=` and filters added: scalars as they are, dicts, lists and tuples as copies of
             bounded depth and size, all else as text. `None` if there are no such values.
-        exception: The exception, or `None`.
-        exc_text: The text of an exception if the record had only that, or `None`.
+        exception: The exception, also if its traceback came as text, or `None`.
+        exc_text: The text of an exception if the record had only that, and it was no traceback, or `None`.
         settings: The settings of the handler that took the record.
         count: The number of records that this one stands for: itself, and its repeats.
         last_created: The time at which the last of them was logged.

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from discord_logging._process.gil import yield_gil
 from discord_logging._records.exceptions import CAUSE, CONTEXT, HEAD, FrozenException
-from discord_logging._records.frames import Frame, library_of, short_path
+from discord_logging._records.frames import Frame, short_path
+from discord_logging._records.libraries import library_of
 from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
@@ -329,10 +330,11 @@ class _Reader:
     def _text_end(self, index: int) -> int:
         """Return the index behind the text of an exception, whose first line is the one before `index`.
 
-        The text runs up to the sentence that links the next exception, or up to another traceback. Without either, a
-        paragraph behind it that begins with a word is the text of whoever logged the traceback.
+        The text runs up to the sentence that links the next exception. Without one, a line above another traceback
+        introduces that, and a paragraph that begins with a word is the text of whoever logged the traceback.
         """
         paragraph = None
+        start = index
         while (line := self._at(index)) is not None:
             if line in (CAUSE, CONTEXT):
                 end = self._skip_blank(index - 1, -1) + 1
@@ -341,7 +343,10 @@ class _Reader:
             elif not line.strip():
                 if paragraph is None and not self._indent and _PARAGRAPH.match(self._at(index + 1) or ""):
                     paragraph = index
-            elif not self._indent and (HEAD in line or line == _STACK_HEAD or line in self._fences[-1:]):
+            elif not self._indent and (line == _STACK_HEAD or line in self._fences[-1:]):
+                break
+            elif not self._indent and HEAD in line:
+                index -= line.startswith((HEAD, _TOP)) and index > start
                 break
             index += 1
         return index if paragraph is None else paragraph

@@ -253,10 +253,11 @@ def test_paragraphs_before_the_next_exception_belong_to_the_error() -> None:
 
 def test_many_tracebacks_in_one_text() -> None:
     """Each is an exception of its own, in the order of the text."""
-    found = read(f"first\n{TRACEBACK}\nsecond: {TRACEBACK.replace('ValueError', 'KeyError')}\n\nand\n{TRACEBACK}")
-    assert [each.type_name for each in found.exceptions] == ["ValueError", "KeyError", "ValueError"]
-    assert found.exceptions[0].text == "ValueError: no money"
-    assert found.rest == "first\nsecond:\nand"
+    other = TRACEBACK.replace("ValueError", "KeyError")
+    found = read(f"1st\n{TRACEBACK}\n2nd: {other}\n3rd\n{TRACEBACK}\n{other}\nmore\n4th\n{TRACEBACK}\n\n5th\n{other}")
+    texts = ["ValueError: no money", "KeyError: no money"]
+    assert [each.text for each in found.exceptions] == [*texts, texts[0], f"{texts[1]}\nmore", *texts]
+    assert found.rest == "1st\n2nd:\n3rd\n4th\n5th"
 
 
 def test_the_stack_of_the_logging_call_is_told_apart() -> None:
