@@ -280,7 +280,7 @@ class TestLoguru:
         loguru.logger.opt(exception=catch(link_and_raise, group)).error("failed")
         (record,) = kept.records
         assert record.exception
-        types = [each.type_name for each in record.exception.linked()]
+        types = [each.type_name.rpartition(".")[2] for each in record.exception.linked()]
         assert types == ["ExceptionGroup", "ValueError", "ExceptionGroup", "OSError", "KeyError", "AssertionError"]
 
 
