@@ -13,6 +13,7 @@ from discord_logging._records.frames import Frame, short_path
 from discord_logging._records.libraries import library_of
 from discord_logging._records.moments import may_have_moment, value_without_moment, without_moment
 from discord_logging._records.text_exceptions import read_exceptions
+from discord_logging._records.traceback_parser import may_have_traceback
 from discord_logging._records.values import read_only, to_text, value_line, value_size
 
 if TYPE_CHECKING:
@@ -326,6 +327,8 @@ class FrozenRecord:
 
 def _read(snapshot: Snapshot) -> Snapshot:
     """Return the parts of a record, in which tracebacks that came as text are its exception."""
+    if snapshot.details is NO_DETAILS and not may_have_traceback(snapshot.message):
+        return snapshot
     read = read_exceptions(snapshot.message, snapshot.template, snapshot.details)
     if read is None:
         return snapshot

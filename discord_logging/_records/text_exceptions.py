@@ -42,10 +42,13 @@ def read_exceptions(
         The same three parts, or `None` if they have no traceback as text.
     """
     extra, exception, exc_text, stack_info, body = details
+    # Most records have none, and this happens for each of them.
+    if not (exception or any(map(_may_have_traceback, (message, body, exc_text, extra)))):
+        return None
     reading = _Reading(stack_info)
     if exception:
         reading.add([_with_remote(exception)])
-    exc_text = reading.read(exc_text) or None
+    exc_text = reading.read(exc_text or "") or None
     rest = reading.read(message)
     body = body and reading.read(body)
     extra = reading.read_values(extra)
@@ -71,9 +74,9 @@ class _Reading:
         self.stack_info = stack_info
         self.is_changed = False
 
-    def read(self, text: Any) -> Any:
-        """Return a text without its tracebacks, which are added; other values stay as they are."""
-        if type(text) is not str or not may_have_traceback(text) or not (found := _find(text)):
+    def read(self, text: str) -> str:
+        """Return a text without its tracebacks, which are added."""
+        if not text or not may_have_traceback(text) or not (found := _find(text)):
             return text
         if found.stack_info and self.stack_info and found.stack_info != self.stack_info:
             # The record has room for one stack.
@@ -93,16 +96,16 @@ class _Reading:
 
     def _read_value(self, value: Any) -> Any:
         """Return a value without tracebacks, or `_GONE` if nothing is left."""
+        if not _may_have_traceback(value):
+            return value
         if type(value) is str:
-            return (self.read(value) or _GONE) if may_have_traceback(value) else value
+            return self.read(value) or _GONE
         if type(value) is dict:
             read = {name: self._read_value(each) for name, each in value.items()}
             kept: Any = {name: each for name, each in read.items() if each is not _GONE}
-        elif type(value) in (list, tuple):
-            kept = type(value)(each for each in map(self._read_value, value) if each is not _GONE)
         else:
-            return value
-        return kept if kept or not value else _GONE
+            kept = type(value)(each for each in map(self._read_value, value) if each is not _GONE)
+        return kept or _GONE
 
     def add(self, exceptions: Sequence[FrozenException]) -> None:
         """Add the exceptions of one text. An exception that another part of the record also tells is added once."""
@@ -114,6 +117,15 @@ class _Reading:
                     break
             else:
                 self.exceptions.append(exception)
+
+
+def _may_have_traceback(value: Any) -> bool:
+    kind = type(value)
+    if kind is str:
+        return may_have_traceback(value)
+    if kind is dict:
+        return any(map(_may_have_traceback, value.values()))
+    return kind in (list, tuple) and any(map(_may_have_traceback, value))
 
 
 def _find(text: str) -> Tracebacks | None:

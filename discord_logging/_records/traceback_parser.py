@@ -28,6 +28,8 @@ _TOP = "  + "
 _LOCATION = re.compile(r'[ >] File "(.*)", line (\d{1,9}|None)(?:, in (.*))?')
 _SOURCE = "    "
 _REPEATED = re.compile(r"  \[Previous line repeated (\d{1,9}) more times?\]")
+_MANY_LINES = 16_384
+"""The number of lines beyond which a text is read with pauses. A shorter one may be read while a lock is held."""
 _MAX_FRAMES = 100_000
 """The largest number of frames to which repeated lines are expanded."""
 _ERROR = re.compile(r"([^\W\d][\w.<>]*)(?:: .*|:)?")
@@ -280,7 +282,8 @@ class _Reader:
         # A recursion has many frames, but few different ones.
         known: dict[tuple[str, ...], Frame] = {}
         while True:
-            yield_gil()
+            if len(self._lines) > _MANY_LINES:
+                yield_gil()
             start = self._skip_blank(index)
             location = _LOCATION.fullmatch(self._at(start) or "")
             if location is None or location[3] is None:
