@@ -9,6 +9,8 @@ from __future__ import annotations
 import heapq
 import io
 import logging
+import re
+from datetime import timezone
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,10 +21,10 @@ from discord_logging._cards.plain_text import (
     ansi_line,
     clock_time,
     describe_repeats,
-    first_time,
+    exact_time,
     full_text,
     has_traceback,
-    last_time,
+    reader_time,
 )
 from discord_logging._discord import lengths
 from discord_logging._discord.types import File, Message
@@ -57,6 +59,8 @@ _MAX_NOTED_CARD = lengths.EMBEDS_TOTAL - 150
 """The longest card with a field about files that are left out, in characters. The rest is for other notes."""
 _FOOTER_ROOM = 150
 """The room for the footer of the lines or of the digest, in characters."""
+_HEADING_ROOM = 120
+"""The room for the line above the block of lines, in characters."""
 _ABOVE_ROOM = 700
 """The room above a text for mentions and losses, which the delivery adds, in characters."""
 
@@ -107,12 +111,12 @@ def compose_plain(record: FrozenRecord) -> Message:
     payload: Payload = {"allowed_mentions": {"parse": []}}
     repeats = describe_repeats(record)
     name = on_one_line(f"{record.levelname} {record.name}")
+    left_out = _describe_left_out(len(record.attachments))
+    before = "".join(f"{part} " for part in (repeats, left_out and f"({left_out})") if part)
     error = record.mask(record.exception.text) if record.exception else ""
-    text = f"{name}: {record.message or error}"
-    if left_out := _describe_left_out(len(record.attachments)):
-        text = f"({left_out}) {text}"
     # Discord would add a card for a link.
-    payload["content"] = plain(f"{repeats} {text}" if repeats else text, lengths.CONTENT, keep_links=False)
+    text = plain(f"{name}: {record.message or error}", lengths.CONTENT - len(before), keep_links=False)
+    payload["content"] = before + text
     return _address(payload, [record])
 
 
@@ -164,8 +168,9 @@ def _mentions(records: Sequence[FrozenRecord]) -> tuple[str, ...]:
 class _Draft:
     """A message under construction: its records, text and embeds, and the room for more, in characters."""
 
-    def __init__(self, settings: CardSettings, note: str, reader: Reader) -> None:
-        self.settings = settings
+    def __init__(self, first: FrozenRecord, note: str, reader: Reader) -> None:
+        self.settings = first.settings
+        self.zone = first.zone
         self.reader = reader
         self.files: list[File] = []
         self.note = note
@@ -206,7 +211,7 @@ class _Draft:
         content = _joined(self.content, text)
         if is_text and len(content) > lengths.CONTENT:
             return False
-        if not self.has_room(embed) or (is_cut and not self.attach(full_text(record, with_context=True))):
+        if not self.has_room(embed) or (is_cut and not self.attach(full_text(record, self.zone, with_context=True))):
             return False
         if is_text:
             self.room -= len(text) + 1 + (0 if self.content else _ABOVE_ROOM)
@@ -245,7 +250,7 @@ class _Draft:
 
 def _cards(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draft:
     """Draft one embed per record."""
-    draft = _Draft(records[0].settings, note, reader)
+    draft = _Draft(records[0], note, reader)
     for record in yield_gil_between(records):
         if not draft.add_card(record):
             break
@@ -255,14 +260,14 @@ def _cards(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draft
 
 def _lines(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draft:
     """Draft cards for a few of the most severe records and for those that fit on no line, and lines for all others."""
-    draft = _Draft(records[0].settings, note, reader)
+    draft = _Draft(records[0], note, reader)
     severe = _severe_level(records)
     lines: list[str] = []
     lined: list[FrozenRecord] = []
-    room = lengths.DESCRIPTION - _FENCES
-    draft.room -= _FENCES + _FOOTER_ROOM
+    room = lengths.DESCRIPTION - _FENCES - _HEADING_ROOM
+    draft.room -= _FENCES + _HEADING_ROOM + _FOOTER_ROOM
     for record in yield_gil_between(records):
-        line = ansi_line(record)
+        line = ansi_line(record, draft.zone)
         if record.levelno >= severe or has_traceback(record) or len(line) > _MAX_LINE or record.attachments:
             # One embed is reserved for the block of lines.
             if draft.count == lengths.EMBEDS_PER_MESSAGE - 1 or not draft.add_card(record):
@@ -276,7 +281,7 @@ def _lines(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draft
             lined.append(record)
         draft.records.append(record)
     if lines:
-        draft.embeds.append(_lines_embed(lines, lined))
+        draft.embeds.append(_lines_embed(lines, lined, draft.zone))
     return draft
 
 
@@ -285,9 +290,9 @@ def _digest(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draf
 
     The attachments of the most severe records come along as far as there is room.
     """
-    draft = _Draft(records[0].settings, note, reader)
+    draft = _Draft(records[0], note, reader)
     for record in yield_gil_between(records):
-        if not draft.attach(full_text(record)):
+        if not draft.attach(full_text(record, draft.zone)):
             break
         draft.records.append(record)
     summary = Summary(yield_gil_between(draft.records))
@@ -347,18 +352,19 @@ def _show_files(embed: Embed, attached: Attached) -> None:
         embed["fields"] = [*fields, field]
 
 
-def _lines_embed(lines: Sequence[str], records: Sequence[FrozenRecord]) -> Embed:
+def _lines_embed(lines: Sequence[str], records: Sequence[FrozenRecord], zone: timezone) -> Embed:
     settings: CardSettings = records[0].settings
+    count = sum(record.count for record in records)
     first = min(records, key=attrgetter("created"))
     last = max(records, key=attrgetter("last_created"))
+    # Discord shows no times of the reader's zone in a code block.
+    times = f"{reader_time(first.created)} to {reader_time(last.last_created)} · times below are in {zone}"
     embed: Embed = {
-        "description": "```ansi\n" + "\n".join(lines) + "\n```",
+        "description": f"-# {count:,} records, {times}\n```ansi\n" + "\n".join(lines) + "\n```",
         "color": int(nearest_level(settings.colors, max(record.levelno for record in records))),
     }
     stamp(embed, first.created)
-    repeats = _REPEAT if any(record.is_repeat for record in records) else ""
-    count = sum(record.count for record in records)
-    _add_to_footer(embed, f"{count:,} records, {first_time(first)} to {last_time(last)}", repeats)
+    _add_to_footer(embed, _REPEAT if any(record.is_repeat for record in records) else "")
     return embed
 
 
@@ -391,7 +397,8 @@ def _lay_out(record: FrozenRecord) -> tuple[Embed, bool]:
         cuts = cuts_made()
         embed = _StandInFormatter(f"{type(formatter).__name__} failed: {type(error).__name__}").embed(record)
     is_cut = cuts_made() > cuts
-    _add_to_footer(embed, describe_repeats(record), _REPEAT if record.is_repeat else "")
+    _add_repeats(embed, record)
+    _add_to_footer(embed, _REPEAT if record.is_repeat else "")
     return embed, is_cut
 
 
@@ -410,6 +417,18 @@ class _StandInFormatter(EmbedFormatter):
         return f"{super().footer(record)}{_FOOTER_SEPARATOR}{self._failure}"
 
 
+def _add_repeats(embed: Embed, record: FrozenRecord) -> None:
+    """Put the repeats of the record below its text; into the footer if an override has left no room."""
+    repeats, zone = describe_repeats(record), record.zone
+    if not repeats:
+        return
+    text = _joined(embed.get("description", ""), f"-# {repeats}")
+    if len(text) <= lengths.DESCRIPTION:
+        embed["description"] = text
+    else:
+        _add_to_footer(embed, f"{describe_repeats(record, lambda seconds: clock_time(seconds, zone))} {zone}")
+
+
 def _add_to_footer(embed: Embed, *notes: str) -> None:
     text = embed["footer"]["text"] if "footer" in embed else ""
     if joined := _FOOTER_SEPARATOR.join(part for part in (text, *notes) if part):
@@ -423,4 +442,5 @@ def _file(content: bytes, first: FrozenRecord) -> File:
     if len(content) > lengths.FILE_BYTES:
         cut = f"\n{ELLIPSIS} cut: the record has {len(content):,} bytes\n".encode()
         content = content[: lengths.FILE_BYTES - len(cut)].decode(errors="ignore").encode() + cut
-    return File(f"records-{clock_time(first.created, first.utc_offset, '%Y%m%d-%H%M%S').replace(':', '')}.txt", content)
+    created = re.sub(r"[-:]|\..*", "", exact_time(first.created, timezone.utc))
+    return File(f"records-{created}Z.txt" if created else "records.txt", content)

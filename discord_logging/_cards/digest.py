@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from discord_logging._cards.plain_text import first_time, last_time, one_line
+from discord_logging._cards.plain_text import one_line, reader_time
 from discord_logging._discord import lengths
 from discord_logging._records.settings import nearest_level
 from discord_logging._records.values import to_text
@@ -91,8 +91,8 @@ class Summary:
             "description": shorten(clean("\n".join(lines)), lengths.DESCRIPTION // 2),
             "color": int(nearest_level(settings.colors, top)),
             "fields": [
-                {"name": "From", "value": first_time(first), "inline": True},
-                {"name": "To", "value": last_time(last), "inline": True},
+                {"name": "From", "value": _date_and_time(first.created), "inline": True},
+                {"name": "To", "value": _date_and_time(last.last_created), "inline": True},
                 {"name": "Loggers", "value": shorten("\n".join(loggers), 400), "inline": True},
             ],
         }
@@ -104,7 +104,7 @@ def _kind_line(tally: _Tally, emojis: Mapping[int, str]) -> str:
     text = ("" if tally.has_one_text else "e.g. ") + plain(one_line(tally.text, 120), 160)
     if record.exception:
         text += f" — {_name(record.exception.type_name)}"
-    first, last = first_time(record), last_time(tally.last)
+    first, last = reader_time(record.created), reader_time(tally.last.last_created)
     times = first if first == last else f"{first}–{last}"  # noqa: RUF001 - a range
     # The colon is part of what is escaped: it makes an emoji of a logger named :fire.
     return f"{emoji} **×{tally.count:,}** {_name(to_text(record.name), ':')} {text} ({times})".strip()  # noqa: RUF001 - the sign for times
@@ -116,6 +116,10 @@ def _text(record: FrozenRecord) -> str:
 
 def _name(text: str, end: str = "") -> str:
     return plain(one_line(on_one_line(text[:120]), 60) + end, 80)
+
+
+def _date_and_time(seconds: float) -> str:
+    return " ".join(dict.fromkeys(reader_time(seconds, style) for style in "dT"))
 
 
 def _span(seconds: float) -> str:

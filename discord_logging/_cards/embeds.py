@@ -38,6 +38,8 @@ _REST_ROOM = 200
 """The room for the field that names the fields left out, in characters."""
 _NOTE_ROOM = 150
 """The room in the footer for notes of the delivery, in characters."""
+_REPEATS_ROOM = 80
+"""The room for the line with the repeats, in characters."""
 INLINE_VALUE = 40
 """The longest value that shares its row with others, in characters."""
 
@@ -59,7 +61,7 @@ class EmbedFormatter(logging.Formatter):
         embed = self._frame(record)
         if title := _fit(on_one_line(self.title(record)), lengths.TITLE):
             embed["title"] = title
-        if description := _fit(self.description(record), lengths.DESCRIPTION):
+        if description := _fit(self.description(record), _body_room(record)):
             embed["description"] = description
         room = lengths.EMBEDS_TOTAL - embed_length(embed) - _REST_ROOM - _NOTE_ROOM
         if footer := _fit(self.footer(record), min(lengths.FOOTER - _NOTE_ROOM, room)):
@@ -85,7 +87,7 @@ class EmbedFormatter(logging.Formatter):
     def description(self, record: FrozenRecord) -> str:
         """Return the body: the message, the traceback in a code block, and the location."""
         location = self.location(record)
-        room = lengths.DESCRIPTION - len(location) - 2
+        room = _body_room(record) - len(location) - 2
         stack_info = record.stack_info
         count = bool(record.exception or record.exc_text) + bool(stack_info)
         message = plain(record.message, room - count * _MIN_BLOCK).strip()
@@ -194,6 +196,10 @@ def _source_url(template: str | None, place: Frame, line: str) -> str | None:
         return None
     url = fill_source_url(template, quote(path), quote(clean(line)))
     return url if len(url) <= _MAX_LINK else None
+
+
+def _body_room(record: FrozenRecord) -> int:
+    return lengths.DESCRIPTION - (_REPEATS_ROOM if record.count > 1 else 0)
 
 
 def _fit(text: str, limit: int) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import ntpath
 import re
-import time
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._cards.traceback_text import format_exception
@@ -13,7 +14,7 @@ from discord_logging._text.markdown import break_fences, shorten
 from discord_logging._text.sanitize import clean, on_one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from discord_logging._records.record import FrozenRecord
 
@@ -22,32 +23,43 @@ _ANSI_COLORS = ((50, "\x1b[1;31m"), (40, "\x1b[31m"), (30, "\x1b[33m"), (20, "\x
 _LINE_BREAK = "\n         "
 _LOOKS_LIKE_RECORD = re.compile(r"\n(?=[^\w\n]*(?:\d{4}-\d\d-\d\d|--:--:--))")
 _NO_TIME = "--:--:--"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def clock_time(created: float, utc_offset: int | None = None, form: str = "%H:%M:%S") -> str:
-    """Return a time in the zone that is `utc_offset` seconds ahead of UTC; `None` stands for the local zone."""
+def _moment(created: float, zone: timezone) -> datetime | None:
     try:
-        local = time.localtime(created) if utc_offset is None else time.gmtime(created + utc_offset)
-        return time.strftime(form, local)
-    except (OverflowError, OSError, TypeError, ValueError):
-        return _NO_TIME
+        # `datetime.fromtimestamp` refuses times before 1970 on Windows.
+        return (_EPOCH + timedelta(seconds=created)).astimezone(zone)
+    except (OverflowError, TypeError, ValueError):
+        return None
 
 
-def first_time(record: FrozenRecord) -> str:
-    """Return the time at which the record was logged, in the zone of the process that logged it."""
-    return clock_time(record.created, record.utc_offset)
+def reader_time(created: float, style: str = "T") -> str:
+    """Return a time that Discord shows in the reader's zone; not for titles, footers and code blocks.
+
+    The styles are at https://docs.discord.com/developers/reference#message-formatting-timestamp-styles.
+    """
+    return f"<t:{math.floor(created)}:{style}>" if _moment(created, timezone.utc) else _NO_TIME
 
 
-def last_time(record: FrozenRecord) -> str:
-    """Return the time at which the last repeat of the record was logged, in the same zone."""
-    return clock_time(record.last_created, record.utc_offset)
+def clock_time(created: float, zone: timezone) -> str:
+    """Return the time of day in `zone`, for a text that names the zone."""
+    moment = _moment(created, zone)
+    return moment.strftime("%H:%M:%S") if moment else _NO_TIME
 
 
-def describe_repeats(record: FrozenRecord) -> str:
+def exact_time(created: float, zone: timezone) -> str:
+    """Return date, time and offset from UTC as in ISO 8601."""
+    moment = _moment(created, zone)
+    return moment.isoformat(timespec="milliseconds") if moment else _NO_TIME
+
+
+def describe_repeats(record: FrozenRecord, show_time: Callable[[float], str] = reader_time) -> str:
     """Return the number and the times of the repeats, or `""` for a record that came once."""
     if record.count == 1:
         return ""
-    return f"×{record.count:,}, first {first_time(record)}, last {last_time(record)}"  # noqa: RUF001 - the sign for times
+    first, last = show_time(record.created), show_time(record.last_created)
+    return f"×{record.count:,}, first {first}, last {last}"  # noqa: RUF001 - the sign for times
 
 
 def has_traceback(record: FrozenRecord) -> bool:
@@ -60,16 +72,18 @@ def traceback_text(record: FrozenRecord) -> str:
     return record.mask(format_exception(record.exception)) if record.exception else record.exc_text or ""
 
 
-def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
+def full_text(record: FrozenRecord, zone: timezone | None = None, *, with_context: bool = False) -> str:
     """Return the whole record: a line that begins with time, level and logger, then all other parts.
 
     Lines of a text that begin as a record does are indented.
 
     Args:
         record: The record.
+        zone: The zone of its times; `None` stands for that of its process.
         with_context: Whether to add the handler's context, which is the same for all its records.
     """
-    head = [_exact_time(record), _one_word(record.levelname), _one_word(record.name)]
+    shown_in = zone or record.zone
+    head = [exact_time(record.created, shown_in), _one_word(record.levelname), _one_word(record.name)]
     # A line that another program wrote has neither a thread nor a line number.
     if record.threadName:
         head.append(f"[{_one_word(record.threadName)}]")
@@ -77,7 +91,7 @@ def full_text(record: FrozenRecord, *, with_context: bool = False) -> str:
     if place.lineno:
         head.append(f"{ntpath.basename(_one_word(place.filename))}:{place.lineno}:")
     head.append(record.message)
-    if repeats := describe_repeats(record):
+    if repeats := describe_repeats(record, lambda seconds: exact_time(seconds, shown_in)):
         head.append(f"({repeats})")
     context = _pairs(record.settings.context) if with_context else ""
     parts = [" ".join(head), extra_text(record), context, traceback_text(record), record.stack_info]
@@ -89,25 +103,23 @@ def extra_text(record: FrozenRecord) -> str:
     return _pairs(record.extra or {})
 
 
-def ansi_line(record: FrozenRecord) -> str:
+def ansi_line(record: FrozenRecord, zone: timezone) -> str:
     """Return the record as a line for an ANSI code block: time, level in its colour, logger, message, `extra`.
+
+    The times are in `zone`, which the line does not name.
 
     The line sets only one colour, so that it stays readable in clients that show the codes as they are.
     """
     color = next((code for level, code in _ANSI_COLORS if record.levelno >= level), "")
     level = f"{color}{_one_word(record.levelname)}{_RESET if color else ''}"
-    parts = (f"{_one_word(record.name)}:", record.message.strip(), extra_text(record), describe_repeats(record))
-    text = f"{first_time(record)} {level} {clean(' '.join(part for part in parts if part))}"
+    repeats = describe_repeats(record, lambda seconds: clock_time(seconds, zone))
+    parts = (f"{_one_word(record.name)}:", record.message.strip(), extra_text(record), repeats)
+    text = f"{clock_time(record.created, zone)} {level} {clean(' '.join(part for part in parts if part))}"
     return break_fences(text).replace("\n", _LINE_BREAK)
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={value_line(value)}" for name, value in values.items())
-
-
-def _exact_time(record: FrozenRecord) -> str:
-    seconds = clock_time(record.created, record.utc_offset, "%Y-%m-%d %H:%M:%S")
-    return f"{seconds}.{int(record.created % 1 * 1000):03}" if seconds != _NO_TIME else seconds
 
 
 def _one_word(value: object) -> str:

@@ -25,6 +25,7 @@ _BURST = 300
 _MAX_LINES_SHOWN = 24
 _DEADLINE = 180.0
 _PATIENCE = 5.0
+_TIME = re.compile(r"<t:(\d+):([dT])>")
 _HOPELESS_STATUSES = ("retrying", "stopped", "blocked")
 
 
@@ -149,7 +150,13 @@ def _card_text(embed: Mapping[str, Any]) -> str:
     lines = [embed.get("title", ""), embed.get("description", "")]
     lines += [f"{field['name']}: {field['value']}" for field in embed.get("fields", ())]
     lines.append(embed.get("footer", {}).get("text", ""))
-    return re.sub(r"\x1b\[[0-9;]*m|\\(?=_)", "", "\n".join(line for line in lines if line))
+    text = _TIME.sub(_show_time, "\n".join(line for line in lines if line))
+    return re.sub(r"\x1b\[[0-9;]*m|\\(?=_)", "", text)
+
+
+def _show_time(match: re.Match[str]) -> str:
+    """Return a time as Discord would show it to a reader at this machine."""
+    return time.strftime("%Y-%m-%d" if match[2] == "d" else "%H:%M:%S", time.localtime(int(match[1])))
 
 
 def _shorten(text: str) -> str:

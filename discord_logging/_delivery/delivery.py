@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._cards.compose import compose, compose_plain, put_above
-from discord_logging._cards.plain_text import clock_time
+from discord_logging._cards.plain_text import reader_time
 from discord_logging._delivery.backoff import Backoff
 from discord_logging._delivery.quarantine import Quarantine
 from discord_logging._discord import lengths
@@ -119,7 +119,7 @@ class Delivery:
         self._delayed_since: float | None = None
         self._reported: Counter[tuple[DropReason, str]] = Counter()  # the losses that messages have reported
         self._reporting: Counter[tuple[DropReason, str]] = Counter()  # the same, with the message in flight
-        self._reported_at = clock_time(time.time())
+        self._reported_at = time.time()
         self._given_up: set[str] = set()  # the names of settings, and ids of threads, that Discord refuses
         self._posts: dict[str, str] = {}  # the ids of the threads that were opened in a forum, by name
         self._mentioning: Sequence[str] = ()  # the mentions in the message in flight
@@ -269,9 +269,10 @@ class Delivery:
         parts = [
             f"{number:,} {level} ({reason.replace('_', ' ')})" for (reason, level), number in losses.most_common(10)
         ]
-        text = f"⚠️ {sum(losses.values()):,} records were dropped since {self._reported_at}: {', '.join(parts)}"
         # A level with the name @everyone must notify nobody, even in a message that mentions @here.
-        put_above(payload, plain(on_one_line(text), lengths.CONTENT // 3).replace("@", "@\u200b"))
+        shown = plain(on_one_line(", ".join(parts)), lengths.CONTENT // 3 - 80).replace("@", "@\u200b")
+        since = reader_time(self._reported_at)
+        put_above(payload, f"⚠️ {sum(losses.values()):,} records were dropped since {since}: {shown}")
 
     def _send(self, message: Message) -> _Result:
         began = self._clock()
@@ -322,7 +323,7 @@ class Delivery:
 
     def _delivered(self, entries: Sequence[Entry], message_id: str | None) -> None:
         if entries[0] is not self._quarantine.plain:  # plain text reports no losses
-            self._reported, self._reported_at = self._reporting, clock_time(time.time())
+            self._reported, self._reported_at = self._reporting, time.time()
         self._mentioned.update(dict.fromkeys(self._mentioning, self._clock()))
         self._last_success = _now()
         self._recover()

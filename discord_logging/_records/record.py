@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from datetime import timedelta, timezone
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -279,9 +280,12 @@ class FrozenRecord:
         return place._replace(filename=filename, name=name, path=path, lines=())
 
     @property
-    def utc_offset(self) -> int | None:
-        """The offset of the zone in which times are shown, in seconds; `None` stands for the zone of this process."""
-        return self._origin.utc_offset if self._origin else None
+    def zone(self) -> timezone:
+        """The time zone of the process that logged the record, as of that time; UTC if it is unknown."""
+        try:
+            return timezone(timedelta(seconds=self.origin.utc_offset or 0))
+        except (OverflowError, TypeError, ValueError):
+            return timezone.utc
 
     @property
     def size(self) -> int:

@@ -14,6 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from datetime import timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._cards.compose import compose
@@ -237,7 +238,7 @@ WORK: dict[str, Callable[[str], Work]] = {
     "break_fences": _of(break_fences),
     "format_card": lambda text: functools.partial(format_card, _exception(text), _LIMIT),
     "format_exception": lambda text: functools.partial(format_exception, _exception(text)),
-    "ansi_line": _of_record(ansi_line),
+    "ansi_line": _of_record(lambda record: ansi_line(record, timezone.utc)),
     "full_text": _of_record(full_text),
     "compose": _of_record(lambda record: compose([record])),
     "to_data": _of_record(to_data),

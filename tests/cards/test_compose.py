@@ -7,6 +7,7 @@ import logging
 import re
 import threading
 from collections import UserString
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -15,9 +16,8 @@ from hypothesis import strategies as st
 
 from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._cards.compose import Composed, compose, compose_plain, lay_out, put_above
-from discord_logging._cards.plain_text import clock_time
 from discord_logging._records.freeze import freeze
-from discord_logging._records.record import Counts
+from discord_logging._records.record import Counts, Origin
 from discord_logging._records.settings import CardSettings
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ def make(msg: object = "hello", settings: CardSettings = SETTINGS, **attributes:
     record = logging.LogRecord("shop", logging.ERROR, "orders.py", 42, msg, (), None, "place")
     record.__dict__.update(attributes)
     return FrozenRecord(freeze(record, settings))
+
+
+def zoned(utc_offset: int | None, record: FrozenRecord) -> FrozenRecord:
+    """Return the record as another process logged it, in whose zone clocks are ahead of UTC by `utc_offset` seconds."""
+    return FrozenRecord(record._snapshot, Origin("web-1", "orders.py", None, utc_offset), record._counts)
 
 
 def carry(records: list[FrozenRecord], note: str = "", *, allowance: int = 1) -> list[Composed]:
@@ -238,6 +243,53 @@ class TestCompose:
         assert "footer" not in compose([record])[0].payload["embeds"][0]
 
 
+class TestRepeats:
+    """The repeats of a record stand below its text, where Discord shows times in the reader's zone."""
+
+    REPEATS = "×5, first <t:1000000000:T>, last <t:1000000100:T>"  # noqa: RUF001 - the sign
+
+    def repeated(self, msg: str = "hello", formatter: EmbedFormatter | None = None) -> FrozenRecord:
+        """Return a record with repeats, from a process in India."""
+        record = zoned(19_800, make(msg, CardSettings(formatter or EmbedFormatter()), created=1e9))
+        return record.counted(Counts(5, 1e9 + 100))
+
+    def test_they_are_the_last_line_of_the_description(self) -> None:
+        """They are in small print, as the location is."""
+        assert lay_out(self.repeated())["description"] == f"hello\n-# orders.py:42 in place\n-# {self.REPEATS}"
+
+    @pytest.mark.parametrize("size", [3_900, 5_000, 50_000])
+    def test_a_long_description_leaves_room_for_them(self, size: int) -> None:
+        """The location stays as well."""
+        description = lay_out(self.repeated("x" * size))["description"]
+        assert description.endswith(f"-# orders.py:42 in place\n-# {self.REPEATS}")
+        assert len(description) <= 4096
+
+    def test_an_override_may_leave_no_room_in_the_description(self) -> None:
+        """The footer names the zone, since it shows no times of the reader's zone."""
+
+        class Full(EmbedFormatter):
+            def embed(self, record: FrozenRecord) -> Embed:  # noqa: ARG002 - the signature
+                return {"description": "x" * 4096, "footer": {"text": "own"}}
+
+        card = lay_out(self.repeated(formatter=Full()))
+        assert card["description"] == "x" * 4096
+        assert card["footer"]["text"] == "own · ×5, first 07:16:40, last 07:18:20 UTC+05:30"  # noqa: RUF001 - the sign
+
+    def test_an_override_may_have_no_description(self) -> None:
+        """The card has one with the repeats alone."""
+
+        class Bare(EmbedFormatter):
+            def embed(self, record: FrozenRecord) -> Embed:  # noqa: ARG002 - the signature
+                return {"title": "own"}
+
+        assert lay_out(self.repeated(formatter=Bare()))["description"] == f"-# {self.REPEATS}"
+
+    def test_plain_text_begins_with_them(self) -> None:
+        """A time in the text of the record stays text."""
+        content = compose_plain(self.repeated("at <t:1:R>")).payload["content"]
+        assert content == rf"{self.REPEATS} ERROR shop: at \<t\:1:R>"
+
+
 class TestForms:
     """The choice among cards, lines and a digest: the plainest form that is enough."""
 
@@ -266,21 +318,37 @@ class TestForms:
         assert len(carry(records, allowance=allowance)) <= allowance
 
     def test_lines_are_coloured_and_have_a_footer(self) -> None:
-        """The footer has their number, and the times of the first and the last."""
+        """The line above them has their number, the reader's times, and the zone of the times in the block."""
         records = [
-            make(f"no {number}", levelno=30, levelname="WARNING", created=1e9 + number, order=number)
+            zoned(19_800, make(f"no {number}", levelno=30, levelname="WARNING", created=1e9 + number, order=number))
             for number in range(20)
         ]
         records[3] = records[3].counted(Counts(5, 1e9 + 100))
         records[4] = records[4].counted(Counts(1, 1e9 + 4, is_repeat=True))
         [embed] = compose(records, note="delayed 5 s").message.payload["embeds"]
         lines = embed["description"].split("\n")
-        first, last = clock_time(1e9), clock_time(1e9 + 100)
-        assert (lines[0], lines[-1], len(lines)) == ("```ansi", "```", 22)
-        assert lines[1] == f"{first} \x1b[33mWARNING\x1b[0m shop: no 0 order=0"
-        assert lines[4].endswith(f"order=3 ×5, first {clock_time(1e9 + 3)}, last {last}")  # noqa: RUF001 - the sign
-        assert embed["footer"]["text"] == f"24 records, {first} to {last} · may be a repeat · delayed 5 s"
+        assert lines[0] == ("-# 24 records, <t:1000000000:T> to <t:1000000100:T> · times below are in UTC+05:30")
+        assert (lines[1], lines[-1], len(lines)) == ("```ansi", "```", 23)
+        assert lines[2] == "07:16:40 \x1b[33mWARNING\x1b[0m shop: no 0 order=0"
+        assert lines[5].endswith("order=3 ×5, first 07:16:43, last 07:18:20")  # noqa: RUF001 - the sign
+        assert embed["footer"]["text"] == "may be a repeat · delayed 5 s"
         assert embed["color"] == SETTINGS.colors[30]
+
+    @pytest.mark.parametrize("offsets", [(0, 19_800), (19_800, 0), (7_200, 3_600), (None, 32_400)])
+    def test_the_lines_of_several_processes_share_a_zone(self, offsets: tuple[int | None, int]) -> None:
+        """The processes may be in different zones, or the clocks may be changed between two records."""
+        records = [zoned(offsets[number % 2], make(str(number), levelno=20, created=1e9)) for number in range(20)]
+        [embed] = compose(records).message.payload["embeds"]
+        heading, _, *lines, _ = embed["description"].split("\n")
+        first = datetime.fromtimestamp(1e9, timezone(timedelta(seconds=offsets[0] or 0)))
+        assert heading.endswith(f" are in {first.tzname()}")
+        assert {line.split()[0] for line in lines} == {first.strftime("%H:%M:%S")}
+
+    def test_a_file_names_the_zone_of_each_time(self) -> None:
+        """All of its times are in the same zone, so that they can be compared."""
+        records = [zoned(offset, make(str(offset), levelno=20, created=1e9)) for offset in (3_600, 19_800)] * 150
+        [file] = compose(records).message.files
+        assert {line.split()[0] for line in file.content.decode().splitlines()} == {"2001-09-09T02:46:40.000+01:00"}
 
     def test_among_lines_severe_and_long_records_have_cards(self) -> None:
         """The cards come first, the lines below."""
@@ -292,7 +360,7 @@ class TestForms:
         composed = compose(records)
         *cards, lines = composed.message.payload["embeds"]
         assert [card["description"].split("\n")[0][:6] for card in cards] == ["severe", "raised", "longlo", "stack"]
-        assert [line.split()[-1] for line in lines["description"].split("\n")[1:-1]] == [str(n) for n in range(20)]
+        assert [line.split()[-1] for line in lines["description"].split("\n")[2:-1]] == [str(n) for n in range(20)]
         assert list(composed.records) == records
 
     @pytest.mark.parametrize(
@@ -382,9 +450,11 @@ class TestFile:
         settings = CardSettings(EmbedFormatter(), context={"service": "shop"})
         message, _ = compose([make("x" * 5000, settings, order=17, exc_info=ValueError("no"), created=1e9)])
         [(name, content)] = message.files
-        assert re.fullmatch(r"records-2001090\d-\d{6}\.txt", name)
+        assert name == "records-20010909T014640Z.txt"
         head, *rest = content.decode().split("\n")
-        assert re.fullmatch(r"2001-09-0\d \d\d:\d\d:\d\d\.000 ERROR shop \[MainThread\] orders.py:42: x{5000}", head)
+        assert re.fullmatch(
+            r"2001-09-0\dT\d\d:\d\d:\d\d\.000[+-]\d\d:\d\d ERROR shop \[MainThread\] orders.py:42: x{5000}", head
+        )
         assert rest == ["order=17", "service=shop", "ValueError: no", ""]
 
     def test_only_the_long_one_of_several_is_attached(self) -> None:
@@ -413,7 +483,7 @@ class TestFile:
     def test_a_record_without_a_time_has_a_file_too(self, created: object) -> None:
         """Discord keeps the name of the file."""
         [(name, content)] = compose([make("x" * 5000, created=created)]).message.files
-        assert name == "records-------.txt"
+        assert name == "records.txt"
         assert content.startswith(b"--:--:-- ERROR shop ")
         digest = compose([make(created=created) for _ in range(300)])
         assert form(digest) == "digest"

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -253,8 +254,10 @@ def embed_problems(embed: Embed) -> list[str]:
     found += ["too many fields"] if len(embed.get("fields", [])) > 25 else []
     found += ["no colour"] if not 0 <= embed.get("color", 0) <= 0xFFFFFF else []
     found += ["unknown keys"] if set(embed) - {"title", "description", "color", "timestamp", "fields", "footer"} else []
-    if embed.get("description", "").startswith(f"{FENCE}ansi\n"):
-        found += ansi_problems(embed["description"])
+    heading, _, block = embed.get("description", "").partition("\n")
+    if block.startswith(f"{FENCE}ansi\n"):
+        found += [] if LINES_HEADING.fullmatch(heading) else ["another heading of the lines"]
+        found += ansi_problems(block)
         texts = [each for each in texts if each[0] != "description"]
     return found + [f"a terminal code in {name}" for name, text, _ in texts if "\x1b" in text]
 
@@ -306,7 +309,10 @@ def form(composed: Composed) -> str:
 
 
 IDS = re.compile(r"id(\d{5})z")
-HEADS = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} .*?: id(\d{5})z", re.MULTILINE)
+LINES_HEADING = re.compile(
+    r"-# [\d,]+ records, (<t:-?\d+:T>|--:--:--) to (<t:-?\d+:T>|--:--:--) · times below are in UTC([+-]\d\d:\d\d)?"
+)
+HEADS = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d .*?: id(\d{5})z", re.MULTILINE)
 
 
 def places_of(composed: Composed) -> list[list[str]]:
@@ -344,7 +350,7 @@ def check_file(composed: Composed) -> None:
             assert form(composed) != "digest"
             continue
         level, name = (clean(" ".join(str(text).splitlines())) for text in (record.levelname, record.name))
-        head = time.strftime("%Y-%m-%d %H:%M:%S.000", time.localtime(record.created))
+        head = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
         assert f"{head} {level} {name} [{record.threadName}] orders.py:42: {clean(record.message)}" in content
         assert clean(format_exception(record.exception) if record.exception else "") in content
         assert clean(record.stack_info or "") in content

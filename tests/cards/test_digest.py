@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,9 +67,14 @@ def summarize(records: Sequence[FrozenRecord]) -> Embed:
     return Summary(records).embed(records[0], records[-1])
 
 
-def clock(seconds: float) -> str:
-    """Return the time `seconds` after the first record."""
-    return time.strftime("%H:%M:%S", time.localtime(1e9 + seconds))
+def clock(seconds: int) -> str:
+    """Return the time `seconds` after the first record, for the reader's zone."""
+    return f"<t:{1_000_000_000 + seconds}:T>"
+
+
+def moment(seconds: int) -> str:
+    """Return the date and the time `seconds` after the first record, for the reader's zone."""
+    return f"<t:{1_000_000_000 + seconds}:d> {clock(seconds)}"
 
 
 def problems(embed: Embed) -> list[str]:
@@ -113,8 +117,8 @@ class TestSummary:
             ),
             "color": SETTINGS.colors[50],
             "fields": [
-                {"name": "From", "value": clock(0), "inline": True},
-                {"name": "To", "value": clock(89), "inline": True},
+                {"name": "From", "value": moment(0), "inline": True},
+                {"name": "To", "value": moment(89), "inline": True},
                 {"name": "Loggers", "value": "1,000 shop.db\n73 shop", "inline": True},
             ],
         }
@@ -173,7 +177,7 @@ class TestSummary:
         records = [make(level=20, at=50), make(level=20, at=10), *(make(level=20, at=20) for _ in range(200))]
         records[1] = records[1].counted(Counts(2, 1e9 + 90))
         card = compose(records).message.payload["embeds"][0]
-        assert [field["value"] for field in card["fields"][:2]] == [clock(10), clock(90)]
+        assert [field["value"] for field in card["fields"][:2]] == [moment(10), moment(90)]
         assert card["title"].endswith("203 records in 80 s")
 
     def test_no_emoji_leaves_no_blank(self) -> None:

@@ -49,7 +49,8 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
 """
 ID = "123456789012345678"
 SOURCE_URL = "https://git.example/{path}#L{line}"
-FILE_HEAD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} ")
+FILE_HEAD = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d ")
+OUR_TIME = "<t:1000000000:T>"
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SIGNS = list("\\*_~|`[](){}<>@#:/-+=!.,;\"'&1a")
@@ -236,7 +237,9 @@ class TestLines:
         records = [make(short, levelno=20, levelname="INFO") for _ in range(12)]
         composed = compose(records)
         [embed] = composed.message.payload["embeds"]
-        [[block]] = parser.parse([embed["description"]])
+        heading, _, rest = embed["description"].partition("\n")
+        assert re.fullmatch(rf"-# 12 records, {OUR_TIME} to {OUR_TIME} · times below are in UTC\S*", heading)
+        [[block]] = parser.parse([rest])
         assert (block["type"], block["lang"]) == ("codeBlock", "ansi")
         heads = re.findall(r"^\S.*", block["content"], re.MULTILINE)
         assert len(heads) == len(composed.records) == 12
@@ -253,7 +256,8 @@ class TestDigest:
         """Only our counts are bold, and each kind has one line."""
         records = [make(each) for each in data]
         embed = Summary(records).embed(records[0], records[-1])
-        texts = [embed["title"], embed["description"], embed["fields"][2]["value"]]
+        assert embed["description"].count(OUR_TIME) == len(set(map(kind_of, records)))
+        texts = [embed["title"], embed["description"].replace(OUR_TIME, "01.46.40"), embed["fields"][2]["value"]]
         assert [problem for text in texts for problem in rest_problems(text)] == []
         title, description, loggers = parser.parse(texts)
         assert problems(title) == problems(loggers) == []
@@ -268,7 +272,7 @@ class TestDigest:
     @given(EVERYWHERE)
     def test_a_record_in_a_file_begins_one_line(self, data: tuple[str, str, str, str]) -> None:
         """A line of a text that begins so is indented."""
-        forged = [part.replace("12:30:45", "2001-09-09 01:46:40.000 CRITICAL till:") for part in data]
+        forged = [part.replace("12:30:45", "2001-09-09T01:46:40.000+00:00 CRITICAL till:") for part in data]
         first, *others = full_text(make(forged), with_context=True).splitlines()
         assert FILE_HEAD.match(first)
         assert not any(map(FILE_HEAD.match, others))

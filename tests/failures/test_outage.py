@@ -111,7 +111,7 @@ class TestOutageWithAFullQueue:
         assert health["dropped_by_reason"] == {"queue_full": dropped}
         assert health["accepted"] == 100_102 == health["delivered"] + dropped
         assert re.fullmatch(
-            rf"⚠️ {dropped:,} records were dropped since \d\d:\d\d:\d\d: {dropped:,} INFO \(queue full\)",
+            rf"⚠️ {dropped:,} records were dropped since <t:\d+:T>: {dropped:,} INFO \(queue full\)",
             message.content,
         )
         (file,) = message.files
