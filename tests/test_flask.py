@@ -107,7 +107,7 @@ def test_exception_is_one_card_with_its_request(discord: LocalDiscord, console: 
     )
     (card,) = cards(discord, app)
     assert answer.status_code == 500
-    assert card["title"] == "❌ ERROR · shop"
+    assert card["title"] == "❌ ValueError: no 7 · ERROR · shop"
     assert first_lines([card]) == ["Exception on /fail/7 [POST]"]
     assert "ValueError: no 7" in card["description"]
     fields = fields_of(card)
@@ -558,7 +558,10 @@ class TestSeveralApps:
             app.test_client().get("/")
         cards(discord, *apps)
         found = {message.channel_id: [card["title"] for card in message.embeds] for message in discord.messages}
-        assert sorted(found.values()) == [["❌ ERROR · admin"] * 2, ["❌ ERROR · shop"] * 2]
+        error = "ZeroDivisionError: integer division or modulo by zero"
+        assert sorted(found.values()) == [
+            [f"❌ ERROR · {name}", f"❌ {error} · ERROR · {name}"] for name in ("admin", "shop")
+        ]
 
     def test_apps_with_one_name_are_separate(self, discord: LocalDiscord) -> None:
         """Two applications share a logger, and the records of each go to its own webhook."""

@@ -328,8 +328,8 @@ class TestError:
         """The card has no location; the class name replaces an empty text."""
         assert notifier.send_error(KeyboardInterrupt())
         embed = card(notifier, discord)
-        assert embed["title"] == "❌ ERROR · shop"
-        assert embed["description"].startswith("KeyboardInterrupt\n```py\n")
+        assert embed["title"] == "❌ KeyboardInterrupt · ERROR · shop"
+        assert embed["description"].startswith("```py\nKeyboardInterrupt\n")
         assert "-#" not in embed["description"]
 
     def test_a_wrong_exception_is_refused(self) -> None:

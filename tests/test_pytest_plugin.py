@@ -36,7 +36,7 @@ def test_a_crash_is_reported_in_the_channel(local_discord, monkeypatch):
     monkeypatch.setenv("DISCORD_WEBHOOK_URL", local_discord.webhook_url)
     create_app().test_client().get("/crash")
     message = local_discord.wait_for("ZeroDivisionError")
-    assert message.embeds[0]["title"] == "❌ ERROR · shop"
+    assert message.embeds[0]["title"] == "❌ ZeroDivisionError: division by zero · ERROR · shop"
     assert message.pings == []
 """
 

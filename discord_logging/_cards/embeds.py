@@ -10,8 +10,11 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from discord_logging._cards.extra_values import repeats_exception, shown_values
 from discord_logging._cards.plain_text import traceback_text
+from discord_logging._cards.tables import split_tables
 from discord_logging._cards.traceback_card import format_card
+from discord_logging._cards.traceback_text import headline
 from discord_logging._discord import lengths
 from discord_logging._masking.harmless import MARKDOWN_MASK
 from discord_logging._records.freeze import freeze
@@ -38,6 +41,14 @@ _REST_ROOM = 200
 """The room for the field that names the fields left out, in characters."""
 _NOTE_ROOM = 150
 """The room in the footer for notes of the delivery, in characters."""
+_MAX_HEADLINE = 120
+"""The longest exception in a title, in characters."""
+_MIN_SHARED_CONTEXT = 3
+"""The smallest number of short values of the context that share a line."""
+_MAX_CONTEXT_LINE = 200
+"""The longest such line, in characters."""
+_MIN_PART = 100
+"""The least room for a part of a message, in characters."""
 _REPEATS_ROOM = 80
 """The room for the line with the repeats, in characters."""
 INLINE_VALUE = 40
@@ -66,7 +77,7 @@ class EmbedFormatter(logging.Formatter):
         room = lengths.EMBEDS_TOTAL - embed_length(embed) - _REST_ROOM - _NOTE_ROOM
         if footer := _fit(self.footer(record), min(lengths.FOOTER - _NOTE_ROOM, room)):
             embed["footer"] = {"text": footer}
-        if fields := _fit_fields(self.fields(record), room - len(footer)):
+        if fields := _fit_fields(self.fields(record), room - len(footer), _context_fields(record)):
             embed["fields"] = fields
         if not (embed_length(embed) or embed.keys() & {"image", "thumbnail"}):
             # Discord refuses an empty message (50006).
@@ -80,9 +91,16 @@ class EmbedFormatter(logging.Formatter):
         return embed
 
     def title(self, record: FrozenRecord) -> str:
-        """Return the title: emoji, level and logger."""
+        """Return the title: emoji, level and logger, and before these the exception, if there is one."""
         emoji = nearest_level(record.settings.emojis, record.levelno)
-        return f"{emoji} {_name(record.levelname, 60)} · {_name(record.name, 160)}".strip()
+        parts = [_name(record.levelname, 60), _name(record.name, 160)]
+        if record.exception:
+            text = record.mask(headline(record.exception))
+            # The traceback has the whole text, so this is no cut that needs a file.
+            parts.insert(
+                0, _name(text if len(text) <= _MAX_HEADLINE else f"{text[: _MAX_HEADLINE - 1]}{ELLIPSIS}", 256)
+            )
+        return f"{emoji} {' · '.join(parts)}".strip()
 
     def description(self, record: FrozenRecord) -> str:
         """Return the body: the message, the traceback in a code block, and the location."""
@@ -90,10 +108,13 @@ class EmbedFormatter(logging.Formatter):
         room = _body_room(record) - len(location) - 2
         stack_info = record.stack_info
         count = bool(record.exception or record.exc_text) + bool(stack_info)
-        message = plain(record.message, room - count * _MIN_BLOCK).strip()
+        message = "" if repeats_exception(record) else _show_message(record.message, room - count * _MIN_BLOCK)
         room = (room - len(message)) // max(count, 1) - 1
         blocks = (self.traceback(record, room - _FENCES), stack_info)
-        fenced = [code_block(block, room, language="py", keep_end=True) for block in blocks if block]
+        fenced = [code_block(block, room, language="py", keep_end=True) if block else "" for block in blocks]
+        if not (message or fenced[0]):
+            # An override may have left the traceback out.
+            message = _show_message(record.message, room)
         return "\n".join(part for part in (message, *fenced, location) if part)
 
     def traceback(self, record: FrozenRecord, limit: int) -> str | None:
@@ -118,12 +139,13 @@ class EmbedFormatter(logging.Formatter):
         return f"-# {location} in {_name(place.name, 100)}"
 
     def fields(self, record: FrozenRecord) -> list[EmbedField]:
-        """Return the record's `extra` values and the handler's context as fields."""
-        extra, context, chosen = record.extra or {}, record.settings.context, record.settings.fields
-        if chosen is not None:
-            extra = {name: extra[name] for name in chosen if name in extra}
-        values: Mapping[str, Any] = {**extra, **{name: context[name] for name in context if name not in extra}}
-        return [_field(name, show_value(value, lengths.EMBEDS_TOTAL)) for name, value in values.items()]
+        """Return the record's `extra` values and the handler's context as fields.
+
+        Values that frameworks attach for themselves, and values that repeat the text of the card, are left out unless
+        the setting `fields` names them.
+        """
+        own = {name: show_value(value, lengths.EMBEDS_TOTAL) for name, value in _own_values(record).items()}
+        return [*(as_field(name, value) for name, value in own.items()), *_context_fields(record)]
 
     def footer(self, record: FrozenRecord) -> str:
         """Return the host, process, thread and asyncio task, as far as they are known."""
@@ -210,33 +232,81 @@ def _name(value: object, limit: int) -> str:
     return plain(on_one_line(to_text(value)), limit)
 
 
-def _field(name: str, value: str) -> EmbedField:
+def as_field(name: str, value: str) -> EmbedField:
+    """Return a field without Markdown; a short value shares its row with others, and another has a code block."""
     if len(value) <= INLINE_VALUE and "\n" not in value:
         return {"name": name, "value": plain(value, lengths.FIELD_VALUE), "inline": True}
     return {"name": name, "value": code_block(value, lengths.FIELD_VALUE), "inline": False}
 
 
-def _fit_fields(fields: list[EmbedField], room: int) -> list[EmbedField]:
-    """Cut each field to its limit. A last field names the fields for which there is no room."""
-    fitted: list[EmbedField] = []
-    for index, field in enumerate(fields):
+def _own_values(record: FrozenRecord) -> Mapping[str, Any]:
+    chosen, extra = record.settings.fields, record.extra or {}
+    return shown_values(record) if chosen is None else {name: extra[name] for name in chosen if name in extra}
+
+
+def _context_fields(record: FrozenRecord) -> list[EmbedField]:
+    """Return the handler's context as fields. Three or more short values share a line."""
+    if not record.settings.context:
+        return []
+    own = _own_values(record)
+    context = {name: value for name, value in record.settings.context.items() if name not in own}
+    fields = {name: as_field(name, show_value(value, lengths.EMBEDS_TOTAL)) for name, value in context.items()}
+    short = [
+        name for name, field in fields.items() if field["inline"] and clean(name).strip() and field["value"].strip()
+    ]
+    line = " · ".join(on_one_line(f"{name}: {context[name]}") for name in short)
+    if len(short) < _MIN_SHARED_CONTEXT or len(line) > _MAX_CONTEXT_LINE:
+        return list(fields.values())
+    shared: EmbedField = {"name": "Context", "value": plain(line, lengths.FIELD_VALUE), "inline": False}
+    return [shared, *(field for name, field in fields.items() if name not in short)]
+
+
+def _show_message(message: str, limit: int) -> str:
+    """Return `message` as Markdown of at most `limit` characters, with its tables in code blocks."""
+    parts = split_tables(clean(message[: limit + 1])) if "\n" in message else []
+    if not any(is_table for is_table, _ in parts):
+        return plain(message, limit).strip()
+    note = f"*({len(message):,} characters in all)*" if len(message) > limit else ""
+    room, shown = limit - len(note) - 1, list[str]()
+    for is_table, part in parts:
+        if room < _MIN_PART:
+            note = note or ELLIPSIS
+            break
+        # A table in a code block keeps the blanks at its beginning.
+        shown.append(code_block(part, room) if is_table else plain(part, room).strip())
+        room -= len(shown[-1]) + 1
+    if note:
+        note_cut()
+    return "\n".join(part for part in (*shown, note) if part)
+
+
+def _fit_fields(fields: list[EmbedField], room: int, context: list[EmbedField]) -> list[EmbedField]:
+    """Cut each field to its limit. A field names those for which there is no room, which are none of the context."""
+    fitted: list[tuple[bool, EmbedField]] = []
+    for field in fields:
         name = _name(field["name"], lengths.FIELD_NAME).strip()
         value = _fit(field["value"], lengths.FIELD_VALUE)
         if not name and value:
             note_cut()
         if not (name and value):
             continue
-        room -= len(name) + len(value)
-        is_last_free = len(fitted) == lengths.FIELDS - 1 and index < len(fields) - 1
-        if is_last_free or room < 0:
-            note_cut()
-            names = ", ".join(each["name"] for each in fields[index : index + lengths.FIELDS])
-            fitted.append(
-                {"name": f"{ELLIPSIS} and {len(fields) - index} more", "value": plain(names, 150), "inline": False}
-            )
+        fitted.append((field in context, {"name": name, "value": value, "inline": field.get("inline", False)}))
+    places = sorted(range(len(fitted)), key=lambda place: not fitted[place][0])
+    room_for = lengths.FIELDS if len(fitted) <= lengths.FIELDS else lengths.FIELDS - 1
+    count = 0
+    for place in places[:room_for]:
+        room -= len(fitted[place][1]["name"]) + len(fitted[place][1]["value"])
+        if room < 0:
             break
-        fitted.append({"name": name, "value": value, "inline": field.get("inline", False)})
-    return fitted
+        count += 1
+    shown, hidden = sorted(places[:count]), sorted(places[count:])
+    cards = [fitted[place][1] for place in shown]
+    if hidden:
+        note_cut()
+        names = ", ".join(fitted[place][1]["name"] for place in hidden[: lengths.FIELDS])
+        rest: EmbedField = {"name": f"{ELLIPSIS} and {len(hidden)} more", "value": shorten(names, 150), "inline": False}
+        cards.insert(sum(place < hidden[0] for place in shown), rest)
+    return cards
 
 
 def stamp(embed: Embed, created: float) -> None:

@@ -8,6 +8,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._cards.extra_values import shown_values
 from discord_logging._cards.traceback_text import format_exception
 from discord_logging._records.values import to_text, value_line
 from discord_logging._text.markdown import break_fences, shorten
@@ -113,7 +114,7 @@ def ansi_line(record: FrozenRecord, zone: timezone) -> str:
     color = next((code for level, code in _ANSI_COLORS if record.levelno >= level), "")
     level = f"{color}{_one_word(record.levelname)}{_RESET if color else ''}"
     repeats = describe_repeats(record, lambda seconds: clock_time(seconds, zone))
-    parts = (f"{_one_word(record.name)}:", record.message.strip(), extra_text(record), repeats)
+    parts = (f"{_one_word(record.name)}:", record.message.strip(), _pairs(shown_values(record)), repeats)
     text = f"{clock_time(record.created, zone)} {level} {clean(' '.join(part for part in parts if part))}"
     return break_fences(text).replace("\n", _LINE_BREAK)
 

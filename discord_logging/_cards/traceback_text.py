@@ -43,6 +43,21 @@ def variable_line(name: str, text: str) -> str:
     return f"    {name} {text}" if name == ELLIPSIS else f"    {name} = {text}"
 
 
+def headline(exception: FrozenException) -> str:
+    """Return the type of an exception, without its module, and its text, on one line. The text is not masked."""
+    # The text of a `SyntaxError` begins with its place.
+    _, found, text = exception.text.rpartition(f"\n{exception.type_name}")
+    text = text if found else exception.text.removeprefix(exception.type_name)
+    return " ".join((exception.type_name.rpartition(".")[2] + text).split())
+
+
+def ways_to_name(exception: FrozenException) -> tuple[str, ...]:
+    """Return the texts with which a program may repeat an exception: `str`, `repr`, and type and text."""
+    text = exception.text.removeprefix(f"{exception.type_name}: ")
+    short = exception.type_name.rpartition(".")[2]
+    return text, exception.text, f"{short}: {text}", f"{short}({text!r})"
+
+
 def _chain_parts(exception: FrozenException) -> Iterator[str]:
     for each, introduction in reversed(chain_links(exception)):
         if introduction:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from discord_logging._backlogs.memory import MemoryBacklog
 from discord_logging._cards.attachments import safe_name
-from discord_logging._cards.embeds import EmbedFormatter
+from discord_logging._cards.embeds import EmbedFormatter, as_field
 from discord_logging._delivery.delivery import Delivery
 from discord_logging._discord import lengths
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from discord_logging._discord.types import Message
+    from discord_logging._discord.types import EmbedField, Message
     from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._records.record import FrozenRecord
 
@@ -119,6 +119,9 @@ class _Card(EmbedFormatter):
     def title(self, record: FrozenRecord) -> str:
         emoji = nearest_level(record.settings.emojis, record.levelno)
         return f"{emoji} {plain(self._title or record.levelname, lengths.TITLE - 10)}"
+
+    def fields(self, record: FrozenRecord) -> list[EmbedField]:
+        return [as_field(name, value) for name, value in record.settings.context.items()]
 
     def footer(self, _: FrozenRecord) -> str:
         return socket.gethostname()

@@ -307,7 +307,14 @@ class FrozenRecord:
         created = self.created
         texts = ((name, value if type(value) is str else value_line(value)) for name, value in (extra or {}).items())
         values = tuple((name, value_without_moment(name, text, created)) for name, text in texts)
-        return parts, exception and exception.fingerprint(), values, exc_text, stack_info, tuple(find_attachments(extra or {}))
+        return (
+            parts,
+            exception and exception.fingerprint(),
+            values,
+            exc_text,
+            stack_info,
+            tuple(find_attachments(extra or {})),
+        )
 
     def kind(self) -> Hashable:
         """Return a value that is equal for records about the same thing, which may differ in their arguments.

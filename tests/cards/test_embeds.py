@@ -284,7 +284,7 @@ class TestNames:
     def test_blanks_before_a_mark_do_not_make_it_one(self, blank: str, mark: str) -> None:
         """Discord strips texts, and then the mark would begin a line."""
         text = f"{blank}{mark}a"
-        card = lay_out(make(text, name=text, **{text: text}), emojis={0: ""})
+        card = lay_out(make(text, name=text, **{text: f"{text}b"}), emojis={0: ""})
         values = [card["description"], card["fields"][0]["name"], card["fields"][0]["value"]]
         assert not [value for value in values if value.strip().startswith(mark)]
 
@@ -370,7 +370,7 @@ class TestFields:
         assert "fields" not in lay_out(make(**extra))
 
     def test_fields_beyond_the_limit_are_named(self) -> None:
-        """There are twenty-four fields, and a last one with the names of the others."""
+        """There are twenty-four fields, and one with the names of the others."""
         card = lay_out(make(**{f"key_{number:02}": number for number in range(30)}))
         assert len(card["fields"]) == 25
         assert card["fields"][23]["name"] == r"key\_23"
@@ -421,6 +421,112 @@ class TestFields:
         ):
             card = lay_out(make(a=1, service="till"), fields=chosen, context=context)
             assert [(field["name"], field["value"]) for field in card["fields"]] == shown
+
+
+class TestException:
+    """A card with an exception leads with what happened."""
+
+    @pytest.mark.parametrize(
+        ("error", "headline"),
+        [
+            (ValueError("no price"), "ValueError: no price"),
+            (KeyError("tea"), "KeyError: 'tea'"),
+            (RuntimeError(), "RuntimeError"),
+            (json.JSONDecodeError("no\n value", "x", 0), "JSONDecodeError: no value: line 1 column 1 (char 0)"),
+            (SyntaxError("never closed", ("a.py", 1, 5, "x = (", 1, 6)), "SyntaxError: never closed"),
+            (ValueError("x" * 500), f"ValueError: {'x' * 107}…"),
+            (ValueError("**a** <@1> <t:1>"), r"ValueError: \*\*a\*\* \<@1> \<t:1>"),
+            (ValueError("password=hunter2"), r"ValueError: password=\*\*\*"),
+        ],
+        ids=lambda value: str(value)[:20],
+    )
+    def test_the_title_begins_with_type_and_text(self, error: Exception, headline: str) -> None:
+        """A phone shows the beginning of a card; level and logger follow."""
+        assert lay_out(make(exc_info=error))["title"] == f"❌ {headline} · ERROR · shop.orders"
+
+    def test_a_long_text_in_a_title_is_no_cut(self) -> None:
+        """The traceback has the whole text, so no file is attached."""
+        cuts = cuts_made()
+        assert "x" * 500 in lay_out(make(exc_info=ValueError("x" * 500)))["description"]
+        assert cuts_made() == cuts
+
+    @pytest.mark.parametrize("message", ["no price", "ValueError: no price", " no price\n"])
+    def test_a_message_that_repeats_the_exception_is_not_shown_twice(self, message: str) -> None:
+        """The traceback ends with the same text."""
+        description = lay_out(make(message, exc_info=ValueError("no price")))["description"]
+        assert description.split("\n") == ["```py", "ValueError: no price", "```", "-# orders.py:42 in place"]
+
+    def test_a_message_is_shown_if_an_override_leaves_the_traceback_out(self) -> None:
+        """The text of the exception is nowhere else in the description then."""
+
+        class Brief(EmbedFormatter):
+            def traceback(self, record: FrozenRecord, limit: int) -> None:  # noqa: ARG002 - the signature
+                return None
+
+        assert lay_out(make("no", exc_info=ValueError("no")), Brief())["description"].startswith("no\n")
+
+
+class TestContext:
+    """The context of the handler has its place on every card."""
+
+    @pytest.mark.parametrize(
+        "extra", [{f"key{number}": number for number in range(90)}, dict.fromkeys("abcdefgh", "x" * 1000)]
+    )
+    def test_many_values_do_not_push_it_off(self, extra: dict[str, object]) -> None:
+        """It stands behind the field that names the values without room."""
+        card = lay_out(make(**extra), context={"service": "shop", "env": "test"})
+        *_, rest, service, env = card["fields"]
+        assert rest["name"].startswith("… and ")
+        assert [(field["name"], field["value"]) for field in (service, env)] == [("service", "shop"), ("env", "test")]
+        assert problems(card) == []
+
+    def test_three_short_values_share_a_line(self) -> None:
+        """A value of the record replaces the one of the context, and a long value has a field of its own."""
+        context = {"service": "shop", "env": "test", "*release*": "2", "region": "eu", "note": "x" * 50}
+        card = lay_out(make(region="us"), context=context)
+        assert [(field["name"], field["value"]) for field in card["fields"]] == [
+            ("region", "us"),
+            ("Context", r"service: shop · env: test · \*release\*: 2"),
+            ("note", f"{FENCE}\n{'x' * 50}\n{FENCE}"),
+        ]
+
+    def test_values_that_do_not_fit_in_a_line_have_fields(self) -> None:
+        """So do those of which there are few."""
+        context = {f"key{number}": "x" * 30 for number in range(8)}
+        assert len(lay_out(context=context)["fields"]) == 8
+        assert len(lay_out(context={"a": "1", "b": "2"})["fields"]) == 2
+
+
+class TestTables:
+    """A table in a message keeps its columns."""
+
+    TABLE = "     item  price\n0     tea    3.5\n1  coffee    4.2"
+
+    def test_a_table_has_a_block(self) -> None:
+        """The text around it stays text."""
+        description = lay_out(make(f"*Stock*:\n{self.TABLE}\n\nDone."))["description"]
+        block = f"{FENCE}\n{self.TABLE}\n{FENCE}"
+        assert description == f"\\*Stock\\*:\n{block}\nDone.\n-# orders.py:42 in place"
+
+    @pytest.mark.parametrize("count", [200, 2_000])
+    def test_a_long_table_is_cut_within_the_limits(self, count: int) -> None:
+        """The block is closed, and the cut is noted."""
+        cuts = cuts_made()
+        card = lay_out(make("\n".join([self.TABLE] * count), exc_info=ValueError("no")))
+        assert problems(card) == []
+        assert card["description"].count(FENCE) == 4
+        assert "characters in all" in card["description"]
+        assert cuts_made() > cuts
+
+    def test_an_array_keeps_its_shape(self) -> None:
+        """Its `repr` has a line for each row."""
+
+        class Array:
+            def __repr__(self) -> str:
+                return "array([[1, 2],\n       [3, 4]])"
+
+        [field] = lay_out(make(weights=Array()))["fields"]
+        assert field["value"] == f"{FENCE}\narray([[1, 2],\n       [3, 4]])\n{FENCE}"
 
 
 SOURCE_URL = "https://git.example/acme/{path}#L{line}"

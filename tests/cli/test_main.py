@@ -40,7 +40,13 @@ class TestDemo:
         assert "18 of 18 records found in 2 messages." in output
         assert "18 of 18 records delivered with 2 requests, 0 of which got a 429." in output
         assert "A local Discord is at http://127.0.0.1:" in output
-        for text in ("ERROR · shop", "OrderError", "could not convert string to float", "order_id: 4711", "packer"):
+        for text in (
+            "ERROR · shop",
+            "OrderError: order for",
+            "could not convert string to float",
+            "order_id: 4711",
+            "packer",
+        ):
             assert text in output
         assert "/webhooks/" not in output
 

@@ -1,0 +1,165 @@
+"""This module chooses the `extra` values that a card or a line shows: those that tell a reader more than its text."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from discord_logging._cards.traceback_text import HEAD, ways_to_name
+from discord_logging._records.values import to_text, value_line
+from discord_logging._text.sanitize import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from discord_logging._records.record import FrozenRecord
+    from discord_logging._records.values import Frozen
+
+_ANY_LOGGER = ""
+_INNER_NAMES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        _ANY_LOGGER: frozenset(
+            {
+                # uvicorn.logging.ColourizedFormatter: the template of the message with codes for colours
+                "color_message",
+                # structlog.stdlib.ProcessorFormatter: its arguments
+                "_logger",
+                "_name",
+                "_record",
+                "_from_structlog",
+                "_meta",
+                # rich.logging.RichHandler: how to highlight the message
+                "highlighter",
+                # opentelemetry.instrumentation.logging: the id of the trace is enough to find the span
+                "otelSpanID",
+                "otelTraceSampled",
+                "otelServiceName",
+                # Likewise in ddtrace.internal.constants, as LOG_ATTR_*
+                "dd.span_id",
+                "dd.service",
+                "dd.version",
+                "dd.env",
+                # Likewise in elasticapm.handlers.logging
+                "elasticapm_transaction_id",
+                "elasticapm_span_id",
+                "elasticapm_service_name",
+                "elasticapm_service_environment",
+                "elasticapm_labels",
+                # Likewise in google.cloud.logging_v2.handlers.CloudLoggingFilter
+                "_resource",
+                "_span_id",
+                "_span_id_str",
+                "_trace_sampled",
+                "_trace_sampled_str",
+                "_trace_str",
+                "_http_request",
+                "_http_request_str",
+                "_source_location",
+                "_source_location_str",
+                "_labels",
+                "_labels_str",
+                "_msg_str",
+            }
+        ),
+        # aiohttp.web_log.AccessLogger.LOG_FORMAT_MAP: the parts of the message
+        "aiohttp.access": frozenset(
+            {
+                "remote_address",
+                "request_start_time",
+                "process_id",
+                "first_request_line",
+                "response_status",
+                "response_size",
+                "request_time",
+                "request_time_frac",
+                "request_time_micro",
+                "request_header",
+                "response_header",
+            }
+        ),
+        # celery.app.trace and celery.worker.strategy: the arguments of the message, and of the task
+        "celery": frozenset({"data"}),
+        # ddtrace: whether ddtrace reports the record itself
+        "ddtrace": frozenset({"send_to_telemetry"}),
+        # django.utils.log.log_message and django.core.servers.basehttp: the message has path and status
+        "django": frozenset({"request", "status_code", "server_time"}),
+        # django.db.backends.utils: the parts of the message
+        "django.db.backends": frozenset({"duration", "sql", "params", "alias"}),
+        # gunicorn.arbiter: a number of the message, for gunicorn.instrument.statsd
+        "gunicorn": frozenset({"metric", "value", "mtype"}),
+        # sanic.logging: the level of detail at which its filter shows the record, and parts of its formatter's line
+        "sanic": frozenset({"verbosity", "ident", "right"}),
+        # scrapy.logformatter and others: the objects, for LogCounterHandler
+        "scrapy": frozenset({"spider", "crawler"}),
+    }
+)
+"""The names of values that frameworks attach for themselves, by the logger that they and its children use."""
+_EMPTY_VALUES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        # There is no trace at that moment.
+        "otelTraceID": frozenset({"", "0", "None"}),
+        "dd.trace_id": frozenset({"", "0", "None"}),
+        "elasticapm_trace_id": frozenset({"None"}),
+        "_trace": frozenset({"None"}),
+        # RichHandler in rich.logging; a text of that name is the user's
+        "markup": frozenset({"True", "False", "None"}),
+        # StandardSink in loguru._simple_sinks, if nothing is bound
+        "extra": frozenset({"{}"}),
+    }
+)
+
+
+def shown_values(record: FrozenRecord) -> dict[str, Frozen]:
+    """Return the `extra` values without inner values of frameworks and without those that repeat the record's text.
+
+    The values that the setting `fields` names are always among them.
+    """
+    extra = record.extra
+    if not extra:
+        return {}
+    chosen: Collection[str] = record.settings.fields or ()
+    inner, said = _inner_names(to_text(record.name)), _texts(record)
+    return {
+        name: value
+        for name, value in extra.items()
+        if name in chosen or not (name in inner or _is_empty(name, value) or _is_said(value, said, record))
+    }
+
+
+def repeats_exception(record: FrozenRecord) -> bool:
+    """Tell whether the message of a record says the same as the text of its exception."""
+    return bool(record.exception) and clean(record.message).strip() in _exception_texts(record)
+
+
+def _inner_names(logger: str) -> frozenset[str]:
+    names = _INNER_NAMES[_ANY_LOGGER]
+    parts = logger.split(".", 2)
+    for count in range(1, len(parts) + 1):
+        names |= _INNER_NAMES.get(".".join(parts[:count]), frozenset())
+    return names | _INNER_NAMES.get(logger, frozenset())
+
+
+def _is_empty(name: str, value: Frozen) -> bool:
+    return value_line(value) in _EMPTY_VALUES[name] if name in _EMPTY_VALUES else False
+
+
+def _is_said(value: Frozen, said: frozenset[str], record: FrozenRecord) -> bool:
+    # A number such as order=17 says more than the same number in a message.
+    if not isinstance(value, str):
+        return False
+    text = clean(value).strip()
+    if text in said:
+        return True
+    return text.startswith(HEAD) and any(text.endswith(end) for end in _exception_texts(record))
+
+
+def _texts(record: FrozenRecord) -> frozenset[str]:
+    texts = {record.message, record.exc_text or "", *_exception_texts(record)}
+    return frozenset(stripped for text in texts if (stripped := clean(text).strip()))
+
+
+def _exception_texts(record: FrozenRecord) -> list[str]:
+    if record.exception is None:
+        return []
+    texts = (clean(record.mask(text)).strip() for text in ways_to_name(record.exception))
+    return [text for text in texts if text]

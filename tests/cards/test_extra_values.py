@@ -1,0 +1,121 @@
+"""The `extra` values that are shown."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from discord_logging import EmbedFormatter, FrozenRecord
+from discord_logging._cards.extra_values import repeats_exception, shown_values
+from discord_logging._cards.plain_text import ansi_line, full_text
+from discord_logging._records.freeze import freeze
+from discord_logging._records.settings import CardSettings
+
+
+def make(
+    msg: str = "hello", *args: object, name: str = "shop", fields: tuple[str, ...] | None = None, **attributes: Any
+) -> FrozenRecord:
+    """Return a frozen record."""
+    record = logging.LogRecord(name, logging.ERROR, "orders.py", 42, msg, args, None)
+    record.__dict__.update(attributes)
+    return FrozenRecord(freeze(record, CardSettings(EmbedFormatter(), fields=fields)))
+
+
+class TestInnerValues:
+    """The values that frameworks attach for themselves are left out."""
+
+    @pytest.mark.parametrize(
+        ("logger", "values"),
+        [
+            ("uvicorn.error", {"color_message": "Started [\x1b[36m%d\x1b[0m]"}),
+            ("shop", {"_logger": "<Logger>", "_name": "info", "_record": "<LogRecord>", "_from_structlog": True}),
+            ("celery.app.trace", {"data": {"id": 1}}),
+            ("django.request", {"request": "<WSGIRequest: GET '/'>", "status_code": 500}),
+            ("django.server", {"server_time": "29/Nov/2026 10:00:01"}),
+            ("django.db.backends", {"duration": 0.1, "sql": "SELECT 1", "params": [], "alias": "default"}),
+            ("gunicorn.error", {"metric": "gunicorn.workers", "value": 2, "mtype": "gauge"}),
+            ("aiohttp.access", {"remote_address": "::1", "request_header": {"Referer": "-"}}),
+            ("sanic.server", {"verbosity": 2}),
+            ("scrapy.core.engine", {"spider": "<Spider>"}),
+            ("shop", {"otelSpanID": "5", "otelTraceID": "0", "otelTraceSampled": False, "otelServiceName": "shop"}),
+            ("shop", {"dd.trace_id": "0", "dd.span_id": "0", "dd.env": "", "dd.service": "shop", "dd.version": ""}),
+            ("shop", {"extra": {}, "markup": True}),
+        ],
+    )
+    def test_they_are_not_shown(self, logger: str, values: dict[str, Any]) -> None:
+        """The other values of the record are, and a file has all of them."""
+        record = make(name=logger, order=17, **values)
+        assert shown_values(record) == {"order": 17}
+        assert all(f"{name}=" in full_text(record) for name in values)
+        assert "order=17" in ansi_line(record, record.zone)
+        assert not any(f"{name}=" in ansi_line(record, record.zone) for name in values)
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"data": 1, "request": 2, "status_code": 3, "value": 4, "spider": 5},
+            {"otelTraceID": "4bf92f3577b34da6a3ce929d0e0e4736", "dd.trace_id": "17"},
+            {"markup": "20 %", "extra": {"user": "ann"}, "_id": 5},
+        ],
+    )
+    def test_values_of_the_program_are_shown(self, values: dict[str, Any]) -> None:
+        """Another logger may use the same names, and the id of a trace leads to it."""
+        assert shown_values(make(**values)) == values
+        assert shown_values(make(name="djangoish", **values)) == values
+
+    def test_the_setting_may_name_them(self) -> None:
+        """The user wants them then."""
+        record = make(color_message="hello", fields=("color_message",))
+        assert shown_values(record) == {"color_message": "hello"}
+
+
+class TestRepeats:
+    """A value that repeats the text of the card is not shown twice."""
+
+    @pytest.mark.parametrize("value", ["order 17 failed", " order 17 failed\n", "\x1b[31morder 17 failed\x1b[0m"])
+    def test_a_value_may_repeat_the_message(self, value: str) -> None:
+        """Colours and blanks do not matter."""
+        assert shown_values(make("order %d failed", 17, event=value, order=17)) == {"order": 17}
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "no price",
+            "ValueError: no price",
+            ValueError("no price"),
+            "Traceback (most recent call last):\n  …\nValueError: no price\n",
+        ],
+    )
+    def test_a_value_may_repeat_the_exception(self, value: object) -> None:
+        """Programs attach its text, its `repr` or its traceback."""
+        assert shown_values(make(exc_info=ValueError("no price"), error=value)) == {}
+
+    @pytest.mark.parametrize(
+        "value", [17, "17", None, "price", "no", "Traceback (most recent call last):\nKeyError: 1"]
+    )
+    def test_a_part_or_a_number_is_no_repeat(self, value: object) -> None:
+        """Its name tells more."""
+        assert shown_values(make("order 17: no price", exc_info=ValueError("no price"), found=value)) == {
+            "found": value
+        }
+
+    def test_a_ready_made_traceback_may_be_repeated(self) -> None:
+        """The record has only its text."""
+        assert shown_values(make(exc_text="Traceback: no", trace="Traceback: no")) == {}
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "repeats"),
+    [
+        ("no price", ValueError("no price"), True),
+        ("ValueError: no price", ValueError("no price"), True),
+        ("Order failed: no price", ValueError("no price"), False),
+        ("", ValueError(""), False),
+        ("hello", None, False),
+    ],
+)
+def test_a_message_may_repeat_the_exception(message: str, error: Exception | None, *, repeats: bool) -> None:
+    """The whole text must be equal."""
+    assert repeats_exception(make(message, exc_info=error)) is repeats
