@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from discord_logging._cards.traceback_text import HEAD, ways_to_name
+from discord_logging._cards.traceback_text import ways_to_name
+from discord_logging._records.exceptions import HEAD
 from discord_logging._records.values import to_text, value_line
 from discord_logging._text.sanitize import clean
 

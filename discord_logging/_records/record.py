@@ -136,7 +136,7 @@ class FrozenRecord:
     Secrets in the texts and values are masked, except those in `exception`: use `mask` for its text.
 
     Attributes:
-        message: The merged message, or the text of another formatter than `EmbedFormatter`, without the tracebacks in it.
+        message: The merged message, or the text of another formatter than `EmbedFormatter`, without its tracebacks.
         logged: The merged message, likewise.
         template: The message before its arguments were merged in, likewise, or `None` if it was not a text.
         extra: The values that `extra=` and filters added: scalars as they are, dicts, lists and tuples as copies of
@@ -316,7 +316,7 @@ class FrozenRecord:
             tuple(find_attachments(extra or {})),
         )
 
-    def kind(self) -> Hashable:
+    def kind(self) -> tuple[Hashable, ...]:
         """Return a value that is equal for records about the same thing, which may differ in their arguments.
 
         The text of a record without arguments may have been merged before, as that of an f-string. So it does not

@@ -256,7 +256,7 @@ class TestDigest:
         """Only our counts are bold, and each kind has one line."""
         records = [make(each) for each in data]
         embed = Summary(records).embed(records[0], records[-1])
-        assert embed["description"].count(OUR_TIME) == len(set(map(kind_of, records)))
+        assert embed["description"].count(OUR_TIME) == len({record.kind() for record in records})
         texts = [embed["title"], embed["description"].replace(OUR_TIME, "01.46.40"), embed["fields"][2]["value"]]
         assert [problem for text in texts for problem in rest_problems(text)] == []
         title, description, loggers = parser.parse(texts)
