@@ -742,7 +742,7 @@ def run(discord: LocalDiscord) -> Callable[[str], tuple[int, str, list[tuple[str
             check=False,
         )
         embeds = [embed for message in discord.messages for embed in message.embeds]
-        cards = [(embed["title"].split()[1], embed["description"].split("\n")[0]) for embed in embeds]
+        cards = [(embed["title"].split(" · ")[-2].split()[-1], embed["description"].split("\n")[0]) for embed in embeds]
         return done.returncode, done.stderr, cards
 
     return run_program

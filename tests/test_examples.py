@@ -97,7 +97,7 @@ def test_readme_code_runs_and_posts() -> None:
         done = run("-c", "\n".join(CODE), url=discord.webhook_url)
         titles = [embed.get("title") for message in discord.messages for embed in message.embeds]
     assert done.returncode == 0, done.stderr
-    assert titles.count("❌ ERROR · root") == 2
+    assert titles.count("❌ ZeroDivisionError: division by zero · ERROR · root") == 2
     assert "Order 4711" in titles
     assert "**Deployed** to production" in str(discord.messages)
 

@@ -318,7 +318,7 @@ class TestError:
         assert notifier.send_error(raised.value, {"order_id": 4711, "args": [1, 2]})
         embed = card(notifier, discord)
         assert embed["title"] == "ERROR in test_an_error_has_the_card_of_a_record"
-        assert embed["description"].startswith("ValueError: invalid literal")
+        assert "\nValueError: invalid literal" in embed["description"]
         assert 'int("tea")' in embed["description"]
         assert fields(embed) == {"order\\_id": "4711", "args": "\\[1, 2]"}
 

@@ -305,7 +305,7 @@ def form(composed: Composed) -> str:
     embeds = composed.message.payload["embeds"]
     if [field["name"] for field in embeds[0].get("fields", [])] == ["From", "To", "Loggers"]:
         return "digest"
-    return "lines" if embeds[-1].get("description", "").startswith(f"{FENCE}ansi\n") else "cards"
+    return "lines" if f"\n{FENCE}ansi\n" in embeds[-1].get("description", "") else "cards"
 
 
 IDS = re.compile(r"id(\d{5})z")
