@@ -82,7 +82,9 @@ class DiscordHandler(logging.Handler):
         applied_tags: The ids of up to 5 tags of the post.
         context: Names and values shown on every card, such as `{"service": "shop", "environment": "production"}`; those
             without a value are left out.
-        fields: The names of the `extra` values to show, in this order; `None` shows all, `[]` hides all.
+        fields: The names of the `extra` values to show, in this order; `[]` hides all. `None` shows all but values that
+            frameworks attach for themselves, such as uvicorn's `color_message`, and values that repeat the message or
+            the exception.
         colors: Colours for levels, such as `{"ERROR": "#ff0000"}` or `{40: 0xFF0000}`, laid over the standard ones.
             A level without a colour takes the colour of the nearest level below.
         emojis: Emojis for levels, likewise; `None` or `""` shows no emoji.
@@ -302,10 +304,15 @@ class DiscordHandler(logging.Handler):
         if self._queue_handler is None or self._is_closed or _is_delivering():
             return False
         try:
-            # The notice has its own settings, which distinguish it from all other records.
-            settings = replace(self._settings, formatter=formatter or self._settings.formatter, fields=None)
+            extra = freeze_values(fields or {})
+            # The notice has its own settings, which distinguish it from all other records, and shows all of its values.
+            settings = replace(
+                self._settings,
+                formatter=formatter or self._settings.formatter,
+                fields=tuple(map(self.mask, extra)),
+            )
             snapshot = Snapshot._make(freeze(record, settings))
-            details = Details._make(snapshot.details)._replace(extra=freeze_values(fields or {}) or None)
+            details = Details._make(snapshot.details)._replace(extra=extra or None)
         except Exception:  # noqa: BLE001 - as in `emit`
             self._refuse(record)
             return False

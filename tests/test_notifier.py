@@ -262,6 +262,11 @@ class TestDiagnostic:
         assert embed["timestamp"] == "2026-01-31T12:00:00.000+00:00"
         assert fields(embed) == {"name": "Ann", "message": "hi", "args": "1", "password": "\\*\\*\\*"}
 
+    def test_a_field_is_shown_whatever_it_says(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
+        """Of a log record, a value that repeats the message or belongs to a framework would be left out."""
+        assert notifier.send_diagnostic("ERROR", "celery", "down", fields={"state": "down", "data": 1, "a\x00": 2})
+        assert fields(card(notifier, discord)) == {"state": "down", "data": "1", "a": "2"}
+
     @pytest.mark.parametrize(
         ("arguments", "error", "message"),
         [
