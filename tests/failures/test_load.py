@@ -110,10 +110,10 @@ class _Reported:
         # A lone record whose card got no answer three times is posted as plain text.
         texts = [] if message.embeds else [message.content]
         for embed in message.embeds:
-            if embed["description"].startswith("```ansi"):
+            if "\n```ansi\n" in embed["description"]:
                 texts += embed["description"].splitlines()
             else:
-                texts.append(f"{embed['description']} {embed['footer']['text']}")
+                texts.append(embed["description"])
         return texts
 
 

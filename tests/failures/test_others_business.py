@@ -350,7 +350,7 @@ def test_clock_jumps_in_a_repeat_window(run: Run, discord: LocalDiscord, jump: s
     described = [[embed["description"].split("\n")[0] for embed in each.embeds] for each in discord.messages]
     assert described == [["same"], ["other"], ["same"]]
     assert 3 <= repeats.time - float(done.out) < 9
-    assert "×2, first" in discord.messages[-1].embeds[0]["footer"]["text"]  # noqa: RUF001 - the sign for times
+    assert "×2, first" in discord.messages[-1].embeds[0]["description"]  # noqa: RUF001 - the sign for times
 
 
 @JUMPS

@@ -382,8 +382,8 @@ class TestPoisonRecord:
 
 def _counts(discord: LocalDiscord) -> list[int]:
     """Return how many records each card or line in the channel stands for."""
-    shown = [embed.get("footer", {}).get("text", "") for message in discord.messages for embed in message.embeds]
-    counts = (re.search(r"×([\d,]+), first", footer) for footer in shown)  # noqa: RUF001 - the sign for times
+    shown = [embed.get("description", "") for message in discord.messages for embed in message.embeds]
+    counts = (re.search(r"×([\d,]+), first", text) for text in shown)  # noqa: RUF001 - the sign for times
     return [int(count[1].replace(",", "")) if count else 1 for count in counts]
 
 
