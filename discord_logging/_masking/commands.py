@@ -78,7 +78,7 @@ def _glued(names: str, *, user: str = "") -> str:
 
 COMMANDS = (
     Command(
-        "curl",
+        "curl|etcdctl",
         _glued(rf"(?:-[a-zA-Z]{{0,6}}[uU]|--(?:proxy-)?user)(?:{_GAP})?", user=_USER),
         "curl -sSuann:SECRET https://host",
         "curl(1)",
@@ -139,7 +139,7 @@ COMMANDS = (
     Command("putty|plink|pscp|psftp", _option("-pw"), "plink -pw SECRET ann@host", "plink(1)"),
     Command("swaks", _option("-ap|--auth-password"), "swaks -au ann -ap SECRET", "swaks(1)"),
     Command(
-        "openssl|gpg|ansible-vault|age|cryptsetup",
+        "openssl|gem|gpg|ansible-vault|age|cryptsetup",
         _option("-k|-K|-passin|-passout|-pass", user="(?:pass:)?"),
         "openssl enc -k SECRET",
         "openssl-enc(1)",
@@ -288,7 +288,7 @@ PROGRAMS = (
         literal="login(",
     ),
     Program(
-        r"(?:basic|digest|plain|ntlm)_?auth",
+        "auth",
         _CALL,
         "HTTPBasicAuth('ann', 'SECRET')",
         "https://requests.readthedocs.io/en/latest/user/authentication",

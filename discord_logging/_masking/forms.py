@@ -41,7 +41,7 @@ _NAME_AND_VALUE = Form('{"name": "token", "value": "hunter2"}', _NAMED, rf"{QUOT
 _ELEMENT = Form(
     "<db:password type='x'>hunter2</db:password>",
     r"<(?:[\w-]{1,30}:)?",
-    r"[^<>\"'=]{0,20}(?:[\"'=][^<>]{0,200})?>(?:<!\[CDATA\[)?",
+    r"[^<>\"'=]{0,20}(?:[\"'=][^<>]{0,200})?(?<!/)>(?:<!\[CDATA\[)?",
     "<",
 )
 # A line that is a name and a value with a digit. A head of a table has no digits.
@@ -63,7 +63,7 @@ _AFTER_BLANK = (
     ),
     Form("password changed from hunter2 to ***", "", r"[ \t]+(?:changed|rotated) from[ \t]+(?=\S{0,40}\d)"),
     Form("enable secret 5 hunter2", r"(?:username \S{1,60}|enable) (?:privilege \d{1,2} )?", r" \d{1,2} (?=\S{6})"),
-    Form("requirepass hunter2", "", r"(?:(?<=requirepass)|(?<=masterauth))[ \t]+(?=\S)"),
+    Form("requirepass hunter2", "", r"(?:(?<=requirepass)|(?<=masterauth)|(?<=AUTH) default)[ \t]+(?=\S)"),
     Form(
         "the password is word-hunter22",
         "",
@@ -76,7 +76,7 @@ _AFTER_BLANK = (
         is_sure=False,
     ),
     Form("WHERE password IN ('hunter2', 'b')", "", r"[ \t]+(?:NOT )?(?:LIKE|IN|BY|by)[ \t]*\(?(?=[\"'])"),
-    Form("CREATE USER ann WITH PASSWORD 'hunter2'", r"(?:[A-Z][ \t]+|[,(]\s{0,10})", r"(?<=[A-Z])[ \t]+(?=[\"'])"),
+    Form("CREATE USER ann WITH PASSWORD 'hunter2'", r"(?:\w[ \t]+|[,(]\s{0,10})", r"(?<=[A-Z])[ \t]+(?=[\"'])"),
     Form(
         "Use the following password to proceed:\n\nHunter2hunter2\n",
         "",
@@ -137,7 +137,15 @@ FORMS: dict[str, tuple[Form, ...]] = {
         _PAIR,
     ),
     ";": (_PAIR,),
-    "(": (Form('ds.setPassword("hunter2")', "", r"\((?=[\"'])", is_sure=False),),
+    "(": (
+        Form(
+            "keyring.set_password('shop', user, 'hunter2')",
+            "",
+            r"\((?:(?:\"[^\"\n]{0,60}\"|'[^'\n]{0,60}'|[\w.]{1,40}),[ ]?){1,2}(?=[bB]?[\"'])",
+            is_sure=False,
+        ),
+        Form('ds.setPassword("hunter2")', "", r"\((?=[\"'])", is_sure=False),
+    ),
 }
 """The forms by the sign behind the name."""
 _COMPILED = {

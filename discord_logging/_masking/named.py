@@ -71,7 +71,7 @@ _DEFAULT = re.compile(r"[\"'](?:default|examples?|const|enum)[\"']:\s?\[?(?=[\"'
 _EMPTY = re.compile(r"(?:\[\s?\]|\(\s?\)|\{\s?\})(?!\w)")
 _SCHEMA = re.compile(r"[\"']type[\"']:\s?[\"'](?:string|object|array|str)[\"']")
 _TEXT_ITEM = re.compile(r":(?!\s{0,20}[\w.+-]{1,7}\s{0,20}[,}\]])\s{0,20}(\{|\"[^\"]*\"|'[^']*'|)")
-_MORE_LITERALS = re.compile(r"[\"'][ \t]*(?:->[ \t]*|,[ \t]*|or[ \t]+|[ \t]+)(?=[\"'])")
+_MORE_LITERALS = re.compile(r"[\"'][ \t]*(?:[-=]>[ \t]*|,[ \t]*|or[ \t]+|[ \t]+)(?=[\"'])")
 _KEY = re.compile(r"[\"']?[\w.-]+[\"']?[ \t]*[:=](?:\s|$)")
 
 

@@ -170,6 +170,13 @@ def test_the_value_and_nothing_else_is_masked(form: str) -> None:
         ("db:5432:shop:ann:0f1e2d3c4b", "db:5432:shop:ann:***"),
         ('var secret = []byte("hunter2")', 'var secret = []byte("***")'),
         ("requirepass hunter2", "requirepass ***"),
+        ("ALTER ROLE ann PASSWORD 'hunter2';", "ALTER ROLE ann PASSWORD '***';"),
+        ('api_key: "" => "hunter2"', 'api_key: "" => "***"'),
+        ("db.auth('ann', 'hunter2')", "db.auth('ann', '***')"),
+        ("AUTH default hunter2", "AUTH default ***"),
+        ("response.set_cookie('sid', 'hunter2')", "response.set_cookie('sid', '***')"),
+        # Regression: the attributes of an element without a text were skipped.
+        ('<credential user="a" secret="hunter2"/>', '<credential user="a" secret="***"/>'),
         # Regression: the word before the value made it a sentence about tokens.
         ('{"Authorization": "Token hunter2"}', '{"Authorization": "***"}'),
         ("Authorization: Token hunter2", "Authorization: ***"),
