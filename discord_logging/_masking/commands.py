@@ -272,7 +272,7 @@ PROGRAMS = (
         literal="identified ",
     ),
     Program(
-        r"(?:simple_)?bind(?:_s)?",
+        "simple_bind(?:_s)?|bind_s",
         _CALL,
         "conn.simple_bind_s('cn=ann,dc=x', 'SECRET')",
         "https://www.python-ldap.org/en/latest/reference/ldap.html",

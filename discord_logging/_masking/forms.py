@@ -76,7 +76,11 @@ _AFTER_BLANK = (
         is_sure=False,
     ),
     Form("WHERE password IN ('hunter2', 'b')", "", r"[ \t]+(?:NOT )?(?:LIKE|IN|BY|by)[ \t]*\(?(?=[\"'])"),
-    Form("CREATE USER ann WITH PASSWORD 'hunter2'", r"(?:\w[ \t]+|[,(]\s{0,10})", r"(?<=[A-Z])[ \t]+(?=[\"'])"),
+    Form(
+        "CREATE USER ann WITH PASSWORD 'hunter2'",
+        r"(?:[A-Z][ \t]+|[,(]\s{0,10}|(?:ROLE|USER|LOGIN) \S{1,60} )",
+        r"(?<=[A-Z])[ \t]+(?=[\"'])",
+    ),
     Form(
         "Use the following password to proceed:\n\nHunter2hunter2\n",
         "",

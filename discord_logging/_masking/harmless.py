@@ -21,7 +21,7 @@ _STATES = frozenset(
         *("established", "exists", "expired", "expires", "expiring", "extended", "fail", "failed", "failing"),
         *("failure", "false", "filtered", "finished", "float", "focus", "forbidden", "found", "function"),
         *("generated", "given", "good", "granted", "hashed", "hidden", "hover", "idle", "ignored", "inactive"),
-        *("include", "incorrect", "initialized", "int", "invalid", "invalidated", "issued", "kept", "known"),
+        *("include", "incorrect", "initialized", "int", "invalid", "invalidated", "issued", "kept", "known", "lax"),
         *("leaked", "loaded", "local", "locked", "login", "logout", "long", "lost", "malformed", "masked"),
         *("match", "matched", "matches", "mismatch", "missing", "mixed", "n/a", "na", "nan", "never", "new", "nil"),
         *("no", "none", "not", "null", "object", "off", "ok", "okay", "old", "omit", "omitted", "on", "open"),
@@ -29,7 +29,7 @@ _STATES = frozenset(
         *("ready", "received", "redacted", "refreshed", "refused", "registered", "rejected", "released", "removed"),
         *("renewed", "required", "reset", "restored", "reused", "revoked", "rotated", "running", "safe", "same"),
         *("same-origin", "saved", "secure", "secured", "sent", "set", "short", "skip", "skipped", "stale", "started"),
-        *("starting", "stopped", "stored", "str", "string", "strong", "succeeded", "success", "successful"),
+        *("starting", "stopped", "stored", "str", "strict", "string", "strong", "succeeded", "success", "successful"),
         *("terminated", "text", "timeout", "true", "unauthenticated", "unauthorized", "unavailable", "unchanged"),
         *("undefined", "unexpected", "unknown", "unlocked", "unset", "unsupported", "unused", "unverified", "update"),
         *("updated", "used", "valid", "validated", "varchar", "verified", "waiting", "weak", "write", "wrong", "yes"),
@@ -139,7 +139,7 @@ _CODE = re.compile(
     r"|(?:[a-z_]+\.){0,3}(?:environ|getenv|env|get_secret|getpass|input)\b(?=[\[(.])"
     rf"|[A-Za-z_][\w.]{{0,60}}\([^\"'\n()]{{0,80}}\){_END}"
     r"|[a-z_]\w{0,40}\[[\"']\w{1,60}[\"']\]"
-    r"|[a-zA-Z_.]{1,60}(?= or (?:[\"']|None\b|[\w.]{1,60}\())"
+    r"|[a-zA-Z_.]{1,60}(?= or (?:[\"']|None\b|[a-z_]{1,40}\.[a-z]|[\w.]{1,60}\())"
     r")"
 )
 """Code that stands where a value could: `settings.API_KEY`, `os.environ["API_KEY"]`, `get_token()`."""
@@ -147,6 +147,7 @@ _CODE = re.compile(
 
 _TEST = re.compile(r"(?=[\w./:-]{0,100}(?i:test|spec|check))[\w./:-]+")
 """The name of a test, which stands behind its result: `PASS: test_login`."""
+_SIGNS = tuple("()[]{}<>:;,")
 _SCHEMES = ("Bearer ", "Basic ", "Token ")
 
 
@@ -192,7 +193,7 @@ def is_harmless_text(text: str) -> bool:
     """Tell whether the whole text between two quotes is no secret."""
     text = _without_scheme(text)
     words = text.split()
-    if not words or _is_placeholder(text):
+    if not words or _is_placeholder(text) or text in _SIGNS:
         return True
     # A passphrase consists of words too, but hardly of these.
     is_sentence = words[0].lower() in _SENTENCE_STARTS and bool(_SENTENCE.fullmatch(text))

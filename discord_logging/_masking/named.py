@@ -60,7 +60,7 @@ _NEXT_LINE = re.compile(r"(?:\\?\r?\n[ \t]*){1,3}(- )?[ \t]*")
 _WITHIN = re.compile(r"<[^<>\n]{1,100}>(?=[\s,;)\]}\"']|\Z)")
 _SETTING = re.compile(r"(?:\{[^}\n]{1,200}\}|[^;\"'\n{][^;\"'\n]{0,200})(?=;|\Z)")
 _CLOSER = re.compile(r"[)\]}]|[ \t]*(?:\r?\n|\Z)")
-_ROW_ID = re.compile(r"\(\d{1,9}\)")
+_ROW_ID = re.compile(r"\(\d{1,9}(?:, \d{1,9}){0,5}\)")
 _FALLBACK = re.compile(r"[ )\]](?:or|else|\|\||\?\?)[ ](?=[bB]?[\"'])")
 _MAX_CODE = 120
 """The longest code before the literal that stands in for its value, in characters."""
@@ -117,7 +117,7 @@ def _is_prompt(text: str, quote: re.Match[str]) -> bool:
 def _is_weak(text: str, start: int, separator: re.Match[str]) -> bool:
     """Tell whether the sign behind a name stands before other things than its value more often than not."""
     sign = separator["sign"]
-    if sign == ":" and text.endswith("nexpected ", max(start - 10, 0), start):  # `Unexpected token: eof`
+    if sign == ":" and text.endswith("xpected ", max(start - 10, 0), start):  # `Unexpected token: eof`
         return True
     if sign == ":" and text[max(start - 1, 0)] in ":/" and not separator[0][-1].isspace():
         # A part of a path or of a chain of names: `image: shop/auth:1.2`, `arn:aws:secretsmanager:eu:1:secret:shop`
