@@ -329,6 +329,15 @@ def _hidden(form: str) -> str:
 
 WORST = [
     *(
+        "set_password('a', ",
+        "assertEqual(token, 'a",
+        "token for a is ",
+        "username a token 1 ",
+        "<token a='b'/>",
+        "{token, ",
+    ),
+    *("token=a or b.c ", "token: is", "token value:", "ROLE a TOKEN '", 'token "" => ""', "AUTH default", "aa:1aaaaa:"),
+    *(
         "password=a or 'b' ",
         "password=a(b) or c",
         "' == token",
