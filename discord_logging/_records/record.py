@@ -338,9 +338,11 @@ class FrozenRecord:
 
 def _read(snapshot: Snapshot) -> Snapshot:
     """Return the parts of a record, in which tracebacks that came as text are its exception."""
-    if snapshot.details is NO_DETAILS and not may_have_traceback(snapshot.message):
+    # A `QueueHandler`, as every handler that formats, leaves an attribute, so that the record has details.
+    is_direct = snapshot.details is NO_DETAILS
+    if is_direct and not may_have_traceback(snapshot.message):
         return snapshot
-    read = read_exceptions(snapshot.message, snapshot.template, snapshot.details)
+    read = read_exceptions(snapshot.message, snapshot.template, snapshot.details, is_direct=is_direct)
     if read is None:
         return snapshot
     message, template, details = read

@@ -29,7 +29,7 @@ _GONE = object()
 
 
 def read_exceptions(
-    message: str, template: str | None, details: tuple[Any, ...]
+    message: str, template: str | None, details: tuple[Any, ...], *, is_direct: bool
 ) -> tuple[str, str | None, tuple[Any, ...]] | None:
     """Return the parts of a record in which each traceback that is text has become its exception.
 
@@ -37,6 +37,7 @@ def read_exceptions(
         message: The merged message.
         template: The message before the arguments were merged in.
         details: The fields of `Details`.
+        is_direct: Whether it is known that nobody but who logged the record has made the message.
 
     Returns:
         The same three parts, or `None` if they have no traceback as text.
@@ -49,8 +50,8 @@ def read_exceptions(
     if exception:
         reading.add([_with_remote(exception)])
     exc_text = reading.read(exc_text or "") or None
-    rest = reading.read(message)
-    body = body and reading.read(body)
+    rest = reading.read(message, is_terminated=is_direct)
+    body = body and reading.read(body, is_terminated=is_direct)
     extra = reading.read_values(extra)
     if not reading.is_changed and reading.exceptions == [exception] * bool(exception):
         return None
@@ -74,9 +75,9 @@ class _Reading:
         self.stack_info = stack_info
         self.is_changed = False
 
-    def read(self, text: str) -> str:
+    def read(self, text: str, *, is_terminated: bool = False) -> str:
         """Return a text without its tracebacks, which are added."""
-        if not text or not may_have_traceback(text) or not (found := _find(text)):
+        if not text or not may_have_traceback(text) or not (found := _find(text, is_terminated)):
             return text
         if found.stack_info and self.stack_info and found.stack_info != self.stack_info:
             # The record has room for one stack.
@@ -128,8 +129,9 @@ def _may_have_traceback(value: Any) -> bool:
     return kind in (list, tuple) and any(map(_may_have_traceback, value))
 
 
-def _find(text: str) -> Tracebacks | None:
-    return _find_again(text) if len(text) <= _MAX_REMEMBERED else find_tracebacks(text)
+def _find(text: str, is_terminated: bool) -> Tracebacks | None:
+    find = _find_again if len(text) <= _MAX_REMEMBERED else find_tracebacks
+    return find(text, is_terminated=is_terminated)
 
 
 # A record is read when it is compared with others, and again for its card.
@@ -137,7 +139,7 @@ _find_again = functools.lru_cache(maxsize=64)(find_tracebacks)
 
 
 def _rest(text: str) -> str:
-    found = _find(text) if may_have_traceback(text) else None
+    found = find_tracebacks(text)
     return found.rest if found else text
 
 

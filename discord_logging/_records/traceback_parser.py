@@ -84,18 +84,25 @@ def may_have_traceback(text: str) -> bool:
     return HEAD in text or _STACK_HEAD in text
 
 
-def find_tracebacks(text: str) -> Tracebacks | None:
-    """Return the tracebacks in `text`, or `None` if there are none."""
-    return _find(text, _MAX_LITERALS) if may_have_traceback(text) else None
+def find_tracebacks(text: str, *, is_terminated: bool = False) -> Tracebacks | None:
+    """Return the tracebacks in `text`, or `None` if there are none.
+
+    Args:
+        text: The text.
+        is_terminated: Whether a traceback ends with a line feed, as that of `traceback.format_exc()` does. If the text
+            does not end with one, its last lines are then no part of the error.
+    """
+    has_more = is_terminated and not text.endswith("\n")
+    return _find(text, _MAX_LITERALS, has_more=has_more) if may_have_traceback(text) else None
 
 
-def _find(text: str, depth: int) -> Tracebacks | None:
+def _find(text: str, depth: int, *, has_more: bool = False) -> Tracebacks | None:
     quoted: list[FrozenException] = []
     if "\x1b" in text:
         text = clean(text)
     if depth and _ESCAPED_HEAD in text:
         quoted, text = _find_in_literals(text, depth)
-    search = _Search(text.replace("\r\n", "\n").split("\n"))
+    search = _Search(text.replace("\r\n", "\n").split("\n"), has_more=has_more)
     if search.exceptions or search.stack_info is not None:
         text = "\n".join(search.rest).strip("\n")
     elif not quoted:
@@ -106,14 +113,19 @@ def _find(text: str, depth: int) -> Tracebacks | None:
 class _Search:
     """Walks through the lines of a text.
 
+    Args:
+        lines: The lines.
+        has_more: Whether text follows the last traceback.
+
     Attributes:
         exceptions: The exceptions that the walk found.
         stack_info: The stack that it found, or `None`.
         rest: The other lines.
     """
 
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(self, lines: list[str], *, has_more: bool) -> None:
         self._lines = lines
+        self._has_more = has_more
         self._free = 0
         """The index behind the last line that belongs to a traceback."""
         self.exceptions: list[FrozenException] = []
@@ -149,7 +161,7 @@ class _Search:
         return index
 
     def _take_behind(self, margin: str, own: str, index: int) -> int:
-        reader = _Reader(self._lines, margin)
+        reader = _Reader(self._lines, margin, has_more=self._has_more)
         start, first = (index, index) if own.strip() else reader.look_back(index, self._free)
         found = reader.chain(first)
         # The chain may end before the head.
@@ -174,9 +186,11 @@ class _Reader:
         lines: All lines of the text.
         margin: The text before each line.
         indent: The number of blanks before the bar; 0 outside of groups.
+        has_more: Whether text follows the last traceback.
     """
 
-    def __init__(self, lines: Sequence[str], margin: str = "", indent: int = 0) -> None:
+    def __init__(self, lines: Sequence[str], margin: str = "", indent: int = 0, *, has_more: bool = False) -> None:
+        self._has_more = has_more
         self._lines = lines
         self._margin = margin
         self._indent = indent
@@ -334,7 +348,8 @@ class _Reader:
         """Return the index behind the text of an exception, whose first line is the one before `index`.
 
         The text runs up to the sentence that links the next exception. Without one, a line above another traceback
-        introduces that, and a paragraph that begins with a word is the text of whoever logged the traceback.
+        introduces that, and a paragraph that begins with a word is the text of whoever logged the traceback. So are the
+        last lines, if they are known to be more than the traceback.
         """
         paragraph = None
         start = index
@@ -352,6 +367,8 @@ class _Reader:
                 index -= line.startswith((HEAD, _TOP)) and index > start
                 break
             index += 1
+        if paragraph is None and self._has_more and index == len(self._lines):
+            paragraph = next((each for each in range(start, index) if _PARAGRAPH.match(self._at(each) or "")), None)
         return index if paragraph is None else paragraph
 
     def _members(self, index: int) -> tuple[tuple[FrozenException, ...], int]:

@@ -113,6 +113,14 @@ class TestAsGoodAsAnException:
         assert read.kind()[-1] == "ValueError"
         assert (read.message, read.exc_text, read.extra or None) == ("failed", None, None)
 
+    def test_text_behind_a_traceback_is_a_part_of_the_message(self) -> None:
+        """A queue joins the lines of the error to the traceback without a line feed at the end; a caller does not."""
+        assert frozen(make(f"failed\n{TEXT}next try in 5 s")).message == "failed\nnext try in 5 s"
+        error = catch(link_and_raise, ValueError("first\nsecond"))
+        record = frozen(queued(make(exc_info=(type(error), error, error.__traceback__))))
+        assert record.exception
+        assert (record.message, record.exception.text) == ("failed", "ValueError: first\nsecond")
+
     def test_other_values_stay(self) -> None:
         """Celery's records have the traceback beside other values."""
         data = {"id": "4711", "exc": "ValueError()", "traceback": TEXT, "args": [1, 2], "kwargs": {}, "tags": []}

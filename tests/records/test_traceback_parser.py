@@ -244,6 +244,21 @@ def test_text_behind_a_traceback() -> None:
     assert read_one(sql).text.endswith("[SQL: INSERT]\n(Background: ...)")
 
 
+def test_text_on_the_next_line_where_a_traceback_ends_its_line() -> None:
+    """`format_exc()` ends with a line feed. If the text does not, its last lines are no part of the error."""
+    text = f"{HEAD}\n{FRAME}ValueError: no\n  money"
+    for end, error, rest in (
+        ("", "ValueError: no\n  money", ""),
+        ("\n", "ValueError: no\n  money", ""),
+        ("\nNext try\n in 5 s", "ValueError: no\n  money", "Next try\n in 5 s"),
+        ("\nmoney\n", "ValueError: no\n  money\nmoney", ""),
+    ):
+        found = find_tracebacks(text + end, is_terminated=True)
+        assert found
+        assert (found.exceptions[0].text, found.rest) == (error, rest)
+    assert read_one(f"{text}\nNext try").text == "ValueError: no\n  money\nNext try"
+
+
 def test_paragraphs_before_the_next_exception_belong_to_the_error() -> None:
     """The sentence that links two exceptions says where the first one ends."""
     exception = read_one(f"{TRACEBACK}\n\nOne more word.\n\n{CAUSE}\n\n{HEAD}\n{FRAME}KeyError: 1")
