@@ -50,14 +50,19 @@ def read_exceptions(
     if exception:
         reading.add([_with_remote(exception)])
     exc_text = reading.read(exc_text or "") or None
-    rest = reading.read(message, is_terminated=is_direct)
+    rest = read = reading.read(message, is_terminated=is_direct)
     body = body and reading.read(body, is_terminated=is_direct)
     extra = reading.read_values(extra)
     if not reading.is_changed and reading.exceptions == [exception] * bool(exception):
         return None
+    if exc_text and reading.exceptions:
+        # Cards show an exception in its place.
+        rest = f"{rest}\n{exc_text}".strip("\n")
+        body = body and f"{body}\n{exc_text}"
+        exc_text = None
     if template:
         # The template of a record that came through a queue is its message.
-        template = rest if template == message else _rest(template)
+        template = read if template == message else _rest(template)
     return rest, template, (extra, _join(reading.exceptions), exc_text, reading.stack_info, body)
 
 

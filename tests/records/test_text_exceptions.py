@@ -121,6 +121,16 @@ class TestAsGoodAsAnException:
         assert record.exception
         assert (record.message, record.exception.text) == ("failed", "ValueError: first\nsecond")
 
+    @pytest.mark.parametrize(
+        ("message", "exc_text"),
+        [("failed", f"{TEXT}\nNext try"), ("failed", f"Next try\n{TEXT}"), (f"failed\n{TEXT}", "Next try")],
+    )
+    def test_text_beside_the_traceback_of_another_handler_is_kept(self, message: str, exc_text: str) -> None:
+        """`exc_text` may have more than the traceback, or none while the message has one."""
+        record = frozen(make(message, exc_text=exc_text))
+        assert told(record.exception) == told(AS_EXCEPTION.exception)
+        assert (record.message, record.template, record.exc_text) == ("failed\nNext try", "failed", None)
+
     def test_other_values_stay(self) -> None:
         """Celery's records have the traceback beside other values."""
         data = {"id": "4711", "exc": "ValueError()", "traceback": TEXT, "args": [1, 2], "kwargs": {}, "tags": []}
