@@ -48,7 +48,7 @@ class FrameVariables:
     def __init__(self, values: Mapping[int, dict[str, Frozen]], masker: SecretMasker) -> None:
         self._values = values
         self._masker = masker
-        self.size = sum(map(value_size, values.values()))
+        self.size: int = sum(map(value_size, values.values()))
 
     @cached_property
     def shown(self) -> Mapping[int, tuple[tuple[str, str], ...]]:
