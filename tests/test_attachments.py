@@ -121,7 +121,7 @@ def test_repeats_with_equal_files_are_counted_and_others_stay_apart(
     assert handler.flush(30)
     assert sorted(files_of(discord).values()) == [b"1", b"2"]
     cards = [card for message in discord.messages for card in message.embeds]
-    assert sum("×3" in card["footer"]["text"] for card in cards) == 1  # noqa: RUF001 - the sign for times
+    assert sum("×3" in card["description"] for card in cards) == 1  # noqa: RUF001 - the sign for times
 
 
 def test_kept_bytes_count_in_the_queue(discord: LocalDiscord) -> None:

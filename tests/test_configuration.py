@@ -67,6 +67,8 @@ OPTIONS = {
     "mention_interval": _number(60, "60"),
     "silent_below": Option(30, ("WARNING", "30"), (True, 1.5, "warning", [30], {})),
     "source_url": Option("https://x.example/{path}", (), (5, "x", [], {"ERROR": "x"})),
+    "own_packages": Option(["acme"], (("acme",), ["acme", None]), (5, "acme", {"acme": 1}, [5], ["ac-me"])),
+    "show_locals": Option("own", (), (5, True, "all", ["own"], {})),
     "redact": Option(["iban"], (("iban",), ["iban", None]), (5, "iban", {"iban": 1}, [5])),
     "queue_size": _number(50, "50", 1.5, "1.5", 0),
     "queue_bytes": _number(1000, "1000", 1.5, "1.5", 0),

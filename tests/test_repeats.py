@@ -39,8 +39,7 @@ def handler(discord: LocalDiscord) -> Iterator[DiscordHandler]:
 def counts(discord: LocalDiscord, handler: DiscordHandler) -> list[int]:
     """Return the number of records that each card stands for."""
     assert handler.flush(30)
-    footers = [embed.get("footer", {}).get("text", "") for message in discord.messages for embed in message.embeds]
-    found = [_COUNT.search(footer) for footer in footers]
+    found = [_COUNT.search(embed.get("description", "")) for message in discord.messages for embed in message.embeds]
     return [int(match[1]) if match else 1 for match in found]
 
 

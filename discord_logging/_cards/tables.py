@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import re
 
-_RULE = re.compile(r"[\s|+:=\-\u2500-\u257f]*[-=\u2500-\u257f]{3}[\s|+:=\-\u2500-\u257f]*")
-"""A line between two rows."""
+_OTHER = re.compile(r"[^\s|+:=\-\u2500-\u257f]")
+"""A character that no line between two rows has."""
+_DASHES = re.compile(r"[-=\u2500-\u257f]{3}")
 _COLUMNS = re.compile(r"[-=\u2500-\u257f][^-=\u2500-\u257f]+[-=\u2500-\u257f]|[\u250c-\u2570]")
 """A part of a rule that shows columns or a box: a gap or a crossing."""
 _BAR = re.compile(r"[|\u2502\u2503\u2551]")
 _GAP = re.compile(r" {2,}")
-_LIST_MARK = re.compile(r"\W*|\W*\d+[.)]")
+_LIST_MARK = re.compile(r"\W*|\W*\d+[.)]|\w+:")
+"""The beginning of an item of a list, or of a line with a label, such as `DETAIL:`."""
 _MIN_RULED = 3
 """The smallest number of lines of a table with rules: a head, a rule and a row."""
 _MIN_ALIGNED = 2
@@ -38,13 +40,18 @@ def split_tables(text: str) -> list[tuple[bool, str]]:
 def _kind(line: str) -> str:
     if not line.strip():
         return "blank"
-    if _BAR.search(line) or (_RULE.fullmatch(line) and "  " not in line.strip()):
+    if _BAR.search(line) or (_is_rule(line) and "  " not in line.strip()):
         return "ruled"
     return "gaps" if _GAP.search(line.expandtabs()) else "prose"
 
 
+def _is_rule(line: str) -> bool:
+    """Tell whether a line is one between two rows."""
+    return bool(_DASHES.search(line)) and not _OTHER.search(line)
+
+
 def _is_ruled(lines: list[str]) -> bool:
-    rules = [line for line in lines if _RULE.fullmatch(line)]
+    rules = [line for line in lines if _is_rule(line)]
     return _MIN_RULED <= len(lines) > len(rules) and any(_COLUMNS.search(rule.strip()) for rule in rules)
 
 

@@ -687,7 +687,9 @@ class TestPlace:
         """The title has the name of the logger."""
         error = raised_in(self.FRAMEWORK, OWN.format("views"), OWN.format("orders"))
         assert self.place(error) == "-# orders.py:2 in fail"
-        assert lay_out(make(pathname=self.FRAMEWORK, exc_info=error))["title"] == "❌ ERROR · shop.orders"
+        assert (
+            lay_out(make(pathname=self.FRAMEWORK, exc_info=error))["title"] == "❌ ValueError: no · ERROR · shop.orders"
+        )
 
     def test_of_a_library_that_raised_the_program_s_call_is_shown(self) -> None:
         """The program's line is the one to look at."""

@@ -206,7 +206,7 @@ def test_logged_where_the_stack_ends(survive: Survive, discord: LocalDiscord) ->
     """A record without room on the stack is lost, and counted if our code ran; later ones arrive."""
     health = survive(
         """
-        record = log.makeRecord("app", 40, "app.py", 1, "low %s", ("stack",), None)
+        records = [log.makeRecord("app", 40, "app.py", 1, "low %s", ("stack",), None) for _ in range(10_000)]
         handled = 0
 
         def dive():
@@ -215,7 +215,7 @@ def test_logged_where_the_stack_ends(survive: Survive, discord: LocalDiscord) ->
                 dive()
             finally:
                 try:
-                    handler.handle(record)
+                    handler.handle(records.pop())
                     handled += 1
                 except RecursionError:
                     pass

@@ -64,13 +64,16 @@ LINES = {
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 def test_a_line_is_shown_as_it_was_logged(discord: LocalDiscord, line: str) -> None:
-    """The card shows the line with its Markdown escaped, and notifies nobody."""
+    """The card shows the line with its Markdown escaped, or a table in a block, and notifies nobody."""
     handler = DiscordHandler(discord.webhook_url)
     handler.handle(logging.makeLogRecord({"msg": line, "name": "app", "levelno": 40, "levelname": "ERROR"}))
     assert handler.flush()
     assert [request.status for request in discord.requests] == [200]
     (message,) = discord.messages
     body = message.embeds[0]["description"].partition("\n-# ")[0]
-    shown = re.sub(r"(https?://[^\s<>]+)|\\([^0-9A-Za-z\s])", lambda match: match[1] or match[2], body)
+    shown = re.sub(
+        r"(https?://[^\s<>]+)|\\([^0-9A-Za-z\s])|```\n|\n```", lambda match: match[1] or match[2] or "", body
+    )
     assert shown == line.strip()
+    assert ("```" in body) == (line == LINES["table"])
     assert message.pings == []
