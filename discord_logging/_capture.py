@@ -405,4 +405,4 @@ def _log_once(
         path, line, function = origin(exception.__traceback__)
         exc_info = type(exception), exception, exception.__traceback__
         target.handle(target.makeRecord(target.name, level, path, line, text, args, exc_info, function, extra))
-        note(exception, receivers, level, target.name.partition(".")[0])
+        note(exception, receivers, level, is_automatic=True)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from discord_logging.sandbox import LocalDiscord
 
+LIBRARY = "/usr/lib/python3/site-packages/framework/log.py"
+
 
 class Recorder(DiscordHandler):
     """A handler that collects records instead of posting them."""
@@ -545,8 +547,8 @@ class TestLogExceptions:
         for _ in range(3):
             with pytest.raises(ZeroDivisionError) as caught:
                 divide(1)
-            logging.getLogger(name).error("Internal Server Error", exc_info=caught.value)
-            logging.getLogger("asyncio").error("Task failed", exc_info=caught.value)
+            log_in_library(name, "Internal Server Error", caught.value)
+            log_in_library("asyncio", "Task failed", caught.value)
         assert recorder.texts == ["Exception in divide"] * 3
 
     def test_a_framework_logs_an_object_that_is_raised_again(self, recorder: Recorder) -> None:
@@ -555,26 +557,21 @@ class TestLogExceptions:
         with contextlib.suppress(ValueError):
             log_exceptions(raised_in)(error)
         for _ in range(3):
-            logging.getLogger("django.request").error("Internal Server Error", exc_info=error)
+            log_in_library("django.request", "Internal Server Error", error)
         assert recorder.texts == ["Exception in raised_in", *["Internal Server Error"] * 2]
 
     @pytest.mark.parametrize(
-        ("name", "level", "thread"),
-        [
-            (__name__, 40, False),
-            (f"{__name__.partition('.')[0]}.jobs", 40, False),
-            ("django", 50, False),
-            ("django", 40, True),
-        ],
-        ids=["the module", "its package", "a higher level", "another thread"],
+        ("path", "level", "thread"),
+        [(__file__, 40, False), (LIBRARY, 50, False), (LIBRARY, 40, True)],
+        ids=["the program", "a higher level", "another thread"],
     )
-    def test_what_says_more_is_logged(self, recorder: Recorder, name: str, level: int, *, thread: bool) -> None:
+    def test_what_says_more_is_logged(self, recorder: Recorder, path: str, level: int, *, thread: bool) -> None:
         """The program's own record, a rise in severity, and another call are no copies."""
         with pytest.raises(ZeroDivisionError) as caught:
             divide(1)
 
         def tell() -> None:
-            logging.getLogger(name).log(level, "Giving up", exc_info=caught.value)
+            log_in_library("jobs", "Giving up", caught.value, level, path)
 
         if thread:
             other = threading.Thread(target=tell)
@@ -629,6 +626,13 @@ class TestLogExceptions:
         with pytest.raises(HiddenError), log_exceptions():
             raise HiddenError
         assert len(recorder.records) == 1
+
+
+def log_in_library(name: str, message: str, error: BaseException, level: int = 40, path: str = LIBRARY) -> None:
+    """Log an exception as the code of a framework does."""
+    logger = logging.getLogger(name)
+    exc_info = (type(error), error, error.__traceback__)
+    logger.handle(logger.makeRecord(name, level, path, len(name), message, (), exc_info))
 
 
 def count(limit: int = 3) -> Iterator[int]:

@@ -11,30 +11,30 @@ import itertools
 import threading
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._records.libraries import library_of
+from discord_logging._records.libraries import is_surely_library
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable
 
 _NOTES = "_discord_logging_reported_to"
-"""The attribute of an exception with the notes, by the id of the handler: when, at which level, the package of the
-logger if `log_exceptions` logged it, the thread, and the records that were left out since."""
+"""The attribute of an exception with the notes, by the id of the handler: when, at which level, whether by
+`log_exceptions`, the thread, and the records that were left out since."""
 tick = itertools.count(1).__next__
 """Returns a number that is higher than all before it."""
 guarded: set[int] = set()
 """The ticks at which the calls began that `log_exceptions` watches now."""
 
 
-def note(exception: Any, handlers: Iterable[int], level: float, package: str | None = None) -> None:
-    """Note that `handlers`, by their `id`, have a record of `exception`.
+def note(exception: Any, handlers: Iterable[int], level: float, *, is_automatic: bool = False) -> None:
+    """Note that `handlers`, by their `id`, have a record of `exception`, which may be from `log_exceptions`.
 
     Raises:
         Exception: The exception accepts no attribute.
     """
     notes = exception.__dict__.setdefault(_NOTES, {})
     for handler in handlers:
-        notes[handler] = tick(), level, package, threading.get_ident(), {}
+        notes[handler] = tick(), level, is_automatic, threading.get_ident(), {}
 
 
 def forget(exception: Any, handlers: Iterable[int]) -> None:
@@ -47,8 +47,7 @@ def has_all(exception: Any, handlers: Iterable[int], level: int, since: int = 0)
     """Tell whether all `handlers` got `exception` after the tick `since`, automatically or at that level."""
     notes = _notes(exception)
     return bool(notes) and all(
-        each in notes and notes[each][0] > since and (notes[each][2] is not None or level <= notes[each][1])
-        for each in handlers
+        each in notes and notes[each][0] > since and (notes[each][2] or level <= notes[each][1]) for each in handlers
     )
 
 
@@ -60,8 +59,8 @@ def is_noted(exception: Any) -> bool:
 def is_retold(record: logging.LogRecord, handler: int, *, is_automatic: bool = False) -> bool:
     """Tell whether a framework logs an exception that `handler` has from `log_exceptions` already. Never raises.
 
-    A framework is code of a library, or logs to a logger of another package. The program's own record has something to
-    say. So has one that is logged again at the same line: the same object was raised again.
+    A framework is code of a library, or `is_automatic`. The program's own record has something to say. So has one that
+    is logged again at the same line: the same object was raised again.
     """
     try:
         exc_info: Any = record.exc_info
@@ -71,10 +70,10 @@ def is_retold(record: logging.LogRecord, handler: int, *, is_automatic: bool = F
             if guarded:
                 note(exception, [handler], record.levelno)
             return False
-        _, level, package, thread, retold = notes[handler]
-        if package is None or record.levelno > level or thread != threading.get_ident():
+        _, level, is_told, thread, retold = notes[handler]
+        if not is_told or record.levelno > level or thread != threading.get_ident():
             return False
-        if not (is_automatic or library_of(record.pathname) or record.name.partition(".")[0] != package):
+        if not (is_automatic or is_surely_library(record.pathname)):
             return False
         place, moment = (record.pathname, record.lineno), record.relativeCreated
         if retold.setdefault(place, moment) is not moment:
@@ -85,7 +84,7 @@ def is_retold(record: logging.LogRecord, handler: int, *, is_automatic: bool = F
     return True
 
 
-def _notes(exception: Any) -> dict[int, tuple[int, float, str | None, int, dict[Any, Any]]]:
+def _notes(exception: Any) -> dict[int, tuple[int, float, bool, int, dict[Any, Any]]]:
     try:
         notes: dict[int, Any] = exception.__dict__.get(_NOTES, {})
     except Exception:  # noqa: BLE001 - the class of the exception may be any
