@@ -168,7 +168,9 @@ class SecretMasker:
             return known
         # Colour codes may separate a name from its value: removed later, they would let the secret through.
         cleaned = clean(text)
-        masked = _replace(cleaned, [*self._find(cleaned), *self._find_encoded(cleaned)])
+        spans = self._find(cleaned)
+        spans += self._find_encoded(cleaned)
+        masked = _replace(cleaned, spans) if spans else cleaned
         if len(text) <= _MAX_KNOWN_TEXT:
             if len(self._masked) >= _MAX_KNOWN:
                 self._masked.clear()
