@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging._cards.extra_values import shown_values
 from discord_logging._cards.traceback_text import format_exception
+from discord_logging._process.gil import yield_gil_between
 from discord_logging._records.values import to_text, value_line
 from discord_logging._text.markdown import break_fences, shorten
 from discord_logging._text.sanitize import clean, on_one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from discord_logging._records.record import FrozenRecord
 
 _RESET = "\x1b[0m"
 _ANSI_COLORS = ((50, "\x1b[1;31m"), (40, "\x1b[31m"), (30, "\x1b[33m"), (20, "\x1b[34m"))
 _LINE_BREAK = "\n         "
-_LOOKS_LIKE_RECORD = re.compile(r"\n(?=[^\w\n]*(?:\d{4}-\d\d-\d\d|--:--:--))")
+_LOOKS_LIKE_RECORD = re.compile(r"\n(?=[^\w\n]{0,40}(?:\d{4}-\d\d-\d\d|--:--:--))")
+_PORTION = 10_000
+"""The number of characters that are searched at once, so that other threads get their turn."""
 _NO_TIME = "--:--:--"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -96,7 +99,18 @@ def full_text(record: FrozenRecord, zone: timezone | None = None, *, with_contex
         head.append(f"({repeats})")
     context = _pairs(record.settings.context) if with_context else ""
     parts = [" ".join(head), extra_text(record), context, traceback_text(record), record.stack_info]
-    return _LOOKS_LIKE_RECORD.sub("\n    ", clean("\n".join(part for part in parts if part))) + "\n"
+    portions = yield_gil_between(_portions(clean("\n".join(part for part in parts if part))))
+    return "".join(_LOOKS_LIKE_RECORD.sub("\n    ", portion) for portion in portions) + "\n"
+
+
+def _portions(text: str) -> Iterator[str]:
+    """Yield a text in portions, each of which ends before a line feed."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _PORTION)
+        end = end if end >= 0 else len(text)
+        yield text[start:end]
+        start = end
 
 
 def extra_text(record: FrozenRecord) -> str:

@@ -157,6 +157,14 @@ class TestFullText:
         assert heads == lines[:1]
         assert full_text(make(f"a{line_break}--:--:-- b"), ZONE).endswith(("a\n    --:--:-- b\n", "a--:--:-- b\n"))
 
+    def test_no_line_of_a_long_text_looks_like_a_record(self) -> None:
+        """A long text is searched in portions, so that other threads get their turn."""
+        forged = "2001-09-09T01:46:40.000+00:00 gone"
+        for before in range(9_960, 10_050, 7):
+            text = full_text(make(f"{'x' * before}\n{forged}\n{'y' * 20_000}\n\n{forged}"), ZONE)
+            assert text.count(f"\n    {forged}\n") == 2
+            assert text.count(forged) == 2
+
 
 class TestAnsiLine:
     """The line for a block that looks like a terminal."""
