@@ -342,7 +342,11 @@ def _read(snapshot: Snapshot) -> Snapshot:
     is_direct = snapshot.details is NO_DETAILS
     if is_direct and not may_have_traceback(snapshot.message):
         return snapshot
-    read = read_exceptions(snapshot.message, snapshot.template, snapshot.details, is_direct=is_direct)
+    read = read_exceptions(
+        *(snapshot.message, snapshot.template, snapshot.details),
+        is_direct=is_direct,
+        own_packages=snapshot.settings.own_packages,
+    )
     if read is None:
         return snapshot
     message, template, details = read

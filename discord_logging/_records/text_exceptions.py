@@ -10,6 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._records.exceptions import HEAD, FrozenException
+from discord_logging._records.libraries import library_of
 from discord_logging._records.traceback_parser import find_tracebacks, may_have_traceback
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _GONE = object()
 
 
 def read_exceptions(
-    message: str, template: str | None, details: tuple[Any, ...], *, is_direct: bool
+    message: str, template: str | None, details: tuple[Any, ...], *, is_direct: bool, own_packages: tuple[str, ...] = ()
 ) -> tuple[str, str | None, tuple[Any, ...]] | None:
     """Return the parts of a record in which each traceback that is text has become its exception.
 
@@ -38,6 +39,7 @@ def read_exceptions(
         template: The message before the arguments were merged in.
         details: The fields of `Details`.
         is_direct: Whether it is known that nobody but who logged the record has made the message.
+        own_packages: The packages whose frames are the program's own, wherever they lie.
 
     Returns:
         The same three parts, or `None` if they have no traceback as text.
@@ -46,9 +48,9 @@ def read_exceptions(
     # Most records have none, and this happens for each of them.
     if not (exception or any(map(_may_have_traceback, (message, body, exc_text, extra)))):
         return None
-    reading = _Reading(stack_info)
+    reading = _Reading(stack_info, own_packages)
     if exception:
-        reading.add([_with_remote(exception)])
+        reading.add([_with_remote(exception, own_packages)])
     exc_text = reading.read(exc_text or "") or None
     rest = read = reading.read(message, is_terminated=is_direct)
     body = body and reading.read(body, is_terminated=is_direct)
@@ -75,7 +77,8 @@ class _Reading:
         is_changed: Whether a text had a traceback.
     """
 
-    def __init__(self, stack_info: str | None) -> None:
+    def __init__(self, stack_info: str | None, own_packages: tuple[str, ...]) -> None:
+        self._own_packages = own_packages
         self.exceptions: list[FrozenException] = []
         self.stack_info = stack_info
         self.is_changed = False
@@ -91,7 +94,7 @@ class _Reading:
             found = found._replace(rest="\n".join(part for part in (found.rest, found.stack_info) if part))
         elif found.stack_info:
             self.stack_info = found.stack_info
-        self.add(found.exceptions)
+        self.add([_judge(each, self._own_packages) for each in found.exceptions])
         self.is_changed = True
         return found.rest
 
@@ -182,12 +185,22 @@ def _join(exceptions: Sequence[FrozenException]) -> FrozenException | None:
     return joined
 
 
-def _with_remote(exception: FrozenException) -> FrozenException:
+def _judge(exception: FrozenException, own_packages: tuple[str, ...]) -> FrozenException:
+    """Return an exception that was read from a text, in which the frames of `own_packages` are the program's own."""
+
+    def judge(each: FrozenException) -> FrozenException:
+        frames = [frame._replace(library=library_of(frame.filename, own_packages)) for frame in each.stack]
+        return FrozenException(each.type_name, each.text, each.notes, frames=frames)
+
+    return exception.copy(judge) if own_packages else exception
+
+
+def _with_remote(exception: FrozenException, own_packages: tuple[str, ...]) -> FrozenException:
     """Return the exception with those of other processes, whose tracebacks are texts of exceptions, as its causes."""
     remote: dict[FrozenException, FrozenException] = {}
     for each in exception.linked():
         if each.type_name.endswith(_REMOTE) and HEAD in each.text and not (each.cause or each.context or each.members):
             found = find_tracebacks(each.text)
             if found and len(found.exceptions) == 1 and not found.rest:
-                remote[each] = found.exceptions[0]
+                remote[each] = _judge(found.exceptions[0], own_packages)
     return exception.copy(lambda each: remote.get(each) or each.cut_alone()) if remote else exception

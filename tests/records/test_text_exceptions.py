@@ -196,6 +196,20 @@ class TestIdentity:
         record.kind()
         assert record._read is None
 
+    @pytest.mark.parametrize("own_packages", [(), ("acme",)])
+    def test_own_packages_are_told_from_libraries(self, own_packages: tuple[str, ...]) -> None:
+        """The setting holds for frames that came as text, too, also for those of another process."""
+        text = TEXT.replace(__file__, "/usr/lib/python3/site-packages/acme/orders.py")
+        settings = CardSettings(EmbedFormatter(), own_packages=own_packages)
+        remote = type("RemoteTraceback", (Exception,), {})(f'\n"""\n{text}"""')
+        error = ValueError("no")
+        error.__cause__ = remote
+        for record in (make(f"failed\n{text}"), make(exc_info=(ValueError, error, None))):
+            exception = FrozenRecord(freeze(record, settings)).exception
+            assert exception
+            frames = [frame for each in exception.linked() for frame in each.stack]
+            assert {frame.library for frame in frames} == {None if own_packages else "acme"}
+
 
 class TestManyTracebacks:
     def test_each_is_a_member(self) -> None:
