@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from discord_logging._cards.traceback_text import ways_to_name
+from discord_logging._cards.traceback_text import MAX_SAID, ways_to_name
 from discord_logging._records.exceptions import HEAD
 from discord_logging._records.values import to_text, value_line
 from discord_logging._text.sanitize import clean
@@ -129,7 +129,8 @@ def shown_values(record: FrozenRecord) -> dict[str, Frozen]:
 
 def repeats_exception(record: FrozenRecord) -> bool:
     """Tell whether the message of a record says the same as the text of its exception."""
-    return bool(record.exception) and clean(record.message).strip() in _exception_texts(record)
+    message = record.message
+    return bool(record.exception) and len(message) <= MAX_SAID and clean(message).strip() in _exception_texts(record)
 
 
 def _inner_names(logger: str) -> frozenset[str]:
@@ -146,7 +147,7 @@ def _is_empty(name: str, value: Frozen) -> bool:
 
 def _is_said(value: Frozen, said: frozenset[str], record: FrozenRecord) -> bool:
     # A number such as order=17 says more than the same number in a message.
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > MAX_SAID:
         return False
     text = clean(value).strip()
     if text in said:
@@ -156,7 +157,7 @@ def _is_said(value: Frozen, said: frozenset[str], record: FrozenRecord) -> bool:
 
 def _texts(record: FrozenRecord) -> frozenset[str]:
     texts = {record.message, record.exc_text or "", *_exception_texts(record)}
-    return frozenset(stripped for text in texts if (stripped := clean(text).strip()))
+    return frozenset(stripped for text in texts if len(text) <= MAX_SAID and (stripped := clean(text).strip()))
 
 
 def _exception_texts(record: FrozenRecord) -> list[str]:

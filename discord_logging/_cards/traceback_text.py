@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _MAX_REPEATS = 3
 """The number of times that the same line is shown before its other repeats are only counted, as in `traceback`."""
+MAX_SAID = 6_000
+"""The longest text that is compared with an exception, or shown outside of its traceback, in characters."""
 
 
 def format_exception(exception: FrozenException) -> str:
@@ -44,15 +46,23 @@ def variable_line(name: str, text: str) -> str:
 
 
 def headline(exception: FrozenException) -> str:
-    """Return the type of an exception, without its module, and its text, on one line. The text is not masked."""
+    """Return the type of an exception, without its module, and its text, on one line. The text is not masked.
+
+    The end of a long text is left out.
+    """
     # The text of a `SyntaxError` begins with its place.
     _, found, text = exception.text.rpartition(f"\n{exception.type_name}")
     text = text if found else exception.text.removeprefix(exception.type_name)
-    return " ".join((exception.type_name.rpartition(".")[2] + text).split())
+    return " ".join((exception.type_name.rpartition(".")[2] + text[:MAX_SAID]).split())
 
 
 def ways_to_name(exception: FrozenException) -> tuple[str, ...]:
-    """Return the texts with which a program may repeat an exception: `str`, `repr`, and type and text."""
+    """Return the texts with which a program may repeat an exception: `str`, `repr`, and type and text.
+
+    There are none for a text that is longer than a card.
+    """
+    if len(exception.text) > MAX_SAID:
+        return ()
     text = exception.text.removeprefix(f"{exception.type_name}: ")
     short = exception.type_name.rpartition(".")[2]
     return text, exception.text, f"{short}: {text}", f"{short}({text!r})"

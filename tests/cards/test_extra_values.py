@@ -99,6 +99,11 @@ class TestRepeats:
             "found": value
         }
 
+    def test_texts_too_long_for_a_card_are_not_compared(self) -> None:
+        """Five megabytes were masked five times for it, which took two seconds."""
+        text = "no price " * 1_000
+        assert shown_values(make(exc_info=ValueError(text), error=text)) == {"error": text}
+
     def test_a_ready_made_traceback_may_be_repeated(self) -> None:
         """The record has only its text."""
         assert shown_values(make(exc_text="Traceback: no", trace="Traceback: no")) == {}

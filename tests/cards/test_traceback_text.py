@@ -31,6 +31,7 @@ from discord_logging._cards.traceback_text import format_exception
 from discord_logging._records import frames
 from discord_logging._records import freeze as freezing
 from discord_logging._records.exceptions import CAUSE
+from discord_logging._records.settings import CardSettings
 from discord_logging._text.markdown import cuts_made
 
 if sys.version_info < (3, 11):
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 def freeze(exception: BaseException) -> FrozenException:
     """Return the frozen exception of a record."""
     record = logging.LogRecord("a", 40, "a.py", 1, "no", (), (type(exception), exception, exception.__traceback__))
-    frozen = FrozenRecord(freezing.freeze(record, None)).exception
+    frozen = FrozenRecord(freezing.freeze(record, CardSettings(None))).exception
     assert frozen is not None
     return frozen
 
