@@ -228,7 +228,7 @@ class TestForkWhileALockIsHeld:
             for number, name in enumerate({_LOCKS}): fork_while_held(number, name)
             """,
             prelude=_PRELUDE,
-            timeout=58,
+            timeout=100,
         )
         assert (done.code, done.out.splitlines(), done.err) == (0, [f"{name} 0" for name in _LOCKS], "")
         assert texts() == ["parent", *(f"child {number}" for number in range(len(_LOCKS)))]

@@ -87,7 +87,7 @@ def survive(run: Run, discord: LocalDiscord) -> Survive:
     """Return a function that runs a program, asserts that it and its last record survive, and returns `health()`."""
 
     def run_hostile(script: str, *, may_lose: bool = False) -> Any:
-        done = run(textwrap.dedent(script) + _EPILOGUE, prelude=_PRELUDE, timeout=50)
+        done = run(textwrap.dedent(script) + _EPILOGUE, prelude=_PRELUDE, timeout=100)
         assert done.code == 0, done.err
         raised, health = json.loads(done.out)
         assert raised == []
