@@ -240,7 +240,7 @@ class _Copier:
         if id(value) in self.path:
             return _describe_circle(value)
         path, room = self.path, self._enter(value, len(fields))
-        shown = [f"{field}={_line(self.copy(each))}" for field, each in fields[:room]]
+        shown = [f"{field}={literal_line(self.copy(each))}" for field, each in fields[:room]]
         if len(fields) > room:
             shown.append(f"{ELLIPSIS} {len(fields) - room:,} more")
         self.path = path
@@ -274,7 +274,7 @@ class _Copier:
 
 
 def _to_key(name: Any, copied: dict[Any, Frozen]) -> Any:
-    key = UnquotedText(_line(name)) if type(name) in _BRACKETS else name
+    key = UnquotedText(literal_line(name)) if type(name) in _BRACKETS else name
     # The texts of two objects may be equal.
     names = itertools.chain([key], (UnquotedText(f"{key} #{number}") for number in itertools.count(2)))
     return next(each for each in names if each not in copied)
@@ -312,12 +312,7 @@ def _read_bytes(value: bytes) -> str:
 
 def value_line(frozen: Frozen) -> str:
     """Return the whole of a frozen value as text: containers on one line."""
-    return _line(frozen) if type(frozen) in _BRACKETS else to_text(frozen)
-
-
-def literal_line(frozen: Frozen) -> str:
-    """Return the whole of a frozen value as text on one line, as code would show it: a text in quotes."""
-    return _line(frozen)
+    return literal_line(frozen) if type(frozen) in _BRACKETS else to_text(frozen)
 
 
 def show_value(frozen: Frozen, limit: int) -> str:
@@ -325,15 +320,16 @@ def show_value(frozen: Frozen, limit: int) -> str:
     return shorten(_block(frozen, "") if type(frozen) in _BRACKETS else to_text(frozen), limit)
 
 
-def _line(frozen: Frozen) -> str:
+def literal_line(frozen: Frozen) -> str:
+    """Return the whole of a frozen value as text on one line, as code would show it: a text in quotes."""
     if type(frozen) not in _BRACKETS:
         return to_text(frozen, repr)
     opening, closing = _BRACKETS[type(frozen)]
-    return f"{opening}{', '.join(_parts(frozen, _line))}{closing}"
+    return f"{opening}{', '.join(_parts(frozen, literal_line))}{closing}"
 
 
 def _block(frozen: Any, indent: str) -> str:
-    line = _line(frozen)
+    line = literal_line(frozen)
     if type(frozen) not in _BRACKETS:
         return line.replace("\n", f"\n{indent}")
     if len(indent) + len(line) <= _MAX_WIDTH and "\n" not in line:
@@ -358,7 +354,7 @@ def _fill(parts: list[str], width: int) -> list[str]:
 
 def _parts(frozen: Any, show: Callable[[Frozen], str]) -> list[str]:
     if type(frozen) is dict:
-        return [f"{_line(name)}: {show(value)}" for name, value in frozen.items()]
+        return [f"{literal_line(name)}: {show(value)}" for name, value in frozen.items()]
     parts = [show(value) for value in frozen]
     return [f"{parts[0]},"] if type(frozen) is tuple and len(parts) == 1 else parts
 
