@@ -100,7 +100,7 @@ class CardSettings:
             mentions=parse_mentions(take("mentions")),
             silent_below=0 if silent_below is None else parse_level("silent_below", silent_below, LEVEL_RULE),
             source_url=parse_source_url(take("source_url")),
-            own_packages=parse_packages("own_packages", take("own_packages")),
+            own_packages=parse_packages(take("own_packages")),
             show_locals=parse_show_locals(take("show_locals")),
             masker=masker,
         )
@@ -404,16 +404,16 @@ def parse_names(name: str, value: object, example: str = "order_id") -> tuple[st
     raise InvalidSettingError(f"{name} must be a list of names such as [{example!r}], not {value!r}.")
 
 
-def parse_packages(name: str, value: object) -> tuple[str, ...]:
+def parse_packages(value: object) -> tuple[str, ...]:
     """Return `value`, a list of import names, as a tuple.
 
     Raises:
         InvalidSettingError: `value` is not a list of import names.
     """
-    packages = parse_names(name, value, "acme") or ()
+    packages = parse_names("own_packages", value, "acme") or ()
     for package in packages:
         if not all(part.isidentifier() for part in package.split(".")):
-            raise InvalidSettingError(f"{name} must be names as in an import, such as 'acme', not {package!r}.")
+            raise InvalidSettingError(f"own_packages must be names as in an import, such as 'acme', not {package!r}.")
     return packages
 
 
