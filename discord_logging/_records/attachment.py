@@ -1,4 +1,4 @@
-"""A file that a record brings along, and how its content is read on the listener's thread."""
+"""This module has the file that a record brings along, and reads its content on the listener's thread."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Attachment:
 
     def _keep(self, content: bytes | bytearray | memoryview) -> None:
         self._size = len(content)
-        limit = MAX_TEXT_BYTES if is_text(bytes(content[:_SAMPLE]), is_whole=False) else MAX_BYTES
+        limit = _find_limit(bytes(content[:_SAMPLE]))
         if self._size <= limit or limit == MAX_TEXT_BYTES:
             self._content = bytes(content[:limit])
         else:
@@ -178,7 +178,7 @@ def _read_file(path: str) -> tuple[bytes, int]:
         status = os.fstat(descriptor)
         _check_kind(status)
         content = os.read(descriptor, _CHUNK)
-        limit = MAX_TEXT_BYTES if is_text(content[:_SAMPLE], is_whole=False) else MAX_BYTES
+        limit = _find_limit(content[:_SAMPLE])
         parts, size = [content], len(content)
         # A file that grows is read up to the limit.
         while parts[-1] and size <= limit:
@@ -196,12 +196,13 @@ def _check_kind(status: os.stat_result) -> None:
         raise ValueError("it is not a regular file")
 
 
-def is_text(content: bytes, *, is_whole: bool = True) -> bool:
-    """Tell whether `content`, or the beginning of a content that is not whole, is text in an encoding that we read."""
-    return _find_encoding(content, is_whole=is_whole) is not None
+def _find_limit(beginning: bytes) -> int:
+    """Return the most bytes that are kept of a content with this beginning: a text is cut earlier."""
+    return MAX_BYTES if _find_encoding(beginning, is_whole=False) is None else MAX_TEXT_BYTES
 
 
 def _find_encoding(content: bytes, *, is_whole: bool) -> str | None:
+    """Return the encoding of a text, or of the beginning of one; `None` for other content."""
     is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if content.startswith(_BINARY) or (b"\x00" in content and not is_wide):
         return None
