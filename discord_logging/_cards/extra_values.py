@@ -95,6 +95,8 @@ _INNER_NAMES: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """The names of values that frameworks attach for themselves, by the logger that they and its children use."""
+_MAX_PARTS = 3
+"""The largest number of parts in the name of such a logger."""
 _EMPTY_VALUES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         # There is no trace at that moment.
@@ -134,11 +136,9 @@ def repeats_exception(record: FrozenRecord) -> bool:
 
 
 def _inner_names(logger: str) -> frozenset[str]:
-    names = _INNER_NAMES[_ANY_LOGGER]
-    parts = logger.split(".", 2)
-    for count in range(1, len(parts) + 1):
-        names |= _INNER_NAMES.get(".".join(parts[:count]), frozenset())
-    return names | _INNER_NAMES.get(logger, frozenset())
+    parts = logger.split(".", _MAX_PARTS)[:_MAX_PARTS]
+    loggers = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+    return _INNER_NAMES[_ANY_LOGGER].union(*(_INNER_NAMES.get(each, ()) for each in loggers))
 
 
 def _is_empty(name: str, value: Frozen) -> bool:

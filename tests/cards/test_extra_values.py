@@ -35,6 +35,8 @@ class TestInnerValues:
             ("django.request", {"request": "<WSGIRequest: GET '/'>", "status_code": 500}),
             ("django.server", {"server_time": "29/Nov/2026 10:00:01"}),
             ("django.db.backends", {"duration": 0.1, "sql": "SELECT 1", "params": [], "alias": "default"}),
+            # The children of a logger with three parts in its name were left out.
+            ("django.db.backends.schema", {"sql": "CREATE TABLE x", "params": None}),
             ("gunicorn.error", {"metric": "gunicorn.workers", "value": 2, "mtype": "gauge"}),
             ("aiohttp.access", {"remote_address": "::1", "request_header": {"Referer": "-"}}),
             ("sanic.server", {"verbosity": 2}),
