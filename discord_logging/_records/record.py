@@ -179,7 +179,7 @@ class FrozenRecord:
     def describing(self, describe: Callable[[Attachment], str]) -> FrozenRecord:
         """Return the same record with texts as values in place of its attachments."""
         details = self._details._replace(extra=map_attachments(self._details.extra, describe))
-        return FrozenRecord(self._snapshot._replace(details=details), self._origin, self._counts)
+        return FrozenRecord(self._parts._replace(details=details), self._origin, self._counts)
 
     # The types are those of `logging.LogRecord`. A record that was made by hand may have any values.
     name: str = _masked("_snapshot.name")

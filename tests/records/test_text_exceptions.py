@@ -130,6 +130,8 @@ class TestAsGoodAsAnException:
         record = frozen(make(message, exc_text=exc_text))
         assert told(record.exception) == told(AS_EXCEPTION.exception)
         assert (record.message, record.template, record.exc_text) == ("failed\nNext try", "failed", None)
+        # The text was lost where the attachments of a record became texts.
+        assert record.describing(lambda each: each.name).message == record.message
 
     def test_other_values_stay(self) -> None:
         """Celery's records have the traceback beside other values."""
