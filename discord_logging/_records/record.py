@@ -199,7 +199,7 @@ class FrozenRecord:
     def _parts(self) -> Snapshot:
         """The parts, in which a traceback that came as text is the exception. They are read at the first use."""
         if self._read is None:
-            self._read = _read(self._snapshot)
+            self._read = _read_snapshot(self._snapshot)
         return self._read
 
     @property
@@ -294,7 +294,7 @@ class FrozenRecord:
 
     def fingerprint(self) -> Hashable:
         """Return a value that is equal for records that were logged with the same facts, at any time, in any thread."""
-        snapshot = _read(self._snapshot)
+        snapshot = _read_snapshot(self._snapshot)
         parts: tuple[Any, ...] = snapshot[:_FINGERPRINT_PARTS]
         if may_have_moment(snapshot.message):
             parts = without_moment(snapshot.message, self.created), *parts[1:]
@@ -324,7 +324,7 @@ class FrozenRecord:
         compared.
         """
         # A long text may take seconds to be read.
-        parts = _read(self._snapshot) if self.size <= _MAX_COMPARED else self._snapshot
+        parts = _read_snapshot(self._snapshot) if self.size <= _MAX_COMPARED else self._snapshot
         message, _, name, path, line = parts[:5]
         template, subject = parts.template, None
         if template is not None and template != message:
@@ -336,7 +336,7 @@ class FrozenRecord:
         return self.levelno, name if type(name) is str else None, subject, place, exception
 
 
-def _read(snapshot: Snapshot) -> Snapshot:
+def _read_snapshot(snapshot: Snapshot) -> Snapshot:
     """Return the parts of a record, in which tracebacks that came as text are its exception."""
     # A `QueueHandler`, as every handler that formats, leaves an attribute, so that the record has details.
     is_direct = snapshot.details is NO_DETAILS
