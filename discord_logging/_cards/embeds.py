@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import ntpath
 import re
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from discord_logging._cards.extra_values import repeats_exception, shown_values
-from discord_logging._cards.plain_text import traceback_text
+from discord_logging._cards.plain_text import to_datetime, traceback_text
 from discord_logging._cards.tables import split_tables
 from discord_logging._cards.traceback_card import format_card
 from discord_logging._cards.traceback_text import headline
@@ -96,10 +95,10 @@ class EmbedFormatter(logging.Formatter):
         parts = [_name(record.levelname, 60), _name(record.name, 160)]
         if record.exception:
             text = record.mask(headline(record.exception))
-            # The traceback has the whole text, so this is no cut that needs a file.
-            parts.insert(
-                0, _name(text if len(text) <= _MAX_HEADLINE else f"{text[: _MAX_HEADLINE - 1]}{ELLIPSIS}", 256)
-            )
+            if len(text) > _MAX_HEADLINE:
+                # The traceback has the whole text, so this is no cut that needs a file.
+                text = text[: _MAX_HEADLINE - 1] + ELLIPSIS
+            parts.insert(0, _name(text, lengths.TITLE))
         return f"{emoji} {' · '.join(parts)}".strip()
 
     def description(self, record: FrozenRecord) -> str:
@@ -311,5 +310,5 @@ def _fit_fields(fields: list[EmbedField], room: int, context: list[EmbedField]) 
 
 def stamp(embed: Embed, created: float) -> None:
     """Put a time into the embed, which Discord shows in the reader's zone; nothing if `created` is not a valid time."""
-    with contextlib.suppress(OverflowError, OSError, TypeError, ValueError):
-        embed["timestamp"] = datetime.fromtimestamp(created, timezone.utc).isoformat(timespec="milliseconds")
+    if moment := to_datetime(created, timezone.utc):
+        embed["timestamp"] = moment.isoformat(timespec="milliseconds")

@@ -30,7 +30,8 @@ _NO_TIME = "--:--:--"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def _moment(created: float, zone: timezone) -> datetime | None:
+def to_datetime(created: float, zone: timezone) -> datetime | None:
+    """Return the time `created` in `zone`, or `None` if it is not a valid time."""
     try:
         # `datetime.fromtimestamp` refuses times before 1970 on Windows.
         return (_EPOCH + timedelta(seconds=created)).astimezone(zone)
@@ -43,18 +44,18 @@ def reader_time(created: float, style: str = "T") -> str:
 
     The styles are at https://docs.discord.com/developers/reference#message-formatting-timestamp-styles.
     """
-    return f"<t:{math.floor(created)}:{style}>" if _moment(created, timezone.utc) else _NO_TIME
+    return f"<t:{math.floor(created)}:{style}>" if to_datetime(created, timezone.utc) else _NO_TIME
 
 
 def clock_time(created: float, zone: timezone) -> str:
     """Return the time of day in `zone`, for a text that names the zone."""
-    moment = _moment(created, zone)
+    moment = to_datetime(created, zone)
     return moment.strftime("%H:%M:%S") if moment else _NO_TIME
 
 
 def exact_time(created: float, zone: timezone) -> str:
     """Return date, time and offset from UTC as in ISO 8601."""
-    moment = _moment(created, zone)
+    moment = to_datetime(created, zone)
     return moment.isoformat(timespec="milliseconds") if moment else _NO_TIME
 
 
