@@ -193,7 +193,7 @@ def test_a_held_entry_of_a_forgotten_kind_is_due_at_once() -> None:
         {"stack_info": "Stack (most recent call last):"},
         {"exc_text": "ValueError: ready-made"},
         {"exc_info": failure("no")},
-        {"settings": object()},
+        {"settings": CardSettings(None)},
     ],
     ids=",".join,
 )
