@@ -326,9 +326,11 @@ def _card_lines(frame: Frame) -> list[str]:
 
 def _variable_line(variable: tuple[str, str]) -> str:
     line = variable_line(*variable).replace("\n", " ")
-    if len(line) > _MAX_VARIABLE:
-        return _Cut(line[: _MAX_VARIABLE - 1] + ELLIPSIS)
-    return _Cut(line) if variable[0] == ELLIPSIS else line
+    return _Cut(line) if variable[0] == ELLIPSIS else _clip(line, _MAX_VARIABLE)
+
+
+def _clip(line: str, limit: int) -> str:
+    return line if len(line) <= limit else _Cut(line[: limit - 1] + ELLIPSIS)
 
 
 def _clip_location(line: str) -> str:
@@ -340,5 +342,5 @@ def _clip_location(line: str) -> str:
 
 def _clip_source(lines: Sequence[str]) -> list[str]:
     """Return lines of source, cut to their limit, and of carets, unless the cut leaves no caret."""
-    clipped = (line if len(line) <= _MAX_SOURCE else _Cut(line[: _MAX_SOURCE - 1] + ELLIPSIS) for line in lines)
+    clipped = (_clip(line, _MAX_SOURCE) for line in lines)
     return [line for line in clipped if line.strip(f" {ELLIPSIS}")]
