@@ -51,16 +51,7 @@ class FrozenException:
         members: The exceptions of a group.
     """
 
-    __slots__ = (
-        "_frames",
-        "_links",
-        "_locations",
-        "_notes",
-        "_settings",
-        "_text",
-        "_type_name",
-        "_variables",
-    )
+    __slots__ = ("_frames", "_links", "_locations", "_notes", "_own_packages", "_text", "_type_name", "_variables")
 
     def __init__(
         self,
@@ -70,7 +61,7 @@ class FrozenException:
         *,
         locations: Sequence[Any] = (),
         frames: Sequence[Frame] | None = None,
-        settings: CardSettings | None = None,
+        own_packages: tuple[str, ...] = (),
         variables: FrameVariables | None = None,
     ) -> None:
         self._type_name = type_name
@@ -79,7 +70,7 @@ class FrozenException:
         # The list is flat: a tuple per frame would take twice the memory, and work of the garbage collector.
         self._locations = locations
         self._frames = frames
-        self._settings = settings
+        self._own_packages = own_packages
         self._variables = variables
         self._links: _Links = (None, None, ())
 
@@ -113,7 +104,7 @@ class FrozenException:
     def stack(self) -> Sequence[Frame]:
         if self._frames is not None:
             return self._frames
-        frames = read_frames(self._locations, self._settings.own_packages if self._settings else ())
+        frames = read_frames(self._locations, self._own_packages)
         for index, variables in self._variables.shown.items() if self._variables else ():
             if frames[index].library is None:
                 frames[index] = frames[index]._replace(variables=variables)
@@ -179,7 +170,7 @@ class FrozenException:
             notes,
             locations=self._locations,
             frames=self._frames,
-            settings=self._settings,
+            own_packages=self._own_packages,
             variables=self._variables,
         )
 
@@ -234,7 +225,8 @@ def _freeze(
     text = _text(exception, type_name, notes)
     locations = _locations(tb)
     variables = taker.take(tb, len(locations) // 3) if taker else None
-    return FrozenException(type_name, text, notes, locations=locations, settings=settings, variables=variables)
+    own_packages = settings.own_packages if settings else ()
+    return FrozenException(type_name, text, notes, locations=locations, own_packages=own_packages, variables=variables)
 
 
 def _locations(tb: TracebackType | None) -> list[Any]:
