@@ -142,7 +142,7 @@ def _inner_names(logger: str) -> frozenset[str]:
 
 
 def _is_empty(name: str, value: Frozen) -> bool:
-    return value_line(value) in _EMPTY_VALUES[name] if name in _EMPTY_VALUES else False
+    return name in _EMPTY_VALUES and value_line(value) in _EMPTY_VALUES[name]
 
 
 def _is_said(value: Frozen, said: frozenset[str], record: FrozenRecord) -> bool:
