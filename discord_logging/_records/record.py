@@ -141,6 +141,7 @@ class FrozenRecord:
         template: The message before its arguments were merged in, likewise, or `None` if it was not a text.
         extra: The values that `extra=` and filters added: scalars as they are, dicts, lists and tuples as copies of
             bounded depth and size, all else as text. `None` if there are no such values.
+        attachments: The files among these values.
         exception: The exception, also if its traceback came as text, or `None`.
         exc_text: The text of an exception if the record had only that, and it was no traceback, or `None`.
         settings: The settings of the handler that took the record.
