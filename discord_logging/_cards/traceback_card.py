@@ -255,11 +255,11 @@ def _fit_variables(stack: Sequence[Frame], number: int) -> list[Frame]:
     """Return the frames, the last `number` of them with local variables, the others with the number of theirs."""
     with_variables = [index for index, frame in enumerate(stack) if frame.variables]
     fitted = list(stack)
-    for left, index in enumerate(reversed(with_variables)):
+    for position, index in enumerate(reversed(with_variables)):
         variables = stack[index].variables
-        shown = variables[: _MAX_VARIABLES if left < number else 0]
-        note = (ELLIPSIS, _count(len(variables) - len(shown), "more variable" if shown else "variable"))
-        if len(shown) < len(variables):
+        shown = variables[: _MAX_VARIABLES if position < number else 0]
+        if hidden := len(variables) - len(shown):
+            note = ELLIPSIS, _count(hidden, "more variable" if shown else "variable")
             fitted[index] = stack[index]._replace(variables=(*shown, note))
     return fitted
 
