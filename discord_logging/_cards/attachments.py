@@ -27,8 +27,8 @@ _MAX_REASON = 80
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SPOILER = re.compile(r"[._-]*SPOILER_", re.IGNORECASE)
 """The beginning of a name that hides a file until the reader clicks on it."""
-_OWN_NAME = re.compile(r"records-[\d-]*\.txt", re.IGNORECASE)
-"""The name of the file that we attach to a message ourselves."""
+_OWN_NAME = re.compile(r"records[-\dTZ]*\.txt", re.IGNORECASE)
+"""The name of the file that we attach to a message ourselves, with or without its time in UTC."""
 _PICTURES = {
     "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "jpg": re.compile(rb"\xff\xd8\xff"),

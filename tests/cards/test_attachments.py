@@ -65,6 +65,9 @@ class TestNames:
             ("SPOILER_a.png", "a.png"),
             ("_spoiler_SPOILER_a.png", "a.png"),
             ("records-20260101-120000.txt", "file-records-20260101-120000.txt"),
+            # The file of the message has had this form since its times are in UTC.
+            ("records-20260101T120000Z.txt", "file-records-20260101T120000Z.txt"),
+            ("records.txt", "file-records.txt"),
             ("records-2026.csv", "records-2026.csv"),
             ("x" * 300 + ".txt", "x" * 96 + ".txt"),
             ("token=hunter2hunter2.txt", "token_.txt"),
