@@ -239,8 +239,11 @@ def as_field(name: str, value: str) -> EmbedField:
 
 
 def _own_values(record: FrozenRecord) -> Mapping[str, Any]:
-    chosen, extra = record.settings.fields, record.extra or {}
-    return shown_values(record) if chosen is None else {name: extra[name] for name in chosen if name in extra}
+    chosen = record.settings.fields
+    if chosen is None:
+        return shown_values(record)
+    extra = record.extra or {}
+    return {name: extra[name] for name in chosen if name in extra}
 
 
 def _context_fields(record: FrozenRecord) -> list[EmbedField]:
