@@ -40,11 +40,13 @@ if sys.version_info < (3, 11):
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+SETTINGS = CardSettings(None)
+
 
 def freeze(exception: BaseException) -> FrozenException:
     """Return the frozen exception of a record."""
     record = logging.LogRecord("a", 40, "a.py", 1, "no", (), (type(exception), exception, exception.__traceback__))
-    frozen = FrozenRecord(freezing.freeze(record, CardSettings(None))).exception
+    frozen = FrozenRecord(freezing.freeze(record, SETTINGS)).exception
     assert frozen is not None
     return frozen
 
