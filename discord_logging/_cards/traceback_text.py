@@ -50,10 +50,13 @@ def headline(exception: FrozenException) -> str:
 
     The end of a long text is left out.
     """
-    # The text of a `SyntaxError` begins with its place.
-    _, found, text = exception.text.rpartition(f"\n{exception.type_name}")
-    text = text if found else exception.text.removeprefix(exception.type_name)
-    return " ".join((exception.type_name.rpartition(".")[2] + text[:MAX_SAID]).split())
+    name, text = exception.type_name, exception.text
+    if not text.startswith(name):
+        # The text of a `SyntaxError` begins with its place, and that of several tracebacks with their number.
+        text = text[text.rfind(f"\n{name}") + 1 :]
+    if text.startswith(name):
+        text = name.rpartition(".")[2] + text.removeprefix(name)
+    return " ".join(text[:MAX_SAID].split())
 
 
 def ways_to_name(exception: FrozenException) -> tuple[str, ...]:

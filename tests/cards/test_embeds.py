@@ -434,6 +434,7 @@ class TestException:
             (RuntimeError(), "RuntimeError"),
             (json.JSONDecodeError("no\n value", "x", 0), "JSONDecodeError: no value: line 1 column 1 (char 0)"),
             (SyntaxError("never closed", ("a.py", 1, 5, "x = (", 1, 6)), "SyntaxError: never closed"),
+            (ValueError("a\nValueError: b"), "ValueError: a ValueError: b"),
             (ValueError("x" * 500), f"ValueError: {'x' * 107}…"),
             (ValueError("**a** <@1> <t:1>"), r"ValueError: \*\*a\*\* \<@1> \<t:1>"),
             (ValueError("password=hunter2"), r"ValueError: password=\*\*\*"),

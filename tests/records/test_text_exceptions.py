@@ -222,9 +222,15 @@ class TestManyTracebacks:
         assert [member.type_name for member in record.exception.members] == ["ValueError", "TypeError"]
         assert record.kind()[-1] == "ValueError, TypeError"
         assert record.message == "first\nsecond\nthe end"
-        card = lay_out(record)["description"]
-        assert "2 tracebacks: ValueError, TypeError\n+- 1 of 2 -\n| Traceback" in card
-        assert "| TypeError: invalid literal" in card
+        card = lay_out(record)
+        assert "2 tracebacks: ValueError, TypeError\n+- 1 of 2 -\n| Traceback" in card["description"]
+        assert "| TypeError: invalid literal" in card["description"]
+
+    def test_the_title_names_their_number_and_types_once(self) -> None:
+        """Their text does not begin with the name of a class, which the title put before it again."""
+        other = text_of(catch(int, "x")).replace("ValueError", "TypeError")
+        title = lay_out(frozen(make(f"{TEXT}\n{other}")))["title"]
+        assert title.startswith("❌ 2 tracebacks: ValueError, TypeError · ERROR")
 
     def test_hundreds_are_counted_and_in_the_file(self) -> None:
         """None is lost."""
