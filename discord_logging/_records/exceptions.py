@@ -20,7 +20,7 @@ from discord_logging._records.values import cut_text, read_only, to_text
 from discord_logging._records.variables import VariableTaker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from discord_logging._records.frames import Frame
@@ -36,6 +36,8 @@ CAUSE = "The above exception was the direct cause of the following exception:"
 CONTEXT = "During handling of the above exception, another exception occurred:"
 _MAX_EXCEPTIONS = 500
 """The largest number of exceptions of one chain or group that are frozen."""
+_MORE = "and more exceptions"
+"""The text in place of the exceptions beyond this number."""
 
 
 class FrozenException:
@@ -197,11 +199,22 @@ def _freeze_chain(exception: BaseException, tb: TracebackType | None, settings: 
         frozen_cause, frozen_context = _freeze_linked(cause, freeze, found, seen), None
         if frozen_cause is None and not original.__suppress_context__:
             frozen_context = _freeze_linked(context, freeze, found, seen)
-        # The user's class may have a property that yields members without end.
-        first_members = itertools.islice(members, _MAX_EXCEPTIONS)
-        frozen_members = tuple(filter(None, (_freeze_linked(member, freeze, found, seen) for member in first_members)))
-        frozen.link(frozen_cause, frozen_context, frozen_members)
+        frozen.link(frozen_cause, frozen_context, tuple(_freeze_members(members, freeze, found, seen)))
     return first
+
+
+def _freeze_members(
+    members: Iterable[Any],
+    freeze: _Freeze,
+    found: list[tuple[FrozenException, BaseException]],
+    seen: set[int],
+) -> Iterator[FrozenException]:
+    # The user's class may have a property that yields members without end.
+    for member in itertools.islice(members, _MAX_EXCEPTIONS):
+        if frozen := _freeze_linked(member, freeze, found, seen):
+            yield frozen
+            if frozen.text == _MORE:
+                return
 
 
 def _freeze_linked(
@@ -210,8 +223,10 @@ def _freeze_linked(
     found: list[tuple[FrozenException, BaseException]],
     seen: set[int],
 ) -> FrozenException | None:
-    if not isinstance(linked, BaseException) or id(linked) in seen or len(seen) >= _MAX_EXCEPTIONS:
+    if not isinstance(linked, BaseException) or id(linked) in seen:
         return None
+    if len(seen) >= _MAX_EXCEPTIONS:
+        return FrozenException("", _MORE)
     seen.add(id(linked))
     frozen = freeze(linked, linked.__traceback__)
     found.append((frozen, linked))

@@ -763,6 +763,18 @@ class TestGroups:
         assert lines[1:3] == ["+- 1 of 22 -", "| ValueError: 0"]
         assert lines[-2:] == ["| ValueError: 9", "… and 12 more exceptions"]
 
+    @pytest.mark.parametrize("count", [499, 500, 600])
+    def test_exceptions_beyond_the_bound_are_told_of(self, count: int) -> None:
+        """The members and causes beyond 500 exceptions vanished without a word."""
+        chain: Exception = ValueError("0")
+        for number in range(1, count + 1):
+            error = ValueError(str(number))
+            error.__cause__, chain = chain, error
+        group = ExceptionGroup("several", [ValueError(number) for number in range(count)])
+        for text in (format_exception(freeze(error)) for error in (chain, group)):
+            assert f"ValueError: {count // 2}\n" in text
+            assert text.count("and more exceptions") == (count > 499)
+
     def test_members_share_the_room(self) -> None:
         """Each has its last frame and its text."""
         members = [raised_through(TestRoom.FILES, ValueError(f"{number} {'x' * 5000}")) for number in range(5)]

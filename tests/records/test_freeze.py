@@ -480,7 +480,7 @@ class TestException:
 
     @pytest.mark.parametrize("link", ["__cause__", "__context__"])
     def test_a_chain_may_be_longer_than_the_stack_is_deep(self, link: str) -> None:
-        """A program may fail for hours while it handles failures; five hundred exceptions are kept."""
+        """A program may fail for hours while it handles failures; the last five hundred exceptions are kept."""
         error = ValueError(0)
         for number in range(1, 3000):
             following = ValueError(number)
@@ -488,7 +488,9 @@ class TestException:
             following.__suppress_context__ = False
             error = following
         frozen = freeze_exception(error)
-        assert [each.text for each in everything(frozen)] == [f"ValueError: {2999 - n}" for n in range(500)]
+        *kept, rest = everything(frozen)
+        assert [each.text for each in kept] == [f"ValueError: {2999 - n}" for n in range(500)]
+        assert rest.text == "and more exceptions"
         assert frozen.size > 500 * 256
 
     def test_a_group_has_its_members(self) -> None:
