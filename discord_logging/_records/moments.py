@@ -3,9 +3,9 @@
 Texts that were formatted before they were logged often say when that was. A time that is left out is
 
 - the moment of logging itself, to a second or two, in UTC or in the zone of this process, anywhere in the text;
-- at the beginning of a message, a date with a time of day, or a time with a fraction of a second;
-- in a message that is an object, as JSON or as a `repr`, a point in time that is named `timestamp`, `time`, `ts` or
-  `asctime`;
+- the same moment in any other zone, at the beginning of a message, or in a message that is an object, as JSON or as a
+  `repr`, behind the name `timestamp`, `time`, `ts` or `asctime`;
+- at the beginning of a message, a time with a fraction of a second and without a date;
 - a number that is named `uptime` or likewise.
 
 All other times say what a record is about, and stay.
@@ -25,6 +25,10 @@ _LIMIT = 4_000
 _LEEWAY = 2.0
 """The longest time from the moment in the text to the making of the record, in seconds."""
 _DAY = 86_400
+_ZONE_STEP = 900
+"""The seconds by whose multiples zones differ."""
+_LAST_ZONE = 14 * 3_600
+"""The largest difference of a zone from UTC, in seconds."""
 _COLONS = 2
 """The number of colons in a time of day."""
 _BEGINS_TIME = "{[(0123456789"
@@ -101,8 +105,8 @@ def _named_times(text: str, created: float, *, is_object: bool) -> Iterable[tupl
         if name["uptime"]:
             found = _NUMBER.match(text, name.end())
         elif epoch := _EPOCH.match(text, name.end()):
-            found = epoch if is_object or _is_near(float(epoch[0]), created) else None
-        elif is_object and (point := _TIME.match(text, name.end())) and point["date"]:
+            found = epoch if _is_near(float(epoch[0]), created) else None
+        elif is_object and (point := _TIME.match(text, name.end())) and _is_stamp(point, created):
             found = point
         if found:
             yield found.span()
@@ -118,8 +122,7 @@ def _times(text: str, created: float, start: int | None) -> Iterable[tuple[int, 
     ):
         yield epoch.span()
     for point in _TIME.finditer(text) if _CLOCK.search(text) else ():
-        is_stamp = point.start() == start and (point["date"] or len(point["fraction"] or "") > 3)  # noqa: PLR2004 - .123
-        if is_stamp or _is_moment(point, created):
+        if _is_moment(point, created) or (point.start() == start and _is_stamp(point, created)):
             yield point.span()
 
 
@@ -138,9 +141,29 @@ def _is_moment(point: re.Match[str], created: float) -> bool:
         return False  # a record that was made by hand may have any time
 
 
-def _is_at(point: re.Match[str], moment: float) -> bool:
-    turn = _DAY // 2 if point["half"] else _DAY
+def _is_stamp(point: re.Match[str], created: float) -> bool:
+    """Return whether a time where records have theirs is the time `created` in any zone, or the time since a start."""
+    if not point["date"]:
+        return len(point["fraction"] or "") > len(".12")
+    try:
+        turn, seconds = _time_of_day(point)
+        zone = round((seconds - created) % turn / _ZONE_STEP) * _ZONE_STEP
+        # Programs speak of whole hours as such, so that these are no sign of a zone.
+        return seconds % _ZONE_STEP != 0 and any(
+            _is_at(point, created + offset) for offset in range(zone - _DAY, _DAY, turn) if abs(offset) <= _LAST_ZONE
+        )
+    except (OverflowError, OSError, TypeError, ValueError):
+        return False  # as below
+
+
+def _time_of_day(point: re.Match[str]) -> tuple[int, int]:
+    """Return after how many seconds a clock shows the same time again, and for how many it has run by then."""
     seconds = int(point["hour"]) * 3_600 + int(point["minute"]) * 60 + int(point["second"])
+    return _DAY // 2 if point["half"] else _DAY, seconds
+
+
+def _is_at(point: re.Match[str], moment: float) -> bool:
+    turn, seconds = _time_of_day(point)
     before = (moment - seconds + _LEEWAY) % turn - _LEEWAY
     if before > _LEEWAY:
         return False

@@ -72,6 +72,17 @@ def test_the_moment_of_logging_makes_no_record_another_one(
     assert fingerprint(write(first.astimezone(zone)), first) == fingerprint(write(second.astimezone(zone)), second)
 
 
+@pytest.mark.parametrize(
+    "write", [WRITERS[name] for name in ("logging", "brackets", "colours", "twelve hours", "JSON")]
+)
+@pytest.mark.parametrize("hours", [-12, -3.5, 5.75, 14])
+def test_a_time_where_records_have_theirs_may_be_of_any_zone(write: Callable[[datetime], object], hours: float) -> None:
+    """A program may write the time of its users."""
+    zone = timezone(timedelta(hours=hours))
+    first, second = FIRST, FIRST + timedelta(hours=7, seconds=65.3)
+    assert fingerprint(write(first.astimezone(zone)), first) == fingerprint(write(second.astimezone(zone)), second)
+
+
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 def test_what_stands_beside_the_moment_counts(write: Callable[[datetime], object]) -> None:
     """Another word, with the same times."""
@@ -109,6 +120,11 @@ def test_the_moment_may_be_a_value(extra: Callable[[datetime], dict[str, Any]]) 
         ("ff:23:59:58:01:02 is not paired", "ff:23:59:57:01:02 is not paired"),
         ('{"time": 12.5, "event": "slow"}', '{"time": 13.5, "event": "slow"}'),
         ('{"lifetime": 1795996798, "a": 1}', '{"lifetime": 1795996799, "a": 1}'),
+        ("2026-12-24 18:00:00 is free again", "2026-12-25 18:00:00 is free again"),
+        ("[2026-12-24 18:07:01] is free again", "[2026-12-24 18:07:02] is free again"),
+        ("2026-11-30 02:00:00 is free again", "2026-11-30 03:00:00 is free again"),
+        ('{"time": "2026-12-24T18:00:00Z", "event": "free"}', '{"time": "2026-12-25T18:00:00Z", "event": "free"}'),
+        ('{"timestamp": 1797000000, "event": "free"}', '{"timestamp": 1797003600, "event": "free"}'),
         ("took 0:00:12.345678", "took 0:00:13.345678"),
         ("1795996798 is not an order", "1795996797 is not an order"),
         ("uptime of 7 days", "uptime of 8 days"),
@@ -116,7 +132,7 @@ def test_the_moment_may_be_a_value(extra: Callable[[datetime], dict[str, Any]]) 
     ],
 )
 def test_a_time_that_says_what_the_record_is_about_stays(one: str, other: str) -> None:
-    """Folding would hide it."""
+    """Folding would hide it. A date counted for nothing at the beginning, or behind a name such as `time`."""
     assert fingerprint(one, FIRST) != fingerprint(other, FIRST)
 
 
