@@ -3,8 +3,8 @@
 One handler may be at a logger and at the root, so that a record that propagates passes it twice. Two equal handlers may
 post to one webhook, as after a second run of a notebook's cell. Front handlers may pass on copies of one record.
 
-No record is marked or kept alive. A record and its copies share one object, the float `relativeCreated`, which
-`logging` makes for each record.
+No record is marked or kept alive. A record and its copies share two objects, which `logging` makes for each record: the
+floats `relativeCreated` and `created`.
 """
 
 from __future__ import annotations
@@ -31,23 +31,25 @@ class Passes:
         self._older: dict[int, tuple[Any, ...]] = {}
 
     def has_passed(self, frozen: tuple[Any, ...]) -> bool:
-        """Return whether the event was here before with the same message, for a card that looks the same."""
-        moment, message, settings = event_parts(frozen)
-        if type(moment) is not float:
+        """Return whether the event was here before with the same level and message, for a card that looks the same."""
+        moment, created, level, message, settings = event_parts(frozen)
+        if type(moment) is not float or not isinstance(level, int):
             return False
-        key = id(moment)
+        level, key = int.__int__(level), id(moment)
+        text = hash((level, message))
         earlier = self._latest.get(key) or self._older.get(key)
-        if earlier is None:
+        # One of the two may be a constant of the program.
+        if earlier is None or earlier[1] is not created:
             if len(self._latest) >= _MAX_EVENTS:
                 self._latest, self._older = {}, self._latest
-            self._latest[key] = moment, hash(message), settings
+            self._latest[key] = moment, created, text, settings
             return False
         # Other handlers often colour the message in place.
-        texts = {hash(message), hash(_COLOR.sub("", message))}
-        pairs = zip(earlier[1::2], earlier[2::2], strict=True)
-        if any(text in texts and _look_alike(settings, each) for text, each in pairs):
+        texts = {text, hash((level, _COLOR.sub("", message)))}
+        pairs = zip(earlier[2::2], earlier[3::2], strict=True)
+        if any(each in texts and _look_alike(settings, other) for each, other in pairs):
             return True
-        self._latest[key] = *earlier, hash(message), settings
+        self._latest[key] = *earlier, text, settings
         return False
 
 

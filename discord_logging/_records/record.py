@@ -64,7 +64,7 @@ class Snapshot(NamedTuple):
     details: Details
 
 
-event_parts = itemgetter(*map(Snapshot._fields.index, ("relativeCreated", "message", "settings")))
+event_parts = itemgetter(*map(Snapshot._fields.index, ("relativeCreated", "created", "levelno", "message", "settings")))
 """Returns the parts of a snapshot by which an event is recognised that reaches a webhook more than once."""
 NO_DETAILS = Details()
 _FINGERPRINT_PARTS = 6

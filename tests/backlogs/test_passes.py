@@ -63,6 +63,21 @@ def test_a_copy_with_another_message_is_another_event() -> None:
     assert passed(*parts) == [False, False]
 
 
+def test_a_record_of_another_level_is_another_event() -> None:
+    """A filter of the second handler raised the level, and the card of the raised level was missing."""
+    record = log()
+    raised = copy.copy(record)
+    raised.levelno, raised.levelname = logging.CRITICAL, "CRITICAL"
+    assert passed(record, raised, raised) == [False, False, True]
+
+
+@pytest.mark.parametrize("name", ["created", "relativeCreated"])
+def test_records_that_share_one_time_are_no_passes(name: str) -> None:
+    """Records that were made from dicts with a constant, or while `time.time` was one, vanished without a count."""
+    moment = 1_800_000_000.5
+    assert not any(passed(*(logging.makeLogRecord({"msg": "down", "levelno": 40, name: moment}) for _ in range(3))))
+
+
 @pytest.mark.parametrize("moment", [None, 0, 12, "12"])
 def test_a_record_that_was_made_by_hand_is_never_recognised(moment: object) -> None:
     """Small numbers are one object in all records."""
