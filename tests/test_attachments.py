@@ -139,6 +139,16 @@ def test_kept_bytes_count_in_the_queue(discord: LocalDiscord) -> None:
     handler.close()
 
 
+def test_bytes_have_as_much_room_as_paths(discord: LocalDiscord, handler: DiscordHandler) -> None:
+    """The bound of the text of a record held for its attachments, too, so that two large ones were never posted."""
+    contents = {f"{number}.bin": bytes([number, 0]) * 3_500_000 for number in range(2)}
+    record = logging.makeLogRecord({"msg": "Report", "levelno": 40, "levelname": "ERROR"})
+    record.__dict__["files"] = [Attachment(content, name) for name, content in contents.items()]
+    handler.handle(record)
+    assert handler.flush(30)
+    assert files_of(discord) == contents
+
+
 def test_other_handlers_in_front_keep_the_file(discord: LocalDiscord, handler: DiscordHandler) -> None:
     """A standard `QueueHandler` copies the record, and a queue between processes pickles it."""
     waiting: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()

@@ -22,7 +22,7 @@ from discord_logging._discord.pace import Urgency, Waiting
 from discord_logging._process import clock
 from discord_logging._process.gil import yield_gil_between
 from discord_logging._process.wakeup import Wakeup
-from discord_logging._records.oversize import LEAST_LIMIT, cut_snapshot
+from discord_logging._records.oversize import LEAST_LIMIT, attached_bytes, cut_snapshot
 from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import DeliverySettings
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _MAX_MESSAGE_CHARACTERS = 12_000_000
 """A length of text that no message exceeds, in characters."""
 _MAX_SIZE = lengths.FILE_BYTES - 100_000
-"""The largest record that is kept, in bytes. The file of a message has no room for a longer text."""
+"""The largest record that is kept, without attachments, in bytes. The file of a message has no room for more text."""
 _DETAILS_SIZE = 400
 """The number of bytes by which the size of a record exceeds its line in a file, at least."""
 _by_sequence = attrgetter("sequence")
@@ -342,7 +342,10 @@ class MemoryBacklog(Intake):
         if entry.size <= max(min(self.max_bytes, _MAX_SIZE), LEAST_LIMIT):
             return entry
         # Half of the room is left for other records.
-        limit = max(min(self.max_bytes // 2, _MAX_SIZE), LEAST_LIMIT)
+        room = self.max_bytes // 2
+        if entry.size <= min(room, _MAX_SIZE + attached_bytes(frozen)):
+            return entry
+        limit = max(min(room, _MAX_SIZE), LEAST_LIMIT)
         return Entry(self._make_record(cut_snapshot(frozen, entry.size, limit)))
 
     def _is_folded(self, entry: Entry, now: float) -> bool:

@@ -25,6 +25,11 @@ _MAX_TEMPLATE = 1_000
 """The length of the template of a record that is cut, in characters."""
 
 
+def attached_bytes(frozen: tuple[Any, ...]) -> int:
+    """Return the size of the attachments that a record holds, in bytes."""
+    return sum(each.held_bytes for each in find_attachments(Snapshot._make(frozen).details[0]))
+
+
 def cut_snapshot(frozen: tuple[Any, ...], size: int, limit: int) -> Snapshot:
     """Return the parts of a record whose size is `limit` at most.
 
