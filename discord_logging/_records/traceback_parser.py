@@ -41,7 +41,7 @@ _REMOTE = re.compile(r"(?:[\w.]+\.)?_?RemoteTraceback: ?")
 _RULER = re.compile(r"-{4,} (?:\d+|\.\.\.) -{4,}")
 _MAX_NESTING = 20
 """The deepest nesting of groups that is read. `traceback` writes up to 10."""
-_PARAGRAPH = re.compile(r"\w")
+_WORD = re.compile(r"\w")
 _QUOTES = '"""'
 _FENCE = re.compile(r"```\w{0,20}")
 _MAX_FENCES = 10
@@ -173,6 +173,9 @@ class _Search:
             self.rest.append(own.rstrip())
         while self.rest and not self.rest[-1].strip():
             self.rest.pop()
+        if _WORD.search(margin) and not (self.rest and self.rest[-1].startswith(margin.rstrip())):
+            # The margin may say which process has written the traceback.
+            self.rest.append(margin.rstrip())
         self.exceptions.append(exception)
         while end < len(self._lines) and not self._lines[end].strip():
             end += 1
@@ -359,7 +362,7 @@ class _Reader:
                 if self._link(end):
                     return end
             elif not line.strip():
-                if paragraph is None and not self._indent and _PARAGRAPH.match(self._at(index + 1) or ""):
+                if paragraph is None and not self._indent and _WORD.match(self._at(index + 1) or ""):
                     paragraph = index
             elif not self._indent and (line == _STACK_HEAD or line in self._fences[-1:]):
                 break
@@ -368,7 +371,7 @@ class _Reader:
                 break
             index += 1
         if paragraph is None and self._has_more and index == len(self._lines):
-            paragraph = next((each for each in range(start, index) if _PARAGRAPH.match(self._at(each) or "")), None)
+            paragraph = next((each for each in range(start, index) if _WORD.match(self._at(each) or "")), None)
         return index if paragraph is None else paragraph
 
     def _members(self, index: int) -> tuple[tuple[FrozenException, ...], int]:

@@ -218,6 +218,15 @@ def test_a_fence_around_a_traceback_goes_with_it(fence: str) -> None:
     assert read_one(f"{TRACEBACK}\n```\nselect 1\n```").text == "ValueError: no money\n```\nselect 1\n```"
 
 
+@pytest.mark.parametrize(("prefix", "rest"), [("web_1  | ", "web_1  |"), ("> ", ""), ("    ", "")])
+def test_a_margin_with_words_is_kept_once(prefix: str, rest: str) -> None:
+    """It vanished if no other line had it, so that tracebacks of two processes were counted as the same."""
+    text = "\n".join(f"{prefix}{line}" for line in f"{TRACEBACK}\n{TRACEBACK}".split("\n"))
+    found = read(text)
+    assert len(found.exceptions) == 2
+    assert found.rest == rest
+
+
 @pytest.mark.parametrize("prefix", ["    ", "> ", "web_1  | ", "\t"])
 def test_a_margin_is_no_part_of_a_traceback(prefix: str) -> None:
     """Docker, a quotation and an indented text have a margin before each line."""
