@@ -436,7 +436,7 @@ def _find_in_literals(text: str, depth: int) -> tuple[list[FrozenException], str
             pieces.append(before[: len(before) - len(name[0])])
             if not name[1] and (comma := _COMMA.match(text, end)):
                 end = comma.end()
-        else:
+        elif literal[0] != text.strip():
             pieces += before, literal[0][0] * 2
     return exceptions, "".join((*pieces, text[end:])).rstrip()
 

@@ -218,6 +218,12 @@ def test_a_fence_around_a_traceback_goes_with_it(fence: str) -> None:
     assert read_one(f"{TRACEBACK}\n```\nselect 1\n```").text == "ValueError: no money\n```\nselect 1\n```"
 
 
+@pytest.mark.parametrize("write", [repr, json.dumps])
+def test_nothing_is_left_of_a_text_that_is_one_literal(write: Callable[[str], str]) -> None:
+    """Its quotes stayed as the message, as after `logging.error("%r", traceback.format_exc())`."""
+    assert read(f" {write(TRACEBACK)}\n").rest == ""
+
+
 @pytest.mark.parametrize(("prefix", "rest"), [("web_1  | ", "web_1  |"), ("> ", ""), ("    ", "")])
 def test_a_margin_with_words_is_kept_once(prefix: str, rest: str) -> None:
     """It vanished if no other line had it, so that tracebacks of two processes were counted as the same."""
