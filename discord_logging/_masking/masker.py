@@ -111,7 +111,7 @@ _BEGINNINGS = [
     _Beginning("<", "<cookie ", r"<cookie [^=\s]{1,60}=", find_cookie),
     _Beginning("=", "", rf"[?&](?:{'|'.join(QUERY_NAMES)})=", find_in_query),
     _Beginning("@", "", r"[:/][^\s@/:\"'<>]{4,120}@(?=\w)", find_before_host),
-    _Beginning("/", "", rf"/(?:{'|'.join(LINKS)})(?:/[a-z-]{{1,20}})?/(?=[\w-]{{20}})", find_link),
+    _Beginning("/", "", rf"/(?:{'|'.join(LINKS)})(?:/[\w-]{{1,20}})?/(?=[\w-]{{20}})", find_link),
     _Beginning("-", "", "-[a-z]", find_in_commands),
     _Beginning("-", "begin ", "-----? ?begin ", find_key_block),
     _Beginning("\n", "", r"(?:key:\s{0,10}\n|private-lines: \d{1,4}\s{1,4})", find_key_lines),

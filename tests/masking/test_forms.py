@@ -125,6 +125,7 @@ FORMS = [
     "app:SECRET@tcp(db:3306)/shop",
     "db.example.com:5432:shop:app:SECRET",
     "https://shop.example.com/invite/SECRET",
+    "https://chat.example.com/hooks/4L1NdcmMf8IXae9LZ/SECRET",
     "sent Basic SECRET== to proxy".replace("SECRET==", "SECRET"),
     "<Cookie sid=SECRET for example.com/>",
 ]
