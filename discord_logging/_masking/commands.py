@@ -84,6 +84,12 @@ COMMANDS = (
         "curl(1)",
     ),
     Command(
+        "curl",
+        rf"(?<![\w-])-[a-zA-Z]{{0,6}}u{_GAP}[\"']?([\w.-]{{16,}}):(?=[\s\"']|$)",
+        "curl -u SECRET: https://host",
+        "https://docs.stripe.com/api/authentication",
+    ),
+    Command(
         r"mysql\w*|mariadb[\w-]*|mycli|percona-\w+|pt-[\w-]+|xtrabackup",
         _glued("-p"),
         "mysql -uroot -pSECRET shop",
@@ -131,16 +137,16 @@ COMMANDS = (
     ),
     Command(r"snmp\w+", _option("-A|-X|-c"), "snmpwalk -v2c -c SECRET host", "snmpcmd(1)"),
     Command(
-        "cqlsh|useradd|usermod|evil-winrm|nxc|crackmapexec|hydra|rdesktop|ncftp\\w*|sshuttle|psexec\\w*|snowsql|nuget|mc|vncdo|exp|imp|kinit|teamcity|impala-shell|beeline|pgcli|arangosh|neo4j|cypher-shell|rabbitmqadmin|yt-dlp|youtube-dl|amqp-\\w+",
+        "cqlsh|useradd|usermod|evil-winrm|nxc|crackmapexec|hydra|rdesktop|ncftp\\w*|sshuttle|psexec\\w*|snowsql|nuget|mc|vncdo|exp|imp|kinit|teamcity|impala-shell|beeline|pgcli|arangosh|neo4j|cypher-shell|rabbitmqadmin|yt-dlp|youtube-dl|amqp-\\w+|racadm|altool",
         _option("-p"),
         "cqlsh -u ann -p SECRET host",
         "https://cassandra.apache.org/doc/latest/cassandra/managing/tools/cqlsh.html",
     ),
     Command("putty|plink|pscp|psftp", _option("-pw"), "plink -pw SECRET ann@host", "plink(1)"),
-    Command("swaks", _option("-ap|--auth-password"), "swaks -au ann -ap SECRET", "swaks(1)"),
+    Command("swaks|sendemail", _option("-ap|-xp|--auth-password"), "swaks -au ann -ap SECRET", "swaks(1)"),
     Command(
         "openssl|gem|gpg|ansible-vault|age|cryptsetup",
-        _option("-k|-K|-passin|-passout|-pass", user="(?:pass:)?"),
+        _option("-k|-K|-passin|-passout|-pass|-hmac|-macopt", user="(?:pass:|hexkey:)?"),
         "openssl enc -k SECRET",
         "openssl-enc(1)",
     ),
@@ -149,6 +155,37 @@ COMMANDS = (
         rf"-\w*b\w*(?:{_GAP}[^\s\"',]+){{2}}{_GAP}{_VALUE}",
         "htpasswd -b file ann SECRET",
         "htpasswd(1)",
+    ),
+    Command(
+        "aws|az",
+        rf"(?:put-parameter|keyvault secret set)\b[^\n]{{0,150}}?--value{_GAP}[\"']?{_VALUE}",
+        "aws ssm put-parameter --type SecureString --value SECRET",
+        "https://docs.aws.amazon.com/cli/latest/reference/ssm/put-parameter.html",
+    ),
+    Command(
+        "security",
+        rf"(?:[ \t]|[\"'],[ \t]*[\"'])(?:(?:unlock|create|import|set)\S{{0,30}}|add-\w{{1,10}}-password)(?=[\s\"'])"
+        rf"[^\n]{{0,150}}?[ \t\"']-[pwP]{_GAP}[\"']?{_VALUE}",
+        "security unlock-keychain -p SECRET login.keychain",
+        "security(1)",
+    ),
+    Command(
+        "kubeadm",
+        _option("--certificate-key"),
+        "kubeadm join host --certificate-key SECRET",
+        "https://kubernetes.io/docs",
+    ),
+    Command(
+        "drone",
+        _option("--data"),
+        "drone secret add --data SECRET",
+        "https://docs.drone.io/cli/secret/drone-secret-add",
+    ),
+    Command(
+        "sonar-scanner\\S*|mvnw?|gradlew?",
+        rf"(?<![\w-])-Dsonar\.login=[\"']?{_VALUE}",
+        "sonar-scanner -Dsonar.login=SECRET",
+        "SonarQube documentation, analysis parameters",
     ),
     Command(
         "twine|snyk|sentry-cli|circleci|codecov|doctl",
@@ -161,7 +198,7 @@ COMMANDS = (
 
 PROGRAMS = (
     Program(
-        "xfreerdp|wfreerdp|mstsc|msdeploy|runas|winrs|net user|cmdkey",
+        "xfreerdp|wfreerdp|mstsc|msdeploy|runas|winrs|net user|cmdkey|signtool sign",
         _SLASH,
         "xfreerdp /u:ann /p:SECRET",
         "xfreerdp(1)",
@@ -250,11 +287,56 @@ PROGRAMS = (
         literal="net use",
     ),
     Program(
-        "vault login",
+        "vault (?:login|operator unseal)",
         r"[ \t]+(?:token=)?([^\s=\"'-][^\s=\"']{7,})",
         "vault login SECRET",
         "https://developer.hashicorp.com/vault/docs/commands/login",
         literal="vault ",
+    ),
+    Program(
+        "cargo login",
+        r"[ \t]+([^\s=\"'-][^\s=\"']{7,})",
+        "cargo login SECRET",
+        "https://doc.rust-lang.org/cargo/commands/cargo-login.html",
+        literal="cargo login",
+    ),
+    Program(
+        "acl setuser",
+        r"[ \t]+\S+[^\n>#]*?[ \t][>#]([^\s\"']+)",
+        "ACL SETUSER ann on >SECRET ~* +@all",
+        "https://redis.io/docs/latest/commands/acl-setuser",
+        literal="acl setuser",
+    ),
+    Program(
+        "nickserv",
+        r"[ \t]+:?(?i:identify|register)[ \t]+([^\s\"']+)",
+        "PRIVMSG NickServ :IDENTIFY SECRET",
+        "Anope documentation, NickServ",
+        literal="nickserv",
+    ),
+    Program(
+        "key content",
+        r"[ \t]*:[ \t]*(\S+)",
+        "Key Content            : SECRET",
+        "https://learn.microsoft.com/windows-server/networking/technologies/netsh/netsh-wlan",
+        sign=":",
+        literal="key content",
+    ),
+    Program(
+        "::add-mask",
+        r"::([^\s\"']+)",
+        "::add-mask::SECRET",
+        "https://docs.github.com/actions/reference/workflow-commands-for-github-actions",
+        sign=":",
+        literal="::add-mask::",
+    ),
+    Program(
+        "duplicate entry",
+        r"[ \t]+'([^'\n]{1,200})' for key '(?i:[^'\n]{0,60}(?:token|secret|password|api_?key|session))",
+        "Duplicate entry 'SECRET' for key 'users.api_token'",
+        "https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html",
+        sign="'",
+        literal="duplicate entry '",
     ),
     Program(
         "mc alias set|mc config host add",
