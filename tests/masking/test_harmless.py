@@ -91,6 +91,12 @@ TEXTS = [
     "metric=auth.latency value=33 token code=12",
     "password: min 8 characters, max 128",
     "The password for ann is 8 characters long, the token of bob is expired",
+    "API_KEY=your_api_key_here",
+    "signature=SHA256withRSA",
+    "password: !secret db_password",
+    "password: !vault |",
+    "secret: SecretStr",
+    "| token | expires | user |\n|---|---|---|",
     "| user | password policy |\n|---|---|\n| ann | strict |",
 ]
 
