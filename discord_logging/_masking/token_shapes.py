@@ -239,6 +239,8 @@ TOKEN_SHAPES: tuple[TokenShape, ...] = (
     TokenShape("Better Stack heartbeat", r"uptime\.better(?:stack|uptime)\.com/api/v1/heartbeat/(\w{16,})", "uptime.betterstack.com/api/v1/heartbeat/[{alnum:24}]", "Better Stack documentation, heartbeats"),
     TokenShape("Loggly address", r"logs-01\.loggly\.com/(?:inputs|bulk)/([\w-]{16,})", "logs-01.loggly.com/inputs/[{uuid}]", "Loggly documentation, HTTP endpoints"),
     TokenShape("Sumo Logic collector", r"sumologic\.com/receiver/v1/http/([\w=-]{20,})", "sumologic.com/receiver/v1/http/[{base64url:86}==]", "trufflehog sumologic"),
+    TokenShape("Datadog log address", r"http-intake\.logs\.[\w.]{0,10}datadoghq\.\w{2,3}/v1/input/(\w{20,})", "http-intake.logs.datadoghq.com/v1/input/[{hex:32}]", "Datadog documentation, log collection"),
+    TokenShape("Cronitor address", r"cronitor\.link/(?:p|ping)/([\w-]{16,})", "cronitor.link/p/[{hex:32}]", "Cronitor documentation, telemetry API"),
     TokenShape("Infura address", r"infura\.io/(?:ws/)?v3/(\w{20,})", "infura.io/v3/[{hex:32}]", "kingfisher infura"),
     TokenShape("Alchemy address", r"g\.alchemy\.com/v2/([\w-]{20,})", "g.alchemy.com/v2/[{alnum:32}]", "Alchemy documentation, endpoints"),
     TokenShape("QuickNode address", r"quiknode\.pro/(\w{20,})", "quiknode.pro/[{hex:40}]", "QuickNode documentation, endpoints"),
