@@ -25,7 +25,7 @@ from discord_logging._masking.named import find_named, is_key
 from discord_logging._masking.names import DEFAULT_REDACT, Judgement, SecretNames
 from discord_logging._masking.source_lines import find_compared, find_literals
 from discord_logging._masking.spans import Found, Span
-from discord_logging._masking.tables import find_in_insert
+from discord_logging._masking.tables import find_in_insert, find_in_update
 from discord_logging._masking.token_shapes import find_tokens
 from discord_logging._masking.urls import (
     LINKS,
@@ -143,6 +143,7 @@ class SecretMasker:
         by_name = [
             _Beginning("", "", self._names.beginning, partial(find_named, names=self._names)),
             _Beginning("(", "into ", r"into(?=\s)", partial(find_in_insert, names=self._names)),
+            _Beginning("(", "[parameters: (", r"\[parameters: \(", partial(find_in_update, names=self._names)),
             _Beginning("=", "= ", r"[\"'] [!=]==? (?=[a-z_])", partial(find_compared, names=self._names)),
             _Beginning("└", "", "└", partial(find_dumped, names=self._names)),
         ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from discord_logging._masking.harmless import is_harmless
 from discord_logging._masking.names import Judgement
-from discord_logging._masking.spans import line_end, line_start
+from discord_logging._masking.spans import line_end, line_start, looks_random
 
 if TYPE_CHECKING:
     from discord_logging._masking.names import SecretNames
@@ -24,6 +24,8 @@ _SQL_PART = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|[(),]|[^'\"()
 _MAX_SQL_ROW = 2_000
 """The longest row of values, in characters."""
 _NAMED_PARAMETER = re.compile(r"%\((\w{1,40})\)s|[:@](\w{1,40})|(\$\d{1,3})")
+_PLACE = re.compile(r"(?:(?<![\w.])([A-Za-z_]\w{0,40})[\"`\]]?\s{0,5}(?:=|<>|!=)\s{0,5})?(?:%s|\?|[:$]\d{1,3})")
+"""A placeholder for a parameter, with the name of its column."""
 _MAX_PARAMETERS = 1_000
 """The distance from a statement to its parameters, in characters."""
 _HEAD_CELL = re.compile(r"[\s\"']*[^\W\d][\w .#()-]{0,40}[\s\"']*")
@@ -44,7 +46,12 @@ def find_in_table(text: str, start: int, end: int, found: Found, names: SecretNa
     below = text[stop + 1 : line_end(text, stop + 1)]
     filled = [cell for cell in cells if cell.strip()]
     is_last = not text[end:stop].strip(" \"'|│┃")
-    if border in "|│┃" and len(filled) == 2 and not is_last and not _RULE.fullmatch(below):  # noqa: PLR2004
+    is_row = len(filled) == 2 and not _RULE.fullmatch(below)  # noqa: PLR2004
+    # A random value beside the name in a first cell stands in a table of settings.
+    is_row = is_row or (
+        not before.strip("|│┃ ") and looks_random(text[end:stop].lstrip(" \"'").split(border)[1].strip())
+    )
+    if border in "|│┃" and is_row and not is_last:
         _find_cell(text, end, stop, border, found)
     elif len(filled) > 1 and all(map(_HEAD_CELL.fullmatch, filled)):
         columns = [each for each, cell in enumerate(cells) if names.judge(cell.strip(" \"'")) is Judgement.SECRET]
@@ -119,6 +126,19 @@ def find_in_insert(text: str, match: re.Match[str], found: Found, *, names: Secr
         if value := named.search(text, position, position + _MAX_PARAMETERS):
             found.append(value.span(1))
     return position
+
+
+def find_in_update(text: str, match: re.Match[str], found: Found, *, names: SecretNames) -> int:
+    """Find the parameters of secret columns behind SQL's `UPDATE users SET password = ? WHERE id = ?`."""
+    begin = text.rfind("[SQL: ", max(match.start() - _MAX_PARAMETERS, 0), match.start())
+    if begin < 0:
+        return match.end()
+    places = [each[1] for each in _PLACE.finditer(text, begin, match.start())]
+    values, end = _sql_values(text, match.end())
+    for name, (first, last) in zip(places, values, strict=False):
+        if name and names.judge(name) is Judgement.SECRET:
+            _find_sql_value(text, first, last, found)
+    return end
 
 
 def _sql_values(text: str, start: int) -> tuple[list[Span], int]:
