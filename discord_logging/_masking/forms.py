@@ -31,13 +31,17 @@ class Form(NamedTuple):
 
 
 _NAMED = (
-    r"(?i:\b(?:name|key|field|header|param|parameter|variable|id|env)\b)"
-    r"[\"'\\]{0,4}[ \t]*(?:[:=]>?|>)[ \t]*[\"'\\]{0,4}"
+    r"(?i:\b(?:name|(?:parameter)?key|field|header|param|parameter|variable|id|env)\b)"
+    r"[\"'\\]{0,4}[ \t]*(?:[:=]>?|>)[ \t]*[\"'\\]{0,4}(?:/[\w./-]{0,40}/)?"
 )
-_VALUE_KEY = rf"{QUOTES}(?:[vV](?:alue|ALUE|al)|content){QUOTES}{GAP}(?:[:=]>?|>){GAP}"
+_VALUE_KEY = rf"{QUOTES}(?:(?:Parameter)?[vV](?:alue|ALUE|al)|content){QUOTES}{GAP}(?:[:=]>?|>){GAP}"
 _MEMORABLE = r"[a-z]{4,20}[-_][a-z]{4,20}\d{2,4}\b"
 _WHOSE = r"(?:(?:for|of) [\w.@-]{1,60} (?=is |was ))?"
-_NAME_AND_VALUE = Form('{"name": "token", "value": "hunter2"}', _NAMED, rf"{QUOTES}[,;]?\s{{0,40}}{_VALUE_KEY}")
+_NAME_AND_VALUE = Form(
+    '{"name": "token", "value": "hunter2"}',
+    _NAMED,
+    rf"{QUOTES}[,;]?\s{{0,40}}(?:\"Type\": ?\"\w{{1,20}}\",\s{{0,40}})?{_VALUE_KEY}",
+)
 _ELEMENT = Form(
     "<db:password type='x'>hunter2</db:password>",
     r"<(?:[\w-]{1,30}:)?",
@@ -75,6 +79,20 @@ _AFTER_BLANK = (
         rf"[ \t]+{_WHOSE}(?:(?:is|was|are|to|=|of|LIKE|[.~·…>-]{{1,60}}|\d)[ \t]+)?[(\[]?(?=[^\s:=]{{8}})",
         is_sure=False,
     ),
+    Form(
+        "Password for the [ann] user successfully reset.\nNew value: hunter2",
+        "",
+        r"[ \t]+for the \[[\w.-]{1,60}\] user successfully reset\.\r?\nNew value:[ \t]+",
+    ),
+    Form(
+        "The generated password for the built-in superuser is : Hunter2hunter2",
+        "",
+        r"[ \t]+for (?:[\w\[\]-]{1,40} ){1,6}is ?: ?(?=\S{8})",
+        is_sure=False,
+    ),
+    Form("reg add HKLM\\x /v DefaultPassword /d hunter2", r"/v[ \t]+\S{0,40}", r"[ \t]+(?:/t[ \t]+\w+[ \t]+)?/d[ \t]+"),
+    Form('Dim password As String = "hunter2"', r"[dD]im[ \t]+", r"[ \t]+As[ \t]+\w{1,40}[ \t]*=[ \t]*(?=\")"),
+    Form("AUTH ann Hunter2hunter2", "", r"(?<=AUTH)[ \t]+[\w.-]{1,60}[ \t]+(?=\S{8})", is_sure=False),
     Form("WHERE password IN ('hunter2', 'b')", "", r"[ \t]+(?:NOT )?(?:LIKE|IN|BY|by)[ \t]*\(?(?=[\"'])"),
     Form(
         "CREATE USER ann WITH PASSWORD 'hunter2'",
@@ -107,7 +125,12 @@ _AFTER_QUOTE = (
         r"variable[ \t]+[\"']",
         r"[\"'][ \t]*\{\s{0,20}default\s{0,20}=\s{0,20}",
     ),
-    Form('1700000000.1 [0 ::1] "AUTH" "Hunter2hunter2"', "", r"[\"'][ \t]+(?=[^\s:=]{8})", is_sure=False),
+    Form(
+        '1700000000.1 [0 ::1] "AUTH" "Hunter2hunter2"',
+        "",
+        r"[\"'][ \t]+(?:(?<=[aA][uU][tT][hH][\"'] )\"[\w.-]{1,60}\"[ \t]+)?(?=[^\s:=]{8})",
+        is_sure=False,
+    ),
 )
 FORMS: dict[str, tuple[Form, ...]] = {
     **dict.fromkeys(" \t", _AFTER_BLANK),
@@ -141,6 +164,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
         _PAIR,
     ),
     ";": (_PAIR,),
+    "{": (Form('std::string password{"hunter2"};', "", r"\{(?=\")"),),
     "(": (
         Form(
             "keyring.set_password('shop', user, 'hunter2')",
@@ -158,7 +182,7 @@ _COMPILED = {
 }
 _BEFORE = 60
 """The longest text before a name that tells its form, in characters."""
-_MAY_HAVE_VALUE = re.compile(r"[ \t]+[^\n]{0,60}(?:[\d\"'<>|│┃\t$%!@]|:\s?\n)|[^ \t]")
+_MAY_HAVE_VALUE = re.compile(r"[ \t]+[^\n]{0,60}(?:[\d\"'<>|│┃\t$%!@]|:\s?\n|reset\.\r?\n)|[^ \t]")
 """Tells quickly that no value follows in most sentences about secrets."""
 _SETTER = re.compile(r"(?:\b|[._])set_?[^._]*\Z", re.IGNORECASE)
 

@@ -27,6 +27,7 @@ QUERY_NAMES = (
     "t",
     "x",
     "apikey",
+    "appid",
     "otp",
     "sid",
     "hmac",
