@@ -92,7 +92,7 @@ _AFTER_BLANK = (
     ),
     Form("reg add HKLM\\x /v DefaultPassword /d hunter2", r"/v[ \t]+\S{0,40}", r"[ \t]+(?:/t[ \t]+\w+[ \t]+)?/d[ \t]+"),
     Form('Dim password As String = "hunter2"', r"[dD]im[ \t]+", r"[ \t]+As[ \t]+\w{1,40}[ \t]*=[ \t]*(?=\")"),
-    Form("AUTH ann Hunter2hunter2", "", r"(?<=AUTH)[ \t]+[\w.-]{1,60}[ \t]+(?=\S{8})", is_sure=False),
+    Form("AUTH ann Hunter2hunter2", "", r"(?<=AUTH)[ \t]+(?!fail|error)[\w.-]{1,60}[ \t]+(?=\S{8})", is_sure=False),
     Form("WHERE password IN ('hunter2', 'b')", "", r"[ \t]+(?:NOT )?(?:LIKE|IN|BY|by)[ \t]*\(?(?=[\"'])"),
     Form(
         "CREATE USER ann WITH PASSWORD 'hunter2'",
@@ -164,7 +164,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
         _PAIR,
     ),
     ";": (_PAIR,),
-    "{": (Form('std::string password{"hunter2"};', "", r"\{(?=\")"),),
+    "{": (Form('std::string password{"Hunter2hunter2"};', "", r"\{(?=\")", is_sure=False),),
     "(": (
         Form(
             "keyring.set_password('shop', user, 'hunter2')",
