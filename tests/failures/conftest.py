@@ -46,7 +46,7 @@ class Finished:
 class Run(Protocol):
     """Runs a program to its end."""
 
-    def __call__(self, script: str, *, url: str = "", timeout: float = 40.0, prelude: str = _PRELUDE) -> Finished:
+    def __call__(self, script: str, *, url: str = "", timeout: float = 100.0, prelude: str = _PRELUDE) -> Finished:
         """Run `script`, in which `log` has the handler `handler`.
 
         Args:
@@ -59,7 +59,7 @@ class Run(Protocol):
 
 @pytest.fixture
 def run(discord: LocalDiscord) -> Run:
-    def run_program(script: str, *, url: str = "", timeout: float = 40.0, prelude: str = _PRELUDE) -> Finished:
+    def run_program(script: str, *, url: str = "", timeout: float = 100.0, prelude: str = _PRELUDE) -> Finished:
         began = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-c", prelude + textwrap.dedent(script)],

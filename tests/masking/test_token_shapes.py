@@ -16,6 +16,8 @@ from discord_logging._masking.token_shapes import TOKEN_SHAPES, find_tokens
 if TYPE_CHECKING:
     from discord_logging._masking.token_shapes import TokenShape
 
+pytestmark = pytest.mark.once
+
 ALPHABETS = {
     "alnum": string.ascii_letters + string.digits,
     "letters": string.ascii_letters,
