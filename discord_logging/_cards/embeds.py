@@ -94,7 +94,8 @@ class EmbedFormatter(logging.Formatter):
         emoji = nearest_level(record.settings.emojis, record.levelno)
         parts = [_name(record.levelname, 60), _name(record.name, 160)]
         if record.exception:
-            text = record.mask(headline(record.exception))
+            # A secret may be recognised by the line above it, so the text is masked before it becomes one line.
+            text = " ".join(record.mask(headline(record.exception)).split())
             if len(text) > _MAX_HEADLINE:
                 # The traceback has the whole text, so this is no cut that needs a file.
                 text = text[: _MAX_HEADLINE - 1] + ELLIPSIS

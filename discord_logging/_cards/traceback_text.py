@@ -46,7 +46,7 @@ def variable_line(name: str, text: str) -> str:
 
 
 def headline(exception: FrozenException) -> str:
-    """Return the type of an exception, without its module, and its text, on one line. The text is not masked.
+    """Return the type of an exception, without its module, and its text. The text is not masked.
 
     The end of a long text is left out.
     """
@@ -56,7 +56,7 @@ def headline(exception: FrozenException) -> str:
         text = text[text.rfind(f"\n{name}") + 1 :]
     if text.startswith(name):
         text = name.rpartition(".")[2] + text.removeprefix(name)
-    return " ".join(text[:MAX_SAID].split())
+    return text[:MAX_SAID]
 
 
 def ways_to_name(exception: FrozenException) -> tuple[str, ...]:

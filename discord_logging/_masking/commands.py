@@ -298,13 +298,15 @@ PROGRAMS = (
         r"[ \t]+([^\s=\"'-][^\s=\"']{7,})",
         "cargo login SECRET",
         "https://doc.rust-lang.org/cargo/commands/cargo-login.html",
+        sign="login",
         literal="cargo login",
     ),
     Program(
         "acl setuser",
-        r"[ \t]+\S+[^\n>#]*?[ \t][>#]([^\s\"']+)",
+        r"[ \t]+\S+[^\n>]{0,300}?[ \t]>([^\s\"']+)",
         "ACL SETUSER ann on >SECRET ~* +@all",
         "https://redis.io/docs/latest/commands/acl-setuser",
+        sign=">",
         literal="acl setuser",
     ),
     Program(
@@ -312,6 +314,7 @@ PROGRAMS = (
         r"[ \t]+:?(?i:identify|register)[ \t]+([^\s\"']+)",
         "PRIVMSG NickServ :IDENTIFY SECRET",
         "Anope documentation, NickServ",
+        sign=":",
         literal="nickserv",
     ),
     Program(
@@ -384,6 +387,7 @@ PROGRAMS = (
         rf"[ \t]+(?:{_STRING}|[^\s\"']{{1,60}})[ \t]+[\"']?{_VALUE}",
         "C: A001 LOGIN ann SECRET",
         "RFC 9051, 6.2.3",
+        sign="login",
         literal=" login ",
     ),
     Program(

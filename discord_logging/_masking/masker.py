@@ -26,7 +26,7 @@ from discord_logging._masking.names import DEFAULT_REDACT, Judgement, SecretName
 from discord_logging._masking.source_lines import find_compared, find_literals
 from discord_logging._masking.spans import Found, Span
 from discord_logging._masking.tables import find_in_insert, find_in_update
-from discord_logging._masking.token_shapes import find_tokens
+from discord_logging._masking.token_shapes import MIN_TOKEN, find_tokens
 from discord_logging._masking.urls import (
     LINKS,
     QUERY_NAMES,
@@ -70,7 +70,7 @@ class _Beginning(NamedTuple):
     """The beginning of a secret.
 
     Attributes:
-        sign: A character that a text with such a secret contains; `""` stands for no telling one.
+        sign: A part of every text with such a secret, most often a character; `""` stands for no telling one.
         literal: A part of the beginning. A text without it is not searched, which is the fastest way to go.
         pattern: The pattern of the beginning, in lower case.
         find: The function that finds the secret behind it.
@@ -97,7 +97,12 @@ _NAME_AND_VALUE = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key
 
 _BEGINNINGS = [
     *(
-        _Beginning("", name, rf"{name}(?: {{1,4}}|[\"'], ?[\"'])(?=[\w+/=.-]{{16}})", find_credentials)
+        _Beginning(
+            "login" if "login" in name else "",
+            name,
+            rf"{name}(?: {{1,4}}|[\"'], ?[\"'])(?=[\w+/=.-]{{16}})",
+            find_credentials,
+        )
         for name in SCHEMES
     ),
     *(
@@ -201,6 +206,8 @@ class SecretMasker:
                         _find_each(pattern, text, lowered, find, found)
                     if is_long:
                         yield_gil()
+        if not is_long and max(map(len, text.split()), default=0) < MIN_TOKEN:
+            return found
         for start in range(0, len(text), _PORTION):
             found += find_tokens(text, start, start + _PORTION)
             if start:

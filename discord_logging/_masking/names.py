@@ -20,10 +20,9 @@ DEFAULT_REDACT: tuple[str, ...] = (
     *("subscription key", "functions key", "honeycomb team", "service key", "license key"),
     *("shared key", "instrumentation key", "client key data", "signature", "sig"),
     *("pin code", "recovery code", "recovery codes", "backup codes", "otp", "mnemonic", "saml response", "seed phrase"),
-    *("client assertion", "oidc data", "nonce salt", "nonce key", "logged in salt", "logged in key"),
     *("pw", "psk", "masterauth", "requirepass", "passwort"),
     *("kennwort", "contraseña", "senha", "mot de passe", "пароль"),
-    *("wachtwoord", "parola", "hasło", "şifre", "salasana", "lösenord", "密码", "密碼", "パスワード", "비밀번호"),
+    *("wachtwoord", "parola", "şifre", "salasana", "密码", "密碼", "パスワード", "비밀번호"),
     *("dsn", "connection string", "connection strings", "conn str", "ssn", "card number", "credit card", "cvv", "cvc"),
 )
 """The default of `redact`: the words that make a name look like the name of a secret."""

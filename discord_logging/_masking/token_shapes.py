@@ -466,6 +466,8 @@ _TELLING = 4
 """The number of atoms from which the opening of a shape is rare enough that code can examine the rest."""
 _ESCAPE = r"(?:(?<=%)[2-7][0-9A-Fa-f]|(?<=\\)(?:[nrt]|u00[0-9a-f]{2}|x[0-9a-f]{2})|)"
 """The end of an escape such as `%3D`, `\n` or `\u003d`: a token may begin behind it."""
+MIN_TOKEN = 13
+"""The length of the shortest token, which has no blanks, in characters."""
 _RUN = r"[$%+./0-:=@-Z\\_a-z|~-]"
 _MARGIN = 300
 """The number of characters behind the end of a search that may be needed to see that a token begins."""
@@ -520,7 +522,7 @@ def _beginning() -> re.Pattern[str]:
         shapes[pattern] = (atoms, "" if len(atoms) >= _TELLING else re.sub(r"(?<!\\)\((?!\?)", "(?:", rest))
     others = "|".join(dict.fromkeys(shape.pattern for shape in TOKEN_SHAPES if not _first_letter(shape.pattern)))
     openings = _alternatives(list(shapes.values()))
-    boundary = rf"([^0-9A-Za-z_-](?=(?:[$\w-]|[.~][\w~]){_RUN}{{12}}){_ESCAPE})"
+    boundary = rf"([^0-9A-Za-z_-](?=(?:[$\w-]|[.~][\w~]){_RUN}{{{MIN_TOKEN - 1}}}){_ESCAPE})"
     return re.compile(rf"{boundary}(?:{openings}|(?=[.~\w-]{{6}}{_RUN}{{24}})(?:{others}))", re.ASCII)
 
 

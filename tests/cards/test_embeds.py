@@ -426,6 +426,13 @@ class TestFields:
 class TestException:
     """A card with an exception leads with what happened."""
 
+    def test_a_secret_below_its_name_is_masked_in_the_title(self) -> None:
+        """The title has no lines, so a text was masked after its name and its value had come together."""
+        text = "1 validation error\napi_key\n  Input should be an integer [input_value='brAz8O839ZuIgEH0Y1', x]"
+        title = lay_out(make(exc_info=ValueError(text)))["title"]
+        assert "validation error api" in title
+        assert "brAz8O839" not in title
+
     @pytest.mark.parametrize(
         ("error", "headline"),
         [

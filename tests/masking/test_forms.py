@@ -129,8 +129,6 @@ FORMS = [
     '{"Parameter": {"Name": "/shop/db/password", "Type": "SecureString", "Value": "SECRET"}}',
     '1700000000.123 [0 10.0.0.1:1234] "AUTH" "ann" "SECRET"',
     "| DB_PASSWORD | SECRET | secret |",
-    "hasło: SECRET",
-    "client_assertion=SECRET",
     "https://api.example.com/weather?q=Ulm&appid=SECRET",
     "[SQL: UPDATE users SET name=%s, password=%s WHERE id=%s]\n[parameters: ('ann', 'SECRET', 1)]",
     "https://chat.example.com/hooks/4L1NdcmMf8IXae9LZ/SECRET",
