@@ -10,6 +10,8 @@ import pytest
 from discord_logging._masking.commands import COMMANDS, PROGRAMS
 from discord_logging._masking.masker import SecretMasker
 
+pytestmark = pytest.mark.once
+
 MASKER = SecretMasker()
 PASSWORD = "".join(random.Random(17).choices(string.ascii_letters + string.digits, k=20))  # noqa: S311 - it is no secret
 EXAMPLES = [row.example for row in (*COMMANDS, *PROGRAMS)]

@@ -12,6 +12,8 @@ from discord_logging._masking.forms import _COMPILED, Form
 from discord_logging._masking.forms import FORMS as FORMS_BY_SIGN
 from discord_logging._masking.masker import SecretMasker
 
+pytestmark = pytest.mark.once
+
 MASKER = SecretMasker()
 FRAME = '  File "shop.py", line 12, in login\n    '
 PASSWORD = "".join(random.Random(18).choices(string.ascii_letters + string.digits, k=20))  # noqa: S311 - it is no secret

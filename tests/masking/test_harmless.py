@@ -6,6 +6,8 @@ import pytest
 
 from discord_logging._masking.masker import SecretMasker
 
+pytestmark = pytest.mark.once
+
 MASKER = SecretMasker()
 
 TEXTS = [
