@@ -107,13 +107,14 @@ def _split(filename: str) -> tuple[str, str]:
         name = _top_level(inside)
         return "", inside if name in sys.stdlib_module_names or name in _BUNDLED else ""
     path = filename.replace("\\", "/")
+    # This package is no program's own code, even if it was installed from a directory.
+    if path.startswith(f"{_OUR_FOLDER}/discord_logging/"):
+        return "", path[len(_OUR_FOLDER) + 1 :]
     if found := _LIBRARY_FOLDER.fullmatch(path):
         # The main program may be an archive of any name.
         return ("", "") if _main_file().startswith(f"{found[1]}/__main__.") else (found[1], found[2])
     if path.startswith(f"{_STANDARD_FOLDER}/"):
         return "", path[len(_STANDARD_FOLDER) + 1 :]
-    if path.startswith(f"{_OUR_FOLDER}/discord_logging/"):
-        return "", path[len(_OUR_FOLDER) + 1 :]
     found = _STANDARD_LIBRARY.fullmatch(path)
     return "", found[1] if found and found[2] in sys.stdlib_module_names else ""
 
