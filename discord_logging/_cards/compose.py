@@ -419,13 +419,14 @@ class _StandInFormatter(EmbedFormatter):
 
 def _add_repeats(embed: Embed, record: FrozenRecord) -> None:
     """Put the repeats of the record below its text; into the footer if an override has left no room."""
-    repeats, zone = describe_repeats(record), record.zone
+    repeats = describe_repeats(record)
     if not repeats:
         return
     text = _joined(embed.get("description", ""), f"-# {repeats}")
     if len(text) <= lengths.DESCRIPTION:
         embed["description"] = text
     else:
+        zone = record.zone
         _add_to_footer(embed, f"{describe_repeats(record, lambda seconds: clock_time(seconds, zone))} {zone}")
 
 
