@@ -32,7 +32,7 @@ for _flag in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"):  # each platfo
 
 
 class Content(NamedTuple):
-    """What is posted of a file.
+    """The part of a file that is posted.
 
     Attributes:
         content: The content, masked if it is a text.
