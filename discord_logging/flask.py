@@ -5,12 +5,10 @@ The module needs the extra `flask`: `pip install 'discord-log-handler[flask]'`.
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import functools
 import inspect
 import logging
-import math
 import os
 import platform
 import re
@@ -22,15 +20,17 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._discord.webhook_url import hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError, suggest
 from discord_logging._handler import DiscordHandler, discord_handlers
+from discord_logging._integrations.handlers import IntegrationHandler, report
 from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
 from discord_logging._integrations.workers import flush_at_sigterm, worker_number
 from discord_logging._process.diagnostics import warn
-from discord_logging._records.reports import is_retold, note
 from discord_logging._records.settings import parse_enabled, without_blanks
+from discord_logging._records.values import UniqueText
+from discord_logging._records.work import Work, enter_work
 
 try:
     import click
-    from flask import Blueprint, current_app, g, got_request_exception, has_app_context, has_request_context, request
+    from flask import Blueprint, current_app, got_request_exception, has_app_context, has_request_context, request
     from flask.cli import ScriptInfo
 except ModuleNotFoundError as _error:
     raise ImportError(
@@ -55,7 +55,6 @@ _FOREIGN_KEYS = re.compile(
     r"DISCORD_(CLIENT_(ID|SECRET)|REDIRECT_URI|BOT_|USERS_CACHE_|PROXY|PUBLIC_KEY|SCOPE|OAUTH_).*"
 )
 """The keys of Flask-Discord, Flask-Discord-Interactions and Flask-Dance."""
-_REPORTED = "_discord_logging_reported"
 _HEALTH = {"ok": "ok", "disabled": "ok", "limited": "degraded", "retrying": "degraded", "blocked": "degraded"}
 
 
@@ -68,8 +67,10 @@ class DiscordLogging:
       query and form; secrets are masked. This holds in debug mode and under test, and for teardown functions and the
       body of a streaming response, whose exceptions Flask does not log. Errors that the application answers on purpose
       (`abort(500)`, an error handler for the exception) make no card.
-    - Records of `app.logger` and its child loggers are posted as well, from `DISCORD_LEVEL` on. The console output does
-      not change. A logger's own level applies first: that of `app.logger` is `WARNING`, and `DEBUG` in debug mode.
+    - Records of all loggers are posted as well, from `DISCORD_LEVEL` on. Those that are logged during a request show
+      its method, path and id, and the whole request if they have an exception. Each exception of a request is told
+      once, whoever logs it. The console output does not change. A logger's own level applies first: that of
+      `app.logger` is `WARNING`, and `DEBUG` in debug mode.
     - One notice is posted at the start, however many workers or reloads follow. Commands other than `flask run` and
       tests post no notice.
     - A health page at `/health` shows JSON with the status of the application and with the counters, the queue and the
@@ -133,12 +134,12 @@ class DiscordLogging:
         _check_path(app, path)
         notice, address = (parse_enabled(settings.pop(name), name=f"{_PREFIX}{name.upper()}") for name in _OWN_SETTINGS)
         handler = self._find_handler(app, config) or _share_or_make(app, settings, config)
-        handler.addFilter(_is_new)
         self._handlers[app] = handler
         self._shows_address[app] = address
         app.extensions[_NAME] = self
         got_request_exception.connect(self._report, app)
         app.after_request(self._watch_stream)
+        app.wsgi_app = self._watch_request(app.wsgi_app)  # type: ignore[method-assign]  # as Flask documents
         for name in ("do_teardown_request", "do_teardown_appcontext"):
             setattr(app, name, self._watch_teardown(app, getattr(app, name)))
         if path:
@@ -158,7 +159,6 @@ class DiscordLogging:
         handler = self._handlers[app]
         if handler.closed:
             self._handlers[app] = handler = next(_configured_handlers(app.logger), handler)
-            handler.addFilter(_is_new)
         return handler
 
     # To override
@@ -178,10 +178,10 @@ class DiscordLogging:
             "endpoint": request.endpoint,
             "status": 500,
             "request_id": find_id(request.headers.get),
-            "user_agent": cut(request.headers.get("User-Agent", "")),
+            "user_agent": UniqueText(cut(request.headers.get("User-Agent", ""))),
             "query": first_values(request.args.lists()),
             "form": first_values(form.lists()) if form else None,
-            "client_address": request.remote_addr if self._shows_address[_current()] else None,
+            "client_address": UniqueText(request.remote_addr or "") if self._shows_address[_current()] else None,
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -225,29 +225,21 @@ class DiscordLogging:
         return body, 200 if self.is_healthy(health) else 503, {"Cache-Control": "no-store"}
 
     def _report(self, app: Flask, exception: BaseException, **_: object) -> None:
-        """Log the unhandled `exception`. Flask logs it as well, but not in all modes, and without the request.
+        """Report the unhandled `exception`. Flask logs it as well, but not in all modes."""
+        place = "in the teardown of the application context"
+        if has_request_context():
+            place = f"on {_path(request)} [{cut(request.method)}]"
+        report([self.handler(app)], app.logger.name, exception, "Exception %s", place)
 
-        Never raises an `Exception`, which would replace the application's response.
-        """
-        try:
-            handler = self.handler(app)
-            if handler.level > logging.ERROR or app.logger.manager.disable >= logging.ERROR:
-                return
-            if has_request_context():
-                args = _path(request), cut(request.method)
-                record = _make_record(app, logging.ERROR, "Exception on %s [%s]", args, self._read_request())
-            else:
-                record = _make_record(
-                    app, logging.ERROR, "Exception in the teardown of the application context", (), {}
-                )
-            record.exc_info = type(exception), exception, exception.__traceback__
-            if not is_retold(record, id(handler), is_automatic=True):
-                handler.handle(record)
-                with contextlib.suppress(Exception):
-                    note(exception, [id(handler)], math.inf)
-            setattr(g, _REPORTED, exception)
-        except Exception:  # noqa: BLE001 - the request must be answered after any error
-            warn("an exception could not be reported with its request", exc_info=True)
+    def _watch_request(self, wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+        """Let records that are logged during a request show it."""
+
+        @functools.wraps(wsgi_app)
+        def watched(environ: Any, start_response: Any) -> Iterable[bytes]:
+            with enter_work(Work(_request_labels, self._read_request)):
+                return wsgi_app(environ, start_response)
+
+        return watched
 
     def _watch_stream(self, response: Response) -> Response:
         """Report exceptions from the body of a streaming response, which Flask sends after the end of the request."""
@@ -266,17 +258,13 @@ class DiscordLogging:
             try:
                 teardown(*args, **kwargs)
             except Exception as error:
-                if g.get(_REPORTED) is not error:
-                    self._report(app, error)
+                self._report(app, error)
                 raise
 
         return watched
 
-    def _read_request(self) -> dict[str, object]:
-        try:
-            return dict(self.request_fields(request))
-        except Exception as error:  # noqa: BLE001 - an override may raise anything, and so may a hostile request
-            return {"request": f"cannot be shown: {type(error).__name__}"}
+    def _read_request(self) -> Mapping[str, object]:
+        return self.request_fields(request) if has_request_context() else {}
 
     def _post_start(self, app: Flask, handler: DiscordHandler) -> None:
         fields = {
@@ -302,44 +290,58 @@ class DiscordLogging:
         return None
 
 
-class _AppHandler(DiscordHandler):
-    """The handler of all applications that have the same name, and so the same logger, and the same settings."""
+class _AppHandler(IntegrationHandler):
+    """The handler of all applications that have the same settings."""
 
-    def __init__(self, logger: logging.Logger, **settings: Any) -> None:
+    def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.settings = settings
-        self.logger = logger
         self.apps: weakref.WeakSet[Flask] = weakref.WeakSet()
 
     def filter(self, record: logging.LogRecord) -> Any:
-        return self._is_mine() and super().filter(record)
+        return self._is_mine(record) and super().filter(record)
 
-    def _is_mine(self) -> bool:
-        """Return whether this handler, of the handlers at the same logger, takes records of the current application."""
-        ours = [each for each in self.logger.handlers if isinstance(each, _AppHandler)]
+    def _is_mine(self, record: logging.LogRecord) -> bool:
+        """Return whether this handler, of those of all applications, takes a record.
+
+        A record belongs to the application in whose context it is logged, or else to the one whose name its logger has,
+        or else to the first one.
+        """
+        ours = _app_handlers()
         app = _current() if has_app_context() else None
-        takers = [each for each in ours if app in each.apps] or ours[:1]
-        return self in takers or self not in ours
+        takers = [each for each in ours if app in each.apps] or [
+            *(each for each in ours if any(_is_below(record.name, app.logger.name) for app in each.apps)),
+            *ours,
+        ]
+        return self is takers[0] or self not in ours
+
+
+def _app_handlers() -> list[_AppHandler]:
+    return [each for each in logging.root.handlers if isinstance(each, _AppHandler)]
+
+
+def _is_below(name: str, logger: str) -> bool:
+    return name == logger or name.startswith(f"{logger}.")
 
 
 def _share_or_make(app: Flask, settings: dict[str, Any], config: Mapping[str, object]) -> DiscordHandler:
-    """Return the handler with `settings` at the application's logger, so that a second call of a factory adds none."""
+    """Return the handler with `settings`, so that a second call of a factory adds none."""
     settings.setdefault("webhook_url", hide(os.environ.get("DISCORD_WEBHOOK_URL")))
-    for each in [each for each in app.logger.handlers if isinstance(each, _AppHandler)]:
+    for each in _app_handlers():
         if each.settings == settings:
             each.apps.add(app)
             return each
         if not each.apps:
-            app.logger.removeHandler(each)
+            logging.root.removeHandler(each)
             each.close(timeout=0)
     try:
-        handler = _AppHandler(app.logger, **settings)
+        handler = _AppHandler(**settings)
     except InvalidWebhookURLError as error:
         raise InvalidWebhookURLError(f"{_PREFIX}WEBHOOK_URL: {error}") from None
     except InvalidSettingError as error:
         raise InvalidSettingError(_name_keys(str(error), config)) from None
     handler.apps.add(app)
-    app.logger.addHandler(handler)
+    logging.root.addHandler(handler)
     return handler
 
 
@@ -398,15 +400,15 @@ def _watched(body: Iterable[Any], report: Callable[[Exception], object]) -> Iter
         raise
 
 
-def _is_new(record: logging.LogRecord) -> bool:
-    """Return False for Flask's own record of an exception that was reported already."""
-    if record.funcName != "log_exception" or not record.exc_info or not has_app_context():
-        return True
-    return record.exc_info[1] is None or g.get(_REPORTED) is not record.exc_info[1]
-
-
 def _current() -> Flask:
     return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001 - as Flask documents
+
+
+def _request_labels() -> dict[str, object]:
+    if not has_request_context():
+        return {}
+    labels = {"method": cut(request.method), "path": _path(request), "request_id": find_id(request.headers.get)}
+    return {name: value for name, value in labels.items() if value}
 
 
 def _path(request: Request) -> str:

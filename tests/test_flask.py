@@ -30,6 +30,7 @@ from discord_logging import (
     capture_exceptions,
     log_exceptions,
 )
+from discord_logging._integrations import handlers
 from discord_logging.flask import DiscordLogging
 from discord_logging.sandbox import Fault, LocalDiscord
 
@@ -332,17 +333,56 @@ def test_handled_exceptions_make_no_card(discord: LocalDiscord) -> None:
 
 
 def test_records_of_an_error_handler_arrive(discord: LocalDiscord) -> None:
-    """Of all records about an exception, only Flask's own is left out."""
+    """An exception is told once, also if the application logs it too; its other records arrive."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
 
     @app.errorhandler(500)
     def sorry(error: Any) -> tuple[str, int]:
-        app.logger.error("Told the customer", exc_info=error.original_exception)
+        app.logger.error("Payment failed", exc_info=error.original_exception)
+        app.logger.error("Told the customer")
         return "sorry", 500
 
     app.test_client().get("/fail/1")
     texts = first_lines(cards(discord, app))
     assert texts == ["Exception on /fail/1 [GET]", "Told the customer"]
+
+
+def test_records_of_a_request_show_it(discord: LocalDiscord) -> None:
+    """Records of all loggers have method, path and id of the request, and repeats with other ids are one card."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+
+    @app.route("/orders/<number>", methods=["POST"])
+    def order(number: str) -> str:
+        logging.getLogger("warehouse").error("No room")
+        return number
+
+    for request_id in ("r1", "r2"):
+        app.test_client().post("/orders/7?colour=red", headers={"X-Request-ID": request_id})
+    logging.getLogger("warehouse").error("Outside")
+    first, second = cards(discord, app)
+    assert "No room" in first["description"]
+    assert "2" in first["description"]
+    assert fields_of(first) == {"method": "POST", "path": "/orders/7", "request_id": "r1"}
+    assert "fields" not in second
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_exception_that_a_view_logs_is_told_once(discord: LocalDiscord, *, before: bool) -> None:
+    """The card of the view's own record has the whole request, and Flask's card does not follow."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+
+    @app.route("/pay", methods=["POST"])
+    def pay() -> str:
+        try:
+            with log_exceptions(app.logger) if before else contextlib.nullcontext():
+                return str(1 // 0)
+        except ZeroDivisionError:
+            app.logger.exception("Payment failed")
+            raise
+
+    assert app.test_client().post("/pay?colour=red").status_code == 500
+    (card,) = cards(discord, app)
+    assert fields_of(card)["query"] == "{'colour': 'red'}"
 
 
 def test_async_views_of_blueprints_are_reported(discord: LocalDiscord) -> None:
@@ -378,13 +418,13 @@ def test_request_fields_can_be_overridden(discord: LocalDiscord) -> None:
         app.test_client().get(path)
         cards(discord, app)
     first, second = (fields_of(card) for card in cards(discord, app))
-    assert (first["name_"], second) == ("Ann", {"request": "cannot be shown: KeyError"})
+    assert (first["name"], second) == ("Ann", {"request": "cannot be shown: KeyError"})
 
 
 def test_report_never_raises(monkeypatch: pytest.MonkeyPatch, discord: LocalDiscord) -> None:
     """If the report of an exception fails, the application's response does not change, and Flask's record arrives."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
-    monkeypatch.setattr(discord_logging.flask, "_make_record", None)
+    monkeypatch.setattr(handlers, "origin", None)
     assert app.test_client().get("/fail/1").status_code == 500
     assert len(cards(discord, app)) == 1
 
@@ -401,15 +441,15 @@ def test_disabled_levels_are_not_reported(discord: LocalDiscord, silence: str) -
 
 
 def test_records_arrive_once(discord: LocalDiscord, console: Console) -> None:
-    """Records of `app.logger` and its child loggers arrive once from the level on, and stay on the console."""
+    """Records of all loggers arrive once from the level on, and stay on the console."""
     console()
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url, "DISCORD_LEVEL": "WARNING"})
     app.logger.warning("one")
     logging.getLogger("shop.mail").error("two")
     logging.getLogger("elsewhere").error("three")
-    assert first_lines(cards(discord, app)) == ["one", "two"]
+    assert first_lines(cards(discord, app)) == ["one", "two", "three"]
     err = console()
-    assert [err.count(f": {word}\n") for word in ("one", "two")] == [1, 1]
+    assert [err.count(text) for text in (": one\n", ": two\n", "three\n")] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("place", ["root", "shop"])
@@ -585,7 +625,7 @@ class TestSeveralApps:
         """An application with the same settings as an earlier one shares its handler."""
         first, second = make_app({"DISCORD_WEBHOOK_URL": URL}), make_app({"DISCORD_WEBHOOK_URL": URL})
         assert handler_of(first) is handler_of(second)
-        assert sum(isinstance(each, DiscordHandler) for each in first.logger.handlers) == 1
+        assert sum(isinstance(each, DiscordHandler) for each in logging.root.handlers) == 1
 
     def test_handler_of_a_deleted_application_is_removed(self) -> None:
         """Factories that are called for each test leave no handlers behind."""
@@ -594,7 +634,8 @@ class TestSeveralApps:
         del first
         gc.collect()
         second = make_app({"DISCORD_WEBHOOK_URL": URL, "DISCORD_LEVEL": "INFO"})
-        assert handler not in second.logger.handlers
+        assert handler is not handler_of(second)
+        assert handler not in logging.root.handlers
         assert handler.health()["status"] == "closed"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from discord_logging._masking.harmless import MASK
 from discord_logging._records.settings import DEFAULT_MASKER
+from discord_logging._records.values import UniqueText
 from discord_logging._text.markdown import shorten
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def first_values(lists: Iterable[tuple[str, Sequence[object]]]) -> dict[str, obj
     return {cut(name): found[0] if len(found) == 1 else found for name, found in islice(lists, _MAX_VALUES)}
 
 
-def find_id(header: Callable[[str], str | None]) -> str | None:
+def find_id(header: Callable[[str], str | None]) -> UniqueText | None:
     """Return the id that a proxy or a client gave the request, or `None`; `header` looks up a header."""
-    return next((cut(found) for name in _ID_HEADERS if (found := header(name))), None)
+    return next((UniqueText(cut(found)) for name in _ID_HEADERS if (found := header(name))), None)
 
 
 def mask_path(path: str, arguments: Mapping[str, object]) -> str:

@@ -15,6 +15,7 @@ from discord_logging._masking.harmless import MASK
 from discord_logging._records.exceptions import freeze_exc_info
 from discord_logging._records.record import NO_DETAILS
 from discord_logging._records.values import freeze_value, freeze_values, to_text, value_line
+from discord_logging._records.work import current_work
 from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def freeze(record: logging.LogRecord, settings: Any, body: str | None = None) ->
             record.relativeCreated,
             # This comes last: as soon as CPython has made the __dict__, attributes are read more slowly.
             _freeze_details(record, settings, body)
-            if record.exc_info
+            if current_work() is not None
+            or record.exc_info
             or record.stack_info
             or record.exc_text
             or body is not None
@@ -108,7 +110,7 @@ def _freeze_details(record: logging.LogRecord, settings: Any, body: str | None) 
         exception, exc_text = None, f"<exception that cannot be shown: {type(error).__name__}>"
     stack_info = get("stack_info")
     return (
-        _freeze_extra(attributes),
+        _freeze_extra(attributes, has_exception=bool(exception or exc_text)),
         exception,
         to_text(exc_text) if exc_text else None,
         to_text(stack_info) if stack_info else None,
@@ -130,8 +132,13 @@ def show_arguments(record: logging.LogRecord, masker: SecretMasker) -> str:
     return MASK if masker.mask(probe) != clean(probe) else value_line(freeze_value(record.args))
 
 
-def _freeze_extra(attributes: Mapping[str, Any]) -> dict[str, Frozen] | None:
-    if len(attributes) == _ATTRIBUTE_COUNT:
-        return None
-    # Another handler's formatter may have added `message` and `asctime`, which are no values of the user's.
-    return freeze_values(attributes, _STANDARD_ATTRIBUTES) or None
+def _freeze_extra(attributes: Mapping[str, Any], *, has_exception: bool) -> dict[str, Frozen] | None:
+    work = current_work()
+    if work is None:
+        if len(attributes) == _ATTRIBUTE_COUNT:
+            return None
+        # Another handler's formatter may have added `message` and `asctime`, which are no values of the user's.
+        return freeze_values(attributes, _STANDARD_ATTRIBUTES) or None
+    own = {name: value for name, value in attributes.items() if name not in _STANDARD_ATTRIBUTES}
+    # The record's own values come first, and take precedence.
+    return freeze_values({**own, **work.values(has_exception=has_exception), **own}) or None

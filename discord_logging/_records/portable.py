@@ -16,7 +16,7 @@ from discord_logging._records.attachment import Attachment, map_attachments
 from discord_logging._records.exceptions import FrozenException
 from discord_logging._records.frames import Frame
 from discord_logging._records.record import NO_DETAILS, Details, FrozenRecord, Origin, Snapshot
-from discord_logging._records.values import UnquotedText, to_text
+from discord_logging._records.values import UniqueText, UnquotedText, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,6 +95,7 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
     str: lambda text: {"escaped": text.encode("unicode_escape").decode()} if _SURROGATE.search(text) else text,
     Attachment: lambda attachment: {"attachment": attachment.to_data()},
     UnquotedText: lambda text: {"words": _to_data(str(text))},
+    UniqueText: lambda text: {"unique": _to_data(str(text))},
     tuple: lambda items: {"tuple": [*map(_to_data, items)]},
     list: lambda items: [*map(_to_data, items)],
     dict: lambda items: {"dict": [[_to_data(name), _to_data(value)] for name, value in items.items()]},
@@ -105,6 +106,7 @@ _READERS: dict[str, Callable[[Any], Frozen]] = {
     "attachment": Attachment.from_data,
     "escaped": lambda text: text.encode().decode("unicode_escape"),
     "words": lambda text: UnquotedText(_from_data(text)),
+    "unique": lambda text: UniqueText(_from_data(text)),
     "tuple": lambda items: tuple(map(_from_data, items)),
     "dict": lambda items: {_from_data(name): _from_data(value) for name, value in items},
     "float": float,

@@ -15,7 +15,7 @@ from discord_logging._records.libraries import library_of
 from discord_logging._records.moments import may_have_moment, value_without_moment, without_moment
 from discord_logging._records.text_exceptions import read_exceptions
 from discord_logging._records.traceback_parser import may_have_traceback
-from discord_logging._records.values import read_only, to_text, value_line, value_size
+from discord_logging._records.values import UniqueText, read_only, to_text, value_line, value_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -223,7 +223,7 @@ class FrozenRecord:
     def extra(self) -> Mapping[str, Frozen] | None:
         extra = self._details.extra
         mask = self.settings.masker.mask_value
-        return {self.mask(name): mask(name, value) for name, value in extra.items()} if extra else None
+        return {self.mask(name): _like(value, mask(name, value)) for name, value in extra.items()} if extra else None
 
     @property
     def exception(self) -> FrozenException | None:
@@ -306,7 +306,8 @@ class FrozenRecord:
         if not (extra or exception or exc_text or stack_info):
             return parts
         created = self.created
-        texts = ((name, value if type(value) is str else value_line(value)) for name, value in (extra or {}).items())
+        told = {name: value for name, value in (extra or {}).items() if type(value) is not UniqueText}
+        texts = ((name, value if type(value) is str else value_line(value)) for name, value in told.items())
         values = tuple((name, value_without_moment(name, text, created)) for name, text in texts)
         return (
             parts,
@@ -335,6 +336,10 @@ class FrozenRecord:
         place = None if subject else (path, line)
         exception = parts.details[1] and parts.details[1].type_name
         return self.levelno, name if type(name) is str else None, subject, place, exception
+
+
+def _like(value: Frozen, masked: Any) -> Any:
+    return UniqueText(masked) if type(value) is UniqueText else masked
 
 
 def _read_snapshot(snapshot: Snapshot) -> Snapshot:

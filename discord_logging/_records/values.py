@@ -47,8 +47,15 @@ _MAX_UNCOUNTED_NAME = 50
 _MAX_WIDTH = 60
 """The longest container that is shown on one line, in characters."""
 
+
+class UniqueText(str):
+    """Text that differs each time, such as the id of a request: records that differ only there are repeats."""
+
+    __slots__ = ()
+
+
 _ATOMS = frozenset({int, float, bool, type(None)})
-_SCALARS = _ATOMS | {str}
+_SCALARS = _ATOMS | {str, UniqueText}
 _MAPPINGS: frozenset[Any] = frozenset({dict, OrderedDict, Counter, defaultdict, MappingProxyType})
 _DICTS: tuple[dict[Any, Any], ...] = ({}, OrderedDict())
 _VIEWS = {type(view) for each in _DICTS for view in (each.keys(), each.values(), each.items())}

@@ -1,0 +1,91 @@
+"""Integrations find the program's `DiscordHandler`, or make one, and report exceptions to it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+from discord_logging._handler import DiscordHandler, discord_handlers
+from discord_logging._process.diagnostics import warn
+from discord_logging._records.exceptions import origin
+from discord_logging._records.reports import is_told_in_work, note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class IntegrationHandler(DiscordHandler):
+    """The handler that an integration makes for a program that has configured none.
+
+    A logger without any handler writes warnings to stderr (`logging.lastResort`), and goes on to do so.
+    """
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Handle `record`, and write it to stderr if no other handler does."""
+        is_passed = super().handle(record)
+        last = logging.lastResort
+        if last and record.levelno >= last.level and not _has_other_handler(logging.getLogger(record.name)):
+            last.handle(record)
+        return is_passed
+
+
+def ensure_handler(logger: logging.Logger, **settings: Any) -> list[DiscordHandler]:
+    """Return our handlers that get the records of `logger`; if there are none, make one with `settings` and add it.
+
+    Args:
+        logger: The logger.
+        settings: Settings of `DiscordHandler`. `level` is `ERROR` by default.
+
+    Raises:
+        InvalidSettingError: A setting is wrong.
+        InvalidWebhookURLError: The webhook URL is malformed.
+    """
+    if found := list(discord_handlers(logger)):
+        if settings:
+            names = ", ".join(sorted(settings))
+            warn("%s is ignored: logging already has a DiscordHandler with its own settings", names)
+        return found
+    handler = IntegrationHandler(**{"level": "ERROR", **settings})
+    logger.addHandler(handler)
+    return [handler]
+
+
+def report(
+    handlers: Iterable[DiscordHandler], name: str, exception: BaseException, message: str, *args: object
+) -> None:
+    """Give `handlers` a record of an unhandled exception, unless they have one from the same request or task.
+
+    What a framework logs about the exception later is left out. Never raises an `Exception`, which would replace the
+    program's own; never waits.
+
+    Args:
+        handlers: Our handlers.
+        name: The name of the logger that the record names.
+        exception: The exception.
+        message: The message of the record, with its `args`.
+        *args: The arguments of the message.
+    """
+    try:
+        if logging.root.manager.disable >= logging.ERROR:
+            return
+        path, line, function = origin(exception.__traceback__)
+        exc_info = type(exception), exception, exception.__traceback__
+        record = logging.LogRecord(name, logging.ERROR, path, line, message, args, exc_info, function)
+        takers = [each for each in handlers if each.level <= logging.ERROR]
+        for handler in takers:
+            if not is_told_in_work(exception, id(handler), logging.ERROR):
+                handler.handle(record)
+        with contextlib.suppress(Exception):  # the exception may accept no attribute
+            note(exception, map(id, takers), math.inf, is_automatic=True)
+    except Exception:  # noqa: BLE001 - the request must be answered after any error
+        warn("an exception could not be reported with its request", exc_info=True)
+
+
+def _has_other_handler(logger: logging.Logger | None) -> bool:
+    while logger is not None:
+        if any(not isinstance(each, IntegrationHandler) for each in logger.handlers):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False

@@ -1,0 +1,65 @@
+"""This module knows the unit of work in which a record is logged: a request, a task or a command.
+
+An integration enters the work before it calls the program's code. A context variable carries it, so that each thread
+and each asyncio task has its own. Records of the work show its values, and each of its exceptions is told once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from contextvars import ContextVar
+from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_next_number = count(1).__next__
+
+
+class Work:
+    """A unit of work. Its values are read when a record is logged, since a request may be routed after its beginning.
+
+    A value that differs each time, such as an id, is a `UniqueText`: it does not keep repeats apart.
+
+    Args:
+        labels: Returns the few values that every record of the work shows.
+        details: Returns the values that a record with an exception shows; `None` stands for `labels`.
+
+    Attributes:
+        key: Numbers that no other work has, in this process or in one that an exception comes from.
+    """
+
+    __slots__ = ("_details", "_labels", "key")
+
+    def __init__(
+        self, labels: Callable[[], Mapping[str, object]], details: Callable[[], Mapping[str, object]] | None = None
+    ) -> None:
+        self.key = os.getpid(), _next_number()
+        self._labels = labels
+        self._details = details or labels
+
+    def values(self, *, has_exception: bool) -> dict[str, object]:
+        """Return the values for a record, by name. Never raises an `Exception`."""
+        try:
+            return dict(self._details() if has_exception else self._labels())
+        except Exception as error:  # noqa: BLE001 - an override may raise anything, and so may a hostile request
+            return {"request": f"cannot be shown: {type(error).__name__}"}
+
+
+_current: ContextVar[Work | None] = ContextVar("discord_logging_work", default=None)
+current_work = _current.get
+"""Returns the work that the caller's thread or asyncio task is in, or `None`."""
+
+
+@contextlib.contextmanager
+def enter_work(work: Work) -> Iterator[Work]:
+    """Make `work` the current one in the `with` block."""
+    token = _current.set(work)
+    try:
+        yield work
+    finally:
+        # A generator may be closed in another context than that in which it began.
+        with contextlib.suppress(ValueError):
+            _current.reset(token)
