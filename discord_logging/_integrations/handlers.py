@@ -76,7 +76,8 @@ def report(
         takers = [each for each in handlers if each.level <= logging.ERROR]
         for handler in takers:
             if not is_told_in_work(exception, id(handler), logging.ERROR):
-                handler.handle(record)
+                # The server or the framework writes the exception to stderr.
+                DiscordHandler.handle(handler, record)
         with contextlib.suppress(Exception):  # the exception may accept no attribute
             note(exception, map(id, takers), math.inf, is_automatic=True)
     except Exception:  # noqa: BLE001 - the request must be answered after any error
