@@ -10,10 +10,11 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2025.2.9"
-nox.options.default_venv_backend = "venv"
+nox.needs_version = ">=2025.10.14"
+nox.options.default_venv_backend = "uv"
 # The tests run on each Python that is there.
 nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
 
 TOP = Path(__file__).parent.parent
 PROJECT = nox.project.load_toml(TOP / "pyproject.toml")
@@ -56,7 +57,6 @@ def coverage(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Run the linter and the type checkers; every public type is known."""
     session.chdir(TOP)
-    session.install("--upgrade", "pip>=25.1")
     session.install("-e", ".[test]", "--group", "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
