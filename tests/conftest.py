@@ -9,7 +9,9 @@ import http.client
 import itertools
 import logging
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -207,6 +209,39 @@ def gunicorn(tmp_path: Path) -> Iterator[Callable[..., Gunicorn]]:
 def wait_until_fixture() -> Callable[..., None]:
     """Return `wait_until`."""
     return wait_until
+
+
+@contextlib.contextmanager
+def _redis(program: str, folder: Path) -> Iterator[int]:
+    """Run a Redis that writes only its log; yield its port, or 0 if another process has taken the port meanwhile."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    log = folder / f"{port}.log"
+    log.touch()
+    options = {"bind": "127.0.0.1", "port": port, "save": "", "appendonly": "no", "dir": folder, "logfile": log}
+    command = [program, *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
+    with subprocess.Popen(command) as process:
+        try:
+            wait_until(lambda: b"Ready to accept" in log.read_bytes() or process.poll() is not None)
+            yield port if process.poll() is None else 0
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a Redis on loopback for the tests of this process, and end it after the last of them."""
+    program = shutil.which("redis-server")
+    if not program:
+        if os.environ.get("REQUIRE_REDIS"):
+            pytest.fail("REQUIRE_REDIS is set, but redis-server is not installed")
+        pytest.skip("needs redis-server (Debian: apt install redis-server)")
+    for _ in range(5):
+        with _redis(program, tmp_path_factory.mktemp("redis")) as port:
+            if port:
+                yield f"redis://127.0.0.1:{port}/0"
+                return
+    pytest.fail("redis-server does not start")
 
 
 @pytest.fixture
