@@ -17,8 +17,8 @@ from discord_logging._delivery.registry import flush_all
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._handler import discord_handlers
 from discord_logging._records.exceptions import origin
+from discord_logging._records.parse import parse_level
 from discord_logging._records.reports import forget, guarded, has_all, is_noted, note, tick
-from discord_logging._records.settings import parse_level
 from discord_logging._records.values import to_text
 
 if TYPE_CHECKING:

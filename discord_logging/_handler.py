@@ -18,16 +18,10 @@ from discord_logging._discord.webhook_url import WebhookURL, hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.freeze import freeze, show_arguments
+from discord_logging._records.parse import LEVEL_RULE, is_blank, parse_enabled, parse_level
 from discord_logging._records.record import Details, Snapshot
 from discord_logging._records.reports import is_retold
-from discord_logging._records.settings import (
-    LEVEL_RULE,
-    CardSettings,
-    DeliverySettings,
-    is_blank,
-    parse_enabled,
-    parse_level,
-)
+from discord_logging._records.settings import CardSettings, DeliverySettings
 from discord_logging._records.values import freeze_values, to_text
 from discord_logging._text.sanitize import clean, mask_token
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from discord_logging._cards.embeds import INLINE_VALUE, EmbedFormatter
 from discord_logging._discord import lengths
 from discord_logging._exceptions import InvalidSettingError
-from discord_logging._records.settings import is_blank, parse_color, parse_url
+from discord_logging._records.parse import is_blank, parse_color, parse_url
 from discord_logging._records.values import freeze_value, show_value, to_text
 from discord_logging._text.markdown import ELLIPSIS, note_cut, plain, shorten
 from discord_logging._text.sanitize import clean

@@ -27,7 +27,8 @@ from discord_logging._notice import (
 )
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.exceptions import origin
-from discord_logging._records.settings import LEVEL_RULE, is_blank, parse_level, parse_number, without_blanks
+from discord_logging._records.parse import LEVEL_RULE, is_blank, parse_level, parse_number
+from discord_logging._records.settings import without_blanks
 from discord_logging._records.values import to_text
 from discord_logging._text.sanitize import clean
 from discord_logging._text.split import split_text

@@ -24,7 +24,8 @@ from discord_logging._integrations.handlers import IntegrationHandler, report
 from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
 from discord_logging._integrations.workers import flush_at_sigterm, worker_number
 from discord_logging._process.diagnostics import warn
-from discord_logging._records.settings import parse_enabled, without_blanks
+from discord_logging._records.parse import parse_enabled
+from discord_logging._records.settings import without_blanks
 from discord_logging._records.values import UniqueText
 from discord_logging._records.work import Work, enter_work
 

@@ -30,7 +30,8 @@ from discord_logging._discord import lengths
 from discord_logging._discord.types import File, Message
 from discord_logging._exceptions import ends_program
 from discord_logging._process.gil import yield_gil_between
-from discord_logging._records.settings import MENTION, at_level, nearest_level
+from discord_logging._records.parse import MENTION
+from discord_logging._records.settings import at_level, nearest_level
 from discord_logging._text.markdown import ELLIPSIS, cuts_made, plain
 from discord_logging._text.sanitize import on_one_line
 

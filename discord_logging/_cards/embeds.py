@@ -17,8 +17,9 @@ from discord_logging._cards.traceback_text import headline
 from discord_logging._discord import lengths
 from discord_logging._masking.harmless import MARKDOWN_MASK
 from discord_logging._records.freeze import freeze
+from discord_logging._records.parse import fill_source_url
 from discord_logging._records.record import FrozenRecord
-from discord_logging._records.settings import CardSettings, fill_source_url, nearest_level
+from discord_logging._records.settings import CardSettings, nearest_level
 from discord_logging._records.values import show_value, to_text
 from discord_logging._text.markdown import ELLIPSIS, code_block, note_cut, plain, shorten
 from discord_logging._text.sanitize import clean, on_one_line

@@ -15,7 +15,7 @@ from discord_logging._cli.lines.formats import LEVELS
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import DiscordLoggingError, InvalidSettingError, InvalidWebhookURLError
 from discord_logging._handler import is_enabled_in_environment
-from discord_logging._records.settings import parse_level
+from discord_logging._records.parse import parse_level
 from discord_logging._text.sanitize import mask_token
 
 if TYPE_CHECKING:

@@ -20,12 +20,8 @@ from discord_logging._exceptions import InvalidSettingError
 from discord_logging._process import clock
 from discord_logging._records.attachment import mask_content
 from discord_logging._records.freeze import freeze
-from discord_logging._records.settings import (
-    DEFAULT_MASKER,
-    CardSettings,
-    nearest_level,
-    parse_username,
-)
+from discord_logging._records.parse import DEFAULT_MASKER, parse_username
+from discord_logging._records.settings import CardSettings, nearest_level
 from discord_logging._text.markdown import plain
 from discord_logging._text.sanitize import clean
 

@@ -25,7 +25,7 @@ from discord_logging._discord.outcome import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_
 from discord_logging._discord.pace import plan
 from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say, warn
-from discord_logging._records.settings import MENTION
+from discord_logging._records.parse import MENTION
 from discord_logging._text.markdown import plain
 from discord_logging._text.sanitize import on_one_line
 

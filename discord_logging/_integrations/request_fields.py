@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from discord_logging._masking.harmless import MASK
-from discord_logging._records.settings import DEFAULT_MASKER
+from discord_logging._records.parse import DEFAULT_MASKER
 from discord_logging._records.values import UniqueText
 from discord_logging._text.markdown import shorten
 

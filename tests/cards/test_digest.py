@@ -15,8 +15,9 @@ from discord_logging._cards.compose import compose
 from discord_logging._cards.digest import Summary
 from discord_logging._cards.embeds import embed_length
 from discord_logging._records.freeze import freeze
+from discord_logging._records.parse import EMOJIS
 from discord_logging._records.record import Counts
-from discord_logging._records.settings import EMOJIS, CardSettings
+from discord_logging._records.settings import CardSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._cards.embeds import embed_length
 from discord_logging._records.freeze import freeze
-from discord_logging._records.settings import COLORS, EMOJIS, CardSettings
+from discord_logging._records.parse import COLORS, EMOJIS
+from discord_logging._records.settings import CardSettings
 from discord_logging._text.markdown import cuts_made
 from discord_logging._text.sanitize import clean
 
