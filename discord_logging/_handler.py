@@ -20,6 +20,7 @@ from discord_logging._process.diagnostics import warn
 from discord_logging._records.freeze import freeze, show_arguments
 from discord_logging._records.parse import LEVEL_RULE, is_blank, parse_enabled, parse_level
 from discord_logging._records.record import Details, Snapshot
+from discord_logging._records.record_filter import RecordFilter
 from discord_logging._records.reports import is_retold
 from discord_logging._records.settings import CardSettings, DeliverySettings
 from discord_logging._records.values import freeze_values, to_text
@@ -65,6 +66,16 @@ class DiscordHandler(logging.Handler):
         webhook_url: The URL that Discord shows in the channel's settings; keep it secret. `None` takes the
             environment variable `DISCORD_WEBHOOK_URL`; if that is not set, the handler is disabled.
         level: The lowest level that is handled.
+        max_level: The highest level that is handled, such as `"WARNING"` for a handler beside another one for errors.
+            `NOTSET` and `None`, the default, mean no highest level.
+        loggers: The names of loggers, such as `["shop", "-shop.noise"]`: only records of these loggers and their
+            children are handled, and with a `-` before the name they are left out. The longest name that fits decides.
+            If all names have a `-`, all other records are handled. `None` and `[]` mean all loggers.
+        ignore: Types of exceptions, such as `["django.http.Http404", KeyboardInterrupt]`: records with an exception of
+            such a type, or of a subclass, are left out. A name has its module, unless it is a builtin; it is never
+            imported. An exception group is left out if each exception in it is. The cause and the context of an
+            exception do not count. `None` and `[]` leave nothing out. Records that these three settings leave out are
+            not counted, like those that a filter rejects.
         username: The name that messages are posted under, 1 to 80 characters, or such names by level, as
             `{"ERROR": "Alarm"}`, each from its level on; `None` keeps the name of the webhook. A message of several
             records has the name of the most severe one.
@@ -78,7 +89,7 @@ class DiscordHandler(logging.Handler):
             without a value are left out.
         fields: The names of the `extra` values to show, in this order; `[]` hides all. `None` shows all but values that
             frameworks attach for themselves, such as uvicorn's `color_message`, and values that repeat the message or
-            the exception.
+            the exception. A list with only names that begin with `-`, such as `["-request_id"]`, hides these as well.
         colors: Colours for levels, such as `{"ERROR": "#ff0000"}` or `{40: 0xFF0000}`, laid over the standard ones.
             A level without a colour takes the colour of the nearest level below.
         emojis: Emojis for levels, likewise; `None` or `""` shows no emoji.
@@ -139,6 +150,9 @@ class DiscordHandler(logging.Handler):
         webhook_url: str | None = None,
         level: int | str | None = logging.NOTSET,
         *,
+        max_level: int | str | None = None,
+        loggers: Sequence[str] | None = None,
+        ignore: Sequence[str | type[BaseException]] | None = None,
         username: str | Mapping[Any, str | None] | None = None,
         avatar_url: str | Mapping[Any, str | None] | None = None,
         thread_id: str | int | None = None,
@@ -203,6 +217,7 @@ class DiscordHandler(logging.Handler):
             show_locals=show_locals,
             redact=redact,
         )
+        record_filter = RecordFilter.from_options(max_level=max_level, loggers=loggers, ignore=ignore)
         url, self._disabled = _find_url(webhook_url, enabled, allow_http=allow_http)
         if url is not None and not card.thread_name:
             card = replace(card, thread_id=card.thread_id or url.thread_id)
@@ -211,6 +226,8 @@ class DiscordHandler(logging.Handler):
         self._accepted_at_timeout: int | None = None
         self._is_closed = False
         super().__init__(logging.NOTSET if is_blank(level) else parse_level("level", level, LEVEL_RULE))
+        if record_filter is not None:
+            self.addFilter(record_filter)
         self.formatter: logging.Formatter | None = card.formatter
         if url is not None:
             self._queue_handler = WebhookQueueHandler(attach(self, url, delivery), card)

@@ -45,6 +45,15 @@ def _number(right: float, text: str, *wrong: object) -> Option:
 
 OPTIONS = {
     "level": Option(30, ("WARNING", "30"), (True, 1.5, "warning", [30], {})),
+    "max_level": Option(40, ("ERROR", "40"), (True, 1.5, "error", [40], {})),
+    "loggers": Option(
+        ["shop", "-shop.noise"], (("shop", "-shop.noise"), ["-shop.noise", None, " shop "], ["shop", "- shop.noise"]),
+        (5, "shop", {"shop": 1}, [5], ["shop."], [".shop"], ["-"], ["shop.*"], ["shop", "-shop"]),
+    ),
+    "ignore": Option(
+        ["shop.Missing", "KeyError"], (["shop.Missing", KeyError, ""], (" shop.Missing", KeyError)),
+        (5, "KeyError", {"KeyError": 1}, [5], [int], ["Missing"], ["KeyErorr"], ["shop.errors."], [KeyError()]),
+    ),
     "username": Option("Shop", (" Shop ", {"NOTSET": "Shop"}), (7, True, ["Shop"], {"loud": "x"}, {"ERROR": 7})),
     "avatar_url": Option("https://x.example/a.png", (), (7, "a.png", [], {"ERROR": "a.png"}, {"loud": None})),
     "thread_id": Option("5", (5,), (True, 5.0, "general", [5], {})),
@@ -54,7 +63,7 @@ OPTIONS = {
         {"service": "shop", "cart": {"id": 5}}, ({"service": "shop", "cart": {"id": 5, "x": None}, "release": None},),
         (5, "shop", ["shop"], True),
     ),
-    "fields": Option(["a", "b"], (("a", "b"), ["a", None, "b", ""]), (5, "a", {"a": 1}, [5], {"a"})),
+    "fields": Option(["a", "b"], (("a", "b"), ["a", None, "b", ""]), (5, "-a", {"a": 1}, [5], {"a"})),
     "colors": Option(
         {"ERROR": 0xFF0000}, ({"ERROR": "#FF0000"}, {40: "0xff0000"}, {"40": 0xFF0000, "INFO": None}),
         (5, "#ff0000", ["#ff0000"], {"ERROR": "red"}, {"error": 1}, {"ERROR": True}, {None: 1}),
@@ -104,6 +113,7 @@ def read(handler: DiscordHandler) -> dict[str, Any]:
     return {
         **card,
         "level": handler.level,
+        "filters": handler.filters,
         "is_enabled": listener is not None,
         "delivery": listener and listener._settings,
         "flush_timeout": handler._flush_timeout,
@@ -135,7 +145,8 @@ class TestEveryOption:
             assert found == expected
 
     @pytest.mark.parametrize(
-        ("name", "empty"), [(name, [None, ""]) for name in ("applied_tags", "fields", "redact", "retry_delays")]
+        ("name", "empty"),
+        [(name, [None, ""]) for name in ("applied_tags", "fields", "ignore", "loggers", "redact", "retry_delays")],
     )
     def test_a_list_of_nothing_means_not_given(self, name: str, empty: object) -> None:
         """A word that was not set must not switch the masking off."""

@@ -115,17 +115,18 @@ _EMPTY_VALUES: Mapping[str, frozenset[str]] = MappingProxyType(
 def shown_values(record: FrozenRecord) -> dict[str, Frozen]:
     """Return the `extra` values without inner values of frameworks and without those that repeat the record's text.
 
-    The values that the setting `fields` names are always among them.
+    The setting `fields` may name values that are always or never among them.
     """
     extra = record.extra
     if not extra:
         return {}
     chosen: Collection[str] = record.settings.fields or ()
-    inner, said = _inner_names(to_text(record.name)), _texts(record)
+    hidden = _inner_names(to_text(record.name)) | record.settings.hidden_fields
+    said = _texts(record)
     return {
         name: value
         for name, value in extra.items()
-        if name in chosen or not (name in inner or _is_empty(name, value) or _is_said(value, said, record))
+        if name in chosen or not (name in hidden or _is_empty(name, value) or _is_said(value, said, record))
     }
 
 

@@ -193,7 +193,7 @@ def _freeze_chain(exception: BaseException, tb: TracebackType | None, settings: 
     found = [(first, exception)]
     seen = {id(exception)}
     for frozen, original in found:
-        cause, context, members = original.__cause__, original.__context__, _members(original)
+        cause, context, members = original.__cause__, original.__context__, members_of(original)
         if cause is None and context is None and not members:
             continue
         frozen_cause, frozen_context = _freeze_linked(cause, freeze, found, seen), None
@@ -284,7 +284,8 @@ def _notes(exception: BaseException) -> tuple[str, ...]:
     return tuple(map(to_text, notes)) if isinstance(notes, (list, tuple)) else ()
 
 
-def _members(exception: BaseException) -> Sequence[BaseException]:
+def members_of(exception: BaseException) -> Sequence[BaseException]:
+    """Return the exceptions in `exception`, if it is a group."""
     if sys.version_info < (3, 11):  # the backport's class has the same name and attribute
         is_group = any(cls.__name__ == "BaseExceptionGroup" for cls in type(exception).__mro__)
     else:

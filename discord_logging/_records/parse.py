@@ -206,6 +206,20 @@ def parse_names(name: str, value: object, example: str = "order_id") -> tuple[st
     raise InvalidSettingError(f"{name} must be a list of names such as [{example!r}], not {value!r}.")
 
 
+def parse_fields(value: object) -> tuple[tuple[str, ...] | None, frozenset[str]]:
+    """Return the names of the values to show, `None` for all, and the names of those to hide.
+
+    A list that has only names with a `-` before them hides these.
+
+    Raises:
+        InvalidSettingError: `value` is not a list of names.
+    """
+    names = parse_names("fields", value)
+    if names and all(name.startswith("-") and len(name) > 1 for name in names):
+        return None, frozenset(name[1:] for name in names)
+    return names, frozenset()
+
+
 def parse_packages(value: object) -> tuple[str, ...]:
     """Return `value`, a list of import names, as a tuple.
 

@@ -28,9 +28,9 @@ from discord_logging._records.parse import (
     parse_context,
     parse_delays,
     parse_emojis,
+    parse_fields,
     parse_level,
     parse_mentions,
-    parse_names,
     parse_number,
     parse_packages,
     parse_redact,
@@ -64,6 +64,7 @@ class CardSettings:
     applied_tags: tuple[str, ...] = ()
     context: Mapping[str, str] = field(default_factory=dict)
     fields: tuple[str, ...] | None = None
+    hidden_fields: frozenset[str] = frozenset()
     colors: Mapping[int, int] = field(default_factory=COLORS.copy)
     emojis: Mapping[int, str] = field(default_factory=EMOJIS.copy)
     mentions: Mapping[int, str] = field(default_factory=dict)
@@ -92,6 +93,7 @@ class CardSettings:
         if tags and thread_name is None:
             raise InvalidSettingError("applied_tags are the tags of a new post: give thread_name, its title, as well.")
         context = parse_context(take("context"))
+        fields, hidden_fields = parse_fields(take("fields"))
         return cls(
             formatter,
             username=parse_by_level("username", take("username"), parse_username),
@@ -100,7 +102,8 @@ class CardSettings:
             thread_name=thread_name,
             applied_tags=tags,
             context={name: str(masker.mask_value(name, value)) for name, value in context.items()},
-            fields=parse_names("fields", take("fields")),
+            fields=fields,
+            hidden_fields=hidden_fields,
             colors=parse_colors(take("colors")),
             emojis=parse_emojis(take("emojis")),
             mentions=parse_mentions(take("mentions")),
@@ -226,7 +229,12 @@ def _read_items(name: str, value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    return sorted(value.items()) if isinstance(value, Mapping) else value
+    # The order in a set is another one in each process.
+    return (
+        sorted(value.items() if isinstance(value, Mapping) else value)
+        if isinstance(value, (Mapping, frozenset))
+        else value
+    )
 
 
 def at_level(value: Any, levelno: int) -> Any:

@@ -15,12 +15,12 @@ from discord_logging._records.settings import CardSettings
 
 
 def make(
-    msg: str = "hello", *args: object, name: str = "shop", fields: tuple[str, ...] | None = None, **attributes: Any
+    msg: str = "hello", *args: object, name: str = "shop", fields: list[str] | None = None, **attributes: Any
 ) -> FrozenRecord:
     """Return a frozen record."""
     record = logging.LogRecord(name, logging.ERROR, "orders.py", 42, msg, args, None)
     record.__dict__.update(attributes)
-    return FrozenRecord(freeze(record, CardSettings(EmbedFormatter(), fields=fields)))
+    return FrozenRecord(freeze(record, CardSettings.from_options(EmbedFormatter(), fields=fields)))
 
 
 class TestInnerValues:
@@ -69,8 +69,21 @@ class TestInnerValues:
 
     def test_the_setting_may_name_them(self) -> None:
         """The user wants them then."""
-        record = make(color_message="hello", fields=("color_message",))
+        record = make(color_message="hello", fields=["color_message"])
         assert shown_values(record) == {"color_message": "hello"}
+
+    def test_the_setting_may_hide_others(self) -> None:
+        """A list with only exclusions shows all other values, and the file has all."""
+        record = make(fields=["-request_id", "-taken"], request_id=5, order=17, color_message="hello")
+        assert shown_values(record) == {"order": 17}
+        assert "request_id=5" in full_text(record)
+        card = EmbedFormatter().embed(record)
+        assert [field["name"] for field in card["fields"]] == ["order"]
+
+    def test_a_list_with_a_name_to_show_shows_only_these(self) -> None:
+        """A `-` is a part of a name there."""
+        record = make(fields=["order", "-request_id"], request_id=5, order=17)
+        assert [field["name"] for field in EmbedFormatter().embed(record)["fields"]] == ["order"]
 
 
 class TestRepeats:
