@@ -299,6 +299,17 @@ class DiscordNotifier:
             else:
                 handler.close(timeout)
 
+    def reset(self, timeout: float | None = None) -> None:
+        """Close the notifier, and make it ready for use again, with the settings that the environment has then.
+
+        Args:
+            timeout: The longest wait, in seconds; `None` takes `flush_timeout`.
+        """
+        self.close(timeout)
+        if self._make is not None:
+            self._made = {}
+        self._closed = self._has_warned = False
+
     def health(self) -> dict[str, Any]:
         """Return the state of the delivery, in the form of `DiscordHandler.health`."""
         health = self.handler.health()

@@ -53,9 +53,9 @@ _OWN_SETTINGS = {"startup_notice": True, "client_address": False}
 _ALIASES = {"notifications_enabled": "enabled"}
 """The names of settings by other names, which those settings have as environment variables."""
 _FOREIGN_KEYS = re.compile(
-    r"DISCORD_(CLIENT_(ID|SECRET)|REDIRECT_URI|BOT_|USERS_CACHE_|PROXY|PUBLIC_KEY|SCOPE|OAUTH_).*"
+    r"DISCORD_(LOCAL_ONLY|CLIENT_(ID|SECRET)|REDIRECT_URI|BOT_|USERS_CACHE_|PROXY|PUBLIC_KEY|SCOPE|OAUTH_).*"
 )
-"""The keys of Flask-Discord, Flask-Discord-Interactions and Flask-Dance."""
+"""The keys of Flask-Discord, Flask-Discord-Interactions and Flask-Dance, and a variable of the environment alone."""
 _HEALTH = {"ok": "ok", "disabled": "ok", "limited": "degraded", "retrying": "degraded", "blocked": "degraded"}
 
 

@@ -58,6 +58,8 @@ def pytest_configure() -> None:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISCORD_WEBHOOK_URL", "DISCORD_NOTIFICATIONS_ENABLED", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
+    # Tests post to Discord's host with responses and adapters that stand in for the network.
+    monkeypatch.setenv("DISCORD_LOCAL_ONLY", "false")
 
 
 @pytest.fixture(autouse=True)

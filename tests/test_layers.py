@@ -26,7 +26,7 @@ LAYERS = [
     ["_notifier"],
     ["__init__"],
     ["_integrations", "sandbox"],
-    ["flask", "pytest_plugin"],
+    ["flask"],
     ["_cli"],
     ["__main__"],
 ]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
+
+import pytest_discord_logging
+from discord_logging import DiscordHandler, TransportError, WebhookSender
+from discord_logging._discord import local_only
+from discord_logging._discord.types import Message
 
 if TYPE_CHECKING:
     from discord_logging.sandbox import LocalDiscord
@@ -32,8 +38,7 @@ def create_app():
 _RECIPE = """
 from shop import create_app
 
-def test_a_crash_is_reported_in_the_channel(local_discord, monkeypatch):
-    monkeypatch.setenv("DISCORD_WEBHOOK_URL", local_discord.webhook_url)
+def test_a_crash_is_reported_in_the_channel(local_discord):
     create_app().test_client().get("/crash")
     message = local_discord.wait_for("ZeroDivisionError")
     assert message.embeds[0]["title"] == "❌ ZeroDivisionError: division by zero · ERROR · shop"
@@ -83,10 +88,8 @@ def test_the_fixture_works_in_parallel(pytester: pytest.Pytester) -> None:
 
 
 def test_the_plugin_imports_nothing_until_the_fixture_is_used(pytester: pytest.Pytester) -> None:
-    """The plugin imports neither the local Discord nor its dependencies."""
-    pytester.makepyfile(
-        "import sys\n\ndef test_not_there():\n    assert not {'aiohttp', 'discord_logging.sandbox'} & set(sys.modules)"
-    )
+    """A run of tests without Discord does not pay for it. The plugin was a module of the package, which it imported."""
+    pytester.makepyfile("import sys\n\ndef test_not_there():\n    assert 'discord_logging' not in sys.modules")
     pytester.runpytest_subprocess("-p", "no:xdist").assert_outcomes(passed=1)
 
 
@@ -107,3 +110,152 @@ def test_wait_for_gives_up_at_its_deadline(local_discord: LocalDiscord, wanted: 
     ):
         local_discord.wait_for(wanted, timeout=0.05)  # type: ignore[call-overload]  # one of each kind
     assert 0.05 <= time.monotonic() - began < 5
+
+
+TOKEN = "pQ4zT2-" * 10
+REAL = f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}"
+
+_MADE_BEFORE = f"""
+from discord_logging import DiscordHandler
+
+handler = DiscordHandler({REAL!r}, enabled=True)
+
+def find_state():
+    return handler.health()["status"], handler.health()["reason"]
+"""
+
+_NO_POST = """
+import subprocess, sys
+import program
+
+def test_made_at_import():
+    status, reason = program.find_state()
+    assert status == "disabled"
+    assert reason.startswith("DISCORD_LOCAL_ONLY is 'pytest', so only webhooks on this machine are posted to")
+
+def test_in_a_process():
+    command = [sys.executable, "-c", "import program; print(*program.find_state())"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("disabled DISCORD_LOCAL_ONLY is 'pytest'")
+    assert done.stderr.count("DiscordHandler is disabled") == 1
+"""
+
+_REAL_POST = """
+import program
+
+def test_is_enabled():
+    assert program.find_state() == ("ok", "")
+"""
+
+
+class TestNoTestPosts:
+    """Nothing leaves this machine while pytest runs, unless that is asked for."""
+
+    @pytest.fixture(autouse=True)
+    def _as_users_have_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("DISCORD_LOCAL_ONLY")
+
+    @pytest.mark.parametrize("options", [(), ("-p", "early")], ids=["conftest", "plugin"])
+    def test_a_handler_on_a_real_url_is_disabled(self, pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
+        """So is one that conftest.py or a plugin like pytest-django makes before all tests, and one in a process."""
+        pytester.makepyfile(program=_MADE_BEFORE, test_program=_NO_POST, conftest="import program")
+        hook = "@pytest.hookimpl(tryfirst=True)\ndef pytest_load_initial_conftests():\n    import program"
+        pytester.makepyfile(early=f"import pytest\n\n{hook}\n")
+        pytester.syspathinsert()
+        pytester.runpytest_subprocess("-p", "no:xdist", *options).assert_outcomes(passed=2)
+
+    def test_the_workers_of_xdist_are_bound_too(self, pytester: pytest.Pytester) -> None:
+        """They get the environment of the process that starts them."""
+        pytester.makepyfile(program=_MADE_BEFORE, test_program=_NO_POST)
+        pytester.runpytest_subprocess("-n", "1").assert_outcomes(passed=2)
+
+    def test_the_environment_allows_it(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A test of the whole may need a real channel."""
+        monkeypatch.setenv("DISCORD_LOCAL_ONLY", "false")
+        pytester.makepyfile(program=_MADE_BEFORE, test_program=_REAL_POST)
+        pytester.runpytest_subprocess("-p", "no:xdist").assert_outcomes(passed=1)
+
+    def test_the_environment_is_restored(self, pytester: pytest.Pytester) -> None:
+        """A program may call `pytest.main`, and go on."""
+        pytester.makepyfile("import os\n\ndef test_it():\n    assert os.environ['DISCORD_LOCAL_ONLY'] == 'pytest'")
+        pytester.runpytest_inprocess("-p", "no:xdist").assert_outcomes(passed=1)
+        assert "DISCORD_LOCAL_ONLY" not in os.environ
+
+    def test_a_sender_refuses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A handler may have been made before the plugin was loaded, and a sender needs no handler."""
+        sender = WebhookSender(REAL)
+        monkeypatch.setenv(local_only.VARIABLE, "manage.py test")
+        with pytest.raises(TransportError, match=r"DISCORD_LOCAL_ONLY is 'manage\.py test'") as caught:
+            sender.post(Message({"content": "x"}))
+        assert not caught.value.maybe_saved
+
+    @pytest.mark.parametrize("text", ["", " ", "false", "No", "0"])
+    def test_words_for_no_switch_it_off(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Any other text switches it on, also a misspelt one."""
+        monkeypatch.setenv(local_only.VARIABLE, text)
+        assert not local_only.is_set()
+        assert DiscordHandler(REAL).health()["status"] == "ok"
+        monkeypatch.setenv(local_only.VARIABLE, "flase")
+        assert DiscordHandler(REAL).health()["status"] == "disabled"
+
+    @pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost", "[::1]:80", "x.localhost"])
+    def test_this_machine_is_allowed(self, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A local Discord may run in another process."""
+        monkeypatch.setenv(local_only.VARIABLE, "pytest")
+        handler = DiscordHandler(f"http://{host}/api/webhooks/1/{TOKEN}")
+        assert handler.health()["status"] == "ok"
+
+    def test_the_plugin_knows_the_variable(self) -> None:
+        """The plugin does not import the package for its name."""
+        assert pytest_discord_logging._LOCAL_ONLY == local_only.VARIABLE
+
+
+_NOTICES = """
+import pytest
+from discord_logging import discord_notifier
+
+@pytest.mark.parametrize("number", range(3))
+def test_each_sees_its_own(local_discord, number):
+    assert discord_notifier.send_plaintext(f"notice {number}")
+    local_discord.wait_for(f"notice {number}")
+    assert len(local_discord.messages) == 1
+    discord_notifier.close()
+
+def test_without_a_channel():
+    assert discord_notifier.health()["status"] == "disabled"
+"""
+
+
+def test_the_ready_notifier_posts_to_each_local_discord(pytester: pytest.Pytester) -> None:
+    """Without the fixture it is disabled again."""
+    pytester.makepyfile(_NOTICES)
+    pytester.runpytest_subprocess("-p", "no:xdist").assert_outcomes(passed=4)
+
+
+_LEAKED = """
+import logging
+from discord_logging import DiscordHandler
+
+handler = DiscordHandler("http://127.0.0.1:9/api/webhooks/1/token", flush_timeout=600, retry_delays=[1])
+
+def test_leaked():
+    logging.getLogger().addHandler(handler)
+    logging.error("to nobody")
+
+def test_last_words(local_discord):
+    logging.getLogger("other").addHandler(DiscordHandler(flush_timeout=600))
+    logging.getLogger("other").error("at the end of the test")
+"""
+
+
+def test_a_handler_that_was_left_open_does_not_hold_up_the_end(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its webhook is unreachable, and the loss is told. What a local Discord can take is delivered before it ends."""
+    monkeypatch.delenv("DISCORD_LOCAL_ONLY")
+    pytester.makepyfile(_LEAKED)
+    result = pytester.runpytest_subprocess("-p", "no:xdist", timeout=100)
+    result.assert_outcomes(passed=2)
+    losses = [line for line in result.errlines if "not delivered" in line]
+    assert len(losses) == 1
+    assert losses[0].startswith("discord_logging: 2 of 2 records were not delivered to webhook 1 (2 closed")

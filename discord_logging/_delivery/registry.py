@@ -89,13 +89,24 @@ def _warn_of_uwsgi() -> None:
         warn("uWSGI runs without threads, so records are delivered at flush and exit only: add --enable-threads")
 
 
-def flush_all() -> list[WebhookListener]:
-    """Flush all listeners within the longest of their flush timeouts, and return them."""
+def flush_all(timeout: float | None = None) -> list[WebhookListener]:
+    """Flush all listeners within `timeout` seconds, or within the longest of their flush timeouts, and return them."""
     began = clock.monotonic()
     listeners = [*_listeners.values(), *_stopping]
     for listener in listeners:
-        listener.flush(began + listener.flush_timeout - clock.monotonic(), is_last=True)
+        limit = listener.flush_timeout if timeout is None else timeout
+        listener.flush(began + limit - clock.monotonic(), is_last=True)
     return listeners
+
+
+def abandon() -> None:
+    """Stop the listeners with records that wait, and report the loss: interpreter exit need not wait for them then."""
+    with _registry_lock():
+        waiting = {key: listener for key, listener in _listeners.items() if listener.backlog.pending}
+        for key in waiting:
+            del _listeners[key]
+    for listener in waiting.values():
+        listener.stop()
 
 
 def is_busy_in_this_thread() -> bool:

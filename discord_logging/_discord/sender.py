@@ -7,6 +7,7 @@ import logging
 import mimetypes
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from discord_logging._discord.local_only import refusal
 from discord_logging._discord.rate_limit_headers import read_retry_after
 from discord_logging._discord.untraced import untraced
 from discord_logging._discord.webhook_url import WebhookToken, WebhookURL, hide
@@ -153,6 +154,8 @@ class WebhookSender:
         return self._exchange("GET")
 
     def _exchange(self, method: str, *, data: bytes = b"", **parts: Any) -> Response:
+        if reason := refusal(self._url):
+            raise TransportError(reason, maybe_saved=False)
         session = self._open_session()
         self._adapter.begin(self.timeout + len(data) / _BYTES_PER_SECOND)
         try:

@@ -148,7 +148,7 @@ def _read(url: object, *, allow_http: bool) -> WebhookURL:
 def _check_origin(scheme: str, host: str, username: str | None, *, allow_http: bool) -> None:
     if scheme not in ("http", "https") or not _HOST.fullmatch(host):
         raise _invalid("does not begin with https:// and a host")
-    if scheme == "http" and not allow_http and not _is_loopback(host):
+    if scheme == "http" and not allow_http and not is_loopback(host):
         raise _invalid("uses plain http, which is for loopback hosts alone unless allow_http=True")
     if username is not None:
         raise _invalid("holds a user name")
@@ -158,7 +158,8 @@ def _invalid(problem: str) -> InvalidWebhookURLError:
     return InvalidWebhookURLError(f"The webhook URL {problem}; {_EXPECTED}.")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether `host`, without a port and brackets, is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
