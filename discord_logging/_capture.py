@@ -43,12 +43,12 @@ class _Hook:
     def __get__(self, instance: object, owner: object = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
-    def __call__(self, *args: Any) -> None:
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
         hook = self.live()
         if hook is self:
-            self._act(_live(self._previous), *args)
+            self._act(_live(self._previous), *args, **kwargs)
         else:
-            hook(*args)
+            hook(*args, **kwargs)
 
     def live(self) -> Any:
         """Return this hook while it is installed, and the previous hook afterwards."""
@@ -110,6 +110,8 @@ class ExceptionCapture:
         if uvloop := sys.modules.get("uvloop"):
             self._hook(uvloop.Loop, "default_exception_handler", self._on_loop)
         self._hook(multiprocessing.process.BaseProcess, "run", self._on_process)
+        if (shell := _ipython_shell()) is not None:
+            self._hook(type(shell), "showtraceback", self._on_cell)
 
     def _hook(self, owner: Any, name: str, act: Callable[..., None]) -> None:
         hook = _Hook(self, act, getattr(owner, name))
@@ -154,6 +156,14 @@ class ExceptionCapture:
             if token:
                 is_delivering.reset(token)
 
+    def _on_cell(self, previous: Any, shell: Any, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        exception = (exc_tuple or sys.exc_info())[1]
+        # IPython says so about its own commands, such as a misspelt `%magic`.
+        usage_error = getattr(sys.modules.get("IPython.core.error"), "UsageError", ())
+        if not isinstance(exception, usage_error):
+            self._log(logging.ERROR, exception, "Uncaught exception in a cell")
+        previous(shell, exc_tuple, *args, **kwargs)
+
     def _on_process(self, previous: Any, process: Any) -> None:
         try:
             previous(process)
@@ -170,10 +180,11 @@ def capture_exceptions(logger: logging.Logger | str | None = None, *, warnings: 
     - at level `CRITICAL` an exception that ends the program (`sys.excepthook`) or a process of `multiprocessing` that
       runs a `target`;
     - at level `ERROR` an exception that ends a thread (`threading.excepthook`), that cannot be raised, as in `__del__`
-      (`sys.unraisablehook`), or that reaches the default exception handler of an asyncio event loop, such as that of a
-      task that is never awaited.
+      (`sys.unraisablehook`), that reaches the default exception handler of an asyncio event loop, such as that of a
+      task that is never awaited, or whose traceback IPython shows, such as that of a cell in a notebook.
 
-    `KeyboardInterrupt`, `SystemExit` and exceptions at an interactive prompt are not logged.
+    `KeyboardInterrupt`, `SystemExit`, exceptions at the prompt of `python -i`, and syntax errors in a cell of IPython
+    are not logged.
 
     The previous hooks are called as well, so that tracebacks stay on the console. A previous hook that is not Python's
     own may end the process at once; before calling it, this one blocks until all records are delivered, for at most
@@ -368,6 +379,12 @@ def _check_function(function: Any) -> None:
         raise InvalidSettingError(
             f"log_exceptions decorates functions, not {function!r}; place it below @classmethod and @staticmethod."
         )
+
+
+def _ipython_shell() -> Any:
+    """Return the running shell of IPython, such as that of a notebook, or `None`. IPython is not imported."""
+    shell_class: Any = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
+    return shell_class.instance() if shell_class is not None and shell_class.initialized() else None
 
 
 def _live(hook: Any) -> Any:
