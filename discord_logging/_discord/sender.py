@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import mimetypes
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._discord.local_only import refusal
@@ -12,6 +13,7 @@ from discord_logging._discord.rate_limit_headers import read_retry_after
 from discord_logging._discord.untraced import untraced
 from discord_logging._discord.webhook_url import WebhookToken, WebhookURL, hide
 from discord_logging._exceptions import TransportError, walk_causes
+from discord_logging._process import clock
 from discord_logging._text.sanitize import mask_own_tokens, mask_token
 from discord_logging._version import __version__
 
@@ -29,6 +31,9 @@ _BYTES_PER_SECOND = 500_000
 """The speed of the slowest connection that a file can go through."""
 _USER_AGENT = f"DiscordBot (https://discord-log-handler.readthedocs.io, {__version__})"
 """The user agent, in the form that https://docs.discord.com/developers/reference#user-agent asks for."""
+_MAX_IDLE = 60.0
+"""The seconds after which a connection is not used again. A network may have forgotten it by then without a word, and
+a request that gets no response may have been saved."""
 _URL_LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 """The loggers whose records hold the path of a request."""
 
@@ -121,6 +126,7 @@ class WebhookSender:
         self._make_session = BoundedSession
         self._adapter = DeadlineAdapter()
         self._session: requests.Session | None = None
+        self._used_at = _now()
         for name in _URL_LOGGERS:
             logging.getLogger(name).addFilter(_hide_tokens)
 
@@ -194,6 +200,10 @@ class WebhookSender:
         self._adapter = type(self._adapter)()
 
     def _open_session(self) -> requests.Session:
+        now = _now()
+        if any(each - used > _MAX_IDLE for each, used in zip(now, self._used_at, strict=True)):
+            self.close()
+        self._used_at = now
         if self._session is None:
             self._session = self._make_session()
             # With anything but None here, requests sends no password from ~/.netrc.
@@ -205,6 +215,11 @@ class WebhookSender:
                 {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
             )
         return self._session
+
+
+def _now() -> tuple[float, float]:
+    """Return the time on both clocks. The monotonic one may stand still while a platform freezes the process."""
+    return clock.monotonic(), time.time()
 
 
 def _encode(message: Message) -> tuple[bytes, str]:

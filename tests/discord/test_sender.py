@@ -15,6 +15,8 @@ import requests_mock
 import responses
 import urllib3
 
+from discord_logging._discord import sender as sender_module
+from discord_logging._discord.deadline_http import DeadlineAdapter
 from discord_logging._discord.sender import Response, WebhookSender
 from discord_logging._discord.types import File, Message
 from discord_logging._discord.webhook_url import WebhookURL
@@ -306,6 +308,30 @@ def test_a_message_arrives(discord: LocalDiscord, local_sender: WebhookSender) -
     assert (response.status, response.body["content"]) == (200, "hello")
     assert [message.content for message in discord.messages] == ["hello"]
     assert response.headers["X-RateLimit-Limit"] == "5"
+
+
+@pytest.mark.parametrize("is_monotonic", [True, False])
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    local_sender: WebhookSender, monkeypatch: pytest.MonkeyPatch, *, is_monotonic: bool
+) -> None:
+    """A network may have forgotten it, and the post would have no response.
+
+    While a platform froze the process, one of the clocks may have stood still.
+    """
+    opened = []
+    open_connection = DeadlineAdapter.open
+
+    def count_and_open(*args: Any) -> Any:
+        opened.append(args)
+        return open_connection(*args)
+
+    monkeypatch.setattr(DeadlineAdapter, "open", count_and_open)
+    began = sender_module._now()
+    for seconds, connections in [(0, 1), (50, 1), (100, 1), (170, 2)]:
+        now = (began[0] + seconds * is_monotonic, began[1] + seconds * (not is_monotonic))
+        monkeypatch.setattr(sender_module, "_now", lambda now=now: now)
+        assert local_sender.post(HELLO).status == 200
+        assert len(opened) == connections
 
 
 @pytest.mark.parametrize(
