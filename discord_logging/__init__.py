@@ -27,6 +27,7 @@ from discord_logging._exceptions import (
     InvalidWebhookURLError,
     TransportError,
 )
+from discord_logging._flush_after import flush_after
 from discord_logging._handler import DiscordHandler
 from discord_logging._masking.masker import SecretMasker
 from discord_logging._masking.names import DEFAULT_REDACT
@@ -73,6 +74,7 @@ __all__ = [
     "WebhookURL",
     "capture_exceptions",
     "discord_notifier",
+    "flush_after",
     "flush_on_signals",
     "log_exceptions",
 ]

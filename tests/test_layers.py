@@ -23,7 +23,7 @@ LAYERS = [
     ["_delivery"],
     ["_handler"],
     ["_capture", "_notice"],
-    ["_notifier"],
+    ["_flush_after", "_notifier"],
     ["__init__"],
     ["_integrations", "sandbox"],
     ["flask"],
