@@ -14,7 +14,6 @@ from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery.listener import is_delivering
 from discord_logging._delivery.queue_handler import WebhookQueueHandler
 from discord_logging._delivery.registry import attach, detach
-from discord_logging._discord.local_only import refusal
 from discord_logging._discord.webhook_url import WebhookURL, hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._process.diagnostics import warn
@@ -137,8 +136,7 @@ class DiscordHandler(logging.Handler):
             there too. `None` means no such limit, and `""` the default.
         allow_http: Whether the URL may be plain http although its host is not loopback.
         enabled: `False` disables the handler. `None` takes the environment variable `DISCORD_NOTIFICATIONS_ENABLED`,
-            which is true if it is not set. While pytest runs, a handler is also disabled if its URL is not on this
-            machine, since the plugin of this package sets `DISCORD_LOCAL_ONLY`.
+            which is true if it is not set.
 
     Raises:
         InvalidWebhookURLError: The URL is malformed. The text holds no part of it.
@@ -494,10 +492,7 @@ def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tu
     elif is_blank(url):
         reason = "no webhook URL: give webhook_url or set DISCORD_WEBHOOK_URL"
     else:
-        parsed = WebhookURL.parse(url, allow_http=is_http_allowed)
-        reason = refusal(parsed)
-        if not reason:
-            return parsed, ""
+        return WebhookURL.parse(url, allow_http=is_http_allowed), ""
     if reason not in _reported:
         _reported.add(reason)
         warn("DiscordHandler is disabled: %s", reason)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from discord_logging._cli.demo import run_demo
 from discord_logging._cli.lines.formats import LEVELS
-from discord_logging._discord.local_only import refusal
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import DiscordLoggingError, InvalidSettingError, InvalidWebhookURLError
 from discord_logging._handler import is_enabled_in_environment
@@ -266,10 +265,9 @@ def _run_send(options: argparse.Namespace) -> int:
     from discord_logging._cli.send import run_send  # noqa: PLC0415 - as above
 
     url = WebhookURL.parse(_find_url(options), allow_http=options.allow_http)
-    reason = refusal(url) if is_enabled_in_environment() else "DISCORD_NOTIFICATIONS_ENABLED is false"
-    if not reason:
+    if is_enabled_in_environment():
         return run_send(options, url)
-    sys.stderr.write(f"discord-logging: nothing sent: {reason}\n")
+    sys.stderr.write("discord-logging: nothing sent: DISCORD_NOTIFICATIONS_ENABLED is false\n")
     return 0
 
 

@@ -21,6 +21,7 @@ from discord_logging._cards.plain_text import reader_time
 from discord_logging._delivery.backoff import Backoff
 from discord_logging._delivery.quarantine import Quarantine
 from discord_logging._discord import lengths
+from discord_logging._discord.local_only import LocalOnlyError
 from discord_logging._discord.outcome import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Outcome, classify
 from discord_logging._discord.pace import plan
 from discord_logging._exceptions import TransportError
@@ -278,6 +279,9 @@ class Delivery:
         began = self._clock()
         try:
             response = self._sender.post(message)
+        except LocalOnlyError as error:
+            self._note_unanswered()
+            return _Result(Outcome.GONE, str(error))
         except TransportError as error:
             self._note_unanswered()
             return _Result(Outcome.MAYBE_SAVED if error.maybe_saved else Outcome.NOT_SAVED, str(error))

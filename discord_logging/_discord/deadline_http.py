@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError
 
+from discord_logging._discord.local_only import check
 from discord_logging._process import clock
 
 
@@ -41,6 +42,15 @@ class DeadlineAdapter(HTTPAdapter):
     deadline = float("inf")
     has_sent = False
     status: int | None = None
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        """Return the address for the first line of a request that may leave.
+
+        Raises:
+            LocalOnlyError: The request must not leave this machine.
+        """
+        check(request.url)
+        return super().request_url(request, proxies)
 
     def begin(self, timeout: float) -> None:
         """Prepare for an exchange that may take `timeout` seconds."""

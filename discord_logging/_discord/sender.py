@@ -8,7 +8,7 @@ import mimetypes
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from discord_logging._discord.local_only import refusal
+from discord_logging._discord.local_only import LocalOnlyError
 from discord_logging._discord.rate_limit_headers import read_retry_after
 from discord_logging._discord.untraced import untraced
 from discord_logging._discord.webhook_url import WebhookToken, WebhookURL, hide
@@ -160,8 +160,6 @@ class WebhookSender:
         return self._exchange("GET")
 
     def _exchange(self, method: str, *, data: bytes = b"", **parts: Any) -> Response:
-        if reason := refusal(self._url):
-            raise TransportError(reason, maybe_saved=False)
         session = self._open_session()
         self._adapter.begin(self.timeout + len(data) / _BYTES_PER_SECOND)
         try:
@@ -178,6 +176,8 @@ class WebhookSender:
                 ) as response,
             ):
                 return Response(response.status_code, response.headers, _read_json(response))
+        except LocalOnlyError:
+            raise
         except BaseException as error:  # requests lets exceptions of sockets, proxies and resolvers through
             for cause in walk_causes(error):
                 cause.__traceback__ = None  # its frames hold the URL
