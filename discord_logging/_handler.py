@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._delivery.listener import is_delivering
 from discord_logging._delivery.queue_handler import WebhookQueueHandler
-from discord_logging._delivery.registry import attach, detach
+from discord_logging._delivery.registry import attach, detach, reattach
 from discord_logging._discord.webhook_url import WebhookURL, hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._process.diagnostics import warn
@@ -283,6 +283,8 @@ class DiscordHandler(logging.Handler):
         # Another handler may call this without `handle`.
         if queue_handler is None or _is_delivering():
             return
+        if self._is_closed:
+            self._reopen(queue_handler)
         try:
             frozen = queue_handler.prepare(record)
         except Exception:  # noqa: BLE001 - as in every handler of the standard library
@@ -309,10 +311,12 @@ class DiscordHandler(logging.Handler):
             fields: Names and values to show, all of them.
 
         Returns:
-            Whether the notice was accepted. A disabled or closed handler, and any handler on the listeners' threads,
-            accepts no notice.
+            Whether the notice was accepted. A disabled handler, a closed one at interpreter exit, and any handler on
+            the listeners' threads accept no notice.
         """
-        if self._queue_handler is None or self._is_closed or _is_delivering():
+        if self._queue_handler is None or _is_delivering():
+            return False
+        if self._is_closed and not self._reopen(self._queue_handler):
             return False
         try:
             extra = freeze_values(fields or {})
@@ -331,9 +335,13 @@ class DiscordHandler(logging.Handler):
             self._queue_handler.enqueue(snapshot._replace(details=details, relativeCreated=None))
         return True
 
+    def _reopen(self, queue_handler: WebhookQueueHandler) -> bool:
+        self._is_closed = not reattach(self, queue_handler.listener)
+        return not self._is_closed
+
     @property
     def closed(self) -> bool:
-        """Whether the handler was closed. `logging.config.dictConfig` closes all existing handlers."""
+        """Whether the handler was closed, as `logging.config.dictConfig` does. The next record opens it again."""
         return self._is_closed
 
     def mask(self, text: str) -> str:
@@ -394,7 +402,9 @@ class DiscordHandler(logging.Handler):
         """Flush and release the webhook. May be called twice.
 
         The last handler of a webhook that is closed ends the thread: the records that still wait are dropped, counted
-        and reported on stderr.
+        and reported on stderr. The next record opens the handler again, as with `logging.FileHandler`, since
+        `logging.config` closes all handlers, also those that stay in use. At interpreter exit, a record that comes
+        after `logging.shutdown` has closed the handler is dropped, counted and reported.
 
         Args:
             timeout: The longest wait, in seconds. `None` stands for `flush_timeout`, or for 0 if a `flush` has just
@@ -403,30 +413,39 @@ class DiscordHandler(logging.Handler):
         super().close()
         if self._listener is None or self._queue_handler is None or self._is_closed:
             return
+        listener = self._listener
         self._queue_handler.close()
+        is_last = detach(self, listener)
         self._is_closed = True
         if timeout is None:
-            backlog = self._listener.backlog
+            backlog = listener.backlog
             in_vain = self._accepted_at_timeout is not None and self._accepted_at_timeout == backlog.count()["accepted"]
             timeout = 0.0 if in_vain else self._flush_timeout
-        detach(self, self._listener, timeout)
+        if is_last:
+            listener.stop(timeout)
+        else:
+            listener.flush(timeout)
 
     def health(self) -> dict[str, Any]:
         """Return the state of the webhook, as plain data ready for JSON.
+
+        The numbers are those of all handlers of the webhook in this process. They go on after a closed handler has been
+        opened again.
 
         Returns:
             - `status`: `ok` (the last message was delivered, or no message was sent yet), `limited` (the listener
               waits for a rate limit), `retrying` (the last message was not delivered, and is tried again), `blocked`
               (Discord's edge refuses the address of this machine for some minutes), `stopped` (the webhook is gone,
-              and no message is posted any more), `disabled` (the handler has no URL, or is switched off) or `closed`.
+              and no message is posted any more), `disabled` (the handler has no URL, or is switched off) or `closed`
+              (until the next record).
             - `reason`: The reason of the status; "" if it is `ok`.
             - `accepted`, `delivered`, `pending`, `dropped`: Numbers of records. The first is the sum of the others.
             - `dropped_by_reason`: The numbers of dropped records: `queue_full` (more waited than `queue_size` or
               `queue_bytes` allow; the least severe and oldest go first), `closed` (not delivered when the last handler
-              of the webhook was closed, or logged later), `rejected` (Discord refused the card, and the plain text
-              too), `webhook_gone` (after a 401, 403 or 404), `unreadable` (a filter or an attribute of the record
-              raised an error), `interrupted` (Ctrl-C came while the record was queued or delivered) or
-              `internal_error` (a fault of this package, which is logged).
+              of the webhook was closed, or logged after that at interpreter exit), `rejected` (Discord refused the
+              card, and the plain text too), `webhook_gone` (after a 401, 403 or 404), `unreadable` (a filter or an
+              attribute of the record raised an error), `interrupted` (Ctrl-C came while the record was queued or
+              delivered) or `internal_error` (a fault of this package, which is logged).
             - `oldest_age`: The seconds that the oldest record has waited or been in flight, held repeats left out; 0.0
               without such a record.
             - `requests`, `retries`: The number of requests, and of those that came after a failure.

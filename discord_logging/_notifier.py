@@ -10,7 +10,6 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._cards.embeds import EmbedFormatter
-from discord_logging._delivery.exit_time import is_exiting
 from discord_logging._discord import lengths
 from discord_logging._discord.webhook_url import hide, hide_urls
 from discord_logging._exceptions import DiscordLoggingError
@@ -56,8 +55,8 @@ class DiscordNotifier:
     that does not fit in a message is attached as a file.
 
     Every method that begins with `send_` returns whether the notice was accepted. A notice is not accepted if the
-    notifier is disabled or closed, or on the thread that delivers. The methods raise `ValueError` or `TypeError` for a
-    wrong argument, which the text names, and no other exception.
+    notifier is disabled, if it was closed at interpreter exit, or on the thread that delivers. The methods raise
+    `ValueError` or `TypeError` for a wrong argument, which the text names, and no other exception.
 
     Args:
         webhook_url: As for `DiscordHandler`; `None` takes `DISCORD_WEBHOOK_URL` when the first notice is sent.
@@ -82,23 +81,23 @@ class DiscordNotifier:
         webhook_url = None if is_blank(webhook_url) else hide(webhook_url)
         settings = hide_urls(settings)
         self._service = check_text("service", service)
-        self._made: dict[int, DiscordHandler] = {}
+        self._made: dict[str, DiscordHandler] = {}
         self._make: Callable[[], DiscordHandler] | None = functools.partial(DiscordHandler, webhook_url, **settings)
-        self._closed = self._has_warned = False
+        self._has_warned = False
         is_configured = webhook_url is not None or bool(without_blanks(settings))
         if handler is not None and not is_blank(handler):
             if is_configured or not hasattr(handler, "notify"):
                 raise TypeError("handler must be a DiscordHandler, and cannot be combined with other settings.")
-            self._make, self._made[0] = None, handler
+            self._make, self._made["handler"] = None, handler
         elif is_configured:
-            self._made[0] = self._make()
+            self._made["handler"] = self._make()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {getattr(self, '_service', None) or _NAME!r}>"
 
     @property
     def handler(self) -> DiscordHandler:
-        """The handler that takes the notices. A new one replaces a handler that was closed, as `dictConfig` does.
+        """The handler that takes the notices. It is made at first use.
 
         Raises:
             InvalidWebhookURLError: The URL in the environment is malformed.
@@ -106,12 +105,10 @@ class DiscordNotifier:
         """
         # There is no lock, because a signal handler or a forked child could wait for it for ever. If two threads make a
         # handler, `setdefault` keeps the first.
-        while True:
-            number = len(self._made)
-            handler = self._made.get(number - 1)
-            if handler is not None and (not handler.closed or self._make is None or self._closed or is_exiting()):
-                return handler
-            self._made.setdefault(number, self._make())  # type: ignore[misc]  # it is set where there is no handler
+        handler = self._made.get("handler")
+        if handler is None:
+            handler = self._made.setdefault("handler", self._make())  # type: ignore[misc]  # there is no handler yet
+        return handler
 
     def send_plaintext(self, text: str) -> bool:
         """Post a text with Discord's Markdown.
@@ -287,17 +284,18 @@ class DiscordNotifier:
         return self.handler.flush(timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Flush, accept no more notices, and close the handler unless it was given. May be called twice.
+        """Flush, and close the handler unless it was given. May be called twice. The next notice opens it again.
 
         Args:
             timeout: The longest wait, in seconds; `None` takes `flush_timeout`.
         """
-        self._closed = True
-        for handler in list(self._made.values()):
-            if self._make is None:
-                handler.flush(timeout)
-            else:
-                handler.close(timeout)
+        handler = self._made.get("handler")
+        if handler is None:
+            return
+        if self._make is None:
+            handler.flush(timeout)
+        else:
+            handler.close(timeout)
 
     def reset(self, timeout: float | None = None) -> None:
         """Close the notifier, and make it ready for use again, with the settings that the environment has then.
@@ -312,8 +310,7 @@ class DiscordNotifier:
 
     def health(self) -> dict[str, Any]:
         """Return the state of the delivery, in the form of `DiscordHandler.health`."""
-        health = self.handler.health()
-        return {**health, "status": "closed", "reason": "the notifier was closed"} if self._closed else health
+        return self.handler.health()
 
     def get_rate_limit_info(self) -> dict[str, Any]:
         """Return the state of Discord's limits, in the form of `DiscordHandler.get_rate_limit_info`."""
@@ -342,7 +339,7 @@ class DiscordNotifier:
     def _post(
         self, record: logging.LogRecord, card: EmbedFormatter | None, fields: Mapping[str, object] | None = None
     ) -> bool:
-        handler = None if self._closed else self._find_handler()
+        handler = self._find_handler()
         return handler is not None and handler.notify(record, card, fields)
 
 

@@ -56,7 +56,14 @@ _FOREIGN_KEYS = re.compile(
     r"DISCORD_(LOCAL_ONLY|CLIENT_(ID|SECRET)|REDIRECT_URI|BOT_|USERS_CACHE_|PROXY|PUBLIC_KEY|SCOPE|OAUTH_).*"
 )
 """The keys of Flask-Discord, Flask-Discord-Interactions and Flask-Dance, and a variable of the environment alone."""
-_HEALTH = {"ok": "ok", "disabled": "ok", "limited": "degraded", "retrying": "degraded", "blocked": "degraded"}
+_HEALTH = {
+    "ok": "ok",
+    "disabled": "ok",
+    "closed": "ok",
+    "limited": "degraded",
+    "retrying": "degraded",
+    "blocked": "degraded",
+}
 
 
 class DiscordLogging:
@@ -154,7 +161,7 @@ class DiscordLogging:
     def handler(self, app: Flask | None = None) -> DiscordHandler:
         """Return the handler of `app`; `None` stands for the current application.
 
-        If the handler was closed, as `dictConfig` does, the result is the handler that logging now has, if any.
+        If `dictConfig` has replaced the handler since `init_app`, the result is the handler that logging now has.
         """
         app = app or _current()
         handler = self._handlers[app]
@@ -203,7 +210,7 @@ class DiscordLogging:
         """Return whether the health page answers 200 rather than 503.
 
         By default the result is False only if the handler has stopped for good, so that alarms do not arrive any more
-        (`stopped`: the webhook was deleted, or its token is wrong; `closed`). A temporary problem, such as a rate limit
+        (`stopped`: the webhook was deleted, or its token is wrong). A temporary problem, such as a rate limit
         or an outage of Discord, and a disabled handler are healthy. If a 503 would take the application out of service,
         override this method to return `True`.
 
@@ -308,6 +315,8 @@ class _AppHandler(IntegrationHandler):
         A record belongs to the application in whose context it is logged, or else to the one whose name its logger has,
         or else to the first one.
         """
+        if self.closed and any(_configured_handlers(logging.getLogger(record.name))):
+            return False
         ours = _app_handlers()
         app = _current() if has_app_context() else None
         takers = [each for each in ours if app in each.apps] or [
@@ -388,8 +397,8 @@ def _check_path(app: Flask, path: object) -> None:
 
 
 def _configured_handlers(logger: logging.Logger) -> Iterator[DiscordHandler]:
-    """Return the open handlers that take the records of `logger` and that this module did not make."""
-    return (each for each in discord_handlers(logger) if not isinstance(each, _AppHandler) and not each.closed)
+    """Return the handlers that take the records of `logger` and that this module did not make."""
+    return (each for each in discord_handlers(logger) if not isinstance(each, _AppHandler))
 
 
 def _watched(body: Iterable[Any], report: Callable[[Exception], object]) -> Iterator[Any]:

@@ -72,12 +72,13 @@ def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     handlers, level, disabled_level = root.handlers[:], root.level, root.manager.disable
     loggers = {name: getattr(logger, "disabled", False) for name, logger in root.manager.loggerDict.items()}
     yield
-    for listener in list(registry._listeners.values()):
+    for listener in registry._known_listeners():
         for handler in list(listener.attached):
             handler.close(timeout=0)  # type: ignore[call-arg]  # they are DiscordHandlers
         # Its handlers may have been collected.
         listener.stop()
     registry._listeners.clear()
+    registry._known.clear()
     deadline = time.monotonic() + 0.2
     for thread in threading.enumerate():
         if thread.name.startswith("discord-logging-"):

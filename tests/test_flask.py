@@ -739,11 +739,12 @@ class TestHealth:
         assert (code, body["status"], body["discord"]["status"]) == (200, "degraded", status)
         assert body["discord"]["pending"] == 1
 
-    def test_closed_handler_is_unhealthy(self) -> None:
-        """A closed handler delivers nothing any more."""
+    def test_closed_handler_is_healthy(self) -> None:
+        """The next record opens the handler again. Regression: a server that configures its own logs closes it."""
         app = make_app({"DISCORD_WEBHOOK_URL": URL})
         handler_of(app).close()
-        assert self._ask(app)[0] == 503
+        code, body = self._ask(app)
+        assert (code, body["status"], body["discord"]["status"]) == (200, "ok", "closed")
 
     def test_path_can_be_chosen(self) -> None:
         """The page has the given path, or there is no page."""

@@ -10,6 +10,7 @@ import json
 import logging
 import logging.config
 import os
+import re
 import sys
 import textwrap
 import threading
@@ -890,26 +891,118 @@ class TestLifecycle:
         assert handler.health()["delivered"] == 1
         handler.close()
 
-    def test_close_is_final_and_reports_the_losses(
-        self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]
+    def test_close_reports_the_losses(
+        self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """`close` drops and counts waiting records, and reports them on stderr, once; later ones are reported once."""
+        """`close` drops and counts waiting records, and reports them on stderr, once; so are late ones at exit."""
         discord.fail_next(Fault(status=503), times=100)
         handler = DiscordHandler(discord.webhook_url, retry_delays=[60])
         for _ in range(3):
             handler.handle(logging.makeLogRecord({"msg": "hello"}))
         handler.close(2)
         handler.close()
+        monkeypatch.setattr("discord_logging._delivery.exit_time._waited", 0.0)
         for _ in range(2):
             handler.handle(logging.makeLogRecord({"msg": "too late"}))
         health = handler.health()
-        assert health["dropped_by_reason"] == {"closed": 5}
+        assert (health["dropped_by_reason"], health["status"]) == ({"closed": 5}, "closed")
+        assert [handler.flush(), handler.flush()] == [False, True]
         lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("discord_logging:")]
         assert len(lines) == 2
         assert "3 of 3 records were not delivered" in lines[0]
         assert "a record came after the last handler for webhook" in lines[1]
         assert "HTTP 503" in lines[0]
         assert discord.webhook_url.rpartition("/")[2] not in "".join(lines)
+
+    def test_a_record_reopens_a_closed_handler(self, discord: LocalDiscord) -> None:
+        """As with `FileHandler`. The counters go on, and the thread ends with each closing.
+
+        Regression: `logging.config` closes all handlers, and those that stay in use delivered nothing any more.
+        """
+        handler = DiscordHandler(discord.webhook_url)
+        listener = handler._listener
+        assert listener
+        for number in range(3):
+            handler.handle(logging.makeLogRecord({"msg": str(number)}))
+            assert handler.health()["status"] == "ok"
+            thread = listener._thread
+            assert thread
+            handler.close()
+            assert (handler.closed, handler.health()["status"]) == (True, "closed")
+            thread.join(20)
+            assert not thread.is_alive()
+        assert [card["description"].split("\n")[0] for card in cards(discord)] == ["0", "1", "2"]
+        health = handler.health()
+        assert [health[name] for name in ("accepted", "delivered", "pending", "dropped")] == [3, 3, 0, 0]
+
+    def test_losses_are_reported_once_although_the_handler_is_reopened(
+        self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Each report has the records since the last one."""
+        handler = DiscordHandler(discord.webhook_url)
+        assert handler._listener
+        handler._listener.backlog.wake_listener = lambda: True  # no thread starts, so that the records wait
+        for number in (3, 2):
+            for _ in range(number):
+                handler.handle(logging.makeLogRecord({"msg": "hello"}))
+            handler.close(0)
+        handler.close()
+        assert re.findall(r"\d of \d records", capsys.readouterr().err) == ["3 of 3 records", "2 of 2 records"]
+
+    def test_one_of_two_handlers_of_a_webhook_is_closed_and_reopened(self, discord: LocalDiscord) -> None:
+        """The other one stays open, and they share one thread all the time."""
+        first, second = DiscordHandler(discord.webhook_url), DiscordHandler(discord.webhook_url, username="Second")
+        handlers = [first, second]
+        for number, closing in enumerate((first, second, first)):
+            closing.close()
+            assert [each.closed for each in handlers] == [each is closing for each in handlers]
+            for each in handlers:
+                each.handle(logging.makeLogRecord({"msg": f"{number} {each is first}"}))
+        assert first.flush(20)
+        assert [each.closed for each in handlers] == [False, False]
+        assert first._listener is second._listener
+        assert len(cards(discord)) == 6
+
+    def test_a_handler_made_after_a_closing_shares_the_listener_of_the_closed_one(self, discord: LocalDiscord) -> None:
+        """The closed handler may be reopened, and two threads must not post to one webhook."""
+        closed = DiscordHandler(discord.webhook_url)
+        closed.close()
+        made = DiscordHandler(discord.webhook_url)
+        for each in (made, closed):
+            each.handle(logging.makeLogRecord({"msg": "hello"}))
+        assert made._listener is closed._listener
+        assert made.flush()
+
+    def test_a_handler_is_closed_again_and_again_while_threads_log(self, discord: LocalDiscord) -> None:
+        """No record is lost, as `dictConfig` may close a handler at any moment."""
+        handler = DiscordHandler(discord.webhook_url, channel_limit=None)
+        threads = [
+            threading.Thread(target=lambda: [handler.handle(logging.makeLogRecord({"msg": "x"})) for _ in range(2_000)])
+            for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            handler.close(30)
+        assert handler.flush(30)
+        health = handler.health()
+        assert [health[name] for name in ("accepted", "delivered", "dropped")] == [6_000, 6_000, 0]
+
+    def test_a_reopened_handler_is_closed_by_logging_again(self, discord: LocalDiscord) -> None:
+        """`dictConfig` makes logging forget all handlers, so that `logging.shutdown` would not flush this one."""
+        handler = DiscordHandler(discord.webhook_url)
+        before = logging._handlerList[:]  # type: ignore[attr-defined]
+        try:
+            logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+            assert handler.closed
+            for _ in range(2):
+                handler.handle(logging.makeLogRecord({"msg": "hello"}))
+            assert [each() for each in logging._handlerList].count(handler) == 1  # type: ignore[attr-defined]
+            logging.shutdown()
+            assert handler.closed
+        finally:
+            logging._handlerList[:] = before  # type: ignore[attr-defined]
+        assert len(cards(discord)) == 1
 
     def test_close_after_a_flush_in_vain_does_not_wait_again(self, discord: LocalDiscord) -> None:
         """`logging.shutdown` calls flush and then close: they share one wait."""

@@ -397,12 +397,12 @@ class TestHandler:
         assert notifier.handler is handler
         assert notifier.send_startup()
         notifier.close()
-        assert not notifier.send_plaintext("too late")
-        assert notifier.health()["status"] == "closed"
-        assert (handler.health()["status"], len(discord.messages)) == ("ok", 1)
+        assert (notifier.health()["status"], len(discord.messages)) == ("ok", 1)
         handler.close()
         assert handler.closed
-        assert not DiscordNotifier(handler=handler).send_plaintext("too late")
+        assert DiscordNotifier(handler=handler).send_plaintext("hello")
+        assert handler.flush(20)
+        assert len(discord.messages) == 2
 
     @pytest.mark.parametrize("arguments", [{"handler": logging.NullHandler()}, {"webhook_url": URL}, {"max_lag": 1}])
     def test_a_handler_cannot_be_combined_with_settings(self, arguments: dict[str, Any]) -> None:
@@ -474,33 +474,35 @@ class TestHandler:
         assert list(notifier.handler._listener.attached) == [notifier.handler]  # type: ignore[union-attr]  # it has one
 
     def test_the_notifier_survives_dict_config(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
-        """`dictConfig` closes every handler, and the notifier makes a new one."""
+        """`dictConfig` closes every handler, and the next notice opens that of the notifier again."""
         before = notifier.handler
         assert notifier.send_plaintext("before")
         logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
         assert before.closed
         assert notifier.send_plaintext("after")
         assert [message.content for message in posted(notifier, discord)] == ["before", "after"]
-        assert notifier.handler is not before
+        assert notifier.handler is before
 
-    def test_no_new_handler_is_made_at_exit(self, notifier: DiscordNotifier, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A new handler would never be flushed."""
+    def test_no_handler_is_opened_again_at_exit(
+        self, notifier: DiscordNotifier, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It would never be flushed."""
         notifier.handler.close()
         monkeypatch.setattr("discord_logging._delivery.exit_time._waited", 0.0)
         assert not notifier.send_plaintext("too late")
 
-    def test_a_closed_notifier_accepts_no_notice(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
+    def test_a_notice_opens_a_closed_notifier_again(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
         """A notifier that was never used can be closed too."""
         assert notifier.send_plaintext("hello")
         notifier.close()
         notifier.close()
-        assert len(discord.messages) == 1
-        assert not notifier.send_plaintext("too late")
-        assert notifier.handler.closed
+        assert (notifier.health()["status"], len(discord.messages)) == ("closed", 1)
+        assert notifier.send_plaintext("again")
+        assert notifier.health()["status"] == "ok"
+        assert [message.content for message in posted(notifier, discord)] == ["hello", "again"]
         unused = DiscordNotifier()
         unused.close()
-        assert not unused.send_plaintext("too late")
-        assert unused.health()["status"] == "closed"
+        assert unused.health()["status"] == "disabled"
 
     def test_the_repr_has_no_token(self, notifier: DiscordNotifier) -> None:
         """The repr has the service."""

@@ -135,8 +135,18 @@ class Backlog(Protocol):
     def renew_locks(self) -> None:
         """Make new locks if gevent has replaced their classes: a wait for the old ones would stop every greenlet."""
 
-    def close(self) -> None:
-        """Drop all records that wait or still come, as `closed`."""
+    def close(self, *, if_settled: bool = False) -> bool:
+        """Drop all records that wait or still come, as `closed`, until `reopen` is called.
+
+        Args:
+            if_settled: Whether to do nothing if a record waits or is in flight.
+
+        Returns:
+            Whether the backlog was closed.
+        """
+
+    def reopen(self) -> None:
+        """Keep the records that come from now on. Never waits."""
 
     def after_fork_in_child(self) -> None:
         """Become empty and new: the parent delivers the records that it has queued."""

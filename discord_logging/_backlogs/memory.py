@@ -242,11 +242,25 @@ class MemoryBacklog(Intake):
         """Return the oldest entry of each queue, and the entries in flight."""
         return [*self._leased, *(queue[0] for queue in self._queues.values())]
 
-    def close(self) -> None:
-        """Drop all records that wait or still come, as `closed`."""
-        self._closed = True
+    def close(self, *, if_settled: bool = False) -> bool:
+        """Drop all records that wait or still come, as `closed`, and return whether this was done."""
+        with self.lock.hold() as is_held:
+            self._closed = True
+            self._bound_intake()
+            # A record that came before these lines is pending, and one that comes later finds the backlog closed.
+            if if_settled and self.pending:
+                self.reopen()
+                return False
+            if is_held:
+                self._release()
+        return True
+
+    def reopen(self) -> None:
+        """Keep the records that come from now on. Never waits."""
+        # In another order, a record between these lines would wake nobody.
+        self._idle = True
+        self._closed = False
         self._bound_intake()
-        self.release()
 
     def wait_until_settled(self, deadline: float, give_up: Callable[[], bool]) -> bool:
         """Block until all records accepted so far are delivered or dropped, and return whether they are."""

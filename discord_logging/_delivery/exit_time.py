@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 _waited: float | None = None
 
 
@@ -12,8 +14,8 @@ def begin() -> None:
 
 
 def is_exiting() -> bool:
-    """Tell whether the interpreter has begun to exit."""
-    return _waited is not None
+    """Tell whether the interpreter has begun to exit. Its main thread has ended before the exit hooks run."""
+    return _waited is not None or not threading.main_thread().is_alive()
 
 
 def waited() -> float:

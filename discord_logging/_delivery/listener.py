@@ -7,6 +7,7 @@ import logging.handlers
 import queue
 import threading
 import weakref
+from collections import Counter
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -49,8 +50,8 @@ The idents of the threads are not suitable: gevent may change the ident of a run
 class WebhookListener(logging.handlers.QueueListener):
     """Takes records from the backlog of one webhook and delivers them, on a daemon thread.
 
-    The first record starts the thread. The `queue` of the base class carries only the sentinel, whose value is private
-    to `logging`.
+    The first record starts the thread, and `stop` ends it. The first record after that starts it again, unless the
+    interpreter exits. The `queue` of the base class carries only the sentinel, whose value is private to `logging`.
 
     Args:
         url: The URL of the webhook.
@@ -102,6 +103,8 @@ class WebhookListener(logging.handlers.QueueListener):
         self._starting = Lock()
         self._is_stopping = self._has_reported_late = False
         self._has_more = False
+        self._reported: Counter[str] = Counter()
+        """The numbers of records, settled and dropped by reason, when losses were last reported on stderr."""
         self._delivery = Delivery(self.url, self.backlog, self._sender, self._limiter)
         self.configure(self._settings)
 
@@ -118,8 +121,10 @@ class WebhookListener(logging.handlers.QueueListener):
     def _wake(self) -> bool:
         """Wake the thread, or start it; return whether it is awake now."""
         if self._is_stopping:
-            self._report_late_record()
-            return True
+            if exit_time.is_exiting():
+                self._report_late_record()
+                return True
+            self.reopen()
         if self.is_running():
             self.backlog.wake()
             return True
@@ -152,12 +157,10 @@ class WebhookListener(logging.handlers.QueueListener):
         """Start the thread.
 
         Raises:
-            RuntimeError: The thread is running, as in Python 3.14, the listener was stopped, or no thread can start.
+            RuntimeError: The thread is running, as in Python 3.14, or no thread can start.
         """
         if self.is_running():
             raise RuntimeError("Listener already started")
-        if self._is_stopping:
-            raise RuntimeError("Listener was stopped")
         self._on_start()
         self.backlog.renew_locks()
         # Otherwise Python 3.14 would take a thread that could not be started for a running one.
@@ -166,8 +169,24 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def attach(self, handler: logging.Handler) -> None:
         """Share the listener with `handler`, whose flushes do not tell of the records that were dropped before."""
-        self.attached.add(handler)
         self._known_losses[handler] = self.backlog.lost
+        self.reattach(handler)
+
+    def reattach(self, handler: logging.Handler) -> None:
+        """Share the listener with a handler that was attached before. Never waits."""
+        self.attached.add(handler)
+        self.reopen()
+
+    def attached_handlers(self) -> list[logging.Handler]:
+        """Return the handlers that share the listener. Another thread may attach one meanwhile."""
+        found = (reference() for reference in self._known_losses.keyrefs())
+        return [handler for handler in found if handler is not None and handler in self.attached]
+
+    def reopen(self) -> None:
+        """Deliver the records that come from now on, if the listener was stopped. Never waits."""
+        if self._is_stopping:
+            self._is_stopping = self._has_reported_late = False
+            self.backlog.reopen()
 
     def flush_for(self, handler: logging.Handler, timeout: float) -> bool:
         """Flush, and return whether all is delivered and nothing was dropped since the last flush for `handler`."""
@@ -230,35 +249,45 @@ class WebhookListener(logging.handlers.QueueListener):
             is_delivering.reset(token)
 
     def stop(self, timeout: float = 0.0) -> None:
-        """Deliver for at most `timeout` seconds, drop the other records, and end the thread. Later calls do nothing.
+        """Deliver for at most `timeout` seconds, drop the other records, and end the thread.
 
-        Losses are reported on stderr. The thread is not waited for: it may hang in the network.
+        Losses are reported on stderr. The thread is not waited for: it may hang in the network. A record that comes
+        meanwhile by a handler that is not attached reopens the listener, which goes on then, unless the interpreter
+        exits. A second call does nothing.
         """
         if self._is_stopping:
             return
+        users = len(self.attached)
+        is_settled = False
         try:
             if timeout > 0:
-                self.flush(timeout, is_last=True)
+                is_settled = self.flush(timeout, is_last=True)
         finally:
             # Ctrl-C ends the wait, but the losses are reported nevertheless.
-            self.backlog.close()
-            self.enqueue_sentinel()
-            self.say_losses()
+            is_exiting = exit_time.is_exiting()
+            is_reopened = len(self.attached) > users and not is_exiting
+            if not is_reopened and self.backlog.close(if_settled=is_settled and not is_exiting):
+                self.enqueue_sentinel()
+                self.say_losses()
 
     def say_losses(self) -> None:
-        """Report on stderr how many records were not delivered, if any."""
+        """Report on stderr how many records were not delivered since the last report, if any."""
         counts = self.backlog.count()
-        if lost := counts["dropped"] + counts["pending"]:
-            reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(self._dropped_by_reason().items()))
+        dropped = Counter[str]()
+        dropped.update(self._dropped_by_reason())
+        news = dropped - self._reported
+        accepted = counts["accepted"] - self._reported["settled"]
+        self._reported = Counter({**dropped, "settled": counts["accepted"] - counts["pending"]})
+        if lost := news.total() + counts["pending"]:
+            reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(news.items()))
             last_error = self._delivery.last_trouble
             say(
-                f"{lost} of {counts['accepted']} records were not delivered to webhook {self.url.id}"
+                f"{lost} of {accepted} records were not delivered to webhook {self.url.id}"
                 f" ({reasons or 'pending'}{'; last error: ' + last_error if last_error else ''})"
             )
 
     def enqueue_sentinel(self) -> None:
         """Ask the thread to end."""
-        super().enqueue_sentinel()
         self._is_stopping = True
         self.backlog.wake()
 
@@ -276,7 +305,7 @@ class WebhookListener(logging.handlers.QueueListener):
         if threading.current_thread() is self._thread and not is_delivering.get():
             is_delivering.set(True)
             self._thread.name = f"discord-logging-{self.url.id}"
-        while not self._is_stopping:
+        while not self._may_end():
             if block and not self._has_more:
                 self._wait_for_burst()
             records, delay = self._attempt(self._delivery.take) or ((), _FAULT_DELAY)
@@ -288,8 +317,22 @@ class WebhookListener(logging.handlers.QueueListener):
             if delay and self._has_more:
                 self.backlog.notify_waiters()
                 self.backlog.wait(delay)
-        self._sender.close()
+        super().enqueue_sentinel()
         return super().dequeue(block)
+
+    def _may_end(self) -> bool:
+        """Tell whether the thread may end now. From then on, the next record starts another one."""
+        if not self._is_stopping:
+            return False
+        with self._starting:
+            if self.backlog.is_ready:
+                return False
+            self._sender.close()
+            self._thread = None
+        # The caller of a record that came meanwhile took this thread for a running one.
+        if self.backlog.is_ready:
+            self._wake()
+        return True
 
     def _wait_for_burst(self) -> None:
         """Wait for a record, and for those that follow at once."""

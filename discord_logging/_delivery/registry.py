@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import sys
+import weakref
 from typing import TYPE_CHECKING
 
 from discord_logging._backlogs.memory import MemoryBacklog
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 _rate_limiter = DiscordRateLimiter()
 _listeners: dict[tuple[str, str], WebhookListener] = {}
-_stopping: set[WebhookListener] = set()
+"""The listeners that are open."""
+_known: weakref.WeakValueDictionary[tuple[str, str], WebhookListener] = weakref.WeakValueDictionary()
+"""All listeners: also those that are closed, as long as a handler may reopen them or their thread runs."""
 _ends_as_child = False
 
 
@@ -36,8 +39,8 @@ def attach(handler: logging.Handler, url: WebhookURL, settings: DeliverySettings
     new: WebhookListener | None = None
     while True:
         with _registry_lock():
-            if listener := _listeners.get(key) or new:
-                _listeners[key] = listener
+            if listener := _known.get(key) or new:
+                _listeners[key] = _known[key] = listener
                 listener.attach(handler)
                 listener.configure(settings)
                 return listener
@@ -51,21 +54,42 @@ def attach(handler: logging.Handler, url: WebhookURL, settings: DeliverySettings
         )
 
 
-def detach(handler: logging.Handler, listener: WebhookListener, timeout: float) -> None:
-    """Flush for `handler` and detach it; the last handler stops the listener. Blocks for at most `timeout` seconds."""
+def detach(handler: logging.Handler, listener: WebhookListener) -> bool:
+    """Detach `handler`, and return whether the listener has no handler any more, and is to be stopped."""
     with _registry_lock():
         listener.attached.discard(handler)
         is_last = not listener.attached
         if is_last:
             _listeners.pop((listener.url.key, listener.url.token), None)
-            _stopping.add(listener)
-    if is_last:
-        try:
-            listener.stop(timeout)
-        finally:
-            _stopping.discard(listener)
-    else:
-        listener.flush(timeout)
+    return is_last
+
+
+def reattach(handler: logging.Handler, listener: WebhookListener) -> bool:
+    """Attach a handler again that was detached, and return whether it is attached: not at interpreter exit.
+
+    Never waits: `dictConfig` may hold the lock of the registry for seconds while it closes handlers.
+    """
+    if exit_time.is_exiting():
+        return False
+    listener.reattach(handler)
+    _listeners.setdefault((listener.url.key, listener.url.token), listener)
+    _register(handler)
+    return True
+
+
+def _register(handler: logging.Handler) -> None:
+    """Have `logging.shutdown` flush and close `handler`, which `dictConfig` has made it forget.
+
+    The lock of `logging` is not needed, since an append is atomic.
+    """
+    registered: list[weakref.ref[logging.Handler]] = logging._handlerList  # type: ignore[attr-defined]  # noqa: SLF001 - these names are not public
+    if not any(reference() is handler for reference in tuple(registered)):
+        registered.append(weakref.ref(handler, logging._removeHandlerRef))  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+
+
+def _known_listeners() -> list[WebhookListener]:
+    # Another thread may add one meanwhile, and `values()` would not allow that.
+    return [listener for reference in _known.valuerefs() if (listener := reference()) is not None]
 
 
 def _registry_lock() -> threading.RLock:
@@ -92,7 +116,7 @@ def _warn_of_uwsgi() -> None:
 def flush_all(timeout: float | None = None) -> list[WebhookListener]:
     """Flush all listeners within `timeout` seconds, or within the longest of their flush timeouts, and return them."""
     began = clock.monotonic()
-    listeners = [*_listeners.values(), *_stopping]
+    listeners = _known_listeners()
     for listener in listeners:
         limit = listener.flush_timeout if timeout is None else timeout
         listener.flush(began + limit - clock.monotonic(), is_last=True)
@@ -111,15 +135,18 @@ def abandon() -> None:
 
 def is_busy_in_this_thread() -> bool:
     """Tell whether this thread, interrupted by a signal handler, holds a lock that a flush of any listener needs."""
-    return any(listener.is_busy_in_this_thread() for listener in [*_listeners.values(), *_stopping])
+    return any(listener.is_busy_in_this_thread() for listener in _known_listeners())
 
 
 def finish(*, only_orphans: bool = False) -> None:
     """Stop all listeners, or only those without handlers, within one deadline."""
     exit_time.begin()
-    for listener in list(_listeners.values()):
+    for listener in _known_listeners():
         if not (only_orphans and listener.attached):
             listener.stop(listener.flush_timeout)
+        for handler in listener.attached_handlers():
+            # A thread may have reopened it while `dictConfig` closed it, right before it was forgotten.
+            _register(handler)
 
 
 def _finish_with_child() -> None:
@@ -138,9 +165,8 @@ def _after_fork_in_child() -> None:
     _ends_as_child = False
     exit_time.after_fork_in_child()
     is_delivering.set(False)
-    for listener in (*_listeners.values(), *_stopping):
+    for listener in _known_listeners():
         listener.after_fork_in_child()
-    _stopping.clear()
 
 
 # This hook runs before that of `logging`, which was registered earlier and closes the handlers that are left.

@@ -555,13 +555,13 @@ class TestThread:
         made = make(url, settings)
 
         def make_another(*_: object, **__: object) -> object:
-            registry._listeners[url.key, url.token] = made
+            registry._known[url.key, url.token] = made
             return object()
 
         monkeypatch.setattr(registry, "WebhookListener", make_another)
         user = logging.NullHandler()
         assert registry.attach(user, url, settings) is made
-        registry.detach(user, made, 0)
+        registry.detach(user, made)
 
     def test_interrupted_start_of_the_thread_is_tried_again(
         self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch
@@ -710,17 +710,65 @@ class TestQueueListener:
         """The listener that another thread was stopping at the fork is empty, and is not stopping any more."""
         listener = make()
         listener.backlog.refuse("INFO", "unreadable")
-        registry._stopping.add(listener)
+        registry._known[listener.url.key, listener.url.token] = listener
+        listener.enqueue_sentinel()
         registry._after_fork_in_child()
-        assert (registry._stopping, listener.backlog.pending, listener.backlog.lost) == (set(), 0, 0)
+        assert (listener._is_stopping, listener.backlog.pending, listener.backlog.lost) == (False, 0, 0)
 
-    def test_a_start_after_the_stop_is_an_error(self) -> None:
-        """The thread would wait for ever."""
-        listener = make()
+    def test_a_record_after_the_stop_starts_another_thread(self, discord: LocalDiscord) -> None:
+        """The thread that ends does not end before a record that it can still deliver."""
+        listener = connect(WebhookListener, WebhookURL.parse(discord.webhook_url))
+        for number in range(20):
+            listener.backlog.put(freeze(logging.makeLogRecord({"msg": str(number)}), CardSettings(EmbedFormatter())))
+            listener.stop(20)
+        assert listener.backlog.count() == {"accepted": 20, "delivered": 20, "pending": 0, "dropped": 0}
+        assert texts(discord) == [str(number) for number in range(20)]
+
+    @pytest.mark.parametrize("comes", ["before the end", "after the end"])
+    def test_a_record_while_the_thread_ends_is_delivered(
+        self, discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch, comes: str
+    ) -> None:
+        """Its caller takes the thread for a running one, so that the thread itself must look once more."""
+        listener = connect(WebhookListener, WebhookURL.parse(discord.webhook_url))
+        close = listener._sender.close
+
+        def put() -> None:
+            listener.backlog.put(freeze(logging.makeLogRecord({"msg": "late"}), CardSettings(EmbedFormatter())))
+
+        def close_and_put() -> None:
+            monkeypatch.undo()
+            close()
+            other = threading.Thread(target=put)
+            other.start()
+            other.join(10)
+
+        if comes == "after the end":
+            monkeypatch.setattr(listener._sender, "close", close_and_put)
+        listener.start()
         listener.stop()
-        with pytest.raises(RuntimeError, match="stopped"):
-            listener.start()
-        assert not listener.is_running()
+        if comes == "before the end":
+            put()
+        assert discord.wait_for(1)
+        assert listener.flush(20)
+        assert texts(discord) == ["late"]
+        listener.stop()
+
+    def test_a_handler_that_is_reopened_while_its_listener_stops_keeps_the_records(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """`dictConfig` closes a handler while another thread logs and Discord does not answer."""
+        listener = make()
+        monkeypatch.setattr(listener, "start", lambda: None)
+        user = logging.NullHandler()
+
+        def flush(*_: object, **__: object) -> bool:
+            listener.backlog.put(freeze(logging.makeLogRecord({"msg": "hello"}), CardSettings(None)))
+            listener.reattach(user)
+            return False
+
+        monkeypatch.setattr(listener, "flush", flush)
+        listener.stop(5.0)
+        assert listener.backlog.count() == {"accepted": 1, "delivered": 0, "pending": 1, "dropped": 0}
 
     def test_ctrl_c_in_a_stop_reports_the_losses(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
