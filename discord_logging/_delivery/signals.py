@@ -11,6 +11,12 @@ from discord_logging._delivery.registry import flush_all, is_busy_in_this_thread
 from discord_logging._process.locks import postpone
 
 _DEFAULT_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_HARMLESS = frozenset(
+    getattr(signal, name)
+    for name in ("SIGCHLD", "SIGCONT", "SIGINFO", "SIGIO", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH")
+    if hasattr(signal, name)
+)
+"""The signals that do not end a process by default, on one platform at least."""
 _flushing: set[tuple[int, int]] = set()
 """The process and the signal of each flush that is running. A forked child runs its own flush."""
 
@@ -24,8 +30,9 @@ def flush_on_signals(*signals: int) -> None:
 
     When the signal comes, the main thread blocks for at most the longest `flush_timeout` of all handlers, however often
     the signal comes meanwhile. Then the previous signal handler is called. Without one, the losses are reported on
-    stderr, and the signal ends the process. An ignored signal stays ignored, and a signal whose handler was not set
-    from Python keeps that handler. May be called twice.
+    stderr, and the signal ends the process. The first process of a container, which no signal ends by default, exits
+    with the status 128 and the number of the signal. An ignored signal stays ignored, and a signal whose handler was
+    not set from Python keeps that handler. May be called twice.
 
     Args:
         *signals: The signals; by default `SIGTERM` and, where it exists, `SIGHUP`.
@@ -60,5 +67,8 @@ def _flush_first(previous: Any, number: int, frame: Any) -> None:
             listener.say_losses()
         ours = signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
-        # The signal did not end the process, such as SIGCHLD, or SIGTERM for the first process of a container.
+        # The signal did not end the process. The kernel protects the first process of a container, which would go on
+        # until its runtime kills it.
+        if os.getpid() == 1 and number not in _HARMLESS:
+            os._exit(128 + number)
         signal.signal(number, ours)

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -264,7 +265,7 @@ class TestChain:
         assert signal.getsignal(signal.SIGUSR1) is not signal.SIG_DFL
 
     def test_signal_that_ends_nothing(self, discord: LocalDiscord, capsys: pytest.CaptureFixture[str]) -> None:
-        """After a signal without effect, as SIGTERM for the first process of a container, the program continues."""
+        """After a signal without effect, the program continues."""
         handler = DiscordHandler(discord.webhook_url, flush_timeout=0.2)
         flush_on_signals(signal.SIGCHLD)
         ours = signal.getsignal(signal.SIGCHLD)
@@ -276,6 +277,45 @@ class TestChain:
         assert handler.flush(10)
         assert texts(discord) == ["first", "second"]
         assert "1 of 1 records were not delivered" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("number", "codes"), [(signal.SIGTERM, [143]), (signal.SIGHUP, [129]), (signal.SIGCHLD, [])]
+    )
+    def test_first_process_of_a_container_ends(
+        self, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, codes: list[int]
+    ) -> None:
+        """The kernel ignores a signal's default action there. Regression: `docker stop` waited for its SIGKILL."""
+        ended: list[int] = []
+        flush_on_signals(number)
+        handler = signal.getsignal(number)
+        assert callable(handler)
+        monkeypatch.setattr(signal, "raise_signal", lambda _: None)
+        monkeypatch.setattr(os, "getpid", lambda: 1)
+        monkeypatch.setattr(os, "_exit", ended.append)
+        handler(number, None)
+        assert ended == codes
+
+    def test_real_first_process_ends(self, discord: LocalDiscord) -> None:
+        """The status is that of a shell for a command that the signal has ended."""
+        namespace = ["unshare", "--pid", "--fork", "--kill-child"]
+        if (
+            not shutil.which("unshare")
+            or subprocess.run([*namespace, "true"], check=False, capture_output=True).returncode
+        ):
+            pytest.skip("this user may make no namespace of processes")
+        script = (
+            "discord_logging.flush_on_signals()\nlog.error('hello')\nprint(os.getpid())\nos.kill(1, signal.SIGTERM)"
+        )
+        done = subprocess.run(
+            [*namespace, sys.executable, "-c", f"{PRELUDE}{script}\ntime.sleep(30)"],
+            env={**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (143, "")
+        assert texts(discord) == ["hello"]
 
     def test_second_signal_waits_for_the_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A signal during the flush leaves the end to the first one."""
