@@ -445,7 +445,8 @@ class DiscordHandler(logging.Handler):
               of the webhook was closed, or logged after that at interpreter exit), `rejected` (Discord refused the
               card, and the plain text too), `webhook_gone` (after a 401, 403 or 404), `unreadable` (a filter or an
               attribute of the record raised an error), `interrupted` (Ctrl-C came while the record was queued or
-              delivered) or `internal_error` (a fault of this package, which is logged).
+              delivered), `process_ended` (another process, such as a worker of a pool, ended before it delivered the
+              record; only on Linux) or `internal_error` (a fault of this package, which is logged).
             - `oldest_age`: The seconds that the oldest record has waited or been in flight, held repeats left out; 0.0
               without such a record.
             - `requests`, `retries`: The number of requests, and of those that came after a failure.

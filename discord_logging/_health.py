@@ -7,5 +7,14 @@ from typing import Literal
 Status = Literal["ok", "limited", "retrying", "blocked", "stopped", "disabled", "closed"]
 """The state of a handler's webhook."""
 
-DropReason = Literal["queue_full", "closed", "internal_error", "interrupted", "webhook_gone", "rejected", "unreadable"]
+DropReason = Literal[
+    "queue_full",
+    "closed",
+    "internal_error",
+    "interrupted",
+    "process_ended",
+    "webhook_gone",
+    "rejected",
+    "unreadable",
+]
 """Why a record was dropped."""

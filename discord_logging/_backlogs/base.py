@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, MutableSequence
 
     from discord_logging._backlogs.entry import Entry
     from discord_logging._discord.pace import Waiting
@@ -51,8 +51,8 @@ class Backlog(Protocol):
     def put(self, frozen: tuple[Any, ...]) -> None:
         """Accept a record as `freeze` returned it. Never waits."""
 
-    def refuse(self, levelname: str, reason: DropReason) -> None:
-        """Count a record that could not be accepted. Never waits."""
+    def refuse(self, levelname: str, reason: DropReason, number: int = 1) -> None:
+        """Count records that could not be accepted. Never waits."""
 
     # The delivery, on the listener's thread
 
@@ -147,6 +147,9 @@ class Backlog(Protocol):
 
     def reopen(self) -> None:
         """Keep the records that come from now on. Never waits."""
+
+    def share(self, numbers: MutableSequence[int]) -> None:
+        """Write into two numbers from now on how many records are pending: callers the first, the others both."""
 
     def after_fork_in_child(self) -> None:
         """Become empty and new: the parent delivers the records that it has queued."""

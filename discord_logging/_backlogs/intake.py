@@ -16,7 +16,7 @@ from discord_logging._process.wakeup import Wakeup
 from discord_logging._records.record import NO_DETAILS, details_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, MutableSequence
 
     from discord_logging._health import DropReason
 
@@ -40,6 +40,8 @@ class Intake(ABC):
         self._wakeup = Wakeup()
         self._idle = True
         self._closed = False
+        self._shared: MutableSequence[int] = [0, 0]
+        """The numbers of records in the deque and of other pending records, which other processes may read."""
         self._overflow = PORTION
         """The number of records in the deque from which on callers take them in themselves."""
         self._max_deferred = 0
@@ -52,9 +54,10 @@ class Intake(ABC):
         incoming.append(frozen)
         if self._idle:
             self._wake_listener()
+        self._shared[0] = waiting = len(incoming)
         # The details are the part at 15. The number is written out, since this happens for every record.
         if (
-            len(incoming) >= self._overflow
+            waiting >= self._overflow
             or len(frozen[0]) > self._max_deferred
             or (frozen[15] is not NO_DETAILS and details_size(frozen[15]) > self._max_deferred)
         ):
@@ -95,9 +98,9 @@ class Intake(ABC):
     def _take_in(self) -> None:
         """Take in a portion of the records that came. The caller has the lock."""
 
-    def refuse(self, levelname: str, reason: DropReason) -> None:
-        """Count a record that could not be accepted. Never waits."""
-        self._refused.append((reason, levelname))
+    def refuse(self, levelname: str, reason: DropReason, number: int = 1) -> None:
+        """Count records that could not be accepted. Never waits."""
+        self._refused.extend([(reason, levelname)] * number)
 
     def wait(self, timeout: float | None) -> None:
         """Block until `wake` is called, or for `timeout` seconds; `None` waits without end."""

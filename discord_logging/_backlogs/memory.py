@@ -27,7 +27,7 @@ from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import DeliverySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, MutableSequence
 
     from discord_logging._health import DropReason
 
@@ -145,6 +145,7 @@ class MemoryBacklog(Intake):
             for entry in entries:
                 entry.message_id = message_id
                 self.delivered += entry.count
+            self._share_pending()
             self.notify_waiters()
 
     def requeue(self, entries: Collection[Entry], *, maybe_saved: bool = False) -> None:
@@ -170,6 +171,7 @@ class MemoryBacklog(Intake):
             if entries is None:
                 self._take_in(len(self._incoming))
                 self._drop_waiting(reason)
+            self._share_pending()
 
     # Any thread
 
@@ -187,6 +189,15 @@ class MemoryBacklog(Intake):
     @property
     def _accepted(self) -> int:
         return self._taken_in + len(self._incoming) + len(self._refused)
+
+    def share(self, numbers: MutableSequence[int]) -> None:
+        """Write into two numbers from now on how many records are pending: callers the first, the others both."""
+        self._shared = numbers
+        self._share_pending()
+
+    def _share_pending(self) -> None:
+        waiting = len(self._incoming)
+        self._shared[0], self._shared[1] = waiting, max(self.pending - waiting, 0)
 
     @property
     def lost(self) -> int:
@@ -285,6 +296,7 @@ class MemoryBacklog(Intake):
             return True
         finally:
             waiters.remove(waiter)
+            self._share_pending()
 
     def release(self) -> None:
         """Take in all records that came, and release the held repeats."""
@@ -312,6 +324,7 @@ class MemoryBacklog(Intake):
             self._enqueue(self._fold_repeats(limit))
             self._enqueue(self._repeats.release(clock.monotonic() if until is None else until))
             self._evict()
+            self._share_pending()
         except BaseException:
             # Ctrl-C came, or a signal handler exits.
             self._restore_state()

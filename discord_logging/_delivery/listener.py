@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import logging.handlers
 import queue
@@ -19,6 +20,7 @@ from discord_logging._exceptions import ends_program
 from discord_logging._process import clock
 from discord_logging._process.diagnostics import say, warn
 from discord_logging._process.locks import Lock
+from discord_logging._process.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +36,9 @@ _GATHERING_TIME = 0.05
 
 _MIN_REQUEST_TIMEOUT = 0.001
 """The shortest time-out of a request, in seconds."""
+
+_MAX_LOST = 1_000_000
+"""The largest number of lost records of another process that is believed."""
 
 _FAULT_DELAY = 1.0
 """The wait after a fault of this package, in seconds."""
@@ -82,6 +87,7 @@ class WebhookListener(logging.handlers.QueueListener):
         self._limiter = limiter
         self._on_start = on_start
         self._settings = settings
+        self._slots = Slots(hashlib.sha256(f"{url.key} {url.token}".encode()).hexdigest()[:32])
         backlog.wake_listener = self._wake
         self._reset()
 
@@ -113,6 +119,7 @@ class WebhookListener(logging.handlers.QueueListener):
         super().__init__(queue.SimpleQueue())
         self._reset()
         self.backlog.after_fork_in_child()
+        self._slots.after_fork_in_child()
         self._known_losses.update(dict.fromkeys(self._known_losses, 0))
         self._sender.after_fork_in_child()
 
@@ -163,6 +170,8 @@ class WebhookListener(logging.handlers.QueueListener):
             raise RuntimeError("Listener already started")
         self._on_start()
         self.backlog.renew_locks()
+        if numbers := self._slots.claim():
+            self.backlog.share(numbers)
         # Otherwise Python 3.14 would take a thread that could not be started for a running one.
         super().__init__(self.queue)
         super().start()
@@ -211,6 +220,7 @@ class WebhookListener(logging.handlers.QueueListener):
         if is_delivering.get() or self.is_busy_in_this_thread():
             return False
         _warm_level_caches()
+        self._count_ended_processes()
         began = clock.monotonic()
         deadline = began + timeout - exit_time.waited()
         delivery = self._delivery
@@ -269,9 +279,23 @@ class WebhookListener(logging.handlers.QueueListener):
             if not is_reopened and self.backlog.close(if_settled=is_settled and not is_exiting):
                 self.enqueue_sentinel()
                 self.say_losses()
+                if is_exiting or not self.is_running():
+                    self.release_slot()
+
+    def _count_ended_processes(self) -> None:
+        """Report the records of processes that ended before they delivered them, and count them as dropped here."""
+        for pid, number in self._slots.find_ended():
+            say(f"process {pid} ended before it delivered {number} records to webhook {self.url.id}")
+            self.backlog.refuse("?", "process_ended", min(number, _MAX_LOST))
+
+    def release_slot(self) -> None:
+        """Let no other process tell of the records of this one, since this process has told of them itself."""
+        self.backlog.share([0, 0])
+        self._slots.release()
 
     def say_losses(self) -> None:
         """Report on stderr how many records were not delivered since the last report, if any."""
+        self._count_ended_processes()
         counts = self.backlog.count()
         dropped = Counter[str]()
         dropped.update(self._dropped_by_reason())
@@ -328,6 +352,7 @@ class WebhookListener(logging.handlers.QueueListener):
             if self.backlog.is_ready:
                 return False
             self._sender.close()
+            self.release_slot()
             self._thread = None
         # The caller of a record that came meanwhile took this thread for a running one.
         if self.backlog.is_ready:
@@ -338,6 +363,7 @@ class WebhookListener(logging.handlers.QueueListener):
         """Wait for a record, and for those that follow at once."""
         while not self._is_stopping and not self.backlog.is_ready:
             self.backlog.wait_for_record()
+        self._count_ended_processes()
         if not self._delivery.deadlines:
             self.backlog.wait(_GATHERING_TIME)
 

@@ -65,6 +65,8 @@ def _flush_first(previous: Any, number: int, frame: Any) -> None:
     elif is_first:
         for listener in listeners:
             listener.say_losses()
+            if number not in _HARMLESS:
+                listener.release_slot()
         ours = signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
         # The signal did not end the process. The kernel protects the first process of a container, which would go on
