@@ -15,10 +15,14 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from discord_logging.sandbox import LocalDiscord
+
+pytestmark = pytest.mark.once
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "flask_newsletter" / "newsletter"
 

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
     StartGunicorn = Callable[..., Gunicorn]
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="gunicorn needs a platform that forks")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="gunicorn needs a platform that forks"),
+]
 
 _APP = """
 import os, pathlib, time

@@ -83,6 +83,7 @@ def test_a_missing_message_is_explained(pytester: pytest.Pytester) -> None:
     assert 'was answered 400: \'{"message": "Cannot send an empty message"' in output
 
 
+@pytest.mark.once
 def test_the_fixture_works_in_parallel(pytester: pytest.Pytester) -> None:
     """With pytest-xdist every test has its own channel."""
     pytester.makepyfile(_MANY)

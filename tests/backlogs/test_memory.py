@@ -181,6 +181,7 @@ def test_peek_returns_for_how_long_the_oldest_record_waits(monkeypatch: pytest.M
     assert backlog.oldest_age() == 1.0
 
 
+@pytest.mark.once
 def test_an_alarm_is_taken_however_much_text_is_before_it() -> None:
     """An alarm does not wait until older text, more than a message carries, has left."""
     backlog = MemoryBacklog(100, 64_000_000)
@@ -234,6 +235,7 @@ def test_a_record_without_a_readable_kind_is_routine() -> None:
     assert backlog.peek()[:2] == (1, Urgency.ROUTINE)
 
 
+@pytest.mark.once
 @settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, 12), min_size=1, max_size=4), levels=st.lists(st.sampled_from(LEVELS), min_size=12))
 def test_parts_may_return_in_any_order(cuts: list[int], levels: list[int]) -> None:
@@ -285,6 +287,7 @@ def test_a_record_that_is_larger_than_the_bound_is_cut(attributes: dict[str, str
     assert check_books(backlog) == {"accepted": 1, "delivered": 1, "pending": 0, "dropped": 0}
 
 
+@pytest.mark.once
 def test_a_record_with_more_text_than_a_message_carries_is_cut() -> None:
     """The caller does not copy the rest. Regression: the hash of a long template held up the caller, too."""
     backlog = MemoryBacklog(10_000, 1_000_000_000)
@@ -526,6 +529,7 @@ operations = st.one_of(
 )
 
 
+@pytest.mark.once
 @settings(max_examples=200, deadline=None)
 @given(
     max_records=st.integers(1, 12),

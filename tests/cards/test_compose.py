@@ -122,6 +122,7 @@ class TestCompose:
         message, carried = compose(records, head=records[1], allowance=10)
         assert (message.thread_id, list(carried)) == ("5", records[1:])
 
+    @pytest.mark.once
     def test_the_head_overtakes_records_that_fill_the_message(self) -> None:
         """Without room for the files before it, the head is alone in the message."""
         records = [*(make("x" * 1_000_000) for _ in range(9)), make("alarm")]
@@ -162,6 +163,7 @@ class TestCompose:
         assert sum(map(length, with_note.message.payload["embeds"])) <= 6000
         assert len(with_note.records) == min(counts[0], 5957 // size)
 
+    @pytest.mark.once
     @given(
         st.lists(
             st.tuples(
@@ -293,6 +295,7 @@ class TestRepeats:
 class TestForms:
     """The choice among cards, lines and a digest: the plainest form that is enough."""
 
+    @pytest.mark.once
     @pytest.mark.parametrize(
         ("waiting", "allowance", "expected"),
         [
@@ -388,6 +391,7 @@ class TestForms:
         records = [make("x" * 580, levelno=20, funcName="") for _ in range(40)]
         assert form(compose(records, allowance=5)) == "cards"
 
+    @pytest.mark.once
     def test_a_huge_record_does_not_keep_the_next_from_being_cards(self) -> None:
         """Its text fills the file, so a digest would carry it alone."""
         records = [make("x" * 8_000_000), *(make(str(number)) for number in range(20))]
@@ -464,6 +468,7 @@ class TestFile:
         [(_, content)] = message.files
         assert content.count(b"\n") == 1
 
+    @pytest.mark.once
     def test_files_of_one_message_have_a_bound(self) -> None:
         """The next message carries the rest."""
         records = [make("x" * 4_500_000) for _ in range(3)]
@@ -471,6 +476,7 @@ class TestFile:
         assert len(sizes) == 3
         assert all(4_500_000 < size < 4_600_000 for [size] in sizes)
 
+    @pytest.mark.once
     @pytest.mark.parametrize(("text", "shift"), [("é", 0), ("é", 1), *(("🚨", shift) for shift in range(4))])
     def test_a_record_that_is_too_large_for_a_file_is_cut_between_characters(self, text: str, shift: int) -> None:
         """The file has the whole size, and stays valid UTF-8."""

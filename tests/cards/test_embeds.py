@@ -119,6 +119,7 @@ ATTRIBUTES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.once
 class TestAnyRecord:
     """Discord rejects no card."""
 

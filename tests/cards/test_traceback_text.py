@@ -836,6 +836,7 @@ def exceptions(draw: st.DrawFn, depth: int = 2) -> BaseException:
     return error
 
 
+@pytest.mark.once
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(error=exceptions(), limit=st.integers(0, 5000))
 @example(error=ValueError("\n" * 5000), limit=1000)

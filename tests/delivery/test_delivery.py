@@ -414,6 +414,7 @@ def test_the_backlog_folds_while_discord_is_down() -> None:
     assert "delayed" not in str(notes[1:]) + str(world.sent[-1])
 
 
+@pytest.mark.once
 def test_an_hour_of_outage_loses_nothing_and_costs_few_requests() -> None:
     """With a record every four seconds there is at most one request a minute, and all records arrive afterwards."""
     end = START + 3_600
@@ -1406,6 +1407,7 @@ def lasting(world: World, seconds: float, every: float) -> dict[int, float]:
     return logged
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("latency", [0.0, 0.4])
 @pytest.mark.parametrize("every", [1.0, 0.3, 0.05])
 def test_a_lasting_load_is_delivered_in_time(every: float, latency: float) -> None:
@@ -1695,6 +1697,7 @@ def test_an_urgent_message_that_may_have_been_saved_is_tried_twice_more_unchange
     world.check_books()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("allowed", [0, 1_000_000])
 @pytest.mark.parametrize(
     "answers", [[], [REFUSED], [TIMED_OUT] * 2, [BROKEN] * 5, [REJECTED], [TOO_LARGE] * 2, [limited(1)]], ids=str
@@ -1853,5 +1856,5 @@ class AnyAnswers(RuleBasedStateMachine):
             assert self.world.delivery.health()["status"] in ("ok", "limited", "stopped")
 
 
-TestAnyAnswers = AnyAnswers.TestCase
+TestAnyAnswers = pytest.mark.once(AnyAnswers.TestCase)
 TestAnyAnswers.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)

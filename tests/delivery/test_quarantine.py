@@ -151,6 +151,7 @@ def test_suspects_that_were_dropped_meanwhile_end_the_search() -> None:
     assert channel.phase == "clear"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("answer", ["refused", "maybe"])
 @settings(max_examples=60, deadline=None)
 @given(

@@ -819,6 +819,7 @@ class TestState:
             thread.join()
         assert len(granted) == 20
 
+    @pytest.mark.once
     @settings(max_examples=100, deadline=None)
     @given(
         responses=st.lists(
@@ -1068,6 +1069,7 @@ seeds = st.integers(0, 10**6)
 phases = st.floats(0, 60)
 
 
+@pytest.mark.once
 class TestAgainstServers:
     """In simulations, the limiter gets along with servers that count in their own ways."""
 

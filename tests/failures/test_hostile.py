@@ -137,6 +137,7 @@ def test_hostile_objects(survive: Survive, discord: LocalDiscord, define: str, s
     assert any("got" in text and shown in text for text in descriptions(discord))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "text",
     [

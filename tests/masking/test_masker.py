@@ -121,6 +121,7 @@ class TestMask:
         """The Turkish capital I is two characters in lower case."""
         assert MASKER.mask("İİİ password=hunter2") == "İİİ password=***"
 
+    @pytest.mark.once
     @pytest.mark.parametrize("word", ["connection_string", "pass", "passphrase", "://u"])
     def test_finds_names_across_the_ends_of_portions(self, word: str) -> None:
         """A long text is searched in portions, so that other threads get their turn."""
@@ -128,6 +129,7 @@ class TestMask:
             text = f"{'~' * before} {word}:hunter2@ {'~' * 10_000}"
             assert "hunter2" not in MASKER.mask(text)
 
+    @pytest.mark.once
     @pytest.mark.parametrize("sign", ["%3D", "%253D", "\\u003d", "&#61;", "\uff1d", "\u00a0= "])
     def test_finds_encoded_names_across_the_ends_of_portions(self, sign: str) -> None:
         """A long text is decoded in portions as well, and the mask stands where the secret stood."""

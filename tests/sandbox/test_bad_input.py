@@ -66,6 +66,7 @@ _PAYLOAD = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.once
 @given(payload=_PAYLOAD, components=st.booleans())
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_types_in_a_payload_are_read_or_refused(payload: Any, components: bool) -> None:
@@ -78,6 +79,7 @@ def test_any_types_in_a_payload_are_read_or_refused(payload: Any, components: bo
         json.dumps([form.embeds, form.components])
 
 
+@pytest.mark.once
 @given(
     data=st.binary(max_size=80)
     | st.builds(
@@ -160,6 +162,7 @@ _COSTLY: dict[str, tuple[str, Callable[[], bytes]]] = {
 """The kinds of bodies, with functions that make them: all of them together are 200 MB."""
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("kind", "make"), _COSTLY.values(), ids=_COSTLY)
 def test_no_body_keeps_the_server_busy(kind: str, make: Callable[[], bytes]) -> None:
     """The largest bodies cost less than 0.1 s each; a file name in parts (RFC 2231) once cost a minute."""

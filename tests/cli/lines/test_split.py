@@ -36,6 +36,7 @@ def test_a_line_of_the_greatest_length_is_whole() -> None:
     assert split(b"a" * 100 + b"\nb") == split(b"a" * 100, b"\nb") == [b"a" * 100, b"b"]
 
 
+@pytest.mark.once
 @given(chunks=st.lists(st.binary(max_size=40) | st.text("a\nä€😀", max_size=20).map(str.encode)))
 def test_no_byte_is_lost(chunks: list[bytes]) -> None:
     """Whatever the bytes are, the lines hold all of them in order, apart from the newlines."""
