@@ -7,6 +7,7 @@ make such texts. They are in the message, in `exc_text`, in a value of `extra`, 
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._records.exceptions import HEAD, FrozenException
@@ -14,8 +15,9 @@ from discord_logging._records.libraries import library_of
 from discord_logging._records.traceback_parser import find_tracebacks, may_have_traceback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from discord_logging._records.frames import Frame
     from discord_logging._records.traceback_parser import Tracebacks
     from discord_logging._records.values import Frozen
 
@@ -26,6 +28,10 @@ _MAX_COMPARED = 20
 _MAX_NAMES = 3
 """The largest number of types that several tracebacks are named by."""
 _REMOTE = "RemoteTraceback"
+_VALUE = re.compile(r"    [ |│]*(?:└|->) .*|    [ |│]*[|│] *")
+"""A line below a line of source with the value of a variable, or with the stems that lead to it."""
+_CAUGHT = ">"
+"""The beginning of the frame that has caught the exception, in a text of loguru."""
 _GONE = object()
 
 
@@ -51,6 +57,7 @@ def read_exceptions(
     reading = _Reading(stack_info, own_packages)
     if exception:
         reading.add([_with_remote(exception, own_packages)])
+        reading.has_own = True
     exc_text = reading.read(exc_text or "") or None
     rest = read = reading.read(message, is_terminated=is_direct)
     body = body and reading.read(body, is_terminated=is_direct)
@@ -68,12 +75,31 @@ def read_exceptions(
     return rest, template, (extra, _join(reading.exceptions), exc_text, reading.stack_info, body)
 
 
+def without_additions(exception: FrozenException) -> FrozenException:
+    """Return an exception without what loguru adds: values of variables, and the callers of who has caught it."""
+
+    def strip(each: FrozenException) -> FrozenException:
+        stack = each.stack
+        caught = next((index for index, frame in enumerate(stack) if frame.lines[0].startswith(_CAUGHT)), 0)
+        frames = [frame._replace(lines=tuple(_plain_lines(frame))) for frame in stack[caught:]]
+        return FrozenException(each.type_name, each.text, each.notes, frames=frames)
+
+    return exception.copy(strip)
+
+
+def _plain_lines(frame: Frame) -> Iterator[str]:
+    location, *source = frame.lines
+    yield f" {location[1:]}" if location.startswith(_CAUGHT) else location
+    yield from (line for line in source if not _VALUE.fullmatch(line))
+
+
 class _Reading:
     """Collects the exceptions of a record.
 
     Attributes:
         exceptions: The exceptions so far, each once.
         stack_info: The stack of the logging call, or `None`.
+        has_own: Whether the first exception is that of the record, and no text.
         is_changed: Whether a text had a traceback.
     """
 
@@ -81,6 +107,7 @@ class _Reading:
         self._own_packages = own_packages
         self.exceptions: list[FrozenException] = []
         self.stack_info = stack_info
+        self.has_own = False
         self.is_changed = False
 
     def read(self, text: str, *, is_terminated: bool = False) -> str:
@@ -94,7 +121,8 @@ class _Reading:
             found = found._replace(rest="\n".join(part for part in (found.rest, found.stack_info) if part))
         elif found.stack_info:
             self.stack_info = found.stack_info
-        self.add([_judge(each, self._own_packages) for each in found.exceptions])
+        read = [_judge(each, self._own_packages) for each in found.exceptions]
+        self.add([without_additions(each) for each in read] if self.has_own else read)
         self.is_changed = True
         return found.rest
 
@@ -121,7 +149,7 @@ class _Reading:
         known = self.exceptions[:_MAX_COMPARED]
         for exception in exceptions:
             for index, other in enumerate(known):
-                if fuller := _fuller(other, exception):
+                if fuller := _fuller(other, exception, is_own=self.has_own and not index):
                     self.exceptions[index] = known[index] = fuller
                     break
             else:
@@ -151,10 +179,17 @@ def _rest(text: str) -> str:
     return found.rest if found else text
 
 
-def _fuller(first: FrozenException, second: FrozenException) -> FrozenException | None:
-    """Return the one of two exceptions that tells all that the other tells, or `None` if neither does."""
+def _fuller(first: FrozenException, second: FrozenException, *, is_own: bool) -> FrozenException | None:
+    """Return the one of two exceptions that tells all that the other tells, or `None` if neither does.
+
+    If `is_own`, the first is the exception of the record, whose text needs no more frames. It lost its traceback and
+    its links if it was pickled on its way, as in the queue of loguru.
+    """
     first_parts, second_parts = _told(first), _told(second)
-    if first_parts <= second_parts and _frame_count(first) <= _frame_count(second):
+    if is_own and first_parts == second_parts:
+        return first
+    is_pickled = is_own and not _frame_count(first) and _said(first) == _said(second)
+    if is_pickled or (first_parts <= second_parts and _frame_count(first) <= _frame_count(second)):
         return second
     return first if second_parts <= first_parts else None
 
@@ -163,11 +198,15 @@ def _told(exception: FrozenException) -> set[tuple[Any, ...]]:
     """Return a text and a location for each exception of a chain. They are equal whether it came as text or not."""
     told = set()
     for each in exception.linked():
-        # Loguru writes the line of source behind an AssertionError without a text.
-        text = "" if each.type_name == "AssertionError" else "\n".join((each.text, *each.notes)).rstrip("\n")
         way = each.way()
-        told.add((each.type_name, text, *way[len(way) // 2 - 1 :: max(len(way) // 2, 1)]))
+        told.add((*_said(each), *way[len(way) // 2 - 1 :: max(len(way) // 2, 1)]))
     return told
+
+
+def _said(exception: FrozenException) -> tuple[str, str]:
+    # Loguru writes the line of source behind an AssertionError without a text.
+    text = "" if exception.type_name == "AssertionError" else "\n".join((exception.text, *exception.notes)).rstrip("\n")
+    return exception.type_name, text
 
 
 def _frame_count(exception: FrozenException) -> int:

@@ -6,6 +6,7 @@ import json
 import logging
 import logging.handlers
 import queue
+import re
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -291,7 +292,7 @@ class TestLoguru:
     @pytest.mark.parametrize("backtrace", [True, False])
     @pytest.mark.parametrize("is_text", [True, False])
     def test_its_text_is_the_exception(self, kept: Kept, diagnose: bool, backtrace: bool, is_text: bool) -> None:
-        """As a sink the handler gets the exception as well as its text, and behind a function only the text."""
+        """As a sink the handler gets the exception, which needs no text, and behind a function only the text."""
         sink: Any = (lambda text: logging.getLogger("kept").error(str(text))) if is_text else kept
         loguru.logger.add(sink, format="{message}", diagnose=diagnose, backtrace=backtrace, catch=False)
         try:
@@ -307,9 +308,24 @@ class TestLoguru:
         assert [frame.name for frame in record.exception.stack][-1] == "check"
         assert record.message == "failed"
         text = full_text(record)
-        assert ("-> 16" in text or "└ 16" in text) == diagnose
-        assert (text.count("\n> File") == 1) == backtrace
+        assert ("-> 16" in text or "└ 16" in text) == (diagnose and is_text)
+        assert (text.count("\n> File") == 1) == (backtrace and is_text)
         assert text.count("AssertionError") == 1
+
+    def test_its_queue_takes_no_traceback(self, kept: Kept) -> None:
+        """The exception without one and its text were two. The text has the frames, and more than Python writes."""
+        loguru.logger.add(kept, format="{message}", enqueue=True, catch=False)
+        try:
+            pay({})
+        except ValueError:
+            loguru.logger.exception("failed")
+        loguru.logger.complete()
+        (record,) = kept.records
+        assert record.exception
+        assert [each.type_name for each in record.exception.linked()] == ["ValueError", "KeyError"]
+        assert [frame.name for frame in record.exception.stack] == ["test_its_queue_takes_no_traceback", "pay"]
+        text = "".join(line for frame in record.exception.stack for line in frame.lines)
+        assert not re.search("[│└|]|^>", text)
 
     def test_its_groups(self, kept: Kept) -> None:
         """The bars are those of Python."""
