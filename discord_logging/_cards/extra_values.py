@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ntpath
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from discord_logging._cards.traceback_text import MAX_SAID, ways_to_name
 from discord_logging._records.exceptions import HEAD
-from discord_logging._records.values import to_text, value_line
+from discord_logging._records.moments import value_without_moment
+from discord_logging._records.values import literal_line, to_text, value_line
 from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ _INNER_NAMES: Mapping[str, frozenset[str]] = MappingProxyType(
                 "_record",
                 "_from_structlog",
                 "_meta",
+                # ecs_logging: its own version
+                "ecs.version",
                 # rich.logging.RichHandler: how to highlight the message
                 "highlighter",
                 # opentelemetry.instrumentation.logging: the id of the trace is enough to find the span
@@ -97,6 +102,21 @@ _INNER_NAMES: Mapping[str, frozenset[str]] = MappingProxyType(
 """The names of values that frameworks attach for themselves, by the logger that they and its children use."""
 _MAX_PARTS = 3
 """The largest number of parts in the name of such a logger."""
+_FACT_NAMES = frozenset(
+    {
+        *("level", "levelname", "levelno", "levelnumber", "loglevel", "lvl", "severity"),
+        *("logger", "loggername", "name", "qualname"),
+        *("timestamp", "time", "ts", "asctime", "datetime", "created"),
+        *("pathname", "filename", "file", "path", "module", "funcname", "function", "func", "lineno", "line"),
+        *("thread", "threadname", "taskname", "process", "processid", "pid", "processname", "host", "hostname"),
+        *("qualmodule", "log", "origin", "original"),
+    }
+)
+"""The names, in small letters alone, that formatters and structlog give to what a card shows of every record."""
+_MAX_FACT = 300
+"""The longest value that may be such a fact, in characters."""
+_MAX_ZONE = 8
+"""The longest rest of a time without its clock and date, such as `+00:00`, in characters."""
 _EMPTY_VALUES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         # There is no trace at that moment.
@@ -106,8 +126,10 @@ _EMPTY_VALUES: Mapping[str, frozenset[str]] = MappingProxyType(
         "_trace": frozenset({"None"}),
         # RichHandler in rich.logging; a text of that name is the user's
         "markup": frozenset({"True", "False", "None"}),
-        # StandardSink in loguru._simple_sinks, if nothing is bound
-        "extra": frozenset({"{}"}),
+        # pythonjsonlogger and others, without an exception or a task
+        "exc_info": frozenset({"None", "False", "True"}),
+        "stack_info": frozenset({"None", "False", "True"}),
+        "taskName": frozenset({"None"}),
     }
 )
 
@@ -122,11 +144,19 @@ def shown_values(record: FrozenRecord) -> dict[str, Frozen]:
         return {}
     chosen: Collection[str] = record.settings.fields or ()
     hidden = _inner_names(to_text(record.name)) | record.settings.hidden_fields
-    said = _texts(record)
+    said, facts = _texts(record), _facts(record)
+    body = clean(record.message) if record.message != record.logged else ""
     return {
         name: value
         for name, value in extra.items()
-        if name in chosen or not (name in hidden or _is_empty(name, value) or _is_said(value, said, record))
+        if name in chosen
+        or not (
+            name in hidden
+            or _is_empty(name, value)
+            or _is_said(value, said, record)
+            or _is_fact(name, value, facts, record.created)
+            or _is_in_body(name, value, body)
+        )
     }
 
 
@@ -154,6 +184,39 @@ def _is_said(value: Frozen, said: frozenset[str], record: FrozenRecord) -> bool:
     if text in said:
         return True
     return text.startswith(HEAD) and any(text.endswith(end) for end in _exception_texts(record))
+
+
+def _facts(record: FrozenRecord) -> frozenset[str]:
+    """Return what a card shows of every record, as texts in small letters."""
+    path = to_text(record.pathname)
+    file = ntpath.basename(path)
+    facts = (
+        *(record.levelname, record.levelno, record.name, path, file, ntpath.splitext(file)[0]),
+        *(record.lineno, record.funcName, record.threadName, record.taskName),
+        *(record.process, record.processName, record.origin.host, record.logged[:_MAX_FACT]),
+    )
+    return frozenset(to_text(fact).lower() for fact in facts if fact is not None)
+
+
+def _is_fact(name: str, value: Frozen, facts: frozenset[str], created: float) -> bool:
+    letters = re.sub(r"[\W_]", "", name).lower()
+    if letters not in _FACT_NAMES:
+        return False
+    if isinstance(value, dict):
+        return all(_is_fact(to_text(inner), each, facts, created) for inner, each in value.items())
+    text = to_text(value)
+    if len(text) > _MAX_FACT:
+        return False
+    if text.lower() in facts or (letters == "thread" and isinstance(value, int)):
+        # The number of a thread says no more than its name.
+        return True
+    rest = value_without_moment(name, text, created)
+    return rest != text and len(rest) <= _MAX_ZONE
+
+
+def _is_in_body(name: str, value: Frozen, body: str) -> bool:
+    """Tell whether the text of a formatter shows a value by its name."""
+    return any(f"{name}={shown}" in body for shown in (value_line(value), literal_line(value))) if body else False
 
 
 def _texts(record: FrozenRecord) -> frozenset[str]:

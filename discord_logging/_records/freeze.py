@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._masking.harmless import MASK
+from discord_logging._records.events import is_event, own_values, unwrap
 from discord_logging._records.exceptions import freeze_exc_info
 from discord_logging._records.record import NO_DETAILS
 from discord_logging._records.values import freeze_value, freeze_values, to_text, value_line
@@ -47,6 +48,8 @@ def freeze(record: logging.LogRecord, settings: Any, body: str | None = None) ->
     template = record.msg
     try:
         if type(template) is not str:
+            if is_event(record):
+                return freeze(unwrap(record), settings, body)
             template = None
         # Inlined LogRecord.getMessage(), whose call is a tenth of our share. Subclasses and patches are called.
         if template is not None and type(record).getMessage is _get_message:
@@ -138,7 +141,7 @@ def _freeze_extra(attributes: Mapping[str, Any], *, has_exception: bool) -> dict
         if len(attributes) == _ATTRIBUTE_COUNT:
             return None
         # Another handler's formatter may have added `message` and `asctime`, which are no values of the user's.
-        return freeze_values(attributes, _STANDARD_ATTRIBUTES) or None
-    own = {name: value for name, value in attributes.items() if name not in _STANDARD_ATTRIBUTES}
+        return freeze_values(own_values(attributes, _STANDARD_ATTRIBUTES)) or None
+    own = own_values(attributes, _STANDARD_ATTRIBUTES)
     # The record's own values come first, and take precedence.
     return freeze_values({**own, **work.values(has_exception=has_exception), **own}) or None

@@ -10,6 +10,7 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from discord_logging._records.attachment import find_attachments, map_attachments
+from discord_logging._records.events import read_event
 from discord_logging._records.frames import Frame, short_path
 from discord_logging._records.libraries import library_of
 from discord_logging._records.moments import may_have_moment, value_without_moment, without_moment
@@ -198,9 +199,12 @@ class FrozenRecord:
 
     @property
     def _parts(self) -> Snapshot:
-        """The parts, in which a traceback that came as text is the exception. They are read at the first use."""
+        """The parts, in which events are taken apart, and a traceback that came as text is the exception.
+
+        They are read at the first use.
+        """
         if self._read is None:
-            self._read = _read_snapshot(self._snapshot)
+            self._read = _read_snapshot(read_event(self._snapshot))
         return self._read
 
     @property

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import os
+import socket
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +15,9 @@ from discord_logging._cards.extra_values import repeats_exception, shown_values
 from discord_logging._cards.plain_text import ansi_line, full_text
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import CardSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def make(
@@ -43,7 +49,7 @@ class TestInnerValues:
             ("scrapy.core.engine", {"spider": "<Spider>"}),
             ("shop", {"otelSpanID": "5", "otelTraceID": "0", "otelTraceSampled": False, "otelServiceName": "shop"}),
             ("shop", {"dd.trace_id": "0", "dd.span_id": "0", "dd.env": "", "dd.service": "shop", "dd.version": ""}),
-            ("shop", {"extra": {}, "markup": True}),
+            ("shop", {"markup": True}),
         ],
     )
     def test_they_are_not_shown(self, logger: str, values: dict[str, Any]) -> None:
@@ -59,7 +65,7 @@ class TestInnerValues:
         [
             {"data": 1, "request": 2, "status_code": 3, "value": 4, "spider": 5},
             {"otelTraceID": "4bf92f3577b34da6a3ce929d0e0e4736", "dd.trace_id": "17"},
-            {"markup": "20 %", "extra": {"user": "ann"}, "_id": 5},
+            {"markup": "20 %", "extra": "vat", "_id": 5},
         ],
     )
     def test_values_of_the_program_are_shown(self, values: dict[str, Any]) -> None:
@@ -84,6 +90,53 @@ class TestInnerValues:
         """A `-` is a part of a name there."""
         record = make(fields=["order", "-request_id"], request_id=5, order=17)
         assert [field["name"] for field in EmbedFormatter().embed(record)["fields"]] == ["order"]
+
+
+class TestFacts:
+    """Formatters and structlog add what every card shows anyway."""
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"level": "error", "severity": "ERROR", "level_number": 40, "logger": "shop"},
+            {"pathname": "orders.py", "filename": "orders.py", "module": "orders", "lineno": 42, "line": "42"},
+            {"thread_name": "MainThread", "thread": 139727349480320, "process": os.getpid()},
+            {"log.level": "error", "log": {"logger": "shop", "origin": {"file": {"name": "orders.py", "line": 42}}}},
+            {"host": socket.gethostname(), "original": "hello"},
+            {"exc_info": None, "stack_info": False, "taskName": None},
+        ],
+    )
+    def test_a_value_that_repeats_one_is_not_shown(self, values: dict[str, Any]) -> None:
+        """Its name says that it is the same, and a file has it."""
+        record = make(extra={"order": 17, **values})
+        assert shown_values(record) == {"order": 17}
+        assert all(f"{name}=" in full_text(record) for name in values)
+
+    @pytest.mark.parametrize("write", [datetime.isoformat, str, datetime.timestamp, "{:%Y-%m-%d %H:%M:%S}Z".format])
+    @pytest.mark.parametrize("name", ["timestamp", "@timestamp", "ts", "asctime"])
+    def test_the_time_is_not_shown(self, write: Callable[[datetime], Any], name: str) -> None:
+        """Another time says something else."""
+        now = datetime.now(timezone.utc)
+        assert shown_values(make(extra={name: write(now)})) == {}
+        other = write(now - timedelta(hours=3.3))
+        assert shown_values(make(extra={name: other})) == {name: other}
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"level": "gold", "line": 1, "file": "orders.csv", "process": "payment", "time": 12.5, "host": None},
+            {"order": 42, "error": "error", "user": "shop"},
+            {"log": {"logger": "shop", "order": 17}},
+            {"name_": "x" * 1_000},
+        ],
+    )
+    def test_other_values_are_shown(self, values: dict[str, Any]) -> None:
+        """The name may be another one, or the value."""
+        assert shown_values(make(extra=values)) == values
+
+    def test_the_setting_may_name_them_too(self) -> None:
+        """The user wants them then."""
+        assert shown_values(make(level="error", fields=("level",))) == {"level": "error"}
 
 
 class TestRepeats:
@@ -113,6 +166,13 @@ class TestRepeats:
         assert shown_values(make("order 17: no price", exc_info=ValueError("no price"), found=value)) == {
             "found": value
         }
+
+    def test_the_text_of_a_formatter_may_show_a_value(self) -> None:
+        """The renderer of structlog for consoles writes all values, in colours."""
+        record = logging.makeLogRecord({"msg": "failed", "order": 17, "user": "ann lee", "item": "tea"})
+        body = "failed  \x1b[36morder\x1b[0m=\x1b[35m17\x1b[0m user='ann lee'"
+        frozen = FrozenRecord(freeze(record, CardSettings(EmbedFormatter()), body))
+        assert shown_values(frozen) == {"item": "tea"}
 
     def test_texts_too_long_for_a_card_are_not_compared(self) -> None:
         """Five megabytes were masked five times for it, which took two seconds."""

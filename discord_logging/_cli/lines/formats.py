@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._cli.lines.times import TIME, read_any_time, read_time
+from discord_logging._records.events import MESSAGE_NAMES, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,6 @@ _GLOG_LEVEL_NAMES = MappingProxyType({"I": "INFO", "W": "WARNING", "E": "ERROR",
 _MAX_PRIORITY = 191
 
 _LEVEL_KEYS = ("level", "severity", "levelname", "log.level", "loglevel", "lvl", "levelno")
-_MESSAGE_KEYS = ("message", "msg", "event", "short_message")
 _NAME_KEYS = ("logger", "name", "logger_name", "log.logger")
 _TIME_KEYS = ("timestamp", "time", "@timestamp", "ts", "asctime", "datetime", "created")
 _TRACEBACK_KEYS = ("exc_text", "exc_info", "exception", "traceback", "stack_trace", "stacktrace", "stack")
@@ -111,8 +111,8 @@ def read_line(text: str) -> Line:
 
 
 def _read_line(text: str) -> Line:
-    if text.startswith("{") and text.rstrip().endswith("}") and (line := _read_json(text)):
-        return line
+    if values := parse_object(text):
+        return _read_values(values, text)
     if match := _PRIORITY.match(text):
         priority = int(match[1])
         if priority <= _MAX_PRIORITY:
@@ -146,22 +146,6 @@ def _level_of(value: object, *, is_pino: bool) -> tuple[int, str] | None:
     return levelno, logging.getLevelName(levelno)
 
 
-def _read_json(text: str) -> Line | None:
-    try:
-        values = json.loads(text, object_pairs_hook=_without_repeats)
-    except (ValueError, RecursionError):
-        return None
-    return _read_values(values, text)
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a dictionary of the pairs, and refuse a repeated name, because one of its values would be lost."""
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        raise ValueError
-    return values
-
-
 def _read_logfmt(text: str) -> Line | None:
     """Read `level=error msg="no such file" path=/tmp` (https://brandur.org/logfmt)."""
     match = _LOGFMT_LEVEL.search(text)
@@ -191,7 +175,7 @@ def _read_values(values: dict[str, Any], text: str) -> Line:
     is_pino = {"pid", "hostname"} <= values.keys()
     level = _pop(values, _LEVEL_KEYS, lambda value: _level_of(value, is_pino=is_pino))
     created = _pop(values, _TIME_KEYS, read_any_time)
-    message = _pop(values, _MESSAGE_KEYS, _text)
+    message = _pop(values, MESSAGE_NAMES, _text)
     name = _pop(values, _NAME_KEYS, _text)
     traceback = _pop(values, _TRACEBACK_KEYS, _text)
     if level is None and message is None:
