@@ -26,7 +26,7 @@ LAYERS = [
     ["_flush_after", "_notifier"],
     ["__init__"],
     ["_integrations", "sandbox"],
-    ["flask", "pytest_plugin"],
+    ["flask", "loguru", "pytest_plugin"],
     ["_cli"],
     ["__main__"],
 ]

@@ -13,7 +13,7 @@ from discord_logging._records.exceptions import origin
 from discord_logging._records.reports import is_told_in_work, note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 class IntegrationHandler(DiscordHandler):
@@ -82,6 +82,25 @@ def report(
             note(exception, map(id, takers), math.inf, is_automatic=True)
     except Exception:  # noqa: BLE001 - the request must be answered after any error
         warn("an exception could not be reported with its request", exc_info=True)
+
+
+def find_handler(handler: DiscordHandler | str | None, settings: Mapping[str, Any]) -> DiscordHandler:
+    """Return the handler that is given, or one with these settings for a webhook URL or `None`.
+
+    Raises:
+        TypeError: There is a handler, and settings as well.
+    """
+    if isinstance(handler, DiscordHandler):
+        if settings:
+            raise TypeError("Give either a handler or the settings of one: a handler has its own settings.")
+        return handler
+    return DiscordHandler(**settings) if handler is None else DiscordHandler(handler, **settings)
+
+
+def take(handler: DiscordHandler, record: logging.LogRecord) -> None:
+    """Let a handler take a record that no logger has passed to it, if its level does."""
+    if record.levelno >= handler.level:
+        handler.handle(record)
 
 
 def _has_other_handler(logger: logging.Logger | None) -> bool:
