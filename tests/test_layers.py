@@ -26,7 +26,7 @@ LAYERS = [
     ["_flush_after", "_notifier"],
     ["__init__"],
     ["_integrations", "sandbox"],
-    ["flask", "loguru", "pytest_plugin"],
+    ["flask", "loguru", "pytest_plugin", "structlog"],
     ["_cli"],
     ["__main__"],
 ]

@@ -6,6 +6,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import loguru
+import structlog
+
 from discord_logging import (
     DEFAULT_REDACT,
     Attachment,
@@ -40,7 +43,9 @@ from discord_logging import (
     flush_on_signals,
     log_exceptions,
 )
+from discord_logging.loguru import DiscordSink
 from discord_logging.sandbox import Fault, LocalDiscord
+from discord_logging.structlog import DiscordProcessor
 
 
 class Cards(EmbedFormatter):
@@ -186,6 +191,13 @@ def post() -> str | None:
 def mask() -> str:
     """Mask a text, and make a sender of the text of a URL."""
     return SecretMasker(["iban"]).mask(repr(WebhookSender("https://discord.com/api/webhooks/1/x", timeout=2.0)))
+
+
+def use_other_loggers(handler: DiscordHandler) -> list[DiscordHandler]:
+    """Post records of loguru and structlog."""
+    loguru.logger.add(DiscordSink(handler), level="ERROR")
+    structlog.configure(processors=[DiscordProcessor(level="ERROR"), structlog.processors.JSONRenderer()])
+    return [DiscordSink(webhook_url="https://discord.com/api/webhooks/1/x").handler, DiscordProcessor(handler).handler]
 
 
 def use_local_discord() -> list[str]:
