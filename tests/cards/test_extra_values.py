@@ -136,7 +136,7 @@ class TestFacts:
 
     def test_the_setting_may_name_them_too(self) -> None:
         """The user wants them then."""
-        assert shown_values(make(level="error", fields=("level",))) == {"level": "error"}
+        assert shown_values(make(level="error", fields=["level"])) == {"level": "error"}
 
 
 class TestRepeats:
