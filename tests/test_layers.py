@@ -27,6 +27,7 @@ LAYERS = [
     ["__init__"],
     ["_integrations", "sandbox"],
     ["flask", "loguru", "pytest_plugin", "structlog"],
+    ["celery", "flask", "pytest_plugin"],
     ["_cli"],
     ["__main__"],
 ]

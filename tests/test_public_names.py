@@ -34,7 +34,9 @@ def test_the_version_is_that_of_the_package() -> None:
     assert discord_logging.__version__ == metadata.version("discord-log-handler")
 
 
-@pytest.mark.parametrize("module", ["requests", "urllib3", "asyncio", "aiohttp", "flask", "discord_logging.sandbox"])
+@pytest.mark.parametrize(
+    "module", ["requests", "urllib3", "asyncio", "aiohttp", "flask", "celery", "discord_logging.sandbox"]
+)
 def test_importing_it_does_not_import(module: str) -> None:
     """A program that logs nothing pays for nothing."""
     code = f"import sys, discord_logging; sys.exit({module!r} in sys.modules)"
