@@ -28,6 +28,7 @@ LAYERS = [
     ["_integrations", "sandbox"],
     ["flask", "loguru", "pytest_plugin", "structlog"],
     ["celery", "flask", "pytest_plugin"],
+    ["celery", "flask", "pytest_plugin", "rq"],
     ["_cli"],
     ["__main__"],
 ]
