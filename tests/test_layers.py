@@ -29,6 +29,7 @@ LAYERS = [
     ["flask", "loguru", "pytest_plugin", "structlog"],
     ["celery", "flask", "pytest_plugin"],
     ["celery", "flask", "pytest_plugin", "rq"],
+    ["celery", "dramatiq", "flask", "pytest_plugin", "rq"],
     ["_cli"],
     ["__main__"],
 ]
