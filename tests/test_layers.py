@@ -30,6 +30,7 @@ LAYERS = [
     ["celery", "flask", "pytest_plugin"],
     ["celery", "flask", "pytest_plugin", "rq"],
     ["celery", "dramatiq", "flask", "pytest_plugin", "rq"],
+    ["apscheduler", "celery", "dramatiq", "flask", "pytest_plugin", "rq"],
     ["_cli"],
     ["__main__"],
 ]
