@@ -24,8 +24,8 @@ from discord_logging._integrations.task_queues import (
     unique,
 )
 from discord_logging._records.exceptions import origin
+from discord_logging._records.parse import parse_enabled
 from discord_logging._records.reports import is_noted, note
-from discord_logging._records.settings import parse_enabled
 from discord_logging._records.values import to_text
 from discord_logging._records.work import Work, enter_work
 

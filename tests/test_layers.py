@@ -26,11 +26,7 @@ LAYERS = [
     ["_flush_after", "_notifier"],
     ["__init__"],
     ["_integrations", "sandbox"],
-    ["flask", "loguru", "pytest_plugin", "structlog"],
-    ["celery", "flask", "pytest_plugin"],
-    ["celery", "flask", "pytest_plugin", "rq"],
-    ["celery", "dramatiq", "flask", "pytest_plugin", "rq"],
-    ["apscheduler", "celery", "dramatiq", "flask", "pytest_plugin", "rq"],
+    ["apscheduler", "celery", "dramatiq", "flask", "loguru", "pytest_plugin", "rq", "structlog"],
     ["_cli"],
     ["__main__"],
 ]

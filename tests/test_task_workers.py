@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -119,26 +117,6 @@ def finish():
         time.sleep(0.01)
     log.error("last words")
 """
-
-
-# To be replaced by the fixture of that name in conftest.py.
-@pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
-    """Start a Redis on a free port, which keeps nothing, and yield its URL."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("redis-server is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [program, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        url = f"redis://127.0.0.1:{port}/0"
-        retry = redis.retry.Retry(redis.backoff.ConstantBackoff(0.05), 200)
-        with redis.Redis.from_url(url, retry=retry, retry_on_error=[redis.ConnectionError]) as client:
-            client.ping()
-        yield url
-        process.terminate()
 
 
 @pytest.fixture
