@@ -40,6 +40,7 @@ from discord_logging import (
     WebhookURL,
     capture_exceptions,
     discord_notifier,
+    flush_after,
     flush_on_signals,
     log_exceptions,
 )
@@ -149,6 +150,23 @@ def use_notifier() -> list[bool]:
 def run_job(number: int) -> str:
     """Keep its signature under the decorator."""
     return str(number)
+
+
+@flush_after
+def handle_event(event: dict[str, str]) -> int:
+    """Likewise."""
+    return len(event)
+
+
+@flush_after(timeout=2)
+async def handle_later(event: dict[str, str]) -> int:
+    """Likewise, as a coroutine."""
+    return handle_event(event)
+
+
+def filtered() -> DiscordHandler:
+    """Leave records out."""
+    return DiscordHandler(max_level="WARNING", loggers=["shop", "-shop.noise"], ignore=["shop.Missing", KeyError])
 
 
 def capture() -> None:
