@@ -8,6 +8,7 @@ be interrupted, and runs to its end.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from array import array
 from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
@@ -72,6 +73,16 @@ _SHOWN_BY_REPR: frozenset[Any] = frozenset(kind.__str__ for kind in (object, *_C
 _READ_BY_STR = (date, time, timedelta, Decimal, UUID, PurePath, Enum)
 """The types whose values are easier to read as `str` than as `repr`."""
 
+_FETCHED: Mapping[str, str] = MappingProxyType(
+    {
+        "django.db.models.query.QuerySet": "_result_cache",
+        "django.db.models.query.RawQuerySet": "_result_cache",
+        "django.utils.functional.LazyObject": "_wrapped",
+        "mongoengine.queryset.base.BaseQuerySet": "_result_cache",
+    }
+)
+"""The classes whose values ask a database when they are shown, and the attribute with what they have fetched."""
+
 _BRACKETS: dict[type, tuple[str, str]] = {dict: ("{", "}"), list: ("[", "]"), tuple: ("(", ")")}
 """The brackets of a frozen container, by its type."""
 
@@ -126,7 +137,8 @@ def freeze_value(value: object) -> Frozen:
     Scalars stay as they are. The built-in containers and those of `collections` become dicts, lists and tuples: up to 6
     levels deep, with up to 100 items in one, 200 items in all and about 20,000 characters. Where values are left out, a
     note says so. Named tuples and data classes are bounded likewise, and become text; so do bytes and all other values.
-    Only a text, or the text of such another value, is kept whole.
+    Only a text, or the text of such another value, is kept whole. A value that would ask a database first, such as a
+    `QuerySet` of Django, shows what it has fetched already.
     """
     return value if type(value) in _SCALARS else _Copier().freeze(value)  # type: ignore[return-value]  # a scalar, by its exact type
 
@@ -168,8 +180,8 @@ class _Copier:
 
     def freeze(self, value: Any) -> Frozen:
         """Copy a value that is in no container. Never raises an `Exception`."""
-        kind = type(value)
-        if kind.__str__ not in _SHOWN_BY_REPR:
+        kind: Any = type(value)
+        if kind.__str__ not in _SHOWN_BY_REPR and not _find_fetched(kind):
             return to_text(value)
         self.items_left = items = self.items_left + self.items
         self.characters_left = characters = self.characters_left + self.characters
@@ -209,6 +221,9 @@ class _Copier:
             return self._copy_container(value, base)
         if base:
             return self._cut(value) if base is str else self._copy_bytes(value, base)
+        # isinstance() would read `__class__`, for which a lazy object loads what it stands for.
+        if attribute := _find_fetched(kind):
+            return self._copy_fetched(value, attribute)
         if isinstance(value, Attachment):
             return value
         if inner := _WRAPPERS.get(kind.__repr__):
@@ -253,6 +268,15 @@ class _Copier:
         self.path = path
         return UnquotedText(f"{name}({', '.join(shown)})")
 
+    def _copy_fetched(self, value: Any, attribute: str) -> Frozen:
+        state = object.__getattribute__(value, "__dict__")
+        fetched, name = state.get(attribute), type(value).__name__
+        if fetched is None or type(fetched) is object:  # Django's mark for nothing yet
+            of = f" of {model.__name__}" if isinstance(model := state.get("model"), type) else ""
+            return UnquotedText(f"<{name}{of}, not loaded>")
+        copied = self.copy(fetched)
+        return UnquotedText(f"<{name} {literal_line(copied)}>") if type(fetched) is list else copied
+
     def _enter(self, value: Any, size: int) -> int:
         """Return how many items of a container may be copied, and count them."""
         # A container gets half of the items that are left, and they are counted before its content is copied. Otherwise
@@ -290,6 +314,16 @@ def _to_key(name: Any, copied: dict[Any, Frozen]) -> Any:
 def _first(values: Iterable[Any], count: int, size: int) -> list[Any]:
     # list() copies a whole list in one step, in which no other thread can change it.
     return list(values if size <= count else itertools.islice(values, count))
+
+
+@functools.lru_cache(maxsize=1_000)
+def _find_fetched(kind: Any) -> str | None:
+    """Return the attribute with what a value of this kind has fetched, or `None` for a kind that fetches nothing."""
+    return next((_FETCHED[name] for base in kind.__mro__ if (name := _full_name(base)) in _FETCHED), None)
+
+
+def _full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _fields(value: Any, kind: Any) -> tuple[str, Sequence[tuple[str, Any]]] | None:

@@ -266,6 +266,62 @@ class TestFreezeValue:
         }
 
 
+def make_query(rows: list[Any] | None) -> Any:
+    """Return a value of the program's own subclass of Django's QuerySet, which asks no database but fails."""
+    base = type("QuerySet", (), {"__module__": "django.db.models.query", "__repr__": Hostile.items})
+    query: Any = type("Customers", (base,), {"__module__": "shop.models"})()
+    query.__dict__.update(model=Order, _result_cache=rows)
+    return query
+
+
+def make_lazy(wrapped: object) -> Any:
+    """Return a lazy object as Django makes it; the use of any attribute would load what it stands for."""
+    namespace = {
+        "__module__": "django.utils.functional",
+        "__str__": Hostile.items,
+        "__repr__": Hostile.items,
+        "__class__": property(Hostile.items),
+    }
+    lazy = type("LazyObject", (), namespace)()
+    object.__getattribute__(lazy, "__dict__")["_wrapped"] = wrapped
+    return lazy
+
+
+class TestValuesThatAskADatabase:
+    """A logging call does not wait for a network, and does not touch a transaction."""
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            (make_query(None), "<Customers of Order, not loaded>"),
+            (make_query([]), "<Customers []>"),
+            (make_query([Order(1), Order(2)]), "<Customers [Order(number=1), Order(number=2)]>"),
+            (make_lazy(object()), "<LazyObject, not loaded>"),
+            (make_lazy(Order(1)), "Order(number=1)"),
+            (make_lazy("ann"), "ann"),
+            (make_lazy(make_query(None)), "<Customers of Order, not loaded>"),
+        ],
+        ids=map(str, range(7)),  # otherwise pytest would read the values
+    )
+    def test_they_show_what_they_have_fetched(self, value: object, text: str) -> None:
+        """They are recognised by the names of their classes, without an import."""
+        assert freeze_value(value) == text
+
+    def test_they_do_so_in_containers(self) -> None:
+        """The value of a local variable is in a list, too."""
+        frozen = freeze_value({"user": make_lazy(object()), "rows": [make_query(None)]})
+        assert value_line(frozen) == "{'user': <LazyObject, not loaded>, 'rows': [<Customers of Order, not loaded>]}"
+
+    def test_fetched_rows_are_bounded(self) -> None:
+        """A query may have fetched a million."""
+        assert str(freeze_value(make_query([1] * 1_000_000))).endswith("1, … 999,900 more]>")
+
+    def test_a_class_that_only_has_the_name_is_shown_as_ever(self) -> None:
+        """A QuerySet may be something else elsewhere."""
+        own = type("QuerySet", (), {"__module__": "shop.models", "__repr__": lambda _: "<own>"})
+        assert freeze_value(own()) == "<own>"
+
+
 class TestBounds:
     """A note stands in place of the values that are left out."""
 
