@@ -27,6 +27,7 @@ LAYERS = [
     ["__init__"],
     ["_integrations", "sandbox"],
     ["apscheduler", "celery", "dramatiq", "flask", "loguru", "pytest_plugin", "rq", "structlog"],
+    ["django", "flask", "loguru", "pytest_plugin", "structlog"],
     ["_cli"],
     ["__main__"],
 ]

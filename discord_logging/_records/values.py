@@ -316,6 +316,12 @@ def _first(values: Iterable[Any], count: int, size: int) -> list[Any]:
     return list(values if size <= count else itertools.islice(values, count))
 
 
+def asks_database(value: object) -> bool:
+    """Tell whether a value may ask a database when it is shown. Asks none, and loads no lazy object."""
+    kind: Any = type(value)
+    return _find_fetched(kind) is not None
+
+
 @functools.lru_cache(maxsize=1_000)
 def _find_fetched(kind: Any) -> str | None:
     """Return the attribute with what a value of this kind has fetched, or `None` for a kind that fetches nothing."""

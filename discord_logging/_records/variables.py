@@ -18,7 +18,7 @@ from discord_logging._records.values import UnquotedText, freeze_value, literal_
 from discord_logging._text.markdown import ELLIPSIS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import FrameType, TracebackType
 
     from discord_logging._masking.masker import SecretMasker
@@ -35,6 +35,9 @@ _MAX_SECONDS = 0.05
 """The time for a record after which no other variable is taken."""
 _CODE = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, partial)
 """The types whose values belong to the code, and not to the data."""
+
+variable_filters: list[Callable[[FrameType, Mapping[str, Any]], Mapping[str, Any]]] = []
+"""Functions of integrations: each returns the variables of a frame without the secrets that its framework knows of."""
 
 
 class FrameVariables:
@@ -90,7 +93,10 @@ class VariableTaker:
                 continue
             self._seen.add(id(frame))
             with contextlib.suppress(Exception):  # the user's class may have a namespace of any kind
-                if variables := self._freeze(frame.f_locals):
+                shown: Mapping[str, Any] = frame.f_locals
+                for each in variable_filters:
+                    shown = each(frame, shown)
+                if variables := self._freeze(shown):
                     taken[index] = variables
         return FrameVariables(taken, self._masker) if taken else None
 
