@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._discord.webhook_url import hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError, suggest
 from discord_logging._handler import DiscordHandler, discord_handlers
-from discord_logging._integrations.handlers import IntegrationHandler, report
+from discord_logging._integrations.handlers import IntegrationHandler, add_handler, report
 from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
 from discord_logging._integrations.workers import flush_at_sigterm, worker_number
 from discord_logging._process.diagnostics import warn
@@ -351,7 +351,7 @@ def _share_or_make(app: Flask, settings: dict[str, Any], config: Mapping[str, ob
     except InvalidSettingError as error:
         raise InvalidSettingError(_name_keys(str(error), config)) from None
     handler.apps.add(app)
-    logging.root.addHandler(handler)
+    add_handler(logging.root, handler)
     return handler
 
 

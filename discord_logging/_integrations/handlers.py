@@ -13,22 +13,37 @@ from discord_logging._records.exceptions import origin
 from discord_logging._records.reports import is_told_in_work, note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 class IntegrationHandler(DiscordHandler):
-    """The handler that an integration makes for a program that has configured none.
+    """The handler that an integration makes for a program that has configured none."""
+
+
+class _LastResort(logging.Handler):
+    """Writes to stderr what `logging` would write there without the handlers of integrations.
 
     A logger without any handler writes warnings to stderr (`logging.lastResort`), and goes on to do so.
     """
 
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Handle `record`, and write it to stderr if no other handler does."""
-        is_passed = super().handle(record)
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write `record` to stderr, if no other handler has it."""
+        handlers = list(_all_handlers(logging.getLogger(record.name)))
+        is_alone = all(isinstance(each, (IntegrationHandler, _LastResort)) for each in handlers)
+        is_first = [each for each in handlers if isinstance(each, _LastResort)][:1] == [self]
         last = logging.lastResort
-        if last and record.levelno >= last.level and not _has_other_handler(logging.getLogger(record.name)):
+        if is_alone and is_first and last and record.levelno >= last.level:
             last.handle(record)
-        return is_passed
+
+
+def add_handler(logger: logging.Logger, handler: IntegrationHandler) -> None:
+    """Add `handler`, so that the output on stderr stays the same."""
+    logger.addHandler(handler)
+    if not any(isinstance(each, _LastResort) for each in logger.handlers):
+        logger.addHandler(_LastResort())
 
 
 def ensure_handler(logger: logging.Logger, **settings: Any) -> list[DiscordHandler]:
@@ -48,7 +63,7 @@ def ensure_handler(logger: logging.Logger, **settings: Any) -> list[DiscordHandl
             warn("%s is ignored: logging already has a DiscordHandler with its own settings", names)
         return found
     handler = IntegrationHandler(**{"level": "ERROR", **settings})
-    logger.addHandler(handler)
+    add_handler(logger, handler)
     return [handler]
 
 
@@ -76,8 +91,7 @@ def report(
         takers = [each for each in handlers if each.level <= logging.ERROR]
         for handler in takers:
             if not is_told_in_work(exception, id(handler), logging.ERROR):
-                # The server or the framework writes the exception to stderr.
-                DiscordHandler.handle(handler, record)
+                handler.handle(record)
         with contextlib.suppress(Exception):  # the exception may accept no attribute
             note(exception, map(id, takers), math.inf, is_automatic=True)
     except Exception:  # noqa: BLE001 - the request must be answered after any error
@@ -103,9 +117,8 @@ def take(handler: DiscordHandler, record: logging.LogRecord) -> None:
         handler.handle(record)
 
 
-def _has_other_handler(logger: logging.Logger | None) -> bool:
+def _all_handlers(logger: logging.Logger | None) -> Iterator[logging.Handler]:
+    """Yield the handlers that get the records of `logger`."""
     while logger is not None:
-        if any(not isinstance(each, IntegrationHandler) for each in logger.handlers):
-            return True
+        yield from logger.handlers
         logger = logger.parent if logger.propagate else None
-    return False

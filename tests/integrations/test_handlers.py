@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from discord_logging import DiscordHandler
-from discord_logging._integrations.handlers import ensure_handler, report
+from discord_logging._handler import discord_handlers
+from discord_logging._integrations.handlers import IntegrationHandler, add_handler, ensure_handler, report
 from discord_logging._records.work import Work, enter_work
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class TestEnsureHandler:
         (first,) = ensure_handler(shop, webhook_url=discord.webhook_url)
         assert ensure_handler(shop) == [first]
         assert first.level == logging.ERROR
-        assert shop.handlers == [first]
+        assert list(discord_handlers(shop)) == [first]
 
     def test_the_programs_own_handler_is_used(self, shop: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
         """Its own settings hold, and settings of the integration are reported as ignored."""
@@ -50,17 +51,37 @@ class TestEnsureHandler:
         assert ensure_handler(shop, level="INFO") == [own]
         assert "level is ignored" in caplog.text
 
+    @pytest.mark.parametrize("level", ["INFO", "ERROR"])
     @pytest.mark.parametrize("is_alone", [True, False])
     def test_warnings_stay_on_stderr(
-        self, shop: logging.Logger, discord: LocalDiscord, capsys: pytest.CaptureFixture[str], *, is_alone: bool
+        self,
+        shop: logging.Logger,
+        discord: LocalDiscord,
+        capsys: pytest.CaptureFixture[str],
+        *,
+        is_alone: bool,
+        level: str,
     ) -> None:
-        """Without any handler, `logging.lastResort` writes them; another handler does it in its own way."""
-        ensure_handler(shop, webhook_url=discord.webhook_url, level="INFO")
+        """Without any handler, `logging.lastResort` writes them; another handler does it in its own way.
+
+        A handler with the level ERROR, the default, kept warnings from stderr.
+        """
+        ensure_handler(shop, webhook_url=discord.webhook_url, level=level)
         if not is_alone:
             shop.addHandler(logging.NullHandler())
         shop.warning("low stock")
         shop.info("sold")
         assert capsys.readouterr().err == ("low stock\n" if is_alone else "")
+
+    def test_handlers_at_two_loggers_write_once(self, shop: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+        """Two integrations, or two applications of one, may each have made a handler."""
+        inner = logging.Logger("shop.orders")  # noqa: LOG001 - as above
+        inner.parent = shop
+        shop.manager.loggerDict["shop.orders"] = inner
+        for logger in (inner, shop, shop):
+            add_handler(logger, IntegrationHandler(enabled=False))
+        inner.warning("low stock")
+        assert capsys.readouterr().err == "low stock\n"
 
 
 class TestReport:
