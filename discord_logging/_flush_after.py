@@ -84,9 +84,9 @@ def _wrap_coroutine(function: Callable[..., Any], timeout: float | None) -> Any:
         except GeneratorExit:  # the coroutine is closed, and must not wait for anything
             raise
         except BaseException:
-            await _flush_beside_loop(timeout)
+            await flush_beside_loop(timeout)
             raise
-        await _flush_beside_loop(timeout)
+        await flush_beside_loop(timeout)
         return result
 
     return wrapper
@@ -97,7 +97,8 @@ def _flush(timeout: float | None) -> None:
         flush_all(timeout)
 
 
-async def _flush_beside_loop(timeout: float | None) -> None:
+async def flush_beside_loop(timeout: float | None = None) -> None:
+    """Flush all listeners, as `flush_all` does, without blocking the event loop if it is one of asyncio."""
     import asyncio  # noqa: PLC0415 - slow, so imported on first use
 
     try:

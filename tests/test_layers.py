@@ -28,6 +28,8 @@ LAYERS = [
     ["_integrations", "sandbox"],
     ["apscheduler", "celery", "dramatiq", "flask", "loguru", "pytest_plugin", "rq", "structlog"],
     ["django", "flask", "loguru", "pytest_plugin", "structlog"],
+    ["asgi", "flask"],
+    ["fastapi", "starlette"],
     ["_cli"],
     ["__main__"],
 ]
