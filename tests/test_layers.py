@@ -30,6 +30,8 @@ LAYERS = [
     ["django", "flask", "loguru", "pytest_plugin", "structlog"],
     ["asgi", "flask"],
     ["fastapi", "starlette"],
+    ["aiohttp", "asgi", "flask", "litestar"],
+    ["fastapi", "quart", "starlette"],
     ["_cli"],
     ["__main__"],
 ]
