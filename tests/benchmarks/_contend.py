@@ -354,6 +354,49 @@ def local_discord(_name: str) -> None:
     report(milliseconds=min(times) * 1e3)
 
 
+async def _answer(_scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"done"})
+
+
+def asgi(_name: str) -> None:
+    """Time requests to an ASGI application, alone and in the middleware."""
+    options = json.loads(sys.argv[5])
+    middleware: Any = importlib.import_module("discord_logging.asgi").DiscordLogging
+    headers = [(b"host", b"shop.example"), (b"user-agent", b"curl/8.5.0"), (b"x-request-id", b"0a1b2c3d")]
+    message = {"type": "http.request", "body": b'{"order": 4711}', "more_body": False}
+
+    async def receive() -> Any:
+        return message
+
+    async def send(_message: Any) -> None:
+        pass
+
+    def request(app: Any) -> Callable[[], None]:
+        def run() -> None:
+            scope = {"type": "http", "method": "POST", "path": "/pay", "query_string": b"", "headers": headers}
+            coroutine = app(scope, receive, send)
+            try:
+                coroutine.send(None)
+            except StopIteration:
+                return
+            raise AssertionError("the application waits")
+
+        return run
+
+    settings = {"webhook_url": "http://127.0.0.1:9/api/webhooks/1/token", "startup_notice": False}
+    watched = {"request": middleware(_answer, **settings), "with body": middleware(_answer, request_body=True)}
+    calls = {name: request(app) for name, app in {"floor": _answer, **watched}.items()}
+    longest = max(time_calls(call, 16, 1, time.thread_time_ns) for call in calls.values())
+    number = max(8, min(options["calls"], int(_RUN_NS / longest)))
+    rounds = [
+        {name: time_calls(call, number, 1, time.thread_time_ns) for name, call in calls.items()}
+        for _ in range(options["repeat"])
+    ]
+    report(rounds=rounds)
+
+
 def stalls(_name: str) -> None:
     """Search for texts that take a function long."""
     importlib.import_module("_stalls").search(**json.loads(sys.argv[5]), report=report)
@@ -380,6 +423,7 @@ _WITHOUT_LOGGER = {
     "first handler": first_handler,
     "import requests": requests_import,
     "local Discord": local_discord,
+    "asgi": asgi,
     "stalls": stalls,
     "secrets": secrets,
 }

@@ -164,6 +164,13 @@ def calls(runner: Runner) -> Table:
         Figure("call p99.9, ms", _number("call p99.9", 2, 1e-3), "<= 1"),
     ]
     table.add(outcomes, under_load, "8 threads under load: ")
+    case = Case("asgi", {"repeat": runner.repeat, "calls": number}, None)
+    requests = [
+        Figure("an application alone", _median(itemgetter("floor"))),
+        Figure("own share of the middleware", _median(_own("request")), "<= 20,000"),
+        Figure("own share with the body", _median(_own("with body")), "<= 20,000"),
+    ]
+    table.add(_joined([runner.run(case, only="ours") for _ in range(runs)]), requests, "ASGI request: ")
     return table
 
 
