@@ -53,6 +53,19 @@ def test_every_listed_attribute_exists(owner: type) -> None:
     assert [name for name in names if not hasattr(owner, name)] == []
 
 
+@pytest.mark.parametrize("page", ["asgi.md"])
+def test_the_code_of_a_page_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its blocks run one after the other, as printed."""
+    monkeypatch.setenv("DISCORD_NOTIFICATIONS_ENABLED", "false")
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (TOP / "docs" / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert blocks
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(block, names)  # noqa: S102 - the code is ours
+
+
 @pytest.mark.parametrize("anchor", sorted(set(re.findall(r"README\.md#([\w-]+)", API))))
 def test_a_linked_heading_exists(anchor: str) -> None:
     """A link from docs/api.md leads to a heading of the README."""
