@@ -32,6 +32,7 @@ LAYERS = [
     ["fastapi", "starlette"],
     ["aiohttp", "asgi", "flask", "litestar"],
     ["fastapi", "quart", "starlette"],
+    ["airflow", "apscheduler", "celery", "dramatiq", "flask", "pytest_plugin", "rq"],
     ["_cli"],
     ["__main__"],
 ]
