@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,8 @@ NAMES = {
     name for doc in (TOP / "docs").glob("*.md") for name in re.findall(r"`([^`\n]+)`", doc.read_text(encoding="utf-8"))
 }
 
+PAGE = (TOP / "docs" / "tasks.md").read_text(encoding="utf-8")
+TASKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 API = (TOP / "docs" / "api.md").read_text(encoding="utf-8")
 
 
@@ -71,3 +75,14 @@ def test_a_linked_heading_exists(anchor: str) -> None:
     """A link from docs/api.md leads to a heading of the README."""
     headings = re.findall(r"^#+ (.*)", (TOP / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert anchor in [heading.lower().replace(" ", "-") for heading in headings]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("code", TASKS)
+def test_the_code_for_task_queues_runs(code: str) -> None:
+    """Airflow is not installed with the tests."""
+    expected = "discord_logging.airflow needs Airflow" if "airflow" in code else ""
+    command = [sys.executable, "-c", code]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert expected in process.stderr
+    assert process.returncode == bool(expected), process.stderr
