@@ -14,7 +14,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._handler import DiscordHandler, discord_handlers
-from discord_logging._integrations.handlers import IntegrationHandler, ensure_handler, report
+from discord_logging._integrations.handlers import IntegrationHandler, LastResort, ensure_handler, report
 from discord_logging._integrations.task_queues import (
     flush_before_exit,
     given,
@@ -109,9 +109,9 @@ class _Logging(celery.app.log.Logging):  # type: ignore[misc]  # Celery has no t
         root, tasks, is_first = logging.getLogger(), logging.getLogger("celery.task"), not self.already_setup
         loggers = [logging.getLogger(name) for name in _HIJACKED]
         kept = {each: [*filter(_is_ours, each.handlers)] for each in loggers}
-        for handler in kept[root]:
+        for handler in list(root.handlers):
             # Celery writes nothing to the console if the root logger has a handler.
-            if isinstance(handler, IntegrationHandler):
+            if isinstance(handler, (IntegrationHandler, LastResort)):
                 root.removeHandler(handler)
         try:
             return super().setup_logging_subsystem(*args, **kwargs)

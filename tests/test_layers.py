@@ -26,13 +26,11 @@ LAYERS = [
     ["_flush_after", "_notifier"],
     ["__init__"],
     ["_integrations", "sandbox"],
-    ["apscheduler", "celery", "dramatiq", "flask", "loguru", "pytest_plugin", "rq", "structlog"],
-    ["django", "flask", "loguru", "pytest_plugin", "structlog"],
-    ["asgi", "flask"],
-    ["fastapi", "starlette"],
-    ["aiohttp", "asgi", "flask", "litestar"],
+    [
+        *("aiohttp", "airflow", "apscheduler", "asgi", "celery", "django", "dramatiq", "flask", "litestar", "loguru"),
+        *("pytest_plugin", "rq", "structlog"),
+    ],
     ["fastapi", "quart", "starlette"],
-    ["airflow", "apscheduler", "celery", "dramatiq", "flask", "pytest_plugin", "rq"],
     ["_cli"],
     ["__main__"],
 ]

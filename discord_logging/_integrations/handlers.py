@@ -20,7 +20,7 @@ class IntegrationHandler(DiscordHandler):
     """The handler that an integration makes for a program that has configured none."""
 
 
-class _LastResort(logging.Handler):
+class LastResort(logging.Handler):
     """Writes to stderr what `logging` would write there without the handlers of integrations.
 
     A logger without any handler writes warnings to stderr (`logging.lastResort`), and goes on to do so.
@@ -32,8 +32,8 @@ class _LastResort(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write `record` to stderr, if no other handler has it."""
         handlers = list(_all_handlers(logging.getLogger(record.name)))
-        is_alone = all(isinstance(each, (IntegrationHandler, _LastResort)) for each in handlers)
-        is_first = [each for each in handlers if isinstance(each, _LastResort)][:1] == [self]
+        is_alone = all(isinstance(each, (IntegrationHandler, LastResort)) for each in handlers)
+        is_first = [each for each in handlers if isinstance(each, LastResort)][:1] == [self]
         last = logging.lastResort
         if is_alone and is_first and last and record.levelno >= last.level:
             last.handle(record)
@@ -42,8 +42,8 @@ class _LastResort(logging.Handler):
 def add_handler(logger: logging.Logger, handler: IntegrationHandler) -> None:
     """Add `handler`, so that the output on stderr stays the same."""
     logger.addHandler(handler)
-    if not any(isinstance(each, _LastResort) for each in logger.handlers):
-        logger.addHandler(_LastResort())
+    if not any(isinstance(each, LastResort) for each in logger.handlers):
+        logger.addHandler(LastResort())
 
 
 def ensure_handler(logger: logging.Logger, **settings: Any) -> list[DiscordHandler]:
