@@ -18,6 +18,7 @@ from discord_logging._exceptions import InvalidSettingError
 from discord_logging._handler import discord_handlers
 from discord_logging._records.exceptions import origin
 from discord_logging._records.parse import parse_level
+from discord_logging._records.record_filter import RecordFilter
 from discord_logging._records.reports import forget, guarded, has_all, is_noted, note, tick
 from discord_logging._records.values import to_text
 
@@ -397,6 +398,10 @@ def _flush_before(previous: Any, standard: Any) -> None:
             flush_all()
 
 
+def _is_taken(record: logging.LogRecord, handler: logging.Handler) -> bool:
+    return all(each.filter(record) for each in handler.filters if isinstance(each, RecordFilter))
+
+
 def _log_once(
     since: int,
     logger: logging.Logger | str | None,
@@ -415,11 +420,12 @@ def _log_once(
         target = logger if isinstance(logger, logging.Logger) else logging.getLogger(logger)
         if not target.isEnabledFor(level):
             return
-        receivers = [id(each) for each in discord_handlers(target) if level >= each.level]
+        path, line, function = origin(exception.__traceback__)
+        exc_info = type(exception), exception, exception.__traceback__
+        record = target.makeRecord(target.name, level, path, line, text, args, exc_info, function, extra)
+        receivers = [id(each) for each in discord_handlers(target) if level >= each.level and _is_taken(record, each)]
         if has_all(exception, receivers, level, since):
             return
         forget(exception, receivers)
-        path, line, function = origin(exception.__traceback__)
-        exc_info = type(exception), exception, exception.__traceback__
-        target.handle(target.makeRecord(target.name, level, path, line, text, args, exc_info, function, extra))
+        target.handle(record)
         note(exception, receivers, level, is_automatic=True)

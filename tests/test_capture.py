@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from discord_logging import DiscordHandler, InvalidSettingError, capture_exceptions, log_exceptions
+from discord_logging._records.record_filter import RecordFilter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -559,6 +560,15 @@ class TestLogExceptions:
         for _ in range(3):
             log_in_library("django.request", "Internal Server Error", error)
         assert recorder.texts == ["Exception in raised_in", *["Internal Server Error"] * 2]
+
+    def test_a_record_that_a_setting_leaves_out_tells_nothing(self, recorder: Recorder) -> None:
+        """The framework's record was taken for a copy of it, and the exception was told nowhere."""
+        recorder.addFilter(RecordFilter(loggers={"noise": False}))
+        error = ValueError("no")
+        with contextlib.suppress(ValueError), log_exceptions("noise"):
+            raise error
+        log_in_library("django.request", "Internal Server Error", error)
+        assert recorder.texts == ["Internal Server Error"]
 
     @pytest.mark.parametrize(
         ("path", "level", "thread"),
