@@ -88,10 +88,13 @@ def report(
         path, line, function = origin(exception.__traceback__)
         exc_info = type(exception), exception, exception.__traceback__
         record = logging.LogRecord(name, logging.ERROR, path, line, message, args, exc_info, function)
-        takers = [each for each in handlers if each.level <= logging.ERROR]
-        for handler in takers:
-            if not is_told_in_work(exception, id(handler), logging.ERROR):
-                handler.handle(record)
+        # A filter may leave the record out, and the server's own be wanted.
+        takers = [
+            each
+            for each in handlers
+            if each.level <= logging.ERROR
+            and (is_told_in_work(exception, id(each), logging.ERROR) or each.handle(record))
+        ]
         with contextlib.suppress(Exception):  # the exception may accept no attribute
             note(exception, map(id, takers), math.inf, is_automatic=True)
     except Exception:  # noqa: BLE001 - the request must be answered after any error
