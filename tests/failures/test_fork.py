@@ -192,6 +192,14 @@ def at_each_line(call, react):
     sys.settrace(None)
     end.set()
 """
+
+
+@pytest.fixture
+def _without_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure no coverage in a program that has a tracer of its own, and in its many children."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 _INTERRUPTED = {
     "log": """at_each_line(lambda: log.error("parent"), react)""",
     "flush": """log.error("parent"); at_each_line(lambda: handler.flush(4), react)""",
@@ -308,6 +316,7 @@ class TestForkWhileALockIsHeld:
         assert (done.code, done.out, done.err) == (0, "0\n", "")
         assert sorted(texts()) == ["child", "parent"]
 
+    @pytest.mark.usefixtures("_without_coverage")
     @pytest.mark.parametrize("interrupted", _INTERRUPTED)
     def test_fork_in_a_signal_handler(self, run: Run, texts: Any, interrupted: str) -> None:
         """Whichever line of ours a signal interrupts, the child that the handler forks logs and delivers.
@@ -329,6 +338,7 @@ class TestForkWhileALockIsHeld:
         assert children == {f"child {number}": 1 for number in range(len(codes))}
         assert len(codes) > 20
 
+    @pytest.mark.usefixtures("_without_coverage")
     @pytest.mark.parametrize("interrupted", _INTERRUPTED)
     def test_child_goes_on_behind_a_signal_handler(self, run: Run, texts: Any, interrupted: str) -> None:
         """The child may also return into the interrupted call, which then meets other locks than it took.
