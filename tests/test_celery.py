@@ -179,7 +179,11 @@ class TestLoggingOfAWorker:
         app.conf.worker_hijack_root_logger = hijacks
         DiscordLogging(app, webhook_url=discord.webhook_url)
         app.log.setup(logging.INFO)
-        assert [type(each).__name__ for each in logging.root.handlers] == ["StreamHandler", "IntegrationHandler"]
+        assert [type(each).__name__ for each in logging.root.handlers] == [
+            "StreamHandler",
+            "IntegrationHandler",
+            "LastResort",
+        ]
         for name in ("shop", "celery.worker", "celery.task.shop"):
             logging.getLogger(name).error("from %s", name)
         assert [text for text, _ in cards(discord)] == ["from shop", "from celery.worker", "from celery.task.shop"]

@@ -108,7 +108,7 @@ _FACT_NAMES = frozenset(
         *("logger", "loggername", "name", "qualname"),
         *("timestamp", "time", "ts", "asctime", "datetime", "created"),
         *("pathname", "filename", "file", "path", "module", "funcname", "function", "func", "lineno", "line"),
-        *("thread", "threadname", "taskname", "process", "processid", "pid", "processname", "host", "hostname"),
+        *("thread", "threadname", "taskname", "process", "processid", "processname"),
         *("qualmodule", "log", "origin", "original"),
     }
 )
@@ -193,7 +193,7 @@ def _facts(record: FrozenRecord) -> frozenset[str]:
     facts = (
         *(record.levelname, record.levelno, record.name, path, file, ntpath.splitext(file)[0]),
         *(record.lineno, record.funcName, record.threadName, record.taskName),
-        *(record.process, record.processName, record.origin.host, record.logged[:_MAX_FACT]),
+        *(record.process, record.processName, record.logged[:_MAX_FACT]),
     )
     return frozenset(to_text(fact).lower() for fact in facts if fact is not None)
 

@@ -102,7 +102,7 @@ class TestFacts:
             {"pathname": "orders.py", "filename": "orders.py", "module": "orders", "lineno": 42, "line": "42"},
             {"thread_name": "MainThread", "thread": 139727349480320, "process": os.getpid()},
             {"log.level": "error", "log": {"logger": "shop", "origin": {"file": {"name": "orders.py", "line": 42}}}},
-            {"host": socket.gethostname(), "original": "hello"},
+            {"original": "hello"},
             {"exc_info": None, "stack_info": False, "taskName": None},
         ],
     )
