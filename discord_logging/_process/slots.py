@@ -80,8 +80,10 @@ class Slots:
 
     def find_ended(self) -> list[tuple[int, int]]:
         """Return the id of each process that ended with pending records, with their number. Each is returned once."""
-        # If two threads looked at a time, each of them would find the same.
-        if not self._looking.acquire(blocking=False):
+        # If two threads looked at a time, each of them would find the same. After a fork in a signal handler,
+        # `self._looking` is another lock.
+        looking = self._looking
+        if not looking.acquire(blocking=False):
             return []
         try:
             if not self._is_open() and not self._open(0):
@@ -89,7 +91,7 @@ class Slots:
             found = [self._free_if_ended(index) for index, pid in enumerate(self._numbers[::_NUMBERS]) if pid]
             return [(pid, first + second) for pid, first, second in found if first + second]
         finally:
-            self._looking.release()
+            looking.release()
 
     def release(self) -> None:
         """Give the slot of this process back, and remove the file if no process has a slot any more."""
