@@ -8,11 +8,12 @@ import functools
 import math
 import sys
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
-from django.http import FileResponse, HttpRequest, QueryDict
+from django.http import FileResponse, HttpRequest, QueryDict, StreamingHttpResponse
 from django.utils.datastructures import MultiValueDict
 from django.views.debug import get_exception_reporter_class, get_exception_reporter_filter
 
@@ -20,7 +21,7 @@ from discord_logging._integrations.handlers import report
 from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
 from discord_logging._records.attachment import Attachment
 from discord_logging._records.reports import note
-from discord_logging._records.values import UniqueText, UnquotedText, asks_database, freeze_value, value_line
+from discord_logging._records.values import UniqueText, UnquotedText, asks_database, freeze_value, to_text, value_line
 from discord_logging._records.work import Work, current_work, enter_work
 from discord_logging.django._handlers import REQUEST_LOGGER, find_handlers
 from discord_logging.django._settings import is_on
@@ -34,19 +35,18 @@ if TYPE_CHECKING:
 
 _ADDRESS_HEADERS = frozenset(
     {
-        "CF-Connecting-IP",
-        "Client-IP",
-        "Fly-Client-IP",
-        "Forwarded",
-        "True-Client-IP",
-        "X-Client-IP",
-        "X-Cluster-Client-IP",
-        "X-Forwarded-For",
-        "X-Original-Forwarded-For",
-        "X-Real-IP",
+        "cf-connecting-ip",
+        "client-ip",
+        "fly-client-ip",
+        "forwarded",
+        "true-client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-forwarded-for",
+        "x-original-forwarded-for",
+        "x-real-ip",
     }
 )
-_ADDRESSES = frozenset(map(str.lower, _ADDRESS_HEADERS))
 """The headers in which proxies tell the client's address."""
 _MAX_HEADERS = 50
 
@@ -67,17 +67,17 @@ class RequestWork(Work):
         self.exceptions: list[BaseException] = []
 
     def end(self, escaped: Exception | None = None) -> None:
-        """Report the exceptions that Django has not logged.
+        """Report the exceptions that Django has not logged. Never raises an `Exception`.
 
         Django logs an exception after the handler of errors has responded. If that handler fails, it is called again
         for each middleware, and the last exception leaves Django; the first of them has what happened.
         """
-        handlers, path = find_handlers(), _path(self.request)
         told, self.exceptions = self.exceptions, []
+        handlers = find_handlers()
         if escaped is not None:
             told = [*told, escaped][1:2] or [escaped]
         for error in told:
-            report(handlers, REQUEST_LOGGER, error, "Internal Server Error: %s", path)
+            report(handlers, REQUEST_LOGGER, error, "Internal Server Error: %s", _path(self.request))
         if escaped is not None:
             with suppress(Exception):  # the exception may accept no attribute
                 note(escaped, map(id, handlers), math.inf, is_automatic=True)
@@ -137,14 +137,14 @@ def watch_response_async(get_response: Method) -> Method:
 def note_exception(**_: object) -> None:
     """Remember the exception that Django has caught; a receiver of `got_request_exception`."""
     work, error = current_work(), sys.exc_info()[1]
-    if isinstance(work, RequestWork) and error is not None and error not in work.exceptions:
+    if isinstance(work, RequestWork) and error is not None and all(error is not each for each in work.exceptions):
         work.exceptions.append(error)
 
 
 def _watch_stream(response: Any, work: RequestWork) -> Any:
     """Report exceptions from the body of a streaming response, which the server sends after the end of the request."""
     # A file has a body that the server may read by itself.
-    if getattr(response, "streaming", False) and not isinstance(response, FileResponse):
+    if isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
         context = contextvars.copy_context()
         watch = _watched_async if response.is_async else _watched
         response.streaming_content = watch(response.streaming_content, lambda error: context.run(work.end, error))
@@ -181,10 +181,9 @@ def _simplify(value: Any) -> Any:
     """Return text for a lazy object, which the filter would load, and for a request, whose path may have a secret."""
     if asks_database(value):
         return _loaded_text(value)
-    kind = type(value)
-    return (
-        UnquotedText(f"<{kind.__name__}: {value.method} {_path(value)!r}>") if issubclass(kind, HttpRequest) else value
-    )
+    if issubclass(type(value), HttpRequest):
+        return UnquotedText(f"<{type(value).__name__}: {value.method} {_path(value)!r}>")
+    return value
 
 
 def _loaded_text(value: object) -> UnquotedText:
@@ -206,7 +205,8 @@ def _try(function: Callable[[HttpRequest], Any], request: HttpRequest) -> Any:
 
 def _path(request: HttpRequest) -> str:
     match = request.resolver_match
-    return mask_path(request.path, match.kwargs if match else {})
+    # A converter of the project's own may make any object, whose text may fail.
+    return mask_path(request.path, {name: to_text(value) for name, value in match.kwargs.items()} if match else {})
 
 
 def _view(request: HttpRequest) -> str | None:
@@ -244,7 +244,7 @@ def _headers(request: HttpRequest) -> UniqueText:
     for name, value in get_exception_reporter_filter(request).get_safe_request_meta(request).items():
         header = name.removeprefix("HTTP_").replace("_", "-").title()
         is_header = name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value)
-        is_address = header.lower() in _ADDRESSES and not is_on("client_address")
+        is_address = header.lower() in _ADDRESS_HEADERS and not is_on("client_address")
         if is_header and not is_address and header != "Cookie":
             lines.append(f"{header}: {cut(' '.join(str(value).split()))}")
     return UniqueText("\n".join(lines[:_MAX_HEADERS]))
@@ -289,9 +289,10 @@ def _no_queries() -> Iterator[None]:
         with suppress(Exception):  # a database may have wrong settings
             for connection in connections.all():
                 for name in ("cursor", "chunked_cursor"):
-                    before = vars(connection).get(name)
+                    own = vars(connection)
+                    restore = partial(setattr, connection, name, own[name]) if name in own else None
+                    stack.callback(restore or partial(delattr, connection, name))
                     setattr(connection, name, _refuse)
-                    stack.callback(setattr if before else delattr, connection, name, *filter(None, [before]))
         yield
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import django
 from django.apps import AppConfig
@@ -14,16 +14,14 @@ from django.conf import settings
 
 from discord_logging._discord.webhook_url import hide_urls
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError
+from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._integrations.handlers import ensure_handler
 from discord_logging._integrations.workers import flush_at_sigterm, worker_number
 from discord_logging._records.settings import without_blanks
 from discord_logging.django import _watch
 from discord_logging.django._commands import find_command
-from discord_logging.django._handlers import bind_tests, find_handlers
+from discord_logging.django._handlers import REQUEST_LOGGER, bind_tests, find_handlers
 from discord_logging.django._settings import OWN_SETTINGS, is_on, read_settings
-
-if TYPE_CHECKING:
-    from discord_logging._handler import DiscordHandler
 
 
 class DiscordLoggingConfig(AppConfig):
@@ -56,18 +54,19 @@ class DiscordLoggingConfig(AppConfig):
             is_on(name)
         if find_command() == "test":
             bind_tests()
-        handlers = find_handlers() or _make_handlers()
-        _watch.watch(*handlers)
+        _watch.watch(*_ensure_handlers())
         flush_at_sigterm()
         _watch.on_server_start.append(_post_start)
         if find_command() == "runserver":
             _post_start()
 
 
-def _make_handlers() -> list[DiscordHandler]:
+def _ensure_handlers() -> list[DiscordHandler]:
+    logger = logging.getLogger(REQUEST_LOGGER)
+    has_handler = any(True for _ in discord_handlers(logger))
     given = without_blanks(hide_urls({k: v for k, v in read_settings().items() if k not in OWN_SETTINGS}))
     try:
-        return ensure_handler(logging.getLogger(), **given)
+        return ensure_handler(logger if has_handler else logging.getLogger(), **given)
     except InvalidWebhookURLError as error:
         raise InvalidWebhookURLError(f"DISCORD_LOGGING: {error}") from None
     except InvalidSettingError as error:
