@@ -17,7 +17,6 @@ from discord_logging._records.values import to_text
 from discord_logging._records.work import Work, enter_work
 
 try:
-    import apscheduler.executors.base
     from apscheduler.events import EVENT_JOB_ERROR, EVENT_SCHEDULER_STARTED
 except ModuleNotFoundError as _error:
     raise ImportError(
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["DiscordLogging"]
 
 _LOGGER = "apscheduler.executors"
-_RUNS = ("run_job", "run_coroutine_job")
-"""The functions that run a job. Each module of an executor has its own reference to them."""
 
 
 class DiscordLogging:
@@ -87,16 +84,16 @@ class DiscordLogging:
 
 def _watch_jobs() -> None:
     """Let the executors run jobs with our functions, in which records show the job."""
-    base: Any = apscheduler.executors.base
-    if not hasattr(base.run_job, "__wrapped__"):
-        base.run_job, base.run_coroutine_job = _watched(base.run_job), _watched_coroutine(base.run_coroutine_job)
+    # Each module of an executor has its own reference to the functions.
     for module in [each for name, each in sys.modules.items() if name.startswith("apscheduler.executors.")]:
-        for name in _RUNS:
-            if hasattr(module, name):
-                setattr(module, name, getattr(base, name))
+        for name, watch in (("run_job", _watched), ("run_coroutine_job", _watched_coroutine)):
+            run = getattr(module, name, None)
+            if run is not None and not hasattr(run, "__wrapped__"):
+                setattr(module, name, watch(run))
 
 
-# A pool of processes finds the function by its name, and so a spawned process runs the original.
+# A pool of processes finds the function by its name, so there is one; a spawned process runs the original.
+@functools.cache
 def _watched(run_job: Any) -> Any:
     @functools.wraps(run_job)
     def watched(job: Job, *args: Any) -> Any:
@@ -106,6 +103,7 @@ def _watched(run_job: Any) -> Any:
     return watched
 
 
+@functools.cache
 def _watched_coroutine(run_job: Any) -> Any:
     @functools.wraps(run_job)
     async def watched(job: Job, *args: Any) -> Any:

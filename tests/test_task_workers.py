@@ -409,6 +409,7 @@ def test_each_failed_job_of_rq_is_one_card(discord: LocalDiscord, tmp_path: Path
     assert "not delivered" not in output
 
 
+@pytest.mark.once
 def test_an_rq_worker_posts_its_start(discord: LocalDiscord, tmp_path: Path, clean_redis: str) -> None:
     """A worker that waits for jobs is a service, and one with `--burst` is not."""
     command = ["-m", "rq.cli", "worker", "shop", "--url", clean_redis, "--worker-class", "discord_logging.rq.Worker"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
