@@ -93,19 +93,23 @@ class Answer:
 
 def call(app: Any, *received: dict[str, Any], **scope: Any) -> Answer:
     """Call an application with a scope and the messages that it receives, as a server does."""
-    answer, messages = Answer(), list(received)
+    answer, messages, is_complete = Answer(), list(received), asyncio.Event()
 
     async def receive() -> Any:
-        if not messages:
-            await asyncio.Event().wait()
-        return messages.pop(0)
+        if messages:
+            return messages.pop(0)
+        await asyncio.wait_for(is_complete.wait(), 30)
+        return {"type": f"{scope['type']}.disconnect"}
 
     async def send(message: Any) -> None:
         answer.sent.append(message)
+        is_last_part = message["type"] == "http.response.body" and not message.get("more_body")
+        if is_last_part or message["type"] == "websocket.close":
+            is_complete.set()
 
     async def run() -> None:
         try:
-            await asyncio.wait_for(app(scope, receive, send), 30)
+            await app(scope, receive, send)
         except BaseException as error:  # noqa: BLE001 - a server catches all
             answer.error = error
 

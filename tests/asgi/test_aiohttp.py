@@ -59,7 +59,10 @@ def ask(*paths: str, **settings: Any) -> list[int]:
         assert site._server
         port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers={"X-Request-ID": "r-1"}) as client:
-            statuses = [(await client.get(path)).status for path in paths]
+            statuses = []
+            for path in paths:
+                async with client.get(path) as response:
+                    statuses.append(response.status)
         await runner.cleanup()
         return statuses
 
