@@ -69,10 +69,11 @@ class DiscordLogging(WebIntegration):
         The handler masks values whose name is that of a secret, and shortens long values. An override may add fields,
         but must not wait.
         """
-        resource = request.match_info.route.resource
+        resource, labels = request.match_info.route.resource, _labels(request)
+        route = resource.canonical if resource else None
         fields = {
-            **_labels(request),
-            "route": resource.canonical if resource else None,
+            **labels,
+            "route": route if route != labels["path"] else None,
             "status": getattr(current_work(), "status", None),
             "user_agent": UniqueText(cut(request.headers.get("User-Agent", ""))),
             "query": first_values((name, request.query.getall(name)) for name in request.query),

@@ -155,14 +155,15 @@ def _path(scope: Scope) -> str:
 
 
 def _route(scope: Scope) -> str | None:
-    """Return the template of the path, or else the name of the endpoint, if the framework tells one of them."""
+    """Return the template of the path, or else the name of the endpoint, if that says more than the path."""
     route, endpoint, path = scope.get("route"), scope.get("endpoint"), _path(scope)
     template = scope.get("path_template") or getattr(route, "path", None)
     if not isinstance(template, str) or hasattr(route, "routes"):
         return getattr(endpoint, "__qualname__", None)
     # A mounted application and an included router know only the last part of the path.
     missing = 0 if ":path}" in template else path.count("/") - template.count("/")
-    return cut("/".join(path.split("/")[: max(missing, 0) + 1]) + template)
+    whole = cut("/".join(path.split("/")[: max(missing, 0) + 1]) + template)
+    return whole if whole != path else None
 
 
 def _headers(scope: Scope) -> Callable[[str], str]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import logging.config
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -167,7 +168,7 @@ def test_an_exception_of_a_websocket_is_a_card(connect: Ask, cards: Cards) -> No
     assert isinstance(connect(make_starlette(WebSocketRoute("/talk", talk)), "/talk").error, ValueError)
     (card,) = cards()
     assert card.text.startswith("Exception on /talk [WEBSOCKET]")
-    assert card.fields == {"method": "WEBSOCKET", "path": "/talk", "route": "/talk"}
+    assert card.fields == {"method": "WEBSOCKET", "path": "/talk"}
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups are builtins from 3.11 on")
@@ -482,6 +483,15 @@ class TestHandlers:
             DiscordLogging(fail, request_body="perhaps")
         with pytest.raises(InvalidWebhookURLError):
             DiscordLogging(fail, webhook_url="https://discord.com/nothing")
+
+
+@pytest.mark.parametrize(("module", "name"), [("aiohttp", "aiohttp"), ("litestar", "Litestar"), ("quart", "Quart")])
+def test_a_missing_framework_names_its_extra(module: str, name: str) -> None:
+    """The import fails with a text that says what to install."""
+    script = f"import sys; sys.modules['{module}'] = None\nimport discord_logging.{module}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    text = f"ImportError: discord_logging.{module} needs {name}: pip install 'discord-log-handler[{module}]'"
+    assert text in done.stderr
 
 
 def test_other_scopes_are_passed_on(ask: Ask, cards: Cards) -> None:
