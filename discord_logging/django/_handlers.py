@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
+
+from django.core import mail
 
 from discord_logging._discord import local_only
 from discord_logging._handler import DiscordHandler, discord_handlers
@@ -24,4 +25,4 @@ def bind_tests() -> None:
 
 def is_under_test() -> bool:
     """Tell whether Django keeps mail in an outbox, as all its runners of tests do."""
-    return hasattr(sys.modules.get("django.core.mail"), "outbox")
+    return "outbox" in vars(mail)

@@ -209,6 +209,11 @@ def _path(request: HttpRequest) -> str:
     return mask_path(request.path, {name: to_text(value) for name, value in match.kwargs.items()} if match else {})
 
 
+def _request_id(request: HttpRequest) -> UniqueText | None:
+    # `request.headers` would take four times as long for the headers that are missing.
+    return find_id(lambda name: request.META.get(f"HTTP_{name.upper().replace('-', '_')}"))
+
+
 def _view(request: HttpRequest) -> str | None:
     match = request.resolver_match
     return match._func_path if match else None  # noqa: SLF001 - the name that Django's own reports have
@@ -303,7 +308,7 @@ def _refuse(*_: object, **__: object) -> None:
 _LABELS: Mapping[str, Callable[[HttpRequest], Any]] = {
     "method": lambda request: cut(request.method or ""),
     "path": _path,
-    "request_id": lambda request: find_id(request.headers.get),
+    "request_id": _request_id,
 }
 _DETAILS: Mapping[str, Callable[[HttpRequest], Any]] = {
     **_LABELS,
