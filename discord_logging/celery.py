@@ -181,7 +181,9 @@ def _arguments(task: Task, args: Any, kwargs: Any, request: Any) -> dict[str, ob
     # A tuple of the caller arrives as a list.
     own = {saferepr(kind(args), sizes.argsrepr_maxsize) for kind in (tuple, list)}
     own |= {saferepr(kwargs, sizes.kwargsrepr_maxsize), None}
-    return given(shown) if set(shown.values()) - own else name_arguments(task.run, args, kwargs)
+    if set(shown.values()) <= own:
+        return name_arguments(task.run, args, kwargs)
+    return {name: text for name, text in shown.items() if text and text not in ("()", "[]", "{}")}
 
 
 def _report(sender: Task, task_id: str, exception: BaseException, **facts: Any) -> None:

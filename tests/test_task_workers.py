@@ -283,6 +283,7 @@ def test_each_failed_task_of_a_prefork_worker_is_one_card(
     assert pay["arguments"] in ("{'order': 7, 'token': '***'}", "{'order': 8, 'token': '***'}")
     assert cards.place("Task shop.pay failed") == ("shop.py", "pay")
     assert cards.fields("Task shop.hide failed")["args"] == "(hidden)"
+    assert "kwargs" not in cards.fields("Task shop.hide failed")
     assert cards.fields("Task shop.retry failed")["retries"] == "1"
     assert cards.fields("from a logger of the shop").keys() == {"task", "task_id"}
     assert cards.fields("Task shop.die failed").keys() >= {"task", "task_id"}
