@@ -10,6 +10,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._discord.webhook_url import hide_urls
 from discord_logging._handler import discord_handlers
 from discord_logging._integrations.handlers import ensure_handler, report
 from discord_logging._integrations.task_queues import given, leave_out, name_arguments, unique
@@ -57,7 +58,7 @@ class DiscordLogging:
 
     def __init__(self, scheduler: BaseScheduler, **settings: Any) -> None:
         self._scheduler = scheduler
-        self._settings = settings
+        self._settings = hide_urls(settings)
         if scheduler.running:
             self._set_up()
         scheduler.add_listener(self._set_up, EVENT_SCHEDULER_STARTED)

@@ -13,6 +13,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._discord.webhook_url import hide_urls
 from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._integrations.handlers import IntegrationHandler, LastResort, ensure_handler, report
 from discord_logging._integrations.task_queues import (
@@ -89,7 +90,7 @@ class DiscordLogging:
 
     def __init__(self, app: Celery, *, startup_notice: bool | str = True, **settings: Any) -> None:
         has_notice = parse_enabled(startup_notice, name="startup_notice")
-        _settings.update(settings)
+        _settings.update(hide_urls(settings))
         _keep_handlers(app)
         signals.task_prerun.connect(_enter, dispatch_uid=_UID)
         signals.task_postrun.connect(_leave, dispatch_uid=_UID)

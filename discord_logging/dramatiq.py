@@ -12,6 +12,7 @@ import threading
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._discord.webhook_url import hide_urls
 from discord_logging._handler import discord_handlers
 from discord_logging._integrations.handlers import ensure_handler, report
 from discord_logging._integrations.task_queues import given, leave_out, name_arguments, post_start, unique
@@ -58,7 +59,7 @@ class DiscordLogging(Middleware):
 
     def __init__(self, *, startup_notice: bool = True, **settings: Any) -> None:
         self._has_notice = startup_notice
-        self._settings = settings
+        self._settings = hide_urls(settings)
         self._thread = threading.local()
 
     def before_worker_boot(self, *_: Any) -> None:
