@@ -386,9 +386,7 @@ def test_each_failed_job_of_rq_is_one_card(discord: LocalDiscord, tmp_path: Path
         assert process.wait(60) == 0
         output = tmp_path.joinpath("output").read_text()
     cards = Cards(discord)
-    died = (
-        [] if name == "SimpleWorker" else ["Job jobs.die failed: its process ended unexpectedly with the exit code -9"]
-    )
+    died = ["Job jobs.die failed: its process ended unexpectedly with the exit code -9"] if name == "Worker" else []
     assert cards.counts() == dict.fromkeys(
         [
             *(f"Job jobs.{job} failed" for job in ("pay", "retry", "missing")),
