@@ -55,7 +55,13 @@ current_work = _current.get
 
 @contextlib.contextmanager
 def enter_work(work: Work) -> Iterator[Work]:
-    """Make `work` the current one in the `with` block."""
+    """Make `work` the current one in the `with` block.
+
+    An exception that passes from one work to the work around it is told once.
+    """
+    outer = _current.get()
+    if outer is not None:
+        work.key = outer.key
     token = _current.set(work)
     try:
         yield work

@@ -113,6 +113,14 @@ class TestOneExceptionOneCard:
             assert not any(is_retold(make(error=error), 7) for _ in range(3))
             assert is_retold(make(2, error=error), 7)
 
+    def test_a_work_in_another_tells_for_both(self) -> None:
+        """A view calls a task in its own thread, and the task's exception reaches the view."""
+        error = ValueError()
+        with enter_work(Work(dict)):
+            with enter_work(Work(dict)):
+                assert not is_retold(make(error=error), 7)
+            assert is_retold(make(2, error=error), 7)
+
     def test_another_work_tells_it_again(self) -> None:
         """A program may raise one object for ever."""
         error = ValueError()
