@@ -306,7 +306,7 @@ class DiscordNotifier:
         self.close(timeout)
         if self._make is not None:
             self._made = {}
-        self._closed = self._has_warned = False
+        self._has_warned = False
 
     def health(self) -> dict[str, Any]:
         """Return the state of the delivery, in the form of `DiscordHandler.health`."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
+from discord_logging._integrations.request_fields import cut, first_values, given, mask_path, request_labels, unique
 from discord_logging._integrations.web import WebIntegration
-from discord_logging._records.values import UniqueText
 from discord_logging._records.work import Work, current_work, enter_work
 
 try:
@@ -75,11 +74,11 @@ class DiscordLogging(WebIntegration):
             **labels,
             "route": route if route != labels["path"] else None,
             "status": getattr(current_work(), "status", None),
-            "user_agent": UniqueText(cut(request.headers.get("User-Agent", ""))),
+            "user_agent": unique(request.headers.get("User-Agent")),
             "query": first_values((name, request.query.getall(name)) for name in request.query),
-            "client_address": UniqueText(request.remote or "") if self._shows_address else None,
+            "client_address": unique(request.remote) if self._shows_address else None,
         }
-        return {name: value for name, value in fields.items() if value}
+        return given(fields)
 
     # On the event loop
 
@@ -110,8 +109,7 @@ async def _note_status(_: web.Request, response: web.StreamResponse) -> None:
 
 
 def _labels(request: web.Request) -> dict[str, object]:
-    labels = {"method": cut(request.method), "path": _path(request), "request_id": find_id(request.headers.get)}
-    return {name: value for name, value in labels.items() if value}
+    return request_labels(request.method, _path(request), request.headers.get)
 
 
 def _path(request: web.Request) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from discord_logging._handler import discord_handlers
 from discord_logging._integrations.handlers import ensure_handler, report
-from discord_logging._integrations.task_queues import flush_before_exit, given, unique
+from discord_logging._integrations.request_fields import given, unique
+from discord_logging._integrations.task_queues import flush_before_exit
 from discord_logging._records.values import to_text
 from discord_logging._records.work import Work, enter_work
 
@@ -65,7 +66,7 @@ def _make_work(task: Any) -> Work:
     def details() -> dict[str, object]:
         index = task.map_index
         fields = {
-            "map_index": None if index is None or index < 0 else index,
+            "map_index": None if index is None or index < 0 else str(index),
             "try_number": task.try_number,
             "operator": type(task.task).__name__,
         }

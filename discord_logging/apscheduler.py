@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._discord.webhook_url import hide_urls
 from discord_logging._handler import discord_handlers
 from discord_logging._integrations.handlers import ensure_handler, report
-from discord_logging._integrations.task_queues import given, leave_out, name_arguments, unique
+from discord_logging._integrations.request_fields import given, unique
+from discord_logging._integrations.task_queues import leave_out, name_arguments
 from discord_logging._records.values import to_text
 from discord_logging._records.work import Work, enter_work
 

@@ -14,8 +14,10 @@ from discord_logging._integrations.asgi import KEY, ASGIIntegration
 from discord_logging._records.work import Work, enter_work
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import MutableMapping
 
+    from discord_logging._handler import DiscordHandler
     from discord_logging._integrations.asgi import ASGIApp, Receive, Scope, Send
 
 __all__ = ["DiscordLogging"]
@@ -119,4 +121,14 @@ class DiscordLogging(ASGIIntegration):
             if text:
                 # The server logs the traceback as a text.
                 for handler in self.handlers():
-                    handler.addFilter(lambda record: record.msg is not text)
+                    _leave_out_once(handler, text)
+
+
+def _leave_out_once(handler: DiscordHandler, text: str) -> None:
+    def is_other(record: logging.LogRecord) -> bool:
+        if record.msg is not text:
+            return True
+        handler.removeFilter(is_other)
+        return False
+
+    handler.addFilter(is_other)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import sys
 import threading
 import weakref
@@ -15,18 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging._discord.webhook_url import hide_urls
 from discord_logging._handler import DiscordHandler, discord_handlers
-from discord_logging._integrations.handlers import IntegrationHandler, LastResort, ensure_handler, report
-from discord_logging._integrations.task_queues import (
-    flush_before_exit,
-    given,
-    leave_out,
-    name_arguments,
+from discord_logging._integrations.handlers import (
+    IntegrationHandler,
+    LastResort,
+    ensure_handler,
+    mark_told,
     post_start,
-    unique,
+    report,
 )
+from discord_logging._integrations.request_fields import given, unique
+from discord_logging._integrations.task_queues import flush_before_exit, leave_out, name_arguments
 from discord_logging._records.exceptions import origin
-from discord_logging._records.parse import parse_enabled
-from discord_logging._records.reports import is_noted, note
+from discord_logging._records.parse import parse_switch
+from discord_logging._records.reports import is_noted
 from discord_logging._records.values import to_text
 from discord_logging._records.work import Work, enter_work
 
@@ -84,12 +84,12 @@ class DiscordLogging:
         **settings: Settings of `DiscordHandler`. `level` is `ERROR` by default.
 
     Raises:
-        InvalidSettingError: A setting is unknown or has a wrong value.
-        InvalidWebhookURLError: The webhook URL is malformed.
+        InvalidSettingError: `startup_notice` is neither true nor false. Another wrong setting, or a malformed webhook
+            URL, ends the worker at its start; in a task that is called eagerly, Celery logs the error.
     """
 
-    def __init__(self, app: Celery, *, startup_notice: bool | str = True, **settings: Any) -> None:
-        has_notice = parse_enabled(startup_notice, name="startup_notice")
+    def __init__(self, app: Celery, *, startup_notice: bool | str | None = True, **settings: Any) -> None:
+        has_notice = parse_switch("startup_notice", startup_notice, default=True)
         _settings.update(hide_urls(settings))
         _keep_handlers(app)
         signals.task_prerun.connect(_enter, dispatch_uid=_UID)
@@ -206,8 +206,7 @@ def _report(sender: Task, task_id: str, exception: BaseException, **facts: Any) 
         # Celery logs one of these next.
         for each in (exception, getattr(facts.get("einfo"), "exception", None)):
             if each is not None and each is not raised:
-                with contextlib.suppress(Exception):  # the exception may accept no attribute
-                    note(each, map(id, handlers), math.inf, is_automatic=True)
+                mark_told(handlers, each)
 
 
 def _report_internal(request: Any, **facts: Any) -> None:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging._discord.webhook_url import hide_urls
 from discord_logging._handler import discord_handlers
-from discord_logging._integrations.handlers import ensure_handler, report
-from discord_logging._integrations.task_queues import given, leave_out, name_arguments, post_start, unique
+from discord_logging._integrations.handlers import ensure_handler, post_start, report
+from discord_logging._integrations.request_fields import given, unique
+from discord_logging._integrations.task_queues import leave_out, name_arguments
+from discord_logging._records.parse import parse_switch
 from discord_logging._records.work import Work, enter_work
 
 try:
@@ -57,8 +59,8 @@ class DiscordLogging(Middleware):
         **settings: Settings of `DiscordHandler`. `level` is `ERROR` by default.
     """
 
-    def __init__(self, *, startup_notice: bool = True, **settings: Any) -> None:
-        self._has_notice = startup_notice
+    def __init__(self, *, startup_notice: bool | str | None = True, **settings: Any) -> None:
+        self._has_notice = parse_switch("startup_notice", startup_notice, default=True)
         self._settings = hide_urls(settings)
         self._thread = threading.local()
 

@@ -10,9 +10,7 @@ import functools
 import inspect
 import logging
 import os
-import platform
 import re
-import socket
 import weakref
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -20,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._discord.webhook_url import hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError, suggest
 from discord_logging._handler import DiscordHandler, discord_handlers
-from discord_logging._integrations.handlers import IntegrationHandler, add_handler, report
-from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
+from discord_logging._integrations.handlers import IntegrationHandler, add_handler, post_start, report
+from discord_logging._integrations.request_fields import cut, first_values, given, mask_path, request_labels, unique
 from discord_logging._integrations.workers import flush_at_sigterm, worker_number
 from discord_logging._process.diagnostics import warn
-from discord_logging._records.parse import parse_enabled
+from discord_logging._records.parse import parse_switch
 from discord_logging._records.settings import without_blanks
-from discord_logging._records.values import UniqueText
 from discord_logging._records.work import Work, enter_work
 
 try:
@@ -140,7 +137,10 @@ class DiscordLogging:
         settings = {**self._defaults, **config}
         path = settings.pop("health_path")
         _check_path(app, path)
-        notice, address = (parse_enabled(settings.pop(name), name=f"{_PREFIX}{name.upper()}") for name in _OWN_SETTINGS)
+        notice, address = (
+            parse_switch(f"{_PREFIX}{name.upper()}", settings.pop(name), default=default)
+            for name, default in _OWN_SETTINGS.items()
+        )
         handler = self._find_handler(app, config) or _share_or_make(app, settings, config)
         self._handlers[app] = handler
         self._shows_address[app] = address
@@ -181,17 +181,15 @@ class DiscordLogging:
         # leave no body for later code.
         form = vars(request).get("form")
         fields = {
-            "method": cut(request.method),
-            "path": _path(request),
+            **_request_labels(),
             "endpoint": request.endpoint,
             "status": 500,
-            "request_id": find_id(request.headers.get),
-            "user_agent": UniqueText(cut(request.headers.get("User-Agent", ""))),
+            "user_agent": unique(request.headers.get("User-Agent")),
             "query": first_values(request.args.lists()),
             "form": first_values(form.lists()) if form else None,
-            "client_address": UniqueText(request.remote_addr or "") if self._shows_address[_current()] else None,
+            "client_address": unique(request.remote_addr) if self._shows_address[_current()] else None,
         }
-        return {name: value for name, value in fields.items() if value}
+        return given(fields)
 
     def is_start(self) -> bool:
         """Return whether this process posts the start-up notice.
@@ -276,15 +274,11 @@ class DiscordLogging:
 
     def _post_start(self, app: Flask, handler: DiscordHandler) -> None:
         fields = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "python": platform.python_version(),
             "flask": metadata.version("flask"),
             "server": os.environ.get("SERVER_SOFTWARE"),
             "debug": app.debug,
         }
-        shown = {name: value for name, value in fields.items() if value}
-        handler.handle(_make_record(app, logging.INFO, "%s started", (app.name,), shown))
+        post_start([handler], app.logger.name, app.name, fields)
 
     def _find_handler(self, app: Flask, config: Mapping[str, object]) -> DiscordHandler | None:
         """Return the handler that logging already has, if this module did not make it."""
@@ -417,19 +411,8 @@ def _current() -> Flask:
 def _request_labels() -> dict[str, object]:
     if not has_request_context():
         return {}
-    labels = {"method": cut(request.method), "path": _path(request), "request_id": find_id(request.headers.get)}
-    return {name: value for name, value in labels.items() if value}
+    return request_labels(request.method, _path(request), request.headers.get)
 
 
 def _path(request: Request) -> str:
     return mask_path(request.path, request.view_args or {})
-
-
-def _make_record(
-    app: Flask, level: int, message: str, args: tuple[str, ...], extra: Mapping[str, object]
-) -> logging.LogRecord:
-    record = logging.LogRecord(app.logger.name, level, "", 0, message, args, None)
-    attributes = record.__dict__
-    # `makeRecord` would raise an error for a field with a name such as `name` or `args`.
-    attributes.update({f"{name}_" if name in attributes else name: value for name, value in extra.items()})
-    return record

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging._cards.traceback_text import format_exception
 from discord_logging._discord.webhook_url import hide, hide_urls
-from discord_logging._integrations.handlers import find_handler, take
+from discord_logging._integrations.handlers import find_handler
 from discord_logging._records.text_exceptions import without_additions
 from discord_logging._records.traceback_parser import find_tracebacks
 
@@ -64,7 +64,8 @@ class DiscordSink:
 
     def write(self, message: Message) -> None:
         """Queue the record of a message of loguru. Never waits."""
-        take(self.handler, _make_record(message))
+        if message.record["level"].no >= self.handler.level:
+            self.handler.handle(_make_record(message))
 
     def stop(self) -> None:
         """Deliver the waiting records when the sink is removed, and close a handler of its own."""

@@ -11,15 +11,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._handler import DiscordHandler, discord_handlers
-from discord_logging._integrations.handlers import ensure_handler, report
-from discord_logging._integrations.task_queues import (
-    flush_before_exit,
-    given,
-    leave_out,
-    name_arguments,
-    post_start,
-    unique,
-)
+from discord_logging._integrations.handlers import ensure_handler, post_start, report
+from discord_logging._integrations.request_fields import given, unique
+from discord_logging._integrations.task_queues import flush_before_exit, leave_out, name_arguments
 from discord_logging._records.work import Work, enter_work
 
 try:

@@ -7,10 +7,12 @@ its events on to `logging` needs none of it: a `DiscordHandler` shows them likew
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._discord.webhook_url import hide, hide_urls
-from discord_logging._integrations.handlers import find_handler, take
+from discord_logging._integrations.handlers import find_handler
+from discord_logging._records.values import to_text
 
 try:
     from structlog.processors import CallsiteParameter, CallsiteParameterAdder, StackInfoRenderer
@@ -79,14 +81,18 @@ class DiscordProcessor:
         """Queue an event, and return it unchanged. Never waits."""
         level = _LEVELS.get(method_name, logging.INFO)
         if level >= self.handler.level:
-            take(self.handler, _make_record(logger, method_name, level, event_dict))
+            self.handler.handle(_make_record(logger, method_name, level, event_dict))
         return event_dict
 
 
 def _make_record(logger: Any, method_name: str, level: int, event_dict: Mapping[str, Any]) -> logging.LogRecord:
-    event = {"event": "", **_add_stack(logger, method_name, dict(event_dict))}
-    if method_name == "exception":
-        event.setdefault("exc_info", True)
+    event: dict[str, Any] = {"event": "", **_add_stack(logger, method_name, dict(event_dict))}
+    exc_info = event.pop("exc_info", method_name == "exception")
+    if isinstance(exc_info, BaseException):
+        exc_info = type(exc_info), exc_info, exc_info.__traceback__
+    elif not isinstance(exc_info, tuple):
+        exc_info = sys.exc_info() if exc_info else None
     place = _find_place(logger, method_name, {})
     name = event.get("logger") or getattr(logger, "name", None) or place["module"]
-    return logging.LogRecord(str(name), level, place["pathname"], place["lineno"], event, (), None, place["func_name"])
+    facts = to_text(name), level, place["pathname"], place["lineno"]
+    return logging.LogRecord(*facts, event, (), exc_info, place["func_name"])

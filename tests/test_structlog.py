@@ -258,6 +258,23 @@ class TestProcessor:
         DiscordProcessor(handler)(None, method, {"event": "hello", "logger": "shop"})
         assert plain(only_card(discord, handler)["title"]).endswith(f" {level} · shop")
 
+    def test_filters_see_the_exception(self, discord: LocalDiscord) -> None:
+        """It lay in the message, where the setting `ignore` did not find it, nor what told of it before."""
+        handler = DiscordHandler(discord.webhook_url, ignore=[ValueError])
+        for error in (ValueError("no price"), KeyError("no order")):
+            DiscordProcessor(handler)(None, "error", {"event": "failed", "exc_info": error})
+        assert "no order" in plain(only_card(discord, handler)["title"])
+
+    def test_a_logger_without_a_text_costs_nothing(self, discord: LocalDiscord, handler: DiscordHandler) -> None:
+        """The call of the program never fails for it."""
+
+        class Hostile:
+            def __str__(self) -> str:
+                raise RuntimeError("no text")
+
+        DiscordProcessor(handler)(None, "error", {"event": "failed", "logger": Hostile()})
+        assert message(only_card(discord, handler)) == "failed"
+
     def test_an_asynchronous_call(self, discord: LocalDiscord, handler: DiscordHandler) -> None:
         """Its processors run in another thread; the place is that of the call."""
         log = structlog.wrap_logger(

@@ -1,4 +1,4 @@
-"""This module watches the requests of ASGI applications: their exceptions, their fields, and what of them was seen."""
+"""This module watches the requests of ASGI applications: their exceptions and their fields."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
-from discord_logging._integrations.web import WebIntegration, parse_switch
+from discord_logging._integrations.request_fields import cut, first_values, given, mask_path, request_labels, unique
+from discord_logging._integrations.web import WebIntegration
 from discord_logging._integrations.workers import flush_at_sigterm
-from discord_logging._records.values import UniqueText
+from discord_logging._records.parse import parse_switch
 from discord_logging._records.work import Work, enter_work
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEY = "discord_logging"
-"""The key of a scope that an integration watches; the value of a request is its `_Traffic`."""
+"""The key of a scope that an integration watches; the value of a request is its `_Exchange`."""
 _MAX_BODY = 16_384
 """The longest body that is shown, in bytes."""
 
@@ -44,18 +44,18 @@ class ASGIIntegration(WebIntegration):
         The handler masks values whose name is that of a secret, and shortens long values. An override may add fields;
         it runs on the event loop, so it must not wait.
         """
-        traffic: _Traffic = scope[KEY]
+        exchange: _Exchange = scope[KEY]
         header = _headers(scope)
         fields = {
             **_labels(scope),
             "route": _route(scope),
-            "status": traffic.status,
-            "user_agent": UniqueText(cut(header("User-Agent"))),
+            "status": exchange.status,
+            "user_agent": unique(header("User-Agent")),
             "query": _parse_form(scope.get("query_string", b"")[:_MAX_BODY]),
-            "client_address": UniqueText((scope.get("client") or ("",))[0]) if self._shows_address else None,
-            **traffic.body_fields(header("Content-Type")),
+            "client_address": unique((scope.get("client") or ("",))[0]) if self._shows_address else None,
+            **exchange.body_fields(header("Content-Type")),
         }
-        return {name: value for name, value in fields.items() if value}
+        return given(fields)
 
     # On the event loop
 
@@ -71,17 +71,17 @@ class ASGIIntegration(WebIntegration):
             self.renew_handler()
             self.start(scope.get("app", app), getattr(scope.get("app", app), "title", None))
             flush_at_sigterm(server="uvicorn")
-        traffic = scope[KEY] = _Traffic(scope["path"])
+        exchange = scope[KEY] = _Exchange(scope["path"])
 
         async def watched_send(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                traffic.status = message["status"]
+                exchange.status = message.get("status")
             await send(message)
 
         async def watched_receive() -> MutableMapping[str, Any]:
             message = await receive()
             if message["type"] == "http.request":
-                traffic.keep(message)
+                exchange.keep(message)
             return message
 
         with enter_work(Work(partial(_labels, scope), partial(self.request_fields, scope))):
@@ -93,19 +93,19 @@ class ASGIIntegration(WebIntegration):
 
     def report_request(self, scope: Scope, error: Exception) -> None:
         """Report the exception of a request, once."""
-        traffic: _Traffic = scope[KEY]
-        if traffic.is_reported:
+        exchange: _Exchange = scope[KEY]
+        if exchange.is_reported:
             return
-        traffic.is_reported = True
+        exchange.is_reported = True
         if scope["type"] == "http":
-            traffic.status = traffic.status or 500
+            exchange.status = exchange.status or 500
         endpoint = scope.get("endpoint") or getattr(scope.get("route_handler"), "fn", None)
         name = getattr(endpoint, "__module__", None) or "asgi"
-        self.report(name, error, "Exception on %s [%s]", _path(scope), _method(scope))
+        self.report(name, error, "Exception on %s [%s]", _path(scope), cut(_method(scope)))
 
 
-class _Traffic:
-    """What was seen of a request and its response."""
+class _Exchange:
+    """The state of a request and its response, as far as they were seen."""
 
     __slots__ = ("_is_whole", "_parts", "_size", "is_reported", "path", "status")
 
@@ -142,12 +142,11 @@ class _Traffic:
 
 
 def _labels(scope: Scope) -> dict[str, object]:
-    labels = {"method": _method(scope), "path": _path(scope), "request_id": find_id(_headers(scope))}
-    return {name: value for name, value in labels.items() if value}
+    return request_labels(_method(scope), _path(scope), _headers(scope))
 
 
 def _method(scope: Scope) -> str:
-    return cut(scope.get("method", "WEBSOCKET"))
+    return str(scope.get("method", "WEBSOCKET"))
 
 
 def _path(scope: Scope) -> str:

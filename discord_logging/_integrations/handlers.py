@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
+import platform
+import socket
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._handler import DiscordHandler, discord_handlers
+from discord_logging._integrations.request_fields import given
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.exceptions import origin
 from discord_logging._records.reports import is_told_in_work, note
+from discord_logging._records.settings import without_blanks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -57,6 +62,7 @@ def ensure_handler(logger: logging.Logger, **settings: Any) -> list[DiscordHandl
         InvalidSettingError: A setting is wrong.
         InvalidWebhookURLError: The webhook URL is malformed.
     """
+    settings = without_blanks(settings)
     if found := list(discord_handlers(logger)):
         if settings:
             names = ", ".join(sorted(settings))
@@ -95,10 +101,30 @@ def report(
             if each.level <= logging.ERROR
             and (is_told_in_work(exception, id(each), logging.ERROR) or each.handle(record))
         ]
-        with contextlib.suppress(Exception):  # the exception may accept no attribute
-            note(exception, map(id, takers), math.inf, is_automatic=True)
+        mark_told(takers, exception)
     except Exception:  # noqa: BLE001 - the request must be answered after any error
         warn("an exception could not be reported with its request", exc_info=True)
+
+
+def mark_told(handlers: Iterable[DiscordHandler], exception: BaseException) -> None:
+    """Let `handlers` leave out what a framework logs about `exception`."""
+    with contextlib.suppress(Exception):  # the exception may accept no attribute
+        note(exception, map(id, handlers), math.inf, is_automatic=True)
+
+
+def post_start(handlers: Iterable[DiscordHandler], name: str, subject: str, fields: Mapping[str, object]) -> None:
+    """Post a notice of a start, whatever the levels and filters of `handlers` are.
+
+    Args:
+        handlers: Our handlers.
+        name: The name of the logger that the notice names.
+        subject: The application or worker that has started.
+        fields: Names and values to show beside the host, the process and the version of Python.
+    """
+    here = {"host": socket.gethostname(), "pid": os.getpid(), "python": platform.python_version()}
+    record = logging.LogRecord(name, logging.INFO, "", 0, "%s started", (subject,), None)
+    for handler in handlers:
+        handler.notify(record, fields=given({**here, **fields}))
 
 
 def find_handler(handler: DiscordHandler | str | None, settings: Mapping[str, Any]) -> DiscordHandler:
@@ -112,12 +138,6 @@ def find_handler(handler: DiscordHandler | str | None, settings: Mapping[str, An
             raise TypeError("Give either a handler or the settings of one: a handler has its own settings.")
         return handler
     return DiscordHandler(**settings) if handler is None else DiscordHandler(handler, **settings)
-
-
-def take(handler: DiscordHandler, record: logging.LogRecord) -> None:
-    """Let a handler take a record that no logger has passed to it, if its level does."""
-    if record.levelno >= handler.level:
-        handler.handle(record)
 
 
 def _all_handlers(logger: logging.Logger | None) -> Iterator[logging.Handler]:

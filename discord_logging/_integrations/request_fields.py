@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from discord_logging._masking.harmless import MASK
 from discord_logging._records.parse import DEFAULT_MASKER
-from discord_logging._records.values import UniqueText
+from discord_logging._records.values import UniqueText, to_text
 from discord_logging._text.markdown import shorten
 
 if TYPE_CHECKING:
@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 _MAX_CHARACTERS = 500
 _MAX_VALUES = 100
 _ID_HEADERS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-Trace-Id", "traceparent")
+
+
+def given(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return those of `fields` that have a value."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def unique(value: object) -> UniqueText:
+    """Return `value`, such as an id, shortened, as a text that does not keep repeats apart; `None` becomes ""."""
+    return UniqueText("" if value is None else cut(to_text(value)))
+
+
+def request_labels(method: str, path: str, header: Callable[[str], str | None]) -> dict[str, object]:
+    """Return the fields that every record of a request shows."""
+    return given({"method": cut(method), "path": path, "request_id": find_id(header)})
 
 
 def cut(text: str) -> str:
@@ -31,13 +46,13 @@ def first_values(lists: Iterable[tuple[str, Sequence[object]]]) -> dict[str, obj
 
 def find_id(header: Callable[[str], str | None]) -> UniqueText | None:
     """Return the id that a proxy or a client gave the request, or `None`; `header` looks up a header."""
-    return next((UniqueText(cut(found)) for name in _ID_HEADERS if (found := header(name))), None)
+    return next((unique(found) for name in _ID_HEADERS if (found := header(name))), None)
 
 
 def mask_path(path: str, arguments: Mapping[str, object]) -> str:
     """Return `path`, shortened, with the values of secret arguments masked, such as `token` in `/reset/<token>`."""
     for name, value in arguments.items():
-        if str(value) and DEFAULT_MASKER.is_secret(name):
+        if DEFAULT_MASKER.is_secret(name) and (text := to_text(value)):
             # A converter may change the case, as Flask's for UUIDs does.
-            path = re.sub(re.escape(str(value)), MASK, path, flags=re.IGNORECASE)
+            path = re.sub(re.escape(text), MASK, path, flags=re.IGNORECASE)
     return cut(path)

@@ -1,16 +1,14 @@
-"""Integrations of task queues share this: the fields of a task, the notice of a worker's start, delivery at its end."""
+"""Integrations of task queues share this: arguments of tasks, records to leave out, delivery before an exit."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-import os
-import platform
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._delivery.registry import flush_all
-from discord_logging._integrations.request_fields import cut
-from discord_logging._records.values import UniqueText, to_text
+from discord_logging._integrations.request_fields import cut, given
+from discord_logging._records.values import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -44,44 +42,26 @@ def name_arguments(
     return given({"arguments": _shorten_all(named)})
 
 
-def unique(value: object) -> UniqueText:
-    """Return `value`, such as an id or the name of a worker, as a text that does not keep repeats apart."""
-    return UniqueText("" if value is None else cut(to_text(value)))
-
-
-def given(fields: Mapping[str, object]) -> dict[str, object]:
-    """Return those of `fields` that have a value."""
-    return {name: value for name, value in fields.items() if value}
-
-
-def leave_out(handlers: Iterable[DiscordHandler], logger: str, words: str) -> None:
-    """Let `handlers` ignore the records of `logger` whose template contains `words`. May be called twice.
+def leave_out(handlers: Iterable[DiscordHandler], logger: str, phrase: str) -> None:
+    """Let `handlers` ignore the records of `logger` whose template contains `phrase`. May be called twice.
 
     They tell of a failure that is reported with more facts.
     """
     for handler in handlers:
-        if not any(isinstance(each, _Told) and each.words == words for each in handler.filters):
-            handler.addFilter(_Told(logger, words))
+        made = _TemplateFilter(logger, phrase)
+        if not any(isinstance(each, _TemplateFilter) and vars(each) == vars(made) for each in handler.filters):
+            handler.addFilter(made)
 
 
-class _Told(logging.Filter):
-    """Refuses the records of a logger, and of those below it, whose template contains some words."""
+class _TemplateFilter(logging.Filter):
+    """Refuses the records of a logger, and of those below it, whose template contains a phrase."""
 
-    def __init__(self, name: str, words: str) -> None:
+    def __init__(self, name: str, phrase: str) -> None:
         super().__init__(name)
-        self.words = words
+        self.phrase = phrase
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not (super().filter(record) and self.words in to_text(record.msg))
-
-
-def post_start(handlers: Iterable[DiscordHandler], logger: str, what: str, fields: Mapping[str, object]) -> None:
-    """Post a notice of the start of a worker, whatever the level of `handlers` is."""
-    shown = given({**fields, "pid": os.getpid(), "python": platform.python_version()})
-    record = logging.LogRecord(logger, logging.INFO, "", 0, "%s started", (what,), None)
-    record.__dict__.update(shown)
-    for handler in handlers:
-        handler.handle(record)
+        return not (super().filter(record) and self.phrase in to_text(record.msg))
 
 
 def flush_before_exit() -> None:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import platform
-import socket
 import sys
 from importlib import metadata
 from typing import Any
 
 from discord_logging._discord.webhook_url import hide_urls
 from discord_logging._handler import DiscordHandler, discord_handlers
-from discord_logging._integrations.handlers import IntegrationHandler, ensure_handler, report
+from discord_logging._integrations.handlers import IntegrationHandler, ensure_handler, post_start, report
 from discord_logging._integrations.workers import flush_at_sigterm, server_package, worker_number
-from discord_logging._records.parse import parse_enabled
-from discord_logging._records.settings import without_blanks
+from discord_logging._records.exceptions import members_of
+from discord_logging._records.parse import parse_switch
 
 _TESTS = ("pytest", "starlette.testclient", "litestar.testing")
 """The modules that are imported in tests alone."""
@@ -36,7 +33,7 @@ class WebIntegration:
         client_address: bool | str | None = False,
         **settings: Any,
     ) -> None:
-        self._settings = settings = without_blanks(hide_urls(settings))
+        self._settings = settings = hide_urls(settings)
         self._notice_is_due = parse_switch("startup_notice", startup_notice, default=True)
         self._shows_address = parse_switch("client_address", client_address, default=False)
         self._handlers = ensure_handler(logging.getLogger(), **settings)
@@ -47,7 +44,7 @@ class WebIntegration:
         return list(discord_handlers(logging.getLogger())) or self._handlers
 
     def renew_handler(self) -> None:
-        """Make the handler anew if the server or the framework has configured logging, and so has closed it."""
+        """Replace our handler if logging was configured again, which closes it and may remove it."""
         root = logging.getLogger()
         closed = [each for each in self._handlers if isinstance(each, IntegrationHandler) and each.closed]
         for each in closed:
@@ -67,12 +64,11 @@ class WebIntegration:
         is_due, self._notice_is_due = self._notice_is_due, False
         if not (is_due and self.is_start()):
             return
-        fields = {"host": socket.gethostname(), "pid": os.getpid(), "python": platform.python_version()}
+        fields: dict[str, object] = {}
         for package in (type(app).__module__.partition(".")[0], server_package()):
             with contextlib.suppress(metadata.PackageNotFoundError, ValueError):
                 fields[package] = metadata.version(package)
-        record = logging.LogRecord(name, logging.INFO, "", 0, "%s started", (name,), None)
-        self.handlers()[0].notify(record, fields=fields)
+        post_start(self.handlers(), name, name, fields)
 
     def report(self, name: str, exception: BaseException, message: str, *args: object) -> None:
         """Report an unhandled exception, unless it says that the client has gone."""
@@ -81,14 +77,7 @@ class WebIntegration:
             report(self.handlers(), name, exception, message, *args)
 
 
-def parse_switch(name: str, value: bool | str | None, *, default: bool) -> bool:
-    """Return the value of a setting that is true or false."""
-    given = without_blanks({name: value})
-    return parse_enabled(given[name], name=name) if given else default
-
-
 def _is_disconnect(exception: BaseException) -> bool:
-    inner = getattr(exception, "exceptions", None)  # those of an exception group
-    if inner and isinstance(inner, tuple):
+    if inner := members_of(exception):
         return all(map(_is_disconnect, inner))
     return not _DISCONNECTS.isdisjoint(kind.__name__ for kind in type(exception).__mro__)

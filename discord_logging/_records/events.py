@@ -88,9 +88,9 @@ def _spell(exception: list[Any]) -> Any:
             shown = [frame for frame in frames if not frame.startswith('  File "", line -1,')]
             parts += [HEAD, *shown, f"{each['exc_type']}: {each['exc_value']}".removesuffix(": ")]
             parts += [*each.get("exc_notes", ()), "", CAUSE if each["is_cause"] else CONTEXT, ""]
+        return "\n".join(parts[:-3])
     except (AttributeError, KeyError, TypeError):
         return exception
-    return "\n".join(parts[:-3])
 
 
 def parse_object(text: str) -> dict[str, Any] | None:

@@ -300,6 +300,15 @@ def fill_source_url(template: str, path: str, line: str) -> str:
     return template.replace("{path}", path).replace("{line}", line)
 
 
+def parse_switch(name: str, value: object, *, default: bool) -> bool:
+    """Return the value of a setting that is true or false.
+
+    Raises:
+        InvalidSettingError: The value is neither, nor blank.
+    """
+    return default if is_blank(value) else parse_enabled(value, name=name)
+
+
 def parse_enabled(value: object, *, name: str = "enabled") -> bool:
     """Return `value`, a bool, 0 or 1, or a word for a bool.
 

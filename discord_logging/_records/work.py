@@ -25,7 +25,7 @@ class Work:
 
     Args:
         labels: Returns the few values that every record of the work shows.
-        details: Returns the values that a record with an exception shows; `None` stands for `labels`.
+        details: Returns the values that a record with an exception shows beside the labels.
 
     Attributes:
         key: Numbers that no other work has, in this process or in one that an exception comes from.
@@ -34,18 +34,23 @@ class Work:
     __slots__ = ("_details", "_labels", "key")
 
     def __init__(
-        self, labels: Callable[[], Mapping[str, object]], details: Callable[[], Mapping[str, object]] | None = None
+        self, labels: Callable[[], Mapping[str, object]], details: Callable[[], Mapping[str, object]] = dict
     ) -> None:
         self.key = os.getpid(), _next_number()
         self._labels = labels
-        self._details = details or labels
+        self._details = details
 
     def values(self, *, has_exception: bool) -> dict[str, object]:
         """Return the values for a record, by name. Never raises an `Exception`."""
-        try:
-            return dict(self._details() if has_exception else self._labels())
-        except Exception as error:  # noqa: BLE001 - an override may raise anything, and so may a hostile request
-            return {"request": f"cannot be shown: {type(error).__name__}"}
+        values = _read(self._labels)
+        return {**values, **_read(self._details)} if has_exception else values
+
+
+def _read(function: Callable[[], Mapping[str, object]]) -> dict[str, object]:
+    try:
+        return dict(function())
+    except Exception as error:  # noqa: BLE001 - an override may raise anything, and so may a hostile request
+        return {"details": f"cannot be shown: {type(error).__name__}"}
 
 
 _current: ContextVar[Work | None] = ContextVar("discord_logging_work", default=None)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextvars
 import copy
 import functools
-import math
 import sys
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -17,11 +15,10 @@ from django.http import FileResponse, HttpRequest, QueryDict, StreamingHttpRespo
 from django.utils.datastructures import MultiValueDict
 from django.views.debug import get_exception_reporter_class, get_exception_reporter_filter
 
-from discord_logging._integrations.handlers import report
-from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
+from discord_logging._integrations.handlers import mark_told, report
+from discord_logging._integrations.request_fields import cut, find_id, first_values, given, mask_path, unique
 from discord_logging._records.attachment import Attachment
-from discord_logging._records.reports import note
-from discord_logging._records.values import UniqueText, UnquotedText, asks_database, freeze_value, to_text, value_line
+from discord_logging._records.values import UniqueText, UnquotedText, asks_database, freeze_value, value_line
 from discord_logging._records.work import Work, current_work, enter_work
 from discord_logging.django._handlers import REQUEST_LOGGER, find_handlers
 from discord_logging.django._settings import is_on
@@ -79,8 +76,7 @@ class RequestWork(Work):
         for error in told:
             report(handlers, REQUEST_LOGGER, error, "Internal Server Error: %s", _path(self.request))
         if escaped is not None:
-            with suppress(Exception):  # the exception may accept no attribute
-                note(escaped, map(id, handlers), math.inf, is_automatic=True)
+            mark_told(handlers, escaped)
 
 
 def mask_record(record: logging.LogRecord) -> logging.LogRecord:
@@ -98,20 +94,27 @@ def mask_record(record: logging.LogRecord) -> logging.LogRecord:
     return copied
 
 
+@contextmanager
+def _watch(request: HttpRequest) -> Iterator[RequestWork]:
+    """Let records of a request show it, and report its exceptions at the end."""
+    work = RequestWork(request)
+    with enter_work(work):
+        try:
+            yield work
+        except Exception as error:
+            work.end(error)
+            raise
+        work.end()
+
+
 def watch_response(get_response: Method) -> Method:
     """Return `get_response` of `BaseHandler` such that records of a request show it."""
 
     @functools.wraps(get_response)
     def watched(self: Any, request: HttpRequest) -> Any:
-        work = RequestWork(request)
-        with enter_work(work):
-            try:
-                response = get_response(self, request)
-            except Exception as error:
-                work.end(error)
-                raise
-            work.end()
-            return _watch_stream(response, work)
+        with _watch(request) as work:
+            response = get_response(self, request)
+        return _watch_stream(response, work)
 
     return watched
 
@@ -121,15 +124,9 @@ def watch_response_async(get_response: Method) -> Method:
 
     @functools.wraps(get_response)
     async def watched(self: Any, request: HttpRequest) -> Any:
-        work = RequestWork(request)
-        with enter_work(work):
-            try:
-                response = await get_response(self, request)
-            except Exception as error:
-                work.end(error)
-                raise
-            work.end()
-            return _watch_stream(response, work)
+        with _watch(request) as work:
+            response = await get_response(self, request)
+        return _watch_stream(response, work)
 
     return watched
 
@@ -145,26 +142,27 @@ def _watch_stream(response: Any, work: RequestWork) -> Any:
     """Report exceptions from the body of a streaming response, which the server sends after the end of the request."""
     # A file has a body that the server may read by itself.
     if isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
-        context = contextvars.copy_context()
         watch = _watched_async if response.is_async else _watched
-        response.streaming_content = watch(response.streaming_content, lambda error: context.run(work.end, error))
+        response.streaming_content = watch(response.streaming_content, work)
     return response
 
 
-def _watched(body: Any, report: Callable[[Exception], object]) -> Iterator[Any]:
+def _watched(body: Any, work: RequestWork) -> Iterator[Any]:
     try:
         yield from body
     except Exception as error:
-        report(error)
+        with enter_work(work):
+            work.end(error)
         raise
 
 
-async def _watched_async(body: Any, report: Callable[[Exception], object]) -> AsyncIterator[Any]:
+async def _watched_async(body: Any, work: RequestWork) -> AsyncIterator[Any]:
     try:
         async for part in body:
             yield part
     except Exception as error:
-        report(error)
+        with enter_work(work):
+            work.end(error)
         raise
 
 
@@ -192,8 +190,7 @@ def _loaded_text(value: object) -> UnquotedText:
 
 def _read(request: HttpRequest, functions: Mapping[str, Callable[[HttpRequest], Any]]) -> dict[str, Any]:
     """Return the values of a request by name. One that cannot be read costs no other."""
-    values = {name: _try(function, request) for name, function in functions.items()}
-    return {name: value for name, value in values.items() if value}
+    return given({name: _try(function, request) for name, function in functions.items()})
 
 
 def _try(function: Callable[[HttpRequest], Any], request: HttpRequest) -> Any:
@@ -205,8 +202,7 @@ def _try(function: Callable[[HttpRequest], Any], request: HttpRequest) -> Any:
 
 def _path(request: HttpRequest) -> str:
     match = request.resolver_match
-    # A converter of the project's own may make any object, whose text may fail.
-    return mask_path(request.path, {name: to_text(value) for name, value in match.kwargs.items()} if match else {})
+    return mask_path(request.path, match.kwargs if match else {})
 
 
 def _request_id(request: HttpRequest) -> UniqueText | None:
@@ -226,7 +222,7 @@ def _user_id(request: HttpRequest) -> UniqueText | None:
         user = object.__getattribute__(user, "__dict__").get("_wrapped")
     with _no_queries():
         found = getattr(user, "pk", None)
-    return None if found is None else UniqueText(cut(str(found)))
+    return None if found is None else unique(found)
 
 
 def _form(request: HttpRequest) -> dict[str, object] | None:
@@ -257,7 +253,7 @@ def _headers(request: HttpRequest) -> UniqueText:
 
 def _client_address(request: HttpRequest) -> UniqueText | None:
     address = request.META.get("REMOTE_ADDR")
-    return UniqueText(cut(address)) if address and is_on("client_address") else None
+    return unique(address) if address and is_on("client_address") else None
 
 
 def _report(request: HttpRequest) -> Attachment | None:
@@ -311,7 +307,6 @@ _LABELS: Mapping[str, Callable[[HttpRequest], Any]] = {
     "request_id": _request_id,
 }
 _DETAILS: Mapping[str, Callable[[HttpRequest], Any]] = {
-    **_LABELS,
     "route": lambda request: request.resolver_match and request.resolver_match.route,
     "view": _view,
     "user_id": _user_id,

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from discord_logging._exceptions import InvalidSettingError
-from discord_logging._records.parse import is_blank, parse_enabled
+from discord_logging._records.parse import parse_switch
 
 OWN_SETTINGS: Mapping[str, bool] = MappingProxyType({"startup_notice": True, "client_address": False, "report": False})
 """The settings of the app itself, which are true or false, and their defaults. All others are the handler's."""
@@ -34,5 +34,4 @@ def is_on(name: str) -> bool:
     Raises:
         InvalidSettingError: The value is neither true nor false.
     """
-    value = read_settings().get(name)
-    return OWN_SETTINGS[name] if is_blank(value) else parse_enabled(value, name=f"DISCORD_LOGGING[{name!r}]")
+    return parse_switch(f"DISCORD_LOGGING[{name!r}]", read_settings().get(name), default=OWN_SETTINGS[name])

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
-import socket
-from typing import Any
 
 import django
 from django.apps import AppConfig
@@ -15,9 +12,8 @@ from django.conf import settings
 from discord_logging._discord.webhook_url import hide_urls
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError
 from discord_logging._handler import DiscordHandler, discord_handlers
-from discord_logging._integrations.handlers import ensure_handler
+from discord_logging._integrations.handlers import ensure_handler, post_start
 from discord_logging._integrations.workers import flush_at_sigterm, worker_number
-from discord_logging._records.settings import without_blanks
 from discord_logging.django import _watch
 from discord_logging.django._commands import find_command
 from discord_logging.django._handlers import REQUEST_LOGGER, bind_tests, find_handlers
@@ -64,7 +60,7 @@ class DiscordLoggingConfig(AppConfig):
 def _ensure_handlers() -> list[DiscordHandler]:
     logger = logging.getLogger(REQUEST_LOGGER)
     has_handler = any(True for _ in discord_handlers(logger))
-    given = without_blanks(hide_urls({k: v for k, v in read_settings().items() if k not in OWN_SETTINGS}))
+    given = hide_urls({name: value for name, value in read_settings().items() if name not in OWN_SETTINGS})
     try:
         return ensure_handler(logger if has_handler else logging.getLogger(), **given)
     except InvalidWebhookURLError as error:
@@ -78,16 +74,10 @@ def _post_start() -> None:
     _watch.on_server_start.clear()
     if os.environ.get("RUN_MAIN") or worker_number() > 1 or not is_on("startup_notice"):
         return
-    fields: dict[str, Any] = {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "python": platform.python_version(),
+    fields = {
         "django": django.get_version(),
         "server": os.environ.get("SERVER_SOFTWARE") or find_command(),
         "debug": settings.DEBUG,
     }
     project = str(settings.SETTINGS_MODULE or settings.ROOT_URLCONF).partition(".")[0]
-    record = logging.LogRecord("django", logging.INFO, "", 0, "%s started", (project,), None)
-    vars(record).update({name: value for name, value in fields.items() if value})
-    for handler in find_handlers():
-        handler.handle(record)
+    post_start(find_handlers(), "django", project, fields)

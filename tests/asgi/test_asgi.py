@@ -363,7 +363,7 @@ def test_fields_may_be_added(ask: Ask, cards: Cards) -> None:
     ask(app, "/")
     first, second = cards()
     assert first.fields["tenant"] == "acme"
-    assert second.fields == {"request": "cannot be shown: KeyError"}
+    assert second.fields == {"method": "GET", "path": "/", "details": "cannot be shown: KeyError"}
 
 
 class TestLifespan:

@@ -9,7 +9,7 @@ import pytest
 
 from discord_logging import DiscordHandler
 from discord_logging._handler import discord_handlers
-from discord_logging._integrations.handlers import IntegrationHandler, add_handler, ensure_handler, report
+from discord_logging._integrations.handlers import IntegrationHandler, add_handler, ensure_handler, post_start, report
 from discord_logging._records.work import Work, enter_work
 
 if TYPE_CHECKING:
@@ -105,6 +105,15 @@ class TestReport:
         ]
         assert "ZeroDivisionError" not in capsys.readouterr().err
 
+    def test_a_record_that_a_filter_leaves_out_tells_nothing(self, shop: logging.Logger, discord: LocalDiscord) -> None:
+        """The server's own record is wanted then."""
+        (handler,) = ensure_handler(shop, webhook_url=discord.webhook_url, loggers=["-web"])
+        error = fail()
+        report([handler], "web", error, "Exception")
+        exc_info = type(error), error, error.__traceback__
+        handler.handle(logging.LogRecord("server", logging.ERROR, logging.__file__, 1, "Exception", None, exc_info))
+        assert titles(discord, handler) == ["❌ ZeroDivisionError: integer division or modulo by zero · ERROR · server"]
+
     def test_levels_apply(self, shop: logging.Logger, discord: LocalDiscord) -> None:
         """The program may have silenced the handler, or all of logging."""
         (handler,) = ensure_handler(shop, webhook_url=discord.webhook_url, level="CRITICAL")
@@ -116,3 +125,19 @@ class TestReport:
         finally:
             logging.disable(logging.NOTSET)
         assert titles(discord, handler) == []
+
+
+def test_the_notice_of_a_start_ignores_levels_and_filters(discord: LocalDiscord) -> None:
+    """It has the host, the process and the version of Python, and leaves out what has no value."""
+    handler = DiscordHandler(discord.webhook_url, logging.CRITICAL, loggers=["shop"], fields=[])
+    post_start([handler], "queue", "Queue worker", {"queues": "a, b", "pool": ""})
+    assert handler.flush(10)
+    (card,) = discord.messages[0].embeds
+    assert card["description"] == "Queue worker started"
+    assert [field["name"] for field in card["fields"]] == ["host", "pid", "python", "queues"]
+
+
+def test_blank_settings_are_not_given(shop: logging.Logger) -> None:
+    """They come from the environment, where a variable may be unset."""
+    (handler,) = ensure_handler(shop, level=None, username=" ", enabled=False)
+    assert handler.level == logging.ERROR

@@ -38,6 +38,13 @@ def test_the_first_header_with_an_id_is_the_id(headers: dict[str, str], expected
     assert find_id(headers.get) == expected
 
 
+class _NoText:
+    """The value of a converter that an application has written."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
 @pytest.mark.parametrize(
     ("path", "arguments", "expected"),
     [
@@ -46,6 +53,7 @@ def test_the_first_header_with_an_id_is_the_id(headers: dict[str, str], expected
         ("/orders/4711", {"order": 4711}, "/orders/4711"),
         ("/reset/", {"token": ""}, "/reset/"),
         ("/a.c/abc", {"secret": "a.c"}, "/***/abc"),
+        ("/reset/7", {"token": _NoText(), "order": _NoText()}, "/reset/7"),
     ],
 )
 def test_a_secret_in_the_path_is_masked(path: str, arguments: dict[str, object], expected: str) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from discord_logging import DiscordHandler
-from discord_logging._integrations.task_queues import given, leave_out, name_arguments, post_start, unique
+from discord_logging._integrations.request_fields import given, unique
+from discord_logging._integrations.task_queues import leave_out, name_arguments
 from discord_logging._records.values import UniqueText
 
 if TYPE_CHECKING:
@@ -70,13 +71,3 @@ def test_records_that_tell_less_are_left_out(discord: LocalDiscord) -> None:
     assert handler.flush(10)
     texts = [card["description"].split("\n")[0] for message in discord.messages for card in message.embeds]
     assert texts == ["C is slow", "D has failed"]
-
-
-def test_the_notice_of_a_start_ignores_the_level(discord: LocalDiscord) -> None:
-    """It has the process and the version of Python."""
-    handler = DiscordHandler(discord.webhook_url, logging.CRITICAL)
-    post_start([handler], "queue", "Queue worker", {"queues": "a, b", "pool": ""})
-    assert handler.flush(10)
-    card: Any = discord.messages[0].embeds[0]
-    assert card["description"] == "Queue worker started"
-    assert [field["name"] for field in card["fields"]] == ["queues", "pid", "python"]

@@ -215,3 +215,10 @@ class TestDictTracebacks:
 def test_an_object_is_read_in_whole() -> None:
     """Blanks behind it do not count."""
     assert parse_object('{"a": 1} \n') == {"a": 1}
+
+
+def test_an_exception_with_a_note_that_is_no_text_stays_a_value() -> None:
+    """The record was dropped."""
+    record = frozen("failed", exception=[{**ERROR, "exc_notes": [1]}])
+    assert record.exception is None
+    assert "'exc_notes': [1]" in str(record.extra)

@@ -55,7 +55,7 @@ class TestValues:
 
     def test_a_record_with_an_exception_shows_the_details(self) -> None:
         """A reader who has to act wants all of them."""
-        with enter_work(Work(lambda: {"path": "/pay"}, lambda: {"path": "/pay", "form": {"amount": "5"}})):
+        with enter_work(Work(lambda: {"path": "/pay"}, lambda: {"form": {"amount": "5"}})):
             assert extra_of(make()) == {"path": "/pay"}
             assert extra_of(make(error=ValueError())) == {"path": "/pay", "form": {"amount": "5"}}
 
@@ -65,11 +65,12 @@ class TestValues:
             assert extra_of(make()) == {"password": "***"}
 
     def test_values_that_cannot_be_read_cost_no_record(self) -> None:
-        """The card names the error."""
-        with enter_work(Work(dict, _fail)):
+        """The card names the error, and shows the labels."""
+        with enter_work(Work(lambda: {"path": "/pay"}, _fail)):
             assert extra_of(make(error=ValueError(), order=17)) == {
                 "order": 17,
-                "request": "cannot be shown: KeyError",
+                "path": "/pay",
+                "details": "cannot be shown: KeyError",
             }
 
     def test_ids_do_not_keep_repeats_apart(self) -> None:
