@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._integrations.request_fields import cut, first_values, given, mask_path, request_labels, unique
+from discord_logging._integrations.request_fields import cut, first_values, given, mask_values, request_labels, unique
 from discord_logging._integrations.web import WebIntegration
 from discord_logging._records.work import Work, current_work, enter_work
 
@@ -113,4 +113,4 @@ def _labels(request: web.Request) -> dict[str, object]:
 
 
 def _path(request: web.Request) -> str:
-    return mask_path(request.path, request.match_info)
+    return mask_values(request.path, request.match_info)

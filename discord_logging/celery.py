@@ -22,8 +22,8 @@ from discord_logging._integrations.handlers import (
     post_start,
     report,
 )
-from discord_logging._integrations.request_fields import given, unique
-from discord_logging._integrations.task_queues import flush_before_exit, leave_out, name_arguments
+from discord_logging._integrations.request_fields import given, mask_values, unique
+from discord_logging._integrations.task_queues import bind, flush_before_exit, leave_out, name_arguments
 from discord_logging._records.exceptions import origin
 from discord_logging._records.parse import parse_switch
 from discord_logging._records.reports import is_noted
@@ -184,7 +184,9 @@ def _arguments(task: Task, args: Any, kwargs: Any, request: Any) -> dict[str, ob
     own |= {saferepr(kwargs, sizes.kwargsrepr_maxsize), None}
     if set(shown.values()) <= own:
         return name_arguments(task.run, args, kwargs)
-    return {name: text for name, text in shown.items() if text and text not in ("()", "[]", "{}")}
+    # A value may have become another one on its way, so that the text differs although it is not the caller's.
+    named = bind(task.run, args or (), kwargs or {}) or {}
+    return {name: mask_values(text, named) for name, text in shown.items() if text and text not in ("()", "[]", "{}")}
 
 
 def _report(sender: Task, task_id: str, exception: BaseException, **facts: Any) -> None:

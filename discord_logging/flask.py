@@ -19,7 +19,7 @@ from discord_logging._discord.webhook_url import hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, InvalidWebhookURLError, suggest
 from discord_logging._handler import DiscordHandler, discord_handlers
 from discord_logging._integrations.handlers import IntegrationHandler, add_handler, post_start, report
-from discord_logging._integrations.request_fields import cut, first_values, given, mask_path, request_labels, unique
+from discord_logging._integrations.request_fields import cut, first_values, given, mask_values, request_labels, unique
 from discord_logging._integrations.workers import flush_at_sigterm, worker_number
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.parse import parse_switch
@@ -53,6 +53,8 @@ _FOREIGN_KEYS = re.compile(
     r"DISCORD_(LOCAL_ONLY|CLIENT_(ID|SECRET)|REDIRECT_URI|BOT_|USERS_CACHE_|PROXY|PUBLIC_KEY|SCOPE|OAUTH_).*"
 )
 """The keys of Flask-Discord, Flask-Discord-Interactions and Flask-Dance, and a variable of the environment alone."""
+_STATUS = "discord_logging.status"
+"""The key of a request's environment with the status of the response to an unhandled exception."""
 _HEALTH = {
     "ok": "ok",
     "disabled": "ok",
@@ -147,7 +149,7 @@ class DiscordLogging:
         app.extensions[_NAME] = self
         got_request_exception.connect(self._report, app)
         app.after_request(self._watch_stream)
-        app.wsgi_app = self._watch_request(app.wsgi_app)  # type: ignore[method-assign]  # as Flask documents
+        app.wsgi_app = self._watch_request(app, app.wsgi_app)  # type: ignore[method-assign]  # as Flask documents
         for name in ("do_teardown_request", "do_teardown_appcontext"):
             setattr(app, name, self._watch_teardown(app, getattr(app, name)))
         if path:
@@ -161,12 +163,15 @@ class DiscordLogging:
     def handler(self, app: Flask | None = None) -> DiscordHandler:
         """Return the handler of `app`; `None` stands for the current application.
 
-        If `dictConfig` has replaced the handler since `init_app`, the result is the handler that logging now has.
+        If `dictConfig` has replaced the handler since `init_app`, the result is the handler that logging now has, or
+        the same one, which is added again.
         """
         app = app or _current()
         handler = self._handlers[app]
         if handler.closed:
             self._handlers[app] = handler = next(_configured_handlers(app.logger), handler)
+            if isinstance(handler, _AppHandler) and handler not in logging.root.handlers:
+                add_handler(logging.root, handler)
         return handler
 
     # To override
@@ -183,7 +188,7 @@ class DiscordLogging:
         fields = {
             **_request_labels(),
             "endpoint": request.endpoint,
-            "status": 500,
+            "status": request.environ.get(_STATUS),
             "user_agent": unique(request.headers.get("User-Agent")),
             "query": first_values(request.args.lists()),
             "form": first_values(form.lists()) if form else None,
@@ -230,18 +235,20 @@ class DiscordLogging:
         }
         return body, 200 if self.is_healthy(health) else 503, {"Cache-Control": "no-store"}
 
-    def _report(self, app: Flask, exception: BaseException, **_: object) -> None:
+    def _report(self, app: Flask, exception: BaseException, status: int = 500, **_: object) -> None:
         """Report the unhandled `exception`. Flask logs it as well, but not in all modes."""
         place = "in the teardown of the application context"
         if has_request_context():
             place = f"on {_path(request)} [{cut(request.method)}]"
+            request.environ[_STATUS] = status
         report([self.handler(app)], app.logger.name, exception, "Exception %s", place)
 
-    def _watch_request(self, wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    def _watch_request(self, app: Flask, wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
         """Let records that are logged during a request show it."""
 
         @functools.wraps(wsgi_app)
         def watched(environ: Any, start_response: Any) -> Iterable[bytes]:
+            self.handler(app)  # logging may have been configured again
             with enter_work(Work(_request_labels, self._read_request)):
                 return wsgi_app(environ, start_response)
 
@@ -251,7 +258,8 @@ class DiscordLogging:
         """Report exceptions from the body of a streaming response, which Flask sends after the end of the request."""
         if response.is_streamed and not response.direct_passthrough:
             body, context, app = response.response, contextvars.copy_context(), _current()
-            response.response = _watched(body, lambda error: context.run(self._report, app, error))
+            status = response.status_code
+            response.response = _watched(body, lambda error: context.run(self._report, app, error, status))
             if hasattr(body, "close"):
                 response.call_on_close(body.close)
         return response
@@ -317,7 +325,7 @@ class _AppHandler(IntegrationHandler):
             *(each for each in ours if any(_is_below(record.name, app.logger.name) for app in each.apps)),
             *ours,
         ]
-        return self is takers[0] or self not in ours
+        return self not in ours or self is takers[0]
 
 
 def _app_handlers() -> list[_AppHandler]:
@@ -415,4 +423,4 @@ def _request_labels() -> dict[str, object]:
 
 
 def _path(request: Request) -> str:
-    return mask_path(request.path, request.view_args or {})
+    return mask_values(request.path, request.view_args or {})

@@ -385,6 +385,40 @@ def test_an_exception_that_a_view_logs_is_told_once(discord: LocalDiscord, *, be
     assert fields_of(card)["query"] == "{'colour': 'red'}"
 
 
+def test_logging_may_be_configured_again(discord: LocalDiscord) -> None:
+    """Logging takes the handler from the root logger and closes it. No record arrived from then on."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+
+    @app.route("/log")
+    def log() -> str:
+        app.logger.error("by the view")
+        return "ok"
+
+    root = {"handlers": ["console"], "level": "INFO"}
+    handlers = {"console": {"class": "logging.NullHandler"}}
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "handlers": handlers, "root": root})
+    for path in ("/fail/1", "/log"):
+        app.test_client().get(path)
+    assert first_lines(cards(discord, app)) == ["Exception on /fail/1 [GET]", "by the view"]
+
+
+def test_only_an_unhandled_exception_has_a_status(discord: LocalDiscord) -> None:
+    """The card of an exception that a view handles said that the client got a 500."""
+    app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})
+
+    @app.route("/handled")
+    def handled() -> str:
+        try:
+            return str(1 // 0)
+        except ZeroDivisionError:
+            app.logger.exception("handled")
+            return "ok"
+
+    for path in ("/handled", "/fail/1"):
+        app.test_client().get(path)
+    assert [fields_of(card).get("status") for card in cards(discord, app)] == [None, "500"]
+
+
 def test_async_views_of_blueprints_are_reported(discord: LocalDiscord) -> None:
     """An exception in an asynchronous view of a blueprint makes one card, which names the endpoint."""
     app = make_app({"DISCORD_WEBHOOK_URL": discord.webhook_url})

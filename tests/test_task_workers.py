@@ -248,6 +248,8 @@ def test_each_failed_task_of_a_prefork_worker_is_one_card(
         worker.send("pay", 7, kwargs={"token": "kQ7zT2"})
         worker.send("pay", 8, "kQ7zT2")
         worker.send("hide", 7, argsrepr="(hidden)")
+        # JSON makes other values of these, whose text is not that of the arguments.
+        worker.send("pay", {1: (2,)}, "kQ7zT2")
         for name in ("lock", "note", "speak", "retry", "autoretry", "ignore", "reject", "expect", "hurry"):
             worker.send(name)
         worker.wait_for("no money", "hidden arguments", "it has a lock", "The task has logged it", "of the shop")
@@ -259,7 +261,7 @@ def test_each_failed_task_of_a_prefork_worker_is_one_card(
         cards = worker.end()
         output = worker.output()
     counts = cards.counts()
-    assert counts.pop("Task shop.pay failed") == 2
+    assert counts.pop("Task shop.pay failed") == 3
     assert counts == dict.fromkeys(
         [
             "shop worker started",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import sys
 from typing import Any
 
 from discord_logging._delivery.registry import flush_all, is_busy_in_this_thread
@@ -34,6 +35,10 @@ def flush_on_signals(*signals: int) -> None:
     with the status 128 and the number of the signal. An ignored signal stays ignored, and a signal whose handler was
     not set from Python keeps that handler. May be called twice.
 
+    Workers of a `multiprocessing.Pool` have no such handler: the pool ends them by `SIGTERM`, and one that is about to
+    wait for the pool's semaphore would never run a handler in Python, so that the pool would wait without end. Close
+    and join the pool; otherwise the records that its workers have not delivered are lost, and told.
+
     Args:
         *signals: The signals; by default `SIGTERM` and, where it exists, `SIGHUP`.
 
@@ -41,11 +46,30 @@ def flush_on_signals(*signals: int) -> None:
         ValueError: The call came from another thread than the main thread, or a signal does not exist.
         OSError: A signal cannot be handled, such as `SIGKILL`.
     """
+    import multiprocessing.util  # noqa: PLC0415 - slow, so imported on first use
+
+    multiprocessing.util.register_after_fork(_flush_first, _restore_in_pool_worker)
     for number in signals or _DEFAULT_SIGNALS:
         previous = signal.getsignal(number)
-        is_ours = isinstance(previous, functools.partial) and previous.func is _flush_first
-        if not is_ours and previous not in (signal.SIG_IGN, None):
+        if not (_is_ours(previous) or previous in (signal.SIG_IGN, None) or _is_pool_worker()):
             signal.signal(number, functools.partial(_flush_first, previous))
+
+
+def _is_ours(handler: Any) -> bool:
+    return isinstance(handler, functools.partial) and handler.func is _flush_first
+
+
+def _is_pool_worker() -> bool:
+    # `multiprocessing.pool.Pool` names its processes so.
+    return "PoolWorker-" in sys.modules["multiprocessing.process"].current_process().name
+
+
+def _restore_in_pool_worker(_: object) -> None:
+    """Restore the handlers of before in a worker that has inherited ours."""
+    for number in signal.valid_signals() if _is_pool_worker() else ():
+        handler = signal.getsignal(number)
+        if _is_ours(handler):
+            signal.signal(number, handler.args[0])  # type: ignore[union-attr]  # it is the partial function
 
 
 def _flush_first(previous: Any, number: int, frame: Any) -> None:

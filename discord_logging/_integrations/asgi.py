@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from discord_logging._integrations.request_fields import cut, first_values, given, mask_path, request_labels, unique
+from discord_logging._integrations.request_fields import cut, first_values, given, mask_values, request_labels, unique
 from discord_logging._integrations.web import WebIntegration
 from discord_logging._integrations.workers import flush_at_sigterm
 from discord_logging._records.parse import parse_switch
@@ -150,7 +150,7 @@ def _method(scope: Scope) -> str:
 
 
 def _path(scope: Scope) -> str:
-    return mask_path(scope[KEY].path, scope.get("path_params") or {})
+    return mask_values(scope[KEY].path, scope.get("path_params") or {})
 
 
 def _route(scope: Scope) -> str | None:

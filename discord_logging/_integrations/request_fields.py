@@ -49,10 +49,10 @@ def find_id(header: Callable[[str], str | None]) -> UniqueText | None:
     return next((unique(found) for name in _ID_HEADERS if (found := header(name))), None)
 
 
-def mask_path(path: str, arguments: Mapping[str, object]) -> str:
-    """Return `path`, shortened, with the values of secret arguments masked, such as `token` in `/reset/<token>`."""
+def mask_values(text: str, arguments: Mapping[str, object]) -> str:
+    """Return `text`, shortened, with the values of secret arguments masked, such as `token` in `/reset/<token>`."""
     for name, value in arguments.items():
-        if DEFAULT_MASKER.is_secret(name) and (text := to_text(value)):
-            # A converter may change the case, as Flask's for UUIDs does.
-            path = re.sub(re.escape(text), MASK, path, flags=re.IGNORECASE)
-    return cut(path)
+        if DEFAULT_MASKER.is_secret(name) and (secret := to_text(value)):
+            # A converter of a path may change the case, as Flask's for UUIDs does.
+            text = re.sub(re.escape(secret), MASK, text, flags=re.IGNORECASE)
+    return cut(text)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._delivery.registry import flush_all
 from discord_logging._integrations.request_fields import cut, given
 from discord_logging._records.values import to_text
+from discord_logging._text.markdown import ELLIPSIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from discord_logging._handler import DiscordHandler
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def name_arguments(
@@ -27,19 +30,35 @@ def name_arguments(
         kwargs: The keyword arguments, likewise.
 
     Returns:
-        `arguments`, with the values by name; or `args` and `kwargs`, if the function does not accept them.
+        `arguments`, with the values by name; or `args` and `kwargs`, if the names are unknown.
     """
     args, kwargs = args or (), kwargs or {}
+    named = bind(function, args, kwargs)
+    if named is None:
+        return given({"args": tuple(map(_shorten, args)), "kwargs": _shorten_all(kwargs)})
+    return given({"arguments": _shorten_all(named)})
+
+
+def bind(function: Callable[..., Any] | None, args: Iterable[Any], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the arguments of a call by name, or `None` if the names are unknown.
+
+    If there are more positional arguments than the function accepts, which may be the error, they are counted.
+    """
     try:
         # The signature of a bound method has no `self`.
-        bound = inspect.signature(function).bind(*args, **kwargs)  # type: ignore[arg-type]  # `None` has none either
+        signature = inspect.signature(function)  # type: ignore[arg-type]  # `None` has none either
     except Exception:  # noqa: BLE001 - a callable of any kind may have no signature
-        return given({"args": tuple(map(_shorten, args)), "kwargs": _shorten_all(kwargs)})
-    named = bound.arguments
-    for parameter in bound.signature.parameters.values():
+        return None
+    try:
+        named = signature.bind(*args, **kwargs).arguments
+    except TypeError:
+        places = [each.name for each in signature.parameters.values() if each.kind in _POSITIONAL]
+        more = len(args := tuple(args)) - len(places)
+        named = {**dict(zip(places, args, strict=False)), **({ELLIPSIS: f"{more} more"} if more > 0 else {}), **kwargs}
+    for parameter in signature.parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             named.update(named.pop(parameter.name, {}))
-    return given({"arguments": _shorten_all(named)})
+    return named
 
 
 def leave_out(handlers: Iterable[DiscordHandler], logger: str, phrase: str) -> None:

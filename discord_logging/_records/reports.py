@@ -70,9 +70,10 @@ def is_retold(record: logging.LogRecord, handler: int) -> bool:
     """Tell whether `handler` has a record of the same failure already. Never raises an `Exception`.
 
     Within a request, a task or a command this holds for every record of the exception, whoever logs it, unless it is
-    more severe. Elsewhere it holds for the record of a framework, if the other one is from `log_exceptions`: the
-    program's own record has something to say. A framework is code of a library. A record that is logged again at the
-    same line is another failure: the same object was raised again.
+    more severe. Right after it, this holds for every record on the same thread. Elsewhere it holds for the record of a
+    framework, if the other one is from `log_exceptions`: the program's own record has something to say. A framework is
+    code of a library. A record that is logged again at the same line is another failure: the same object was raised
+    again.
     """
     try:
         exc_info: Any = record.exc_info
@@ -81,7 +82,10 @@ def is_retold(record: logging.LogRecord, handler: int) -> bool:
         work, place, moment = current_work(), (record.pathname, record.lineno), record.relativeCreated
         _, level, is_told, thread, told_in, places = notes.get(handler) or _NO_NOTE
         is_same_work = work is not None and told_in == work.key
-        is_framework = is_told and thread == threading.get_ident() and is_surely_library(record.pathname)
+        # The program may answer outside of the work an exception that has left it, as handlers of Starlette do.
+        is_after = work is None and told_in is not None
+        is_here = is_told and thread == threading.get_ident()
+        is_framework = is_here and (is_after or is_surely_library(record.pathname))
         is_known = handler in notes and record.levelno <= level and (is_same_work or is_framework)
         if is_known and places.setdefault(place, moment) is moment:
             return True

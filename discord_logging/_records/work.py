@@ -28,21 +28,23 @@ class Work:
         details: Returns the values that a record with an exception shows beside the labels.
 
     Attributes:
+        outer: The work within which this one was entered, or `None`.
         key: Numbers that no other work has, in this process or in one that an exception comes from.
     """
 
-    __slots__ = ("_details", "_labels", "key")
+    __slots__ = ("_details", "_labels", "key", "outer")
 
     def __init__(
         self, labels: Callable[[], Mapping[str, object]], details: Callable[[], Mapping[str, object]] = dict
     ) -> None:
         self.key = os.getpid(), _next_number()
+        self.outer: Work | None = None
         self._labels = labels
         self._details = details
 
     def values(self, *, has_exception: bool) -> dict[str, object]:
         """Return the values for a record, by name. Never raises an `Exception`."""
-        values = _read(self._labels)
+        values = {**(self.outer.values(has_exception=False) if self.outer else {}), **_read(self._labels)}
         return {**values, **_read(self._details)} if has_exception else values
 
 
@@ -62,11 +64,11 @@ current_work = _current.get
 def enter_work(work: Work) -> Iterator[Work]:
     """Make `work` the current one in the `with` block.
 
-    An exception that passes from one work to the work around it is told once.
+    An exception that passes from one work to the work around it is told once, and records show both.
     """
     outer = _current.get()
-    if outer is not None:
-        work.key = outer.key
+    if outer is not None and outer is not work:
+        work.outer, work.key = outer, outer.key
     token = _current.set(work)
     try:
         yield work

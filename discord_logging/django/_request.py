@@ -16,7 +16,7 @@ from django.utils.datastructures import MultiValueDict
 from django.views.debug import get_exception_reporter_class, get_exception_reporter_filter
 
 from discord_logging._integrations.handlers import mark_told, report
-from discord_logging._integrations.request_fields import cut, find_id, first_values, given, mask_path, unique
+from discord_logging._integrations.request_fields import cut, find_id, first_values, given, mask_values, unique
 from discord_logging._records.attachment import Attachment
 from discord_logging._records.values import UniqueText, UnquotedText, asks_database, freeze_value, value_line
 from discord_logging._records.work import Work, current_work, enter_work
@@ -202,7 +202,7 @@ def _try(function: Callable[[HttpRequest], Any], request: HttpRequest) -> Any:
 
 def _path(request: HttpRequest) -> str:
     match = request.resolver_match
-    return mask_path(request.path, match.kwargs if match else {})
+    return mask_values(request.path, match.kwargs if match else {})
 
 
 def _request_id(request: HttpRequest) -> UniqueText | None:

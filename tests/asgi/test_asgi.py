@@ -213,6 +213,19 @@ def test_exceptions_that_the_application_answers_make_no_card(ask: Ask, cards: C
     assert len(cards()) == 1
 
 
+def test_a_handler_of_all_exceptions_that_logs_makes_no_second_card(ask: Ask, cards: Cards) -> None:
+    """Starlette calls it outside of all middlewares, so that its record showed no request."""
+
+    async def answer(_: Any, error: Exception) -> PlainTextResponse:
+        logging.getLogger("shop").error("Told the customer", exc_info=error)
+        return PlainTextResponse("sorry", 418)
+
+    app = make_starlette(exception_handlers={Exception: answer})
+    assert ask(app, "/fail/1").status == 418
+    (card,) = cards()
+    assert card.fields["method"] == "GET"
+
+
 def test_records_show_their_request(ask: Ask, cards: Cards) -> None:
     """This holds in threads of the framework, in tasks that outlive the request, and for every logger."""
     logger = logging.getLogger("shop")

@@ -93,6 +93,24 @@ def test_workers_of_a_pool_are_terminated(discord: LocalDiscord, run: Run, prelu
     assert "(10 process_ended)" in done.err
 
 
+@pytest.mark.parametrize("options", ["", ", initializer=discord_logging.flush_on_signals"])
+def test_workers_of_a_pool_have_no_handler_of_signals(run: Run, prelude: str, options: str) -> None:
+    """A worker that was about to wait for the semaphore never ran the handler, and the parent waited for ever."""
+    done = run(
+        f"""
+        import discord_logging
+
+        def find(_): return signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        if __name__ == "__main__":
+            discord_logging.flush_on_signals()
+            with multiprocessing.get_context("fork").Pool(1{options}) as pool: print(pool.map(find, [1]))
+            print(find(1))
+        """,
+        prelude=prelude,
+    )
+    assert done.out == "[True]\nFalse\n"
+
+
 @pytest.mark.parametrize(
     "ending",
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_path
+from discord_logging._integrations.request_fields import cut, find_id, first_values, mask_values
 
 
 def test_a_list_of_one_value_becomes_the_value() -> None:
@@ -58,4 +58,4 @@ class _NoText:
 )
 def test_a_secret_in_the_path_is_masked(path: str, arguments: dict[str, object], expected: str) -> None:
     """The name of an argument of the path says whether its value is a secret."""
-    assert mask_path(path, arguments) == expected
+    assert mask_values(path, arguments) == expected

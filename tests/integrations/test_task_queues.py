@@ -34,7 +34,8 @@ class Shop:
         (pay, (7, "a", 1, 2), {"tip": 3}, {"arguments": {"order": 7, "token": "a", "rest": (1, 2), "tip": 3}}),
         (Shop().pay, [7], {}, {"arguments": {"order": 7}}),
         (functools.partial(pay, 7), (), {"token": "a"}, {"arguments": {"token": "a"}}),
-        (pay, (), {"token": "a"}, {"kwargs": {"token": "a"}}),
+        (pay, (), {"token": "a"}, {"arguments": {"token": "a"}}),
+        (Shop().pay, (7, "a", "b"), {"now": True}, {"arguments": {"order": 7, "…": "2 more", "now": True}}),
         (None, (7,), {}, {"args": (7,)}),
         (None, None, None, {}),
         (print, (), {}, {}),
@@ -44,7 +45,7 @@ class Shop:
 def test_arguments_have_their_names(
     function: Callable[..., Any], args: Any, kwargs: Any, expected: dict[str, object]
 ) -> None:
-    """Arguments that the function does not accept, which may be the error, are shown as they came."""
+    """Arguments that the function does not accept, which may be the error, have no names, and might be secrets."""
     assert name_arguments(function, args, kwargs) == expected
 
 

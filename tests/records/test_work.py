@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -117,8 +118,9 @@ class TestOneExceptionOneCard:
     def test_a_work_in_another_tells_for_both(self) -> None:
         """A view calls a task in its own thread, and the task's exception reaches the view."""
         error = ValueError()
-        with enter_work(Work(dict)):
-            with enter_work(Work(dict)):
+        with enter_work(Work(lambda: {"path": "/pay"})):
+            with enter_work(Work(lambda: {"task": "charge"})):
+                assert extra_of(make()) == {"path": "/pay", "task": "charge"}
                 assert not is_retold(make(error=error), 7)
             assert is_retold(make(2, error=error), 7)
 
@@ -128,6 +130,14 @@ class TestOneExceptionOneCard:
         for _ in range(2):
             with enter_work(Work(dict)):
                 assert not is_retold(make(error=error), 7)
+        assert not is_retold(make(error=error), 7)
+
+    def test_what_the_program_says_right_after_it_is_left_out(self) -> None:
+        """Starlette calls the program's handler of errors outside of the middlewares."""
+        error = ValueError()
+        with enter_work(Work(dict)):
+            note(error, [7], math.inf, is_automatic=True)
+        assert is_retold(make(error=error), 7)
         assert not is_retold(make(error=error), 7)
 
     @pytest.mark.parametrize("key", [(1, 1), None])
