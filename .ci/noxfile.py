@@ -21,7 +21,7 @@ PROJECT = nox.project.load_toml(TOP / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 DEFAULT = f"{sys.version_info.major}.{sys.version_info.minor}"
 COVERAGE = TOP / ".nox" / "measured"
-PYTEST = ("pytest", "-q", "-n", "6", "--dist", "worksteal")
+PYTEST = ("pytest", "-q", "-n", "4", "--dist", "worksteal")
 FLOOR = (
     "discord/test_deadline_http.py",
     "discord/test_sender.py",
