@@ -240,7 +240,7 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def is_busy_in_this_thread(self) -> bool:
         """Tell whether this thread, interrupted by a signal handler, holds a lock that a flush needs."""
-        is_held = any(lock.is_held_by_this_thread() for lock in (self._starting, rate_limits.lock))
+        is_held = any(lock.is_held_by_this_thread() for lock in (self._starting, self._slots.guard, rate_limits.lock))
         return is_held or self.backlog.is_busy_in_this_thread()
 
     def _deliver_in_this_thread(self, deadline: float) -> None:

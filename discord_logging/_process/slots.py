@@ -14,10 +14,11 @@ import mmap
 import os
 import stat
 import sys
-import threading
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from discord_logging._process.locks import Lock
 
 if sys.platform == "linux":
     import fcntl
@@ -53,10 +54,26 @@ class Slots:
     def after_fork_in_child(self) -> None:
         """Have no slot: the lock is the parent's."""
         self._own: int | None = None
-        self._looking = threading.Lock()
+        self.guard = Lock()
+        """The lock that a thread holds while it opens the file, or takes, looks at or gives back slots."""
 
     def claim(self) -> MutableSequence[int] | None:
         """Take a slot for this process, and return its two numbers, or `None` if there is no slot."""
+        with self.guard.hold() as is_held:
+            return self._claim() if is_held else None
+
+    def find_ended(self) -> list[tuple[int, int]]:
+        """Return the id of each process that ended with pending records, with their number. Each is returned once."""
+        with self.guard.hold() as is_held:
+            return self._find_ended() if is_held else []
+
+    def release(self) -> None:
+        """Give the slot of this process back, and remove the file if no process has a slot any more."""
+        with self.guard.hold() as is_held:
+            if is_held:
+                self._release()
+
+    def _claim(self) -> MutableSequence[int] | None:
         for _ in range(_MAX_TRIES):
             if not (self._is_open() and self._is_at_its_path()) and not self._open(os.O_CREAT):
                 return None
@@ -78,23 +95,13 @@ class Slots:
         self._write(index, os.getpid())
         return True
 
-    def find_ended(self) -> list[tuple[int, int]]:
-        """Return the id of each process that ended with pending records, with their number. Each is returned once."""
-        # If two threads looked at a time, each of them would find the same. After a fork in a signal handler,
-        # `self._looking` is another lock.
-        looking = self._looking
-        if not looking.acquire(blocking=False):
+    def _find_ended(self) -> list[tuple[int, int]]:
+        if not self._is_open() and not self._open(0):
             return []
-        try:
-            if not self._is_open() and not self._open(0):
-                return []
-            found = [self._free_if_ended(index) for index, pid in enumerate(self._numbers[::_NUMBERS]) if pid]
-            return [(pid, first + second) for pid, first, second in found if first + second]
-        finally:
-            looking.release()
+        found = [self._free_if_ended(index) for index, pid in enumerate(self._numbers[::_NUMBERS]) if pid]
+        return [(pid, first + second) for pid, first, second in found if first + second]
 
-    def release(self) -> None:
-        """Give the slot of this process back, and remove the file if no process has a slot any more."""
+    def _release(self) -> None:
         own, self._own = self._own, None
         if not self._is_open():
             return

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -192,4 +194,21 @@ def test_without_such_memory_there_is_no_slot(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(os, "posix_fallocate", fail)
     ours = Slots("webhook")
     assert (ours.claim(), ours.find_ended()) == (None, [])
+    ours.release()
+
+
+def test_a_thread_looks_while_another_one_opens_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A close took a file that was half open for an open one, and raised an AttributeError."""
+    ours, found = Slots("webhook"), list[object]()
+    open_memory = mmap.mmap
+
+    def look_meanwhile(*args: int) -> mmap.mmap:
+        thread = threading.Thread(target=lambda: found.append(ours.find_ended()))
+        thread.start()
+        thread.join(20)
+        return open_memory(*args)
+
+    monkeypatch.setattr(mmap, "mmap", look_meanwhile)
+    assert ours.claim() is not None
+    assert found == [[]]
     ours.release()
