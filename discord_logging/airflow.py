@@ -70,7 +70,7 @@ def _make_work(task: Any) -> Work:
             "try_number": task.try_number,
             "operator": type(task.task).__name__,
         }
-        return {**labels, **given(fields)}
+        return given(fields)
 
     return Work(lambda: labels, details)
 

@@ -129,6 +129,6 @@ def _make_work(job: Job) -> Work:
 
     def details() -> dict[str, object]:
         arguments = name_arguments(job.func, job.args, job.kwargs)
-        return {**labels, **arguments, "trigger": to_text(job.trigger)}
+        return {**arguments, "trigger": to_text(job.trigger)}
 
     return Work(lambda: labels, details)

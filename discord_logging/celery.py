@@ -170,7 +170,7 @@ def _make_work(task: Task, task_id: str, args: Any, kwargs: Any, request: Any) -
             "queue": delivery.get("routing_key"),
             "worker": unique(getattr(request, "hostname", None)),
         }
-        return {**labels, **_arguments(task, args, kwargs, request), **given(fields)}
+        return {**_arguments(task, args, kwargs, request), **given(fields)}
 
     return Work(lambda: labels, details)
 

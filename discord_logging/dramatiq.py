@@ -117,7 +117,7 @@ def _make_work(broker: Broker, message: MessageProxy) -> Work:
 
     def details() -> dict[str, object]:
         function = broker.get_actor(message.actor_name).fn
-        return {**labels, **name_arguments(function, message.args, message.kwargs), **fields}
+        return {**name_arguments(function, message.args, message.kwargs), **fields}
 
     return Work(lambda: labels, details)
 

@@ -106,7 +106,7 @@ class DiscordLogging(rq.worker.BaseWorker):
         def details() -> dict[str, object]:
             fields = {"retries": job.number_of_retries, "queue": job.origin, "worker": unique(self.name)}
             arguments = name_arguments(_read(lambda: job.func), _read(lambda: job.args), _read(lambda: job.kwargs))
-            return {**labels, **arguments, **given(fields)}
+            return {**arguments, **given(fields)}
 
         return Work(lambda: labels, details)
 
