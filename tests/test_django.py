@@ -824,6 +824,8 @@ class TestServers:
 
             wait_until(is_reloaded)
             assert [server.ask(path) for path in ("/fail/1", "/unavailable", "/broken")] == [500, 503, 500]
+            # At a SIGINT the reloader kills the process of the server after 0.25 s.
+            wait_until(lambda: len(_failures(discord)) >= 3)
             server.end(signal.SIGINT)
             assert _starts(discord) == 1
         assert _failures(discord) == ["❌ ERROR", "❌ KeyError: 'in the handler of 500'", "❌ ValueError: no 1"]
