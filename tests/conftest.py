@@ -63,6 +63,17 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _restored_signals() -> Iterator[None]:
+    """Restore the signal handlers: integrations set one for SIGTERM in this process."""
+    numbers = signal.SIGTERM, signal.SIGINT
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
 def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Restore loggers, handlers and levels, and begin with a limiter and a mask that have learned nothing."""
     monkeypatch.setattr(sanitize, "_own_tokens", {})
