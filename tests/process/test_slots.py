@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no suc
 
 @pytest.fixture(autouse=True)
 def _memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "_MEMORY", tmp_path)
+    monkeypatch.setenv("DISCORD_SHARED_MEMORY", str(tmp_path))
 
 
 def file_of(memory: Path) -> Path:
@@ -167,7 +167,7 @@ def test_a_daemon_has_closed_all_files(tmp_path: Path) -> None:
     ours = Slots("webhook")
     claim_and_write(ours, 1, 0)
     with (tmp_path / "other").open("w") as other:
-        number = os.dup2(other.fileno(), ours._fd)
+        number = os.dup2(other.fileno(), ours._file._fd)
         claim_and_write(ours, 2, 0)
         assert ours.find_ended() == []
         ours.release()
@@ -180,7 +180,7 @@ def test_without_such_memory_there_is_no_slot(tmp_path: Path, monkeypatch: pytes
     """Another user may neither read nor replace the file. A file with holes would end the process at a write."""
     folder = tmp_path / f"discord-logging-{os.geteuid()}"
     if trouble == "no memory":
-        monkeypatch.setattr(slots, "_MEMORY", tmp_path / "missing")
+        monkeypatch.setenv("DISCORD_SHARED_MEMORY", str(tmp_path / "missing"))
     elif trouble == "shared folder":
         folder.mkdir()
         folder.chmod(0o777)

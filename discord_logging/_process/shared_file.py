@@ -1,0 +1,131 @@
+"""A file in shared memory, in which the processes of one user write numbers and short data for each other.
+
+The memory is a tmpfs: Linux's `/dev/shm`, or the folder that the environment variable `DISCORD_SHARED_MEMORY` names. If
+the variable is empty, and on other systems, there is no such memory. A write into a file on a disk might wait for the
+disk, and would end the process where the disk is full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import mmap
+import os
+import stat
+import sys
+import weakref
+from pathlib import Path
+
+if sys.platform == "linux":
+    import fcntl
+
+
+class SharedFile:
+    """A file of a fixed size in shared memory, whose bytes can be locked.
+
+    The locks are not inherited by a fork, do not keep threads of the same process out, and end when the process ends or
+    closes the file, even if it has opened it twice (https://man7.org/linux/man-pages/man2/fcntl_locking.2.html). No
+    method raises or waits. Not thread-safe.
+
+    Attributes:
+        memory: The bytes of the file, after `open` has returned true.
+        trouble: The reason why the file could not be opened, or `""`.
+    """
+
+    memory: mmap.mmap
+
+    def __init__(self, name: str, size: int) -> None:
+        self._name = name
+        self._size = size
+        self._fd = -1
+        self._identity = 0, 0
+        self._close = weakref.finalize(self, int)
+        self.trouble = ""
+
+    @property
+    def path(self) -> Path:
+        """The path of the file."""
+        return _folder() / self._name
+
+    def open(self, *, create: bool) -> bool:
+        """Open the file anew, and return whether it is open."""
+        self._close()
+        self._fd = -1
+        try:
+            _check_folder(create=create)
+            fd = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0), 0o600)
+            self._fd, self._identity = fd, _identify(os.fstat(fd))
+            self._close = weakref.finalize(self, functools.partial(_close, fd, self._identity))
+            self._close.atexit = False
+            # If the memory were full, a write into a file with holes would end this process.
+            os.posix_fallocate(fd, 0, self._size)
+            self.memory = mmap.mmap(fd, self._size)
+        except OSError as error:
+            self._close()
+            self._fd = -1
+            self.trouble = error.strerror or str(error)
+            return False
+        self.trouble = ""
+        return True
+
+    def is_open(self) -> bool:
+        """Tell whether the file is still open. Daemons close all files."""
+        return _is_file(self._fd, self._identity)
+
+    def is_current(self) -> bool:
+        """Tell whether the file is open and still at its path: others may have removed it, and made another one."""
+        if not self.is_open():
+            return False
+        with contextlib.suppress(OSError):
+            return _identify(self.path.stat()) == self._identity
+        return False
+
+    def lock(self, start: int, count: int) -> bool:
+        """Lock bytes, and return whether no other process has locked one of them."""
+        with contextlib.suppress(OSError):
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, count, start)
+            return True
+        return False
+
+    def unlock(self, start: int, count: int) -> None:
+        """Unlock bytes."""
+        with contextlib.suppress(OSError):
+            fcntl.lockf(self._fd, fcntl.LOCK_UN, count, start)
+
+
+def _is_file(fd: int, identity: tuple[int, int]) -> bool:
+    """Tell whether a file is still open. If it was closed, its number is used for others."""
+    with contextlib.suppress(OSError):
+        return fd >= 0 and _identify(os.fstat(fd)) == identity
+    return False
+
+
+def _close(fd: int, identity: tuple[int, int]) -> None:
+    if _is_file(fd, identity):
+        os.close(fd)
+
+
+def _identify(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _folder() -> Path:
+    memory = os.environ.get("DISCORD_SHARED_MEMORY", "/dev/shm")  # noqa: S108 - `_check_folder` checks the owner
+    if not memory or sys.platform != "linux":
+        raise FileNotFoundError(0, "there is no shared memory")
+    return Path(memory) / f"discord-logging-{os.geteuid()}"
+
+
+def _check_folder(*, create: bool) -> None:
+    """Make the folder of this user.
+
+    Raises:
+        OSError: There is no such memory, or another user may have made the folder or write into it.
+    """
+    folder = _folder()
+    if create:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise PermissionError(0, f"{folder} is not a folder of this user alone")
