@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -63,6 +64,15 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _own_shared_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the programs of a test share their limits with each other, and with no other test."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it is new
+    with tempfile.TemporaryDirectory(dir=memory if memory.exists() else None, ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("DISCORD_SHARED_MEMORY", folder)
+        yield
+
+
+@pytest.fixture(autouse=True)
 def _restored_signals() -> Iterator[None]:
     """Restore the signal handlers: integrations set one for SIGTERM in this process."""
     numbers = signal.SIGTERM, signal.SIGINT
@@ -77,7 +87,7 @@ def _restored_signals() -> Iterator[None]:
 def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Restore loggers, handlers and levels, and begin with a limiter and a mask that have learned nothing."""
     monkeypatch.setattr(sanitize, "_own_tokens", {})
-    monkeypatch.setattr(registry, "_rate_limiter", DiscordRateLimiter())
+    monkeypatch.setattr(registry, "rate_limiter", DiscordRateLimiter())
     monkeypatch.setattr(_handler, "_reported", set())
     root = logging.getLogger()
     handlers, level, disabled_level = root.handlers[:], root.level, root.manager.disable

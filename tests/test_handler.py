@@ -255,7 +255,7 @@ class TestConfiguration:
             listener,
             listener._delivery,
             listener._sender,
-            registry._rate_limiter,
+            registry.rate_limiter,
         ]
         token = discord.webhook_url.rpartition("/")[2]
         assert token not in repr([vars(part) for part in parts] + [registry._listeners])

@@ -12,8 +12,8 @@ from discord_logging._backlogs.memory import MemoryBacklog
 from discord_logging._cards.attachments import safe_name
 from discord_logging._cards.embeds import EmbedFormatter, as_field
 from discord_logging._delivery.delivery import Delivery
+from discord_logging._delivery.registry import rate_limiter
 from discord_logging._discord import lengths
-from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Response, WebhookSender
 from discord_logging._discord.types import File
 from discord_logging._exceptions import InvalidSettingError
@@ -92,7 +92,8 @@ def deliver(
     backlog.put(freeze(record, settings))
     sender = _FileSender(url, files)
     sender.timeout = min(sender.timeout, patience)
-    delivery = Delivery(url, backlog, sender, DiscordRateLimiter())
+    delivery = Delivery(url, backlog, sender, rate_limiter)
+    delivery.is_last = True
     deadline = clock.monotonic() + patience
     try:
         while backlog.pending:

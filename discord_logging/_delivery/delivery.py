@@ -171,7 +171,7 @@ class Delivery:
         # Ctrl-C may have left a past deadline in the list.
         deadline = min((deadline for deadline in list(self.deadlines) if deadline > now), default=math.inf)
         waiting = waiting._replace(deadline=deadline, is_last=self.is_last)
-        budget = self._limiter.budget(self._url.key, now)
+        budget = self._limiter.budget(self._url.key, now, waiting.priority)
         wait, self._messages = plan(waiting, budget, now=now, took=self._request_time, max_lag=self.max_lag)
         return min(wait, _POLL_INTERVAL)
 

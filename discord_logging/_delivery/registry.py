@@ -17,6 +17,7 @@ from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import WebhookSender
 from discord_logging._process import clock
 from discord_logging._process.diagnostics import warn
+from discord_logging._process.shared_page import SharedPage
 
 if TYPE_CHECKING:
     import threading
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._records.settings import DeliverySettings
 
-_rate_limiter = DiscordRateLimiter()
+rate_limiter = DiscordRateLimiter(page=SharedPage("1-limits"))
+"""The limiter of this process, which shares the limits with all other processes of this user on this machine."""
 _listeners: dict[tuple[str, str], WebhookListener] = {}
 """The listeners that are open."""
 _known: weakref.WeakValueDictionary[tuple[str, str], WebhookListener] = weakref.WeakValueDictionary()
@@ -49,7 +51,7 @@ def attach(handler: logging.Handler, url: WebhookURL, settings: DeliverySettings
             settings,
             backlog=MemoryBacklog(),
             sender=WebhookSender(url),
-            limiter=_rate_limiter,
+            limiter=rate_limiter,
             on_start=_finish_with_child,
         )
 

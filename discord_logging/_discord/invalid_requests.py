@@ -11,6 +11,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WINDOW = 600.0
 """The seconds for which an invalid request counts."""
@@ -27,6 +31,18 @@ class InvalidRequestGuard:
         self._invalid: deque[float] = deque()
         self._last_sent = -math.inf
         self._stopped = False
+
+    def to_data(self) -> list[Any]:
+        """Return the state as a list of numbers."""
+        return [self._last_sent, self._stopped, *self._invalid]
+
+    @classmethod
+    def from_data(cls, data: Sequence[Any]) -> InvalidRequestGuard:
+        """Return the guard that `to_data` made into `data`."""
+        guard = cls()
+        guard._last_sent, guard._stopped, *invalid = data
+        guard._invalid.extend(invalid)
+        return guard
 
     def count(self, now: float) -> int:
         """Return how many invalid requests the last ten minutes hold."""

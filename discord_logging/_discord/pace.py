@@ -25,8 +25,8 @@ has just begun does not use up the room that it needs at its end. Where more urg
 beyond its mark, routine has its turn 2.75 s after the last message, a tenth of an interval late, so that the reserve
 fills again.
 
-Where records wait for several webhooks of the channel, the webhook that sent last lets the others go first, and the
-webhook whose turn it is may send an interval after the last message.
+Where records wait for several webhooks of the channel, or in several processes, the one that sent last lets the others
+go first, and all let a more urgent one go first. The one whose turn it is may send an interval after the last message.
 
 Two bounds follow for every load. A full bucket and all that is taken out of it within a minute are 31 messages, of
 which the last would be complete only at the last moment of the minute: *no minute has more than 30*. (At the end of the
@@ -49,7 +49,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from discord_logging._discord.rate_limiter import RateLimitBucket
+    from discord_logging._discord.rate_limit_state import RateLimitBucket
 
 
 class Urgency(IntEnum):
@@ -74,7 +74,7 @@ _SPREAD = 0.3
 _MAX_MESSAGES = 100
 """The most messages that may carry the waiting records. With more of them, nothing would be condensed."""
 _YIELD = 0.15
-"""The seconds that a webhook waits for each other webhook of its channel that has waited for longer."""
+"""The seconds that a webhook, or a process, waits for each other one of its channel that goes first."""
 _INSTANT = 1e-6
 """The longest wait that is a mere rounding error, in seconds."""
 
@@ -96,6 +96,11 @@ class Waiting(NamedTuple):
     deadline: float = math.inf
     is_last: bool = False
 
+    @property
+    def priority(self) -> Urgency:
+        """The urgency with regard to a flush, which is at least as urgent as news."""
+        return self.urgency if math.isinf(self.deadline) else max(self.urgency, Urgency.NEWS)
+
 
 class Budget(NamedTuple):
     """The allowance of a webhook, and the messages that its channel was sent.
@@ -106,8 +111,9 @@ class Budget(NamedTuple):
         channel_left: How many of these messages are left; `None` means any number.
         channel_window: The window in seconds.
         sent: The times at which messages were sent to the channel, in order, for one window at the least.
-        behind: How many other webhooks of the channel go first, because they have waiting records and sent their last
-            message earlier; `None` if no other webhook has waiting records.
+        behind: How many others go first, because they have more urgent records, or sent their last message earlier;
+            `None` if no others have waiting records.
+        others: How many others have waiting records for the channel: other webhooks, and other processes.
     """
 
     bucket: RateLimitBucket
@@ -116,6 +122,7 @@ class Budget(NamedTuple):
     channel_window: float = 60.0
     sent: tuple[float, ...] = ()
     behind: int | None = None
+    others: int = 0
 
 
 class Plan(NamedTuple):
@@ -161,7 +168,7 @@ class Pace:
 
         Args:
             urgency: The urgency of the most urgent record.
-            behind: How many other webhooks go first; `None` if no other webhook waits.
+            behind: How many others go first; `None` if no others have waiting records.
         """
         has_room_at = self._empty_at - self._spare * _MARKS[urgency] * self.interval
         if urgency is Urgency.ROUTINE:
@@ -189,8 +196,7 @@ def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max
     """
     pace = Pace.of(budget)
     if pace and not waiting.is_last:
-        least = Urgency.ROUTINE if math.isinf(waiting.deadline) else Urgency.NEWS
-        turn = pace.free_at(max(waiting.urgency, least), budget.behind)
+        turn = pace.free_at(waiting.priority, budget.behind)
         if turn + 2 * took > waiting.deadline:
             turn = pace.free_at(Urgency.ALARM, budget.behind)
         if turn > now + _INSTANT:
@@ -200,7 +206,9 @@ def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max
         most = min(most, budget.channel_left)
     end = min(now + max_lag / 2 - waiting.age, waiting.deadline)
     further = takewhile(lambda at: at <= end, _times(pace, replace(budget.bucket), now, took))
-    return Plan(0.0, 1 + sum(1 for _ in islice(further, max(most - 1, 0))))
+    # The others have their turns in between.
+    ours = islice(further, budget.others, None, budget.others + 1)
+    return Plan(0.0, 1 + sum(1 for _ in islice(ours, max(most - 1, 0))))
 
 
 def _times(pace: Pace | None, bucket: RateLimitBucket, at: float, took: float) -> Iterator[float]:

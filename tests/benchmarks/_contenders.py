@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def _ours(module: Any, url: str, *, limits: str = "discord", **settings: Any) -> Any:
     registry: Any = importlib.import_module("discord_logging._delivery.registry")
     if limits == "scaled":
-        registry._rate_limiter = module.DiscordRateLimiter(channel_window=6.0)
+        registry.rate_limiter = module.DiscordRateLimiter(channel_window=6.0)
     elif limits == "none":
-        registry._rate_limiter = module.DiscordRateLimiter(channel_limit=None, global_limit=1_000_000)
+        registry.rate_limiter = module.DiscordRateLimiter(channel_limit=None, global_limit=1_000_000)
         settings["channel_limit"] = None
     return module.DiscordHandler(url, **settings)
 

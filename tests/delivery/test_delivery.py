@@ -20,6 +20,7 @@ from discord_logging._delivery import delivery
 from discord_logging._delivery.backoff import Backoff
 from discord_logging._delivery.delivery import Delivery
 from discord_logging._delivery.quarantine import Phase
+from discord_logging._discord.pace import Urgency
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import Response, WebhookSender
 from discord_logging._discord.webhook_url import WebhookURL
@@ -100,9 +101,9 @@ class Limiter(DiscordRateLimiter):
     allowed = 1_000_000
     """The number of requests that may follow the next one; the default is enough for a card per record."""
 
-    def budget(self, webhook: str, now: float) -> Budget:
+    def budget(self, webhook: str, now: float, urgency: Urgency = Urgency.ROUTINE) -> Budget:
         """Return what the test wants."""
-        return super().budget(webhook, now)._replace(channel_left=self.allowed + 1)
+        return super().budget(webhook, now, urgency)._replace(channel_left=self.allowed + 1)
 
 
 class World:

@@ -8,7 +8,10 @@ import json
 import math
 import os
 import random
+import sys
+import tempfile
 import threading
+import time
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -17,10 +20,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from discord_logging._discord import rate_limiter
+from discord_logging._discord.pace import Urgency
 from discord_logging._discord.rate_limiter import DiscordRateLimiter, RateLimitBucket, RateLimitHit
+from discord_logging._process import shared_page
+from discord_logging._process.shared_page import SharedPage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 START = 1_000.0
 PAD = 0.025
@@ -765,6 +771,7 @@ class TestState:
             "pace": {"interval": pytest.approx(2.5, abs=0.01), "wait_time": pytest.approx(0.125, abs=0.01)},
             "edge_block": {"active": False, "wait_time": 0.0},
             "invalid_requests": {"count": 0, "window": 600.0, "limit": 1_500, "wait_time": 0.0},
+            "shared": {"active": False, "reason": "the limits are not to be shared"},
         }
         assert limiter.info("a", START + 3)["buckets"]["abc"] == {
             "limit": 5,
@@ -791,8 +798,8 @@ class TestState:
         refuse(limiter, START, refusal(3_600), webhook="blocked")
         for number in range(3_000):
             send(limiter, str(number), START + number, headers(), channel_id=str(number))
-        assert len(limiter._webhooks) < 1_500
-        assert len(limiter._channels) <= len(limiter._webhooks)
+        assert len(limiter._state.webhooks) < 1_500
+        assert len(limiter._state.channels) <= len(limiter._state.webhooks)
         assert limiter.wait_time("blocked", START + 3_000) == pytest.approx(600 + PAD)
 
     def test_a_webhook_is_kept_for_a_whole_channel_window(self) -> None:
@@ -871,6 +878,182 @@ class TestState:
         done.set()
         thread.join()
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no shared memory on this platform")
+class TestSharing:
+    """Limiters with a page, which stand for those of several processes, keep their limits together."""
+
+    @pytest.fixture
+    def limiters(self) -> list[DiscordRateLimiter]:
+        """Return three limiters that share their limits."""
+        return [DiscordRateLimiter(page=SharedPage("limits")) for _ in range(3)]
+
+    def test_processes_share_a_bucket(self, limiters: list[DiscordRateLimiter]) -> None:
+        """The five requests of a bucket are those of all processes."""
+        send(limiters[0], "a", START, headers(remaining=4))
+        for number in range(4):
+            assert limiters[number % 3].acquire("a", START) == 0.0
+            limiters[number % 3].update("a", 200, {}, None, START)
+        assert [limiter.wait_time("a", START) for limiter in limiters] == [pytest.approx(2 + PAD)] * 3
+
+    def test_the_first_request_of_all_processes_is_a_probe(self, limiters: list[DiscordRateLimiter]) -> None:
+        """Nothing is known of the bucket before its response, so that no other request leaves meanwhile."""
+        assert limiters[0].acquire("a", START) == 0.0
+        assert limiters[1].acquire("a", START + 5) == pytest.approx(0.05)
+        limiters[0].update("a", 200, headers(), None, START + 6)
+        assert limiters[1].acquire("a", START + 6) == 0.0
+
+    def test_a_killed_process_holds_nobody_up(self, limiters: list[DiscordRateLimiter]) -> None:
+        """Nobody reports on its request, which counts as answered after ten seconds."""
+        assert limiters[0].acquire("a", START) == 0.0
+        assert limiters[1].acquire("a", START + 9.9) > 0.0
+        assert limiters[1].acquire("a", START + 10.1) == 0.0
+
+    def test_a_request_in_flight_may_count_after_the_reset(self, limiters: list[DiscordRateLimiter]) -> None:
+        """Of the five requests of the next window, the one that arrives late takes one."""
+        send(limiters[0], "a", START, headers(remaining=4))
+        assert limiters[0].acquire("a", START + 1.9) == 0.0
+        granted = [limiters[1 + number % 2].acquire("a", START + 2.1 + number / 100) for number in range(5)]
+        assert [wait == 0.0 for wait in granted] == [True] * 4 + [False]
+
+    def test_responses_that_come_in_another_order_give_nothing_back(self, limiters: list[DiscordRateLimiter]) -> None:
+        """The response to the earlier request does not know of the later one."""
+        send(limiters[0], "a", START, headers(remaining=4))
+        assert limiters[0].acquire("a", START + 0.1) == 0.0
+        assert limiters[1].acquire("a", START + 0.15) == 0.0
+        limiters[1].update("a", 200, headers(remaining=2), None, START + 0.2)
+        limiters[0].update("a", 200, headers(remaining=3), None, START + 0.3)
+        assert limiters[2].budget("a", START + 0.3).bucket.left(START + 0.3) == 2
+
+    @pytest.mark.parametrize("scope", ["user", "shared", "global", "edge"])
+    def test_a_refusal_stops_all_processes(self, limiters: list[DiscordRateLimiter], scope: str) -> None:
+        """Processes that do not know of a pause would all run into it."""
+        body = "error code: 1015" if scope == "edge" else refusal(40, **{"global": scope == "global"})
+        head = {"X-RateLimit-Scope": scope} if scope == "shared" else {"Retry-After": "40"} if scope == "edge" else {}
+        refuse(limiters[0], START, body, head)
+        assert [limiter.wait_time("a", START) for limiter in limiters] == [pytest.approx(40 + PAD)] * 3
+
+    def test_one_process_probes_a_block(self, limiters: list[DiscordRateLimiter]) -> None:
+        """While its probe is in flight, no other process may send; once it has passed, all may."""
+        block(limiters[0], START)
+        now = START + 60 + PAD
+        assert limiters[1].acquire("a", now) == 0.0
+        assert limiters[2].acquire("b", now) > 0.0
+        limiters[1].update("a", 200, {}, None, now + 0.3)
+        assert limiters[2].acquire("b", now + 0.3) == 0.0
+
+    def test_processes_share_the_allowance_of_a_channel(self, limiters: list[DiscordRateLimiter]) -> None:
+        """Also if they post to it through different webhooks."""
+        for number in range(30):
+            send(limiters[number % 3], "ab"[number % 2], START, {}, channel_id="7")
+        assert [limiter.acquire("a", START) for limiter in limiters] == [pytest.approx(60 + PAD)] * 3
+
+    def test_the_next_process_knows_the_limits(self, limiters: list[DiscordRateLimiter]) -> None:
+        """A restart alone would cause a refusal."""
+        send(limiters[0], "a", START, headers(remaining=0))
+        limiters.clear()
+        assert DiscordRateLimiter(page=SharedPage("limits")).acquire("a", START) == pytest.approx(2 + PAD)
+
+    def test_processes_take_turns(self, limiters: list[DiscordRateLimiter]) -> None:
+        """The one that sent last lets the others go first, and all let a more urgent one go first."""
+        for number, limiter in enumerate(limiters):
+            send(limiter, "a", START + number, {})
+        now = START + 10
+        for limiter in limiters:
+            limiter.budget("a", now)
+        assert [limiter.budget("a", now).behind for limiter in limiters] == [0, 1, 2]
+        limiters[2].budget("a", now, Urgency.ALARM)
+        assert [limiter.budget("a", now).behind for limiter in limiters[:2]] == [1, 2]
+        assert limiters[2].budget("a", now, Urgency.ALARM)[-2:] == (0, 2)
+
+    def test_each_process_has_limits_of_its_own_settings(self, limiters: list[DiscordRateLimiter]) -> None:
+        """Their requests count for each other all the same."""
+        limiters[1].set_channel_limit("a", 3)
+        for _ in range(3):
+            send(limiters[0], "a", START, {})
+        assert limiters[0].info("a", START)["channel"]["limit"] == 30
+        assert limiters[1].info("a", START)["channel"] == {
+            "limit": 3,
+            "window": 60.0,
+            "remaining": 0,
+            "wait_time": pytest.approx(60 + PAD),
+        }
+        assert limiters[0].acquire("a", START) == 0.0
+
+    def test_a_learned_limit_is_shared(self, limiters: list[DiscordRateLimiter]) -> None:
+        """It falls and recovers for all."""
+        refuse(limiters[0], START, refusal(30), {"X-RateLimit-Scope": "shared"})
+        limits = [limiters[1].info("a", START + minutes * 60.125)["channel"]["limit"] for minutes in (0, 5, 10, 15, 20)]
+        assert limits == [15, 23, 27, 29, 30]
+
+    def test_invalid_requests_of_all_processes_count(self, limiters: list[DiscordRateLimiter]) -> None:
+        """The ban is for the address."""
+        for number in range(6):
+            limiters[number % 3].update("a", 403, {}, {"code": 50013}, START)
+        assert limiters[0].info("a", START)["invalid_requests"]["count"] == 6
+
+    def test_a_reset_is_for_all_processes(self, limiters: list[DiscordRateLimiter]) -> None:
+        """Otherwise another one would bring the limits back."""
+        now = time.monotonic()
+        refuse(limiters[0], now, refusal(50))
+        limiters[1].reset("a")
+        assert limiters[0].wait_time("a", now) == 0.0
+
+    @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"null", b'{"saved_at": 1}', b"\xff", b"{" * 9])
+    def test_junk_in_the_memory_is_replaced(self, limiters: list[DiscordRateLimiter], content: bytes) -> None:
+        """Another version of this package may have written it."""
+        page = SharedPage("limits")
+        with page.hold() as is_held:
+            assert is_held
+            assert page.write(content)
+        send(limiters[0], "a", START, headers(remaining=0))
+        assert limiters[1].acquire("a", START) > 0.0
+
+    def test_names_that_a_later_version_adds_are_ignored(self, limiters: list[DiscordRateLimiter]) -> None:
+        """Two versions run side by side while a program is deployed."""
+        send(limiters[0], "a", START, headers(remaining=0), channel_id="7")
+        page = SharedPage("limits")
+        with page.hold():
+            data = json.loads(page.read() or b"")
+            for part in (data, data["webhooks"]["a"], data["webhooks"]["a"]["bucket"], *data["channels"]):
+                part["later"] = 1
+            page.write(json.dumps(data).encode())
+        assert limiters[1].acquire("a", START) > 0.0
+
+    def test_a_state_of_another_clock_is_ignored(self, limiters: list[DiscordRateLimiter]) -> None:
+        """A container may have a clock of its own, beside which all waits would be for hours."""
+        send(limiters[0], "a", START + 100_000, headers(remaining=0))
+        assert limiters[1].acquire("a", START) == 0.0
+
+    def test_more_than_there_is_room_for_is_not_shared(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """And the limiter says so, and goes on alone."""
+        monkeypatch.setattr(shared_page, "_ROOM", 2_000)
+        limiter = DiscordRateLimiter(page=SharedPage("limits"))
+        for number in range(10):
+            send(limiter, str(number), START, headers(remaining=0))
+        assert limiter.info("0", START)["shared"] == {
+            "active": False,
+            "reason": "the shared memory has no room for all limits",
+        }
+        assert limiter.acquire("0", START) > 0.0
+
+    def test_without_shared_memory_a_limiter_is_alone(
+        self, limiters: list[DiscordRateLimiter], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A container may have none, or only such that it cannot write to."""
+        monkeypatch.setenv("DISCORD_SHARED_MEMORY", "")
+        send(limiters[0], "a", START, headers(remaining=0))
+        assert limiters[0].acquire("a", START) > 0.0
+        assert limiters[1].acquire("a", START) == 0.0
+        assert limiters[0].info("a", START)["shared"] == {"active": False, "reason": "there is no shared memory"}
+
+    def test_without_shared_memory_a_child_does_not_wait_for_its_parent(self) -> None:
+        """Nobody would tell it of the response."""
+        limiter = DiscordRateLimiter()
+        assert limiter.acquire("a", START) == 0.0
+        limiter._token = "that of a child"
+        assert limiter.acquire("a", START) == 0.0
 
 
 class Rule(Protocol):
@@ -1017,7 +1200,7 @@ class Server:
 
 
 def simulate(
-    limiter: DiscordRateLimiter,
+    limiters: Sequence[DiscordRateLimiter],
     server: Server,
     *,
     webhooks: Iterable[str],
@@ -1026,30 +1209,31 @@ def simulate(
     foreign: Iterable[float] = (),
     start: float = START,
 ) -> None:
-    """Let webhooks post as fast as they may, each with one request in flight, over a network with latency."""
+    """Let webhooks post as fast as they may, each with one request in flight for each limiter, over a slow network."""
     order = itertools.count()
-    events: list[tuple[float, int, str, str, Any]] = [
-        (start, next(order), "ask", webhook, None) for webhook in webhooks
-    ]
-    events += [(start + at, next(order), "foreign", "0", None) for at in foreign]
+    clients = [(limiter, webhook) for webhook in webhooks for limiter in limiters]
+    events: list[tuple[float, int, str, Any, Any]] = [(start, next(order), "ask", client, None) for client in clients]
+    events += [(start + at, next(order), "foreign", None, None) for at in foreign]
     heapq.heapify(events)
 
-    def later(delay: float, what: str, webhook: str, response: Any = None) -> None:
-        heapq.heappush(events, (now + delay, next(order), what, webhook, response))
+    def later(delay: float, what: str, client: object, response: Any = None) -> None:
+        heapq.heappush(events, (now + delay, next(order), what, client, response))
 
     while events:
-        now, _, what, webhook, response = heapq.heappop(events)
+        now, _, what, client, response = heapq.heappop(events)
         if what == "foreign":
             if not server.allowances[0].wait(now):
                 server.allowances[0].take(now)
-        elif what == "arrive":
-            later(latency(), "response", webhook, server.respond(webhook, now))
-        else:
-            if what == "response":
-                limiter.update(webhook, response[0], response[1], response[2], now)
-            if now < start + seconds:
-                wait = limiter.acquire(webhook, now)
-                later(wait or latency(), "ask" if wait else "arrive", webhook)
+            continue
+        limiter, webhook = client
+        if what == "arrive":
+            later(latency(), "response", client, server.respond(webhook, now))
+            continue
+        if what == "response":
+            limiter.update(webhook, response[0], response[1], response[2], now)
+        if now < start + seconds:
+            wait = limiter.acquire(webhook, now)
+            later(wait or latency(), "ask" if wait else "arrive", client)
 
 
 class Network(NamedTuple):
@@ -1082,9 +1266,23 @@ class TestAgainstServers:
         """Ten minutes at full speed cause no 429 and hardly a loss, with fixed or sliding windows or leaky buckets."""
         server = Server(bucket, channel, phase=phase)
         names = [str(number) for number in range(webhooks)]
-        simulate(DiscordRateLimiter(), server, webhooks=names, seconds=600, latency=network.latency(seed))
+        simulate([DiscordRateLimiter()], server, webhooks=names, seconds=600, latency=network.latency(seed))
         assert server.refused == []
         assert len(server.posted) >= 0.9 * 300
+
+    @settings(max_examples=25, deadline=None)
+    @given(bucket=kinds, channel=kinds, processes=st.integers(2, 8), network=networks, seed=seeds, phase=phases)
+    def test_no_request_of_several_processes_is_refused(
+        self, *, bucket: Any, channel: Any, processes: Any, network: Any, seed: Any, phase: Any
+    ) -> None:
+        """Three minutes at full speed, with as many requests in flight as there are processes, cause no 429."""
+        server = Server(bucket, channel, phase=phase)
+        with tempfile.TemporaryDirectory() as memory, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DISCORD_SHARED_MEMORY", memory)
+            limiters = [DiscordRateLimiter(page=SharedPage("limits")) for _ in range(processes)]
+            simulate(limiters, server, webhooks=["0"], seconds=180, latency=network.latency(seed))
+        assert server.refused == []
+        assert len(server.posted) >= 0.7 * 90
 
     @settings(max_examples=30, deadline=None)
     @given(bucket=kinds, network=networks, seed=seeds, phase=phases, speaks=st.sampled_from([0.0, 0.3]))
@@ -1095,7 +1293,7 @@ class TestAgainstServers:
         server = Server(bucket, SlidingWindow, speaks=speaks, phase=phase)
         limiter = DiscordRateLimiter()
         limiter.update("0", 200, headers(), None, START - 100)
-        simulate(limiter, server, webhooks=["0"], seconds=600, latency=network.latency(seed))
+        simulate([limiter], server, webhooks=["0"], seconds=600, latency=network.latency(seed))
         assert server.refused == []
         assert len(server.posted) >= 0.6 * 300
 
@@ -1104,7 +1302,7 @@ class TestAgainstServers:
         """Seventy webhooks on as many channels send as fast as they may, together nearly fifty a second."""
         server = Server(SlidingWindow, SlidingWindow, channels=70)
         names = [str(number) for number in range(70)]
-        simulate(DiscordRateLimiter(), server, webhooks=names, seconds=5, latency=network.latency(1))
+        simulate([DiscordRateLimiter()], server, webhooks=names, seconds=5, latency=network.latency(1))
         assert server.refused == []
         assert len(server.posted) > (200 if network.jitter < 1 else 100)
 
@@ -1117,7 +1315,7 @@ class TestAgainstServers:
         server = Server(SlidingWindow, channel)
         foreign = [60 / others * number for number in range(others * 15)]
         limiter = DiscordRateLimiter()
-        simulate(limiter, server, webhooks=["0"], seconds=900, latency=network.latency(seed), foreign=foreign)
+        simulate([limiter], server, webhooks=["0"], seconds=900, latency=network.latency(seed), foreign=foreign)
         assert len(server.refused) <= 20
         assert len(server.posted) >= 0.9 * 15 * (30 - others)
 
@@ -1127,6 +1325,6 @@ class TestAgainstServers:
         limiter = DiscordRateLimiter()
         for burst in range(3):
             server.posted.clear()
-            simulate(limiter, server, webhooks=["0"], seconds=400, latency=lambda: 0.05, start=START + burst * 410)
+            simulate([limiter], server, webhooks=["0"], seconds=400, latency=lambda: 0.05, start=START + burst * 410)
             assert server.refused == []
             assert len(server.posted) >= 180

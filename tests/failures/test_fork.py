@@ -34,7 +34,7 @@ import discord_logging
 from discord_logging._discord import rate_limiter
 # From Python 3.12 on every fork beside a thread warns.
 warnings.simplefilter("ignore", DeprecationWarning)
-handler = discord_logging.DiscordHandler(flush_timeout=10)
+handler = discord_logging.DiscordHandler(flush_timeout=10, channel_limit=None)
 log = logging.getLogger("app")
 log.addHandler(handler)
 log.setLevel("DEBUG")
@@ -66,7 +66,7 @@ def join(*pids):
 
 @pytest.fixture
 def discord() -> Iterator[LocalDiscord]:
-    """Yield a Discord without limits: processes do not know each other's requests."""
+    """Yield a Discord without limits: some tests post from hundreds of processes."""
     with LocalDiscord(webhook_limit=None, channel_limit=None, global_limit=None) as local:
         yield local
 
@@ -275,7 +275,7 @@ class TestForkWhileALockIsHeld:
             logging.getLogger().setLevel("DEBUG")
             os.register_at_fork(after_in_child=lambda: at_end.append((len(seen), threading.active_count())))
             seen, at_end = [], []
-            hasty = discord_logging.DiscordHandler(flush_timeout=10, retry_delays=[0.1])
+            hasty = discord_logging.DiscordHandler(channel_limit=None, flush_timeout=10, retry_delays=[0.1])
             log.error("parent")
             until(lambda: handler.health()["status"] == "retrying")
             before = len(seen)
@@ -379,7 +379,7 @@ import logging.config, os, time
 logging.config.dictConfig({
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"discord": {"class": "discord_logging.DiscordHandler", "flush_timeout": 10}},
+    "handlers": {"discord": {"class": "discord_logging.DiscordHandler", "flush_timeout": 10, "channel_limit": None}},
     "root": {"handlers": ["discord"]},
 })
 log = logging.getLogger("app")
@@ -530,7 +530,7 @@ FOLDER = pathlib.Path(__file__).parent
 logging.config.dictConfig({
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"discord": {"class": "discord_logging.DiscordHandler", "flush_timeout": 10}},
+    "handlers": {"discord": {"class": "discord_logging.DiscordHandler", "flush_timeout": 10, "channel_limit": None}},
     "root": {"handlers": ["discord"], "level": "INFO"},
 })
 log = logging.getLogger("app")
