@@ -1,0 +1,130 @@
+"""The benchmark of services with many processes counts what arrives from workers, also from killed ones."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from discord_logging.sandbox import LocalDiscord
+
+BENCHMARKS = Path(__file__).parent / "benchmarks"
+
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the benchmark needs a POSIX system"),
+]
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Return a function that returns a module of the benchmarks."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
+
+
+@pytest.fixture
+def post(discord: LocalDiscord) -> Callable[..., None]:
+    """Return a function that posts a message with an embed, and with a file if its text is given."""
+
+    def send(text: str, file: str | None = None, footer: str = "") -> None:
+        payload = {"embeds": [{"description": text, "footer": {"text": footer}}]}
+        if file is None:
+            answer = requests.post(discord.webhook_url, json=payload, timeout=20)
+        else:
+            files = {"files[0]": ("records.log", file), "payload_json": (None, json.dumps(payload))}
+            answer = requests.post(discord.webhook_url, files=files, timeout=20)
+        assert answer.ok, answer.text
+
+    return send
+
+
+def test_records_are_found_in_cards_and_in_files(
+    discord: LocalDiscord, post: Callable[..., None], module: Callable[[str], Any]
+) -> None:
+    """A token that a message has in its card and in its file is one record."""
+    token, arrivals = module("_worker").token, module("_arrivals")
+    post(f"**{token(0, 1)}** order", "\n".join(f"12:00:00 {token(0, number)} order" for number in range(1, 4)))
+    post(f"```ansi\n{token(1, 1)} order\n{token(1, 2)} order\n```")
+    assert arrivals.count(discord, [token(0, 1), token(0, 3), token(1, 2), token(1, 3)]) == arrivals.Tally(
+        accepted=4, delivered=3, requests=2, messages=2
+    )
+
+
+def test_records_in_two_messages_are_doubled_and_may_be_marked(
+    discord: LocalDiscord, post: Callable[..., None], module: Callable[[str], Any]
+) -> None:
+    """The mark counts in a later message alone, for the first one is no repeat of it."""
+    token, arrivals = module("_worker").token, module("_arrivals")
+    post(token(0, 1), footer="may be a repeat")
+    post(f"{token(0, 1)} {token(0, 2)}")
+    post(token(0, 3), f"{token(0, 2)}", footer="shop · may be a repeat")
+    tally = arrivals.count(discord, [token(0, 1), token(0, 2), token(0, 3)])
+    assert (tally.delivered, tally.lost, tally.doubled, tally.marked) == (3, 0, 2, 1)
+
+
+def test_the_last_arrival_is_that_of_the_first_message_of_a_record(
+    discord: LocalDiscord, post: Callable[..., None], module: Callable[[str], Any]
+) -> None:
+    """A repeat of a record, and a record that was not accepted, do not make the others late."""
+    token, arrivals = module("_worker").token, module("_arrivals")
+    for name in (token(0, 1), token(0, 2), token(0, 1), token(0, 3)):
+        post(name)
+    _, second, *_ = messages = discord.messages
+    assert arrivals.last_arrival(messages, {token(0, 1): 0.0, token(0, 2): 0.0}) == second.timestamp.timestamp()
+    assert arrivals.last_arrival(messages, {token(7, 7): 0.0}) is None
+
+
+def test_429s_after_a_moment_are_counted(
+    discord: LocalDiscord, post: Callable[..., None], module: Callable[[str], Any]
+) -> None:
+    """A request that came before it does not count."""
+    arrivals = module("_arrivals")
+    for _ in range(5):
+        post("order")
+    refused = [requests.post(discord.webhook_url, json={"content": "order"}, timeout=20).status_code for _ in range(2)]
+    assert refused == [429, 429]
+    *_, before, _ = discord.requests
+    assert (arrivals.count_rate_limited(discord), arrivals.count_rate_limited(discord, before.time)) == (2, 1)
+
+
+def test_workers_have_the_settings_and_their_errors_are_told(
+    discord: LocalDiscord, module: Callable[[str], Any]
+) -> None:
+    """A worker that could not make its handler ends the scenario, with the reason."""
+    load = module("_worker").Load(1)
+    with (
+        module("_crew").Crew(discord.webhook_url, {"queue_sise": 10}) as crew,
+        pytest.raises(RuntimeError, match=r"worker 0 failed: .*queue_sise"),
+    ):
+        crew.run(load)
+
+
+@pytest.mark.parametrize("prefork", [False, True], ids=["alone", "prefork"])
+def test_no_worker_outlives_its_crew(discord: LocalDiscord, module: Callable[[str], Any], prefork: bool) -> None:
+    """A worker that nobody told to begin waits for ever."""
+    with module("_crew").Crew(discord.webhook_url, {}, prefork=prefork) as crew:
+        (worker,) = crew.start(module("_worker").Load(1))
+        assert not worker.has_ended()
+    assert module("_crew").wait_until(worker.has_ended, 20)
+
+
+def test_a_worker_notes_what_it_did(discord: LocalDiscord, module: Callable[[str], Any]) -> None:
+    """The notes have the time of each accepted record, and the end of the flush."""
+    began = time.time()
+    with module("_crew").Crew(discord.webhook_url, {}) as crew:
+        (worker,) = crew.run(module("_worker").Load(3, 100.0))
+        assert list(worker.accepted) == [module("_worker").token(0, number) for number in range(3)]
+        assert all(began < at < time.time() for at in worker.accepted.values())
+        assert worker.flush[0] is True
+        assert 0 < worker.flush[1] < 40
