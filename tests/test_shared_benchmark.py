@@ -128,3 +128,11 @@ def test_a_worker_notes_what_it_did(discord: LocalDiscord, module: Callable[[str
         assert all(began < at < time.time() for at in worker.accepted.values())
         assert worker.flush[0] is True
         assert 0 < worker.flush[1] < 40
+
+
+@pytest.mark.parametrize("prefork", [False, True], ids=["alone", "prefork"])
+def test_all_records_of_workers_arrive(module: Callable[[str], Any], prefork: bool) -> None:
+    """Workers that log, flush and end lose nothing, also if their handler was made before they were forked."""
+    result = module("_shared").burst(2, 20, prefork=prefork)
+    assert (result.tally.accepted, result.tally.delivered, result.tally.doubled) == (40, 40, 0)
+    assert [is_done for is_done, _ in result.flushes] == [True] * result.flushers == [True, True]
