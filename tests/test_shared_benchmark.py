@@ -136,3 +136,24 @@ def test_all_records_of_workers_arrive(module: Callable[[str], Any], prefork: bo
     result = module("_shared").burst(2, 20, prefork=prefork)
     assert (result.tally.accepted, result.tally.delivered, result.tally.doubled) == (40, 40, 0)
     assert [is_done for is_done, _ in result.flushes] == [True] * result.flushers == [True, True]
+
+
+def test_the_sum_of_tallies_is_that_of_all_records(module: Callable[[str], Any]) -> None:
+    """Rounds of the kill test are added up, and the longest wait counts."""
+    tally, killed = module("_arrivals").Tally, module("_kill").Killed
+    both = killed(tally(accepted=5, delivered=3), 1, 0.5) + killed(tally(accepted=2, delivered=2, doubled=1), 2, 0.25)
+    assert both == killed(tally(accepted=7, delivered=5, doubled=1), 3, 0.5)
+    assert both.tally.lost == 2
+
+
+def test_records_that_wait_in_memory_are_lost_with_their_worker(module: Callable[[str], Any]) -> None:
+    """The kill test counts each record whose logging call has returned."""
+    result = module("_kill").waiting(rounds=1, records=20)
+    assert (result.tally.accepted, result.tally.lost) == (20, 20)
+
+
+def test_a_worker_is_killed_while_it_posts(module: Callable[[str], Any]) -> None:
+    """Discord saves the message of the second round alone, though neither worker learns of it."""
+    first, second = (module("_kill").posting(rounds=rounds, records=20).tally for rounds in (1, 2))
+    assert first.delivered == 0
+    assert 0 < second.delivered <= 20
