@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,3 +160,32 @@ def test_a_worker_is_killed_while_it_posts(module: Callable[[str], Any]) -> None
     first, second = (module("_kill").posting(rounds=rounds, records=20).tally for rounds in (1, 2))
     assert first.delivered == 0
     assert 0 < second.delivered <= 20
+
+
+@pytest.mark.timeout(150)
+def test_quick_run_prints_a_row_for_each_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The output has the figures of all scenarios, with any value."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    command = [sys.executable, str(BENCHMARKS), "--quick", "--only", "shared"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
+    assert run.returncode == 0, run.stderr
+    rows = re.findall(r"^\| ([^|]+?): [^|]+ \| ([^|]+) \| [^|]* \|$", run.stdout, re.MULTILINE)
+    assert list(dict.fromkeys(name for name, _ in rows)) == [
+        "2 workers, steady 1/s, 4 s",
+        "3 workers, steady 1.5/s, 4 s",
+        "3 workers, steady 1.5/s, 4 s, prefork",
+        "2 workers, 20 at once",
+        "3 workers, 20 at once",
+        "3 workers, 20 at once, prefork",
+        "3 workers, the same 6 times",
+        "3 workers, a third killed and replaced",
+        "3 workers, all restarted",
+        "1 killed, while all wait",
+        "1 killed, at random, 800/s",
+        "1 killed, while it posts",
+        "1 killed, Discord down",
+        "1 killed, at random, 20 frames",
+        "1 killed, as fast as it can",
+        "1 killed, another worker goes on",
+    ]
+    assert all(re.fullmatch(r"[\d,./ of]+", figures) for _, figures in rows), run.stdout + run.stderr

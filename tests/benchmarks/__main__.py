@@ -4,7 +4,7 @@ They print one Markdown table for each group of figures, with the target of each
 the group `stalls` fails, if it finds a text that takes a function of this package too long. Every contender runs in a
 separate process, and the peers in virtual environments, which the first run makes from PyPI. The benchmarks need a
 POSIX system, and an interpreter that has the project with its extra `sandbox`; they post only to a local Discord on
-loopback. A run takes about 25 minutes, mostly waiting for peers.
+loopback. A run takes about half an hour, mostly waiting for peers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import _environments
 from _contenders import CONTENDERS, MASKERS, PEERS
-from _groups import GROUPS, Runner
+from _groups import GROUPS, WITHOUT_CONTENDERS, Runner
 
 
 def main() -> int:
@@ -40,7 +40,7 @@ def main() -> int:
     names = [name for name in CONTENDERS if not (arguments.no_peers and name in PEERS)]
     directory = (arguments.environments or _environments.default_directory()).absolute()
     repeat = 2 if arguments.quick else arguments.repeat
-    contenders = {name: CONTENDERS[name].requirement for name in names if arguments.only != ["secrets"]}
+    contenders = {name: CONTENDERS[name].requirement for name in names if not set(arguments.only) <= WITHOUT_CONTENDERS}
     maskers = {name: MASKERS[name] for name in MASKERS if not (arguments.no_peers and MASKERS[name])}
     pythons = _environments.prepare(contenders, directory)
     maskers_pythons = _environments.prepare(maskers if "secrets" in arguments.only else {}, directory)

@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import _pace
+import _services
 from _contenders import CONTENDERS, PEERS
 from _run import NO_LIMITS, SECONDS, Case, Outcome
 from _table import Figure, Table
@@ -424,6 +425,16 @@ def secrets(runner: Runner) -> Table:
     return table
 
 
+# Group 8
+
+
+def shared(runner: Runner) -> Table:
+    """Count what arrives from many processes with one webhook, and from processes that are killed."""
+    if runner.quick:
+        return _services.measure(seconds=4.0, rounds=1, quick=True)
+    return _services.measure(seconds=min(runner.seconds, 65.0), rounds=min(runner.repeat, 20), quick=False)
+
+
 GROUPS: dict[str, Callable[[Runner], Table]] = {
     "calls": calls,
     "bursts": bursts,
@@ -432,4 +443,7 @@ GROUPS: dict[str, Callable[[Runner], Table]] = {
     "resources": resources,
     "stalls": stalls,
     "secrets": secrets,
+    "shared": shared,
 }
+WITHOUT_CONTENDERS = {"secrets", "shared"}
+"""The groups whose columns are not the contenders."""
