@@ -753,7 +753,7 @@ class TestForum:
         assert not forum.flush()
         self.log(forum, logging.CRITICAL)
         [message] = discord.messages
-        assert "1 records were dropped" in message.content
+        assert "1 record was dropped" in message.content
         assert message.pings == ["@here"]
 
     def test_in_a_text_channel_the_records_arrive(self, discord: LocalDiscord) -> None:

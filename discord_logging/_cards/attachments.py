@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from discord_logging._discord import lengths
 from discord_logging._discord.types import File
 from discord_logging._text.markdown import ELLIPSIS
+from discord_logging._text.numbers import counted
 from discord_logging._text.sanitize import clean, on_one_line
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _make_file(name: str, found: Content, taken: Collection[str]) -> File:
 
 
 def _describe(name: str, found: Content) -> str:
-    size = f"{found.size:,} byte{'' if found.size == 1 else 's'}"
+    size = counted(found.size, "byte")
     return f"{name} (the beginning of {size})" if found.is_cut else f"{name} ({size})"
 
 

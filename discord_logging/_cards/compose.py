@@ -33,6 +33,7 @@ from discord_logging._process.gil import yield_gil_between
 from discord_logging._records.parse import MENTION
 from discord_logging._records.settings import at_level, nearest_level
 from discord_logging._text.markdown import ELLIPSIS, cuts_made, plain
+from discord_logging._text.numbers import counted
 from discord_logging._text.sanitize import on_one_line
 
 if TYPE_CHECKING:
@@ -333,7 +334,7 @@ def _attach_others(records: Sequence[FrozenRecord], draft: _Draft) -> int:
 
 
 def _describe_left_out(count: int) -> str:
-    return f"{count:,} attachment{'' if count == 1 else 's'} left out" if count else ""
+    return f"{counted(count, 'attachment')} left out" if count else ""
 
 
 def _show_files(embed: Embed, attached: Attached) -> None:

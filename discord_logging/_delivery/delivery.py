@@ -28,6 +28,7 @@ from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say, warn
 from discord_logging._records.parse import MENTION
 from discord_logging._text.markdown import plain
+from discord_logging._text.numbers import counted
 from discord_logging._text.sanitize import on_one_line
 
 if TYPE_CHECKING:
@@ -273,7 +274,7 @@ class Delivery:
         # A level with the name @everyone must notify nobody, even in a message that mentions @here.
         shown = plain(on_one_line(", ".join(parts)), lengths.CONTENT // 3 - 80).replace("@", "@\u200b")
         since = reader_time(self._reported_at)
-        put_above(payload, f"⚠️ {sum(losses.values()):,} records were dropped since {since}: {shown}")
+        put_above(payload, f"⚠️ {counted(losses.total(), 'record', 'was/were')} dropped since {since}: {shown}")
 
     def _send(self, message: Message) -> _Result:
         began = self._clock()

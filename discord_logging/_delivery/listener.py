@@ -21,6 +21,7 @@ from discord_logging._process import clock
 from discord_logging._process.diagnostics import say, warn
 from discord_logging._process.locks import Lock
 from discord_logging._process.slots import Slots
+from discord_logging._text.numbers import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -285,8 +286,8 @@ class WebhookListener(logging.handlers.QueueListener):
     def _count_ended_processes(self) -> None:
         """Report the records of processes that ended before they delivered them, and count them as dropped here."""
         for pid, number in self._slots.find_ended():
-            say(f"process {pid} ended before it delivered {number} records to webhook {self.url.id}")
-            self.backlog.refuse("?", "process_ended", min(number, _MAX_LOST))
+            say(f"process {pid} ended before it delivered {counted(number, 'record')} to webhook {self.url.id}")
+            self.backlog.refuse(f"of process {pid}", "process_ended", min(number, _MAX_LOST))
 
     def release_slot(self) -> None:
         """Let no other process tell of the records of this one, since this process has told of them itself."""

@@ -1075,7 +1075,7 @@ def test_a_mention_stands_above_the_losses() -> None:
     world = World()
     world.backlog.refuse("ERROR", "unreadable")
     content = call(world, logging.ERROR).payload["content"]
-    assert re.fullmatch(r"<@&5>\n⚠️ 1 records were dropped since .*: 1 ERROR \(unreadable\)", content)
+    assert re.fullmatch(r"<@&5>\n⚠️ 1 record was dropped since .*: 1 ERROR \(unreadable\)", content)
     assert "content" not in call(world, logging.ERROR).payload
 
 
@@ -1098,7 +1098,7 @@ def test_a_text_keeps_its_place_below_a_mention_and_the_losses() -> None:
     world.delivery.mention_interval = 0
     world.run()
     first, second = world.sent
-    assert re.fullmatch(r"@here\n⚠️ 1 records were dropped .*\nrec1e", first.payload["content"])
+    assert re.fullmatch(r"@here\n⚠️ 1 record was dropped .*\nrec1e", first.payload["content"])
     assert (second.payload["content"], second.payload["embeds"]) == ("@here", [{"description": "rec2e @everyone"}])
 
 
@@ -1335,7 +1335,7 @@ def test_losses_are_reported_with_the_next_message_and_once() -> None:
     assert losses(second) == ""
     world.backlog.refuse("ERROR", "unreadable")
     world.put([101]).run()
-    assert "1 records were dropped" in losses(world.sent[-1])
+    assert "1 record was dropped" in losses(world.sent[-1])
 
 
 @pytest.mark.parametrize("answer", [REFUSED, TIMED_OUT, BROKEN, limited(1), REJECTED, TOO_LARGE], ids=str)
@@ -1346,7 +1346,7 @@ def test_losses_are_reported_until_a_report_is_delivered(answer: Reaction) -> No
     world.post_next()
     world.backlog.refuse("INFO", "unreadable")
     world.run().put([9]).run()
-    assert "1 records were dropped" in losses(world.sent[0])
+    assert "1 record was dropped" in losses(world.sent[0])
     assert "2 records were dropped" in losses(world.passed[0])
     assert [losses(message) for message in world.passed[1:]] == [""] * (len(world.passed) - 1)
 
@@ -1359,7 +1359,7 @@ def test_plain_text_reports_no_losses_and_hides_none() -> None:
     world.run().put([2]).run()
     assert world.plain == [1]
     assert "dropped" not in losses(world.passed[0])
-    assert "1 records were dropped since <t:1000000000:T>" in losses(world.passed[1])
+    assert "1 record was dropped since <t:1000000000:T>" in losses(world.passed[1])
 
 
 def test_a_record_that_was_set_apart_and_dropped_is_reported() -> None:

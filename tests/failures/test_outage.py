@@ -351,7 +351,7 @@ class TestPoisonRecord:
         health = json.loads(done.out)
         assert texts() == [*"012345789", "next"]
         (report,) = [message.content for message in discord.messages if message.content]
-        assert re.fullmatch(r"⚠️ 1 records were dropped since .*: 1 ERROR \(rejected\)", report)
+        assert re.fullmatch(r"⚠️ 1 record was dropped since .*: 1 ERROR \(rejected\)", report)
         assert (health["accepted"], health["delivered"], health["dropped_by_reason"]) == (11, 10, {"rejected": 1})
         assert len(discord.requests) <= 12
 
