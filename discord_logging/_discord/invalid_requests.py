@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,16 +32,16 @@ class InvalidRequestGuard:
         self._last_sent = -math.inf
         self._stopped = False
 
-    def to_data(self) -> list[Any]:
+    def to_data(self) -> list[float]:
         """Return the state as a list of numbers."""
         return [self._last_sent, self._stopped, *self._invalid]
 
     @classmethod
-    def from_data(cls, data: Sequence[Any]) -> InvalidRequestGuard:
+    def from_data(cls, data: Sequence[float]) -> InvalidRequestGuard:
         """Return the guard that `to_data` made into `data`."""
         guard = cls()
-        guard._last_sent, guard._stopped, *invalid = data
-        guard._invalid.extend(invalid)
+        guard._last_sent, guard._stopped = data[0], bool(data[1])
+        guard._invalid.extend(data[2:])
         return guard
 
     def count(self, now: float) -> int:

@@ -49,6 +49,7 @@ from discord_logging._discord.invalid_requests import STOP_AT, WINDOW
 from discord_logging._discord.pace import Budget, Pace, Urgency
 from discord_logging._discord.rate_limit_headers import RateLimitInfo, read_rate_limit_info
 from discord_logging._discord.rate_limit_state import (
+    ASKING,
     PAD,
     HostState,
     LimitSettings,
@@ -144,9 +145,10 @@ class DiscordRateLimiter:
 
         Args:
             now: The time.
-            changes: Whether the state may change meanwhile.
+            changes: Whether the state changes meanwhile, unless `_changes` is set to false.
         """
         with lock:
+            self._changes = changes
             if self._page is None:
                 self._settle_others(now)
                 yield
@@ -157,7 +159,7 @@ class DiscordRateLimiter:
                 else:
                     self._settle_others(now)
                 yield
-                if is_held and changes:
+                if is_held and self._changes:
                     self._page.write(json.dumps(self._state.to_data(now)).encode())
 
     def _read(self, page: SharedPage, now: float) -> None:
@@ -268,7 +270,10 @@ class DiscordRateLimiter:
         with self._lock(now):
             state = self._state.webhook(webhook, now)
             client = state.client(self._client)
-            client.asked_at, client.urgency = now, urgency
+            # Nobody would notice a difference of less than that.
+            self._changes = urgency != client.urgency or now > client.asked_at + ASKING / 2
+            if self._changes:
+                client.asked_at, client.urgency = now, urgency
             others = self._state.rivals(state, client, now)
             return state.budget(now, sum(other.comes_before(client) for other in others), len(others))
 

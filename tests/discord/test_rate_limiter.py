@@ -1028,7 +1028,7 @@ class TestSharing:
 
     def test_more_than_there_is_room_for_is_not_shared(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """And the limiter says so, and goes on alone."""
-        monkeypatch.setattr(shared_page, "_ROOM", 2_000)
+        monkeypatch.setattr(shared_page, "_ROOM", 1_000)
         limiter = DiscordRateLimiter(page=SharedPage("limits"))
         for number in range(10):
             send(limiter, str(number), START, headers(remaining=0))
