@@ -471,9 +471,10 @@ class DiscordHandler(logging.Handler):
         Returns:
             `global_rate_limit` (`active`, `wait_time`) and `buckets` by id, each with `limit`, `remaining`,
             `reset_after` and `wait_time`; and, unless the handler is disabled, `channel`, `pace`, `edge_block` and
-            `invalid_requests`. In `pace`, `interval` is the time from one message to the next under lasting load
-            (`None` without a `channel_limit`), and `wait_time` is the time until a record that is not urgent may
-            leave, 0.0 if it may leave at once. Times are in seconds.
+            `invalid_requests`, and `shared`: whether all processes of this user share these limits (`active`), and if
+            not, the `reason`; only Linux has shared memory for it. In `pace`, `interval` is the time from one message
+            to the next under lasting load (`None` without a `channel_limit`), and `wait_time` is the time until a
+            record that is not urgent may leave, 0.0 if it may leave at once. Times are in seconds.
         """
         if self._listener is None:
             return {"global_rate_limit": {"active": False, "wait_time": 0.0}, "buckets": {}}

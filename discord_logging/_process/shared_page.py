@@ -34,8 +34,13 @@ class SharedPage:
     def __init__(self, name: str) -> None:
         self._file = SharedFile(name, _HEAD + 2 * _ROOM)
         self._known = -1
-        self.trouble = ""
-        """The reason why the page was not held the last time, or `""`."""
+        self._is_full = False
+        self._trouble = ""
+
+    @property
+    def trouble(self) -> str:
+        """The reason why the page was not held the last time, or why its content is an old one; `""` for none."""
+        return self._trouble or ("the shared memory has no room for all limits" if self._is_full else "")
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[bool]:
@@ -51,14 +56,14 @@ class SharedPage:
         deadline = clock.monotonic() + _PATIENCE
         while True:
             if not self._file.is_current() and not self._open():
-                self.trouble = self._file.trouble
+                self._trouble = self._file.trouble
                 return False
             # Another process may have removed the file before it was locked.
             if self._file.lock(0, 1) and self._file.is_current():
-                self.trouble = ""
+                self._trouble = ""
                 return True
             if clock.monotonic() > deadline:
-                self.trouble = "another process holds the shared memory"
+                self._trouble = "another process holds the shared memory"
                 return False
             clock.sleep(_POLL)
 
@@ -80,8 +85,8 @@ class SharedPage:
 
     def write(self, content: bytes) -> bool:
         """Replace the content, and return whether there is room for it. The page is held."""
-        if len(content) > _ROOM:
-            self.trouble = "the shared memory has no room for all limits"
+        self._is_full = len(content) > _ROOM
+        if self._is_full:
             return False
         latest = (self._numbers[0] + 1) % 2**64
         start = self._start(latest)
