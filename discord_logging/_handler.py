@@ -481,7 +481,7 @@ class DiscordHandler(logging.Handler):
         return self._listener.get_rate_limit_info()
 
     def reset_rate_limits(self) -> None:
-        """Forget the rate limits that were learned, and try to post at once."""
+        """Forget the rate limits that were learned, for all processes that share them, and try to post at once."""
         if self._listener is not None:
             self._listener.reset_rate_limits()
 

@@ -17,7 +17,6 @@ from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import WebhookSender
 from discord_logging._process import clock
 from discord_logging._process.diagnostics import warn
-from discord_logging._process.shared_page import SharedPage
 
 if TYPE_CHECKING:
     import threading
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._records.settings import DeliverySettings
 
-rate_limiter = DiscordRateLimiter(page=SharedPage("1-limits"))
+rate_limiter = DiscordRateLimiter(shared=True)
 """The limiter of this process, which shares the limits with all other processes of this user on this machine."""
 _listeners: dict[tuple[str, str], WebhookListener] = {}
 """The listeners that are open."""

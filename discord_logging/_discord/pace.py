@@ -111,9 +111,9 @@ class Budget(NamedTuple):
         channel_left: How many of these messages are left; `None` means any number.
         channel_window: The window in seconds.
         sent: The times at which messages were sent to the channel, in order, for one window at the least.
-        behind: How many others go first, because they have more urgent records, or sent their last message earlier;
-            `None` if no others have waiting records.
         others: How many others have waiting records for the channel: other webhooks, and other processes.
+        behind: How many of these others go first, because they have more urgent records, or sent their last message
+            earlier.
     """
 
     bucket: RateLimitBucket
@@ -121,8 +121,8 @@ class Budget(NamedTuple):
     channel_left: int | None = None
     channel_window: float = 60.0
     sent: tuple[float, ...] = ()
-    behind: int | None = None
     others: int = 0
+    behind: int = 0
 
 
 class Plan(NamedTuple):
@@ -163,18 +163,19 @@ class Pace:
         self._empty_at = min(max(self._empty_at, at) + self.interval, full)
         self._spread_until = at + (self._empty_at - at) * _SPREAD / max(self._spare, 1)
 
-    def free_at(self, urgency: Urgency, behind: int | None = None) -> float:
+    def free_at(self, urgency: Urgency, others: int = 0, behind: int = 0) -> float:
         """Return when the next message may leave because the bucket has room for it or because it has its turn.
 
         Args:
             urgency: The urgency of the most urgent record.
-            behind: How many others go first; `None` if no others have waiting records.
+            others: How many others have waiting records.
+            behind: How many of these go first.
         """
         has_room_at = self._empty_at - self._spare * _MARKS[urgency] * self.interval
         if urgency is Urgency.ROUTINE:
             has_room_at = max(has_room_at, self._last + self.turn if behind else self._spread_until)
-        turn = self._last + (self.interval if behind == 0 else self.turn)
-        return min(has_room_at, turn) + (behind or 0) * _YIELD
+        turn = self._last + (self.interval if others and not behind else self.turn)
+        return min(has_room_at, turn) + behind * _YIELD
 
 
 def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max_lag: float = 5.0) -> Plan:
@@ -196,9 +197,9 @@ def plan(waiting: Waiting, budget: Budget, *, now: float, took: float = 0.0, max
     """
     pace = Pace.of(budget)
     if pace and not waiting.is_last:
-        turn = pace.free_at(waiting.priority, budget.behind)
+        turn = pace.free_at(waiting.priority, budget.others, budget.behind)
         if turn + 2 * took > waiting.deadline:
-            turn = pace.free_at(Urgency.ALARM, budget.behind)
+            turn = pace.free_at(Urgency.ALARM, budget.others, budget.behind)
         if turn > now + _INSTANT:
             return Plan(turn - now, 1)
     most = min(waiting.records, _MAX_MESSAGES)

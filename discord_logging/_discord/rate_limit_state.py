@@ -1,4 +1,4 @@
-"""This module has the state of the rate limits, of one process or of all processes that share it as plain data.
+"""This module has the state of the rate limits, of one process or of all processes that share it.
 
 All times are in `time.monotonic()` seconds, which all processes of a machine count from the same moment. A client is a
 process that sends to a webhook; it has one request in flight at a time.
@@ -7,20 +7,17 @@ process that sends to a webhook; it has one request in flight at a time.
 from __future__ import annotations
 
 import math
-import struct
 import weakref
-from dataclasses import dataclass, field, fields, replace
-from itertools import chain
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING
 
 from discord_logging._discord.invalid_requests import InvalidRequestGuard
 from discord_logging._discord.pace import Budget, Urgency
+from discord_logging._discord.rate_limit_headers import RateLimitInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
-    from discord_logging._discord.rate_limit_headers import RateLimitInfo
+    from collections.abc import Collection, Mapping
 
 PAST = -math.inf
 PAD = 0.025
@@ -46,31 +43,14 @@ _SOON = 0.05
 """The wait for the response to a request of another client, in seconds."""
 _RECOVERY_WINDOWS = 5
 """The number of windows after which a channel gets back half of its lost limit."""
-_UNLIMITED = 1_000_000
+UNLIMITED = 1_000_000
 """The limit that stands for no limit."""
 ASKING = 0.5
 """The seconds for which a client that asked for its budget counts as one that has something to send."""
+_INSTANT = 1e-6
+"""The longest wait that is a mere rounding error, in seconds."""
 _IDLE = 600.0
 """The seconds after which an idle webhook is forgotten."""
-
-_T = TypeVar("_T")
-
-
-def _read(kind: type[_T], data: Mapping[str, Any], **more: Any) -> _T:
-    """Return a dataclass with the fields that `data` has. Another version of this package may have written others."""
-    names = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # it is a dataclass
-    return kind(**{name: value for name, value in data.items() if name in names}, **more)
-
-
-def _pack(times: Iterable[float]) -> str:
-    """Return times as a text. JSON would take a hundred times as long to write and read hundreds of numbers."""
-    numbers = tuple(times)
-    return struct.pack(f"<{len(numbers)}d", *numbers).hex()
-
-
-def _unpack(text: str) -> tuple[float, ...]:
-    content = bytes.fromhex(text)
-    return struct.unpack(f"<{len(content) // 8}d", content)
 
 
 @dataclass
@@ -211,37 +191,41 @@ class Window:
         while self.free_at(until) > until:
             self.requests.remove(min(self._counted(until), key=lambda request: request.counted_at(until)))
 
-    def to_data(self) -> str:
-        """Return the times of the requests that were answered. The others belong to their webhooks."""
-        answered = ((each.sent_at, each.answered_at) for each in self.requests if each.answered_at is not None)
-        return _pack(chain.from_iterable(answered))
-
-    def read(self, data: str) -> None:
-        """Replace the requests."""
-        times = iter(_unpack(data))
-        self.requests = [Request(sent_at, answered_at) for sent_at, answered_at in zip(times, times, strict=True)]
-
 
 class Channel(Window):
-    """The hidden allowance of a channel, learned and unlearned. Its `id` is `None` until a response names it."""
+    """The hidden allowance of a channel, learned and unlearned.
+
+    Attributes:
+        id: The id of the channel, or `None` until a response names it.
+        ceiling: The limit that is set.
+        learned: The limit that refusals taught, and that rises again; infinity if there was none.
+        lowered_at: The time at which it fell, or last rose.
+        blocked_until: The time at which a refusal for the whole channel ends.
+    """
 
     windows_kept = 5  # `Pace` computes from their requests how full its bucket is
 
-    def __init__(self, limit: int | None, span: float) -> None:
-        super().__init__(limit or _UNLIMITED, span)
+    def __init__(self, span: float) -> None:
+        super().__init__(UNLIMITED, span)
         self.id: str | None = None
-        self.ceiling = self.limit
-        self.blocked_until = PAST
+        self.ceiling = UNLIMITED
+        self.learned = math.inf
         self.lowered_at = PAST
+        self.blocked_until = PAST
 
-    def set_limit(self, limit: int | None) -> None:
-        """Replace the limit; `None` means any number."""
-        self.limit = self.ceiling = limit or _UNLIMITED
+    @property
+    def limit(self) -> int:
+        """The number of requests that the channel takes within `span`."""
+        return int(min(self.learned, self.ceiling))
+
+    @limit.setter
+    def limit(self, limit: int) -> None:
+        self.ceiling = limit
 
     @property
     def is_limited(self) -> bool:
         """Whether there is a limit."""
-        return self.ceiling < _UNLIMITED
+        return self.ceiling < UNLIMITED
 
     @property
     def sent(self) -> tuple[float, ...]:
@@ -253,6 +237,10 @@ class Channel(Window):
         if self.is_limited:
             super().add(request, now)
 
+    def free_at(self, now: float) -> float:
+        """Return the time at which one more request may leave."""
+        return super().free_at(now) if self.is_limited else PAST
+
     def left(self, now: float) -> int | None:
         """Return how many requests may leave; `None` means any number."""
         return max(0, self.limit - self.count(now)) if self.is_limited else None
@@ -260,13 +248,13 @@ class Channel(Window):
     def lower(self, own: int, sent_at: float, now: float) -> None:
         """Learn that others post here too: after `own` requests, one was refused that left at `sent_at`."""
         if self.is_limited and sent_at >= self.lowered_at:  # refusals of earlier requests say nothing new
-            self.limit = max(1, min(self.limit, max(own, self.limit // 2)))
+            self.learned = max(1, min(self.limit, max(own, self.limit // 2)))
             self.lowered_at = now
 
     def recover(self, now: float) -> None:
         """Get back what is due of the lost limit."""
-        while self.limit < self.ceiling and now >= self.lowered_at + _RECOVERY_WINDOWS * self.span:
-            self.limit += math.ceil((self.ceiling - self.limit) / 2)
+        while self.learned < self.ceiling and now >= self.lowered_at + _RECOVERY_WINDOWS * self.span:
+            self.learned += math.ceil((self.ceiling - self.learned) / 2)
             self.lowered_at += _RECOVERY_WINDOWS * self.span
 
     def absorb(self, other: Channel) -> None:
@@ -330,6 +318,10 @@ class HostState:
         """Return the time at which the next request may leave."""
         return max(self.edge.free_at(now), self.invalid.free_at(now))
 
+    def is_idle(self, now: float) -> bool:
+        """Tell whether nothing is lost if the host is forgotten."""
+        return not self.edge.strikes and not self.invalid.count(now)
+
 
 @dataclass
 class Client:
@@ -347,6 +339,16 @@ class Client:
     asked_at: float = PAST
     urgency: int = Urgency.ROUTINE
 
+    def give_up(self, now: float) -> None:
+        """End a request that nobody reports on."""
+        if self.request is not None and self.request.sent_at + _PROBE_PATIENCE < now:
+            self.request.settle(self.request.sent_at + _IN_FLIGHT)
+            self.request = None
+
+    def is_idle(self, now: float) -> bool:
+        """Tell whether nothing is lost if the client is forgotten."""
+        return self.request is None and max(self.sent_at, self.asked_at) + _PROBE_PATIENCE < now
+
     def comes_before(self, other: Client) -> bool:
         """Tell whether it goes first, if both have something to send."""
         return (-self.urgency, self.sent_at) < (-other.urgency, other.sent_at)
@@ -362,6 +364,7 @@ class WebhookState:
     blocked_until: float = PAST
     refusals: int = 0
     seen_at: float = PAST
+    is_answered: bool = False
 
     def client(self, name: str) -> Client:
         """Return a client, which is new if it was not known."""
@@ -395,9 +398,8 @@ class WebhookState:
     def wait_time(self, now: float, name: str) -> float:
         """Return the seconds until the bucket, or a refusal, lets a client send."""
         in_flight = len(self.in_flight(now, name))
-        # The first request is a probe.
-        is_unknown = self.bucket.updated_at == PAST
-        wait = _SOON if in_flight and is_unknown else self.bucket.wait_time(now, in_flight)
+        # The first request is a probe, as long as none is answered.
+        wait = _SOON if in_flight and not self.is_answered else self.bucket.wait_time(now, in_flight)
         return max(wait, self.blocked_until - now)
 
     def refused(self, retry_after: float | None, request: Request | None) -> float:
@@ -419,8 +421,8 @@ class WebhookState:
             channel.left(now),
             channel.span,
             channel.sent,
-            ahead if others else None,
             others,
+            ahead,
         )
 
     def idle_at(self) -> float:
@@ -429,52 +431,83 @@ class WebhookState:
         return max(self.seen_at + idle, self.blocked_until, self.channel.blocked_until)
 
 
-class LimitSettings(NamedTuple):
-    """The settings of a limiter; `None` means no limit. `channel_limits` has those that differ, by webhook."""
-
-    channel_limit: int | None
-    channel_window: float
-    global_limit: int
-    channel_limits: dict[str, int | None]
-
-    def new_channel(self, webhook: str) -> Channel:
-        """Return the channel of a webhook of which nothing is known."""
-        return Channel(self.channel_limits.get(webhook, self.channel_limit), self.channel_window + PAD)
-
-
 class LimitState:
-    """All that is known of the limits."""
+    """All that is known of the limits.
 
-    def __init__(self, settings: LimitSettings) -> None:
-        self._settings = settings
+    Args:
+        channel_limit: The requests that a channel takes within `channel_window`, unless `channel_limits` has others for
+            a webhook; `None` means any number.
+        channel_window: Seconds.
+        global_limit: The requests of all webhooks in a second.
+        channel_limits: The limits that differ, by webhook. They may be changed at any time.
+    """
+
+    def __init__(
+        self,
+        channel_limit: int | None,
+        channel_window: float,
+        global_limit: int,
+        channel_limits: Mapping[str, int | None],
+    ) -> None:
+        self.channel_window = channel_window
+        self._channel_limit = channel_limit
+        self._channel_limits = channel_limits
         self.webhooks: dict[str, WebhookState] = {}
         self.channels: weakref.WeakValueDictionary[str, Channel] = weakref.WeakValueDictionary()
         self.hosts: dict[str, HostState] = {}
-        self.all = Window(settings.global_limit, 1.0 + 2 * PAD)
+        self.all = Window(global_limit, 1.0 + 2 * PAD)
         self.all_blocked_until = PAST
         self._clean_up_at = 64
 
+    def new_channel(self) -> Channel:
+        """Return a channel of which nothing is known."""
+        return Channel(self.channel_window + PAD)
+
     def find(self, webhook: str) -> WebhookState:
         """Return the state of a webhook, which is not kept if it is new."""
-        return self.webhooks.get(webhook) or WebhookState(self._settings.new_channel(webhook))
+        state = self.webhooks.get(webhook) or WebhookState(self.new_channel())
+        state.channel.ceiling = self._channel_limits.get(webhook, self._channel_limit) or UNLIMITED
+        return state
 
     def webhook(self, webhook: str, now: float) -> WebhookState:
         """Return the state of a webhook, which is kept."""
         state = self.find(webhook)
         if webhook not in self.webhooks:
             if len(self.webhooks) >= self._clean_up_at:
-                self._forget_idle(now)
+                self.tidy(now)
                 self._clean_up_at = 64 + 2 * len(self.webhooks)
             self.webhooks[webhook] = state
             state.seen_at = now
         return state
 
-    def _forget_idle(self, now: float) -> None:
-        self.webhooks = {key: old for key, old in self.webhooks.items() if old.idle_at() > now}
-
     def host(self, name: str) -> HostState:
         """Return the state of a host, which is kept."""
         return self.hosts.setdefault(name, HostState())
+
+    def tidy(self, now: float) -> None:
+        """Forget webhooks, clients and hosts that are idle: a process may never come back."""
+        self.webhooks = {key: old for key, old in self.webhooks.items() if old.idle_at() > now}
+        self.hosts = {name: host for name, host in self.hosts.items() if not host.is_idle(now)}
+        for state in self.webhooks.values():
+            for client in state.clients.values():
+                client.give_up(now)
+            state.clients = {name: client for name, client in state.clients.items() if not client.is_idle(now)}
+
+    def forget(self, webhook: str | None) -> None:
+        """Forget all about a webhook, or, if it is `None`, about everything."""
+        if webhook is not None:
+            self.webhooks.pop(webhook, None)
+            return
+        self.webhooks.clear()
+        self.hosts.clear()
+        self.all.requests.clear()
+        self.all_blocked_until = PAST
+
+    def settle_others(self, name: str, now: float) -> None:
+        """End the requests of all clients but one."""
+        for state in self.webhooks.values():
+            for other in state.clients.keys() - {name}:
+                state.settle(other, now)
 
     def join(self, state: WebhookState, channel_id: str) -> None:
         """Note the channel of a webhook, unless it has one: its other messages may open threads of their own."""
@@ -484,6 +517,7 @@ class LimitState:
         channel.id = channel_id
         if channel is not state.channel:
             channel.absorb(state.channel)
+            channel.ceiling = state.channel.ceiling
             state.channel = channel
 
     def rivals(self, state: WebhookState, client: Client, now: float) -> Collection[Client]:
@@ -492,105 +526,81 @@ class LimitState:
         clients = (each for other in mates for each in other.clients.values())
         return [each for each in clients if each is not client and each.asked_at > now - ASKING]
 
-    # As plain data
-
-    def to_data(self, now: float) -> dict[str, Any]:
-        """Return the state as lists, dicts, texts and numbers."""
-        self._forget_idle(now)
-        channels = {id(state.channel): state.channel for state in self.webhooks.values()}
-        places = {key: place for place, key in enumerate(channels)}
-        probes = {id(host.edge.probe): name for name, host in self.hosts.items() if host.edge.probe}
-        return {
-            "saved_at": now,
-            "all": {"requests": self.all.to_data(), "blocked_until": self.all_blocked_until},
-            "channels": [_channel_to_data(channel) for channel in channels.values()],
-            "hosts": {name: _host_to_data(host) for name, host in self.hosts.items()},
-            "webhooks": {
-                webhook: {
-                    **vars(state),
-                    "channel": places[id(state.channel)],
-                    "bucket": vars(state.bucket),
-                    "clients": _clients_to_data(state, now, probes),
-                }
-                for webhook, state in self.webhooks.items()
-            },
-        }
-
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any], settings: LimitSettings) -> LimitState:
-        """Return the state that `to_data` made into `data`.
-
-        Raises:
-            AttributeError, IndexError, KeyError, TypeError, ValueError: `data` does not come from `to_data`.
-        """
-        state = cls(settings)
-        state.all.read(data["all"]["requests"])
-        state.all_blocked_until = data["all"]["blocked_until"]
-        for name, host in data["hosts"].items():
-            guard = InvalidRequestGuard.from_data(_unpack(host["invalid"]))
-            state.hosts[name] = HostState(_read(EdgeBlock, host["edge"]), guard)
-        made: dict[int, Channel] = {}
-        for name, webhook in data["webhooks"].items():
-            place = webhook["channel"]
-            if place not in made:
-                made[place] = _read_channel(data["channels"][place], settings.new_channel(name))
-            elif name in settings.channel_limits:
-                made[place].set_limit(settings.channel_limits[name])
-            state._read_webhook(name, webhook, made[place])
-        return state
-
-    def _read_webhook(self, name: str, data: Mapping[str, Any], channel: Channel) -> None:
-        if channel.id is not None:
-            self.channels[channel.id] = channel
-        webhook = self.webhooks[name] = _read(
-            WebhookState,
-            {
-                **data,
-                "channel": channel,
-                "bucket": _read(RateLimitBucket, data["bucket"]),
-                "clients": {key: _read(Client, client) for key, client in data["clients"].items()},
-            },
+    def wait_time(self, webhook: str, host: str, name: str, now: float) -> float:
+        """Return the seconds until a client may send, or 0.0 if it may send now."""
+        state = self.find(webhook)
+        state.channel.recover(now)
+        host_state = self.hosts.get(host)
+        wait = max(
+            state.wait_time(now, name),
+            state.channel.blocked_until - now,
+            state.channel.free_at(now) - now,
+            self.all_blocked_until - now,
+            self.all.free_at(now) - now,
+            host_state.free_at(now) - now if host_state else 0.0,
         )
-        for key, client in webhook.clients.items():
-            if isinstance(client.request, list):
-                request = client.request = Request(client.request[0], is_alone=client.request[1])
-                channel.requests.append(request)
-                self.all.requests.append(request)
-                if probed := data["clients"][key].get("probes"):
-                    self.hosts[probed].edge.probe = request
+        return wait if wait > _INSTANT else 0.0
 
+    def count(self, webhook: str, host: str, name: str, now: float) -> None:
+        """Count a request of a client that leaves now."""
+        state = self.webhook(webhook, now)
+        request = state.send(name, now)
+        state.channel.add(request, now)
+        self.all.add(request, now)
+        host_state = self.host(host)
+        host_state.edge.sent(request)
+        host_state.invalid.sent(now)
 
-def _channel_to_data(channel: Channel) -> dict[str, Any]:
-    return {
-        "id": channel.id,
-        "limit": channel.limit if channel.limit < channel.ceiling else None,
-        "lowered_at": channel.lowered_at,
-        "blocked_until": channel.blocked_until,
-        "requests": channel.to_data(),
-    }
+    def answered(
+        self, webhook: str, host: str, name: str, now: float, *, status: int, info: RateLimitInfo
+    ) -> tuple[str, float] | None:
+        """Learn from a response; return the scope and the wait in seconds if it was a refusal."""
+        state = self.webhook(webhook, now)
+        request = self._settle(state, name, info, now)
+        is_from_api = status < 500  # noqa: PLR2004 (5xx may be the edge's)
+        state.is_answered = state.is_answered or is_from_api
+        if info.channel_id is not None:
+            self.join(state, info.channel_id)
+        host_state = self.host(host)
+        if status in {401, 403, 429} and info.scope != "shared":
+            host_state.invalid.add(now)
+        if info.scope != "edge":
+            host_state.edge.answered(request, now, passed=is_from_api)
+        if info.scope is None:
+            state.refusals = 0
+            return None
+        return info.scope, self._refused(state, host_state, info, request, now)
 
+    def unanswered(self, webhook: str, host: str, name: str, now: float) -> None:
+        """Note that the request of a client got no response; it may have arrived, so it stays counted."""
+        request = self._settle(self.webhook(webhook, now), name, RateLimitInfo(), now)
+        self.host(host).edge.answered(request, now, passed=False)
 
-def _read_channel(data: Mapping[str, Any], channel: Channel) -> Channel:
-    channel.id = data["id"]
-    channel.limit = min(data["limit"] or channel.limit, channel.limit)
-    channel.lowered_at, channel.blocked_until = data["lowered_at"], data["blocked_until"]
-    channel.read(data["requests"])
-    return channel
+    def _settle(self, state: WebhookState, name: str, info: RateLimitInfo, now: float) -> Request | None:
+        request = state.settle(name, now)
+        in_flight = len(state.in_flight(now, name))
+        state.bucket.update(info, now, is_alone=request is None or request.is_alone, in_flight=in_flight)
+        return request
 
-
-def _host_to_data(host: HostState) -> dict[str, Any]:
-    return {"edge": {**vars(host.edge), "probe": None}, "invalid": _pack(host.invalid.to_data())}
-
-
-def _clients_to_data(state: WebhookState, now: float, probes: Mapping[int, str]) -> dict[str, Any]:
-    """Return the clients that have a request in flight or have asked or sent lately. A process may never come back."""
-    data = {}
-    for name, client in state.clients.items():
-        request = client.request
-        if request is not None and request.sent_at + _PROBE_PATIENCE < now:
-            request.settle(request.sent_at + _IN_FLIGHT)
-            request = client.request = None
-        if request is not None or max(client.sent_at, client.asked_at) + _PROBE_PATIENCE > now:
-            in_flight = [request.sent_at, request.is_alone] if request else None
-            data[name] = {**vars(client), "request": in_flight, "probes": probes.get(id(request))}
-    return data
+    def _refused(
+        self, state: WebhookState, host_state: HostState, info: RateLimitInfo, request: Request | None, now: float
+    ) -> float:
+        scope, channel = info.scope, state.channel
+        if scope == "edge":
+            wait = host_state.edge.refused(info.retry_after, request, now)
+        else:
+            wait = state.refused(info.retry_after, request)
+        until = now + wait + PAD
+        # A refused request posted nothing.
+        channel.requests = [other for other in channel.requests if other is not request]
+        if request is not None and (scope == "shared" or (scope == "user" and info.remaining)):
+            channel.lower(channel.count(now), request.sent_at, now)
+        if scope == "global":
+            self.all_blocked_until = max(self.all_blocked_until, until)
+        elif scope == "shared":
+            channel.blocked_until = max(channel.blocked_until, until)
+        elif scope == "user":
+            state.blocked_until = max(state.blocked_until, until)
+        state.bucket.refused(until)
+        channel.make_room(until)
+        return wait

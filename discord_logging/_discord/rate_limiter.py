@@ -11,9 +11,9 @@ Limit      Reach                      Source of our knowledge       How we obey 
 ========== ========================== ============================= ================================================
 bucket     one webhook                `X-RateLimit-*` headers       we count down; at 0 we wait for `Reset-After`
 channel    all webhooks of a channel  a `shared` 429, and only that a sliding window: 30 in 60 s unless set otherwise
-global     this process               a `global` 429                a sliding window: 50 a second
-edge block this process and one host  a 429 or 403 not of the API   we wait, ever longer; then one request probes
-invalid    this process and one host  nothing, until the ban        see `invalid_requests`
+global     this address               a `global` 429                a sliding window: 50 a second
+edge block this address and one host  a 429 or 403 not of the API   we wait, ever longer; then one request probes
+invalid    this address and one host  nothing, until the ban        see `invalid_requests`
 ========== ========================== ============================= ================================================
 
 *Buckets.* Nothing is known of a webhook before its first response, so its first request is a probe; no second request
@@ -28,13 +28,17 @@ arrived now.
 
 *Refusals.* A 429 says when the next request passes, and knows better than all our counting: we wait for exactly that
 time, and then one request may leave. Its scope says who waits: `user` the webhook, `shared` every webhook known to post
-to the channel, `global` the process. A `shared` refusal although we had sent less than the limit means that others post
+to the channel, `global` everybody. A `shared` refusal although we had sent less than the limit means that others post
 there too: the limit falls to what we had sent, by half at most; every five windows half of the loss comes back.
 
 *Pace.* A program need not spend at once what a limit allows: `pace` decides that from what `budget` returns.
 
-*Time.* The caller gives all times, in `time.monotonic()` seconds; the limiter reads no clock. Every wait gets 25 ms on
-top.
+*Processes.* A limiter may share its state with those of other processes. Then several requests to a webhook may be in
+flight, and nobody knows in which order they arrive: our own count goes on, and a response only ever lowers it, until one
+comes to a request that was alone in flight. A request that is in flight when the bucket is full again may count after
+that.
+
+*Time.* The caller gives all times, in `time.monotonic()` seconds. Every wait gets 25 ms on top.
 """
 
 from __future__ import annotations
@@ -43,36 +47,29 @@ import contextlib
 import json
 import math
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from discord_logging._discord.invalid_requests import STOP_AT, WINDOW
 from discord_logging._discord.pace import Budget, Pace, Urgency
-from discord_logging._discord.rate_limit_headers import RateLimitInfo, read_rate_limit_info
-from discord_logging._discord.rate_limit_state import (
-    ASKING,
-    PAD,
-    HostState,
-    LimitSettings,
-    LimitState,
-    RateLimitBucket,
-    Request,
-    WebhookState,
-)
+from discord_logging._discord.rate_limit_data import DATA_ERRORS, read_data, to_data
+from discord_logging._discord.rate_limit_headers import read_rate_limit_info
+from discord_logging._discord.rate_limit_state import ASKING, HostState, LimitState, RateLimitBucket
 from discord_logging._process import clock
 from discord_logging._process.locks import Lock
+from discord_logging._process.shared_page import SharedPage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from discord_logging._process.shared_page import SharedPage
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["DEFAULT_HOST", "DiscordRateLimiter", "RateLimitBucket", "RateLimitHit", "lock"]
 
 DEFAULT_HOST = "discord.com"
-_INSTANT = 1e-6
-"""The longest wait that is a mere rounding error, in seconds."""
-_FUTURE = 1.0
-"""The seconds by which the clock of another process may be ahead. One that is further ahead is another clock."""
+_T = TypeVar("_T")
+_PAGE = "1-limits"
+"""The name of the page with the limits. Another form of the data gets another number."""
+_MAX_MISSED = 1_000
+"""The largest number of changes that are remembered while the page is not held."""
 
 lock = Lock()
 """The lock that all limiters of the process share."""
@@ -100,7 +97,7 @@ class RateLimitHit(NamedTuple):
 
 
 class DiscordRateLimiter:
-    """Knows when a request may leave. One limiter serves all webhooks and threads of a process; it never waits itself.
+    """Knows when a request may leave. One limiter serves all webhooks and threads of a process.
 
     In all methods `webhook` is a string that stands for the webhook (not its token), `now` is `time.monotonic()`, and
     `host` is the host that the request goes to.
@@ -110,8 +107,10 @@ class DiscordRateLimiter:
             says. The default is 30, the least 1; None means that there is no such limit.
         channel_window: Seconds. The default is 60.
         global_limit: Requests per second of all webhooks. The default is 50, the least 1.
-        page: Shared memory, in which all processes with such a page keep their limits together; a method then blocks
-            for half a second at most. `None` means that the limits are those of this limiter alone.
+        shared: Whether all processes of this user keep their limits together, in shared memory, if there is some.
+            `acquire`, `budget`, `update`, `failed` and `reset` may then block for half a second, if another process
+            holds the memory; after that they do not wait for it again for five seconds. By default the limits are those
+            of this limiter alone, and no method blocks.
 
     Raises:
         ValueError: A setting is out of range.
@@ -123,61 +122,98 @@ class DiscordRateLimiter:
         channel_limit: int | None = 30,
         channel_window: float = 60.0,
         global_limit: int = 50,
-        page: SharedPage | None = None,
+        shared: bool = False,
     ) -> None:
         if (channel_limit is not None and channel_limit < 1) or global_limit < 1:
             raise ValueError("a limit must be at least 1; a channel_limit of None means no limit")
         if not 0 < channel_window < math.inf:
             raise ValueError("channel_window must be a positive number of seconds")
-        self._settings = LimitSettings(channel_limit, channel_window, global_limit, {})
-        self._state = LimitState(self._settings)
-        self._page = page
+        self._channel_limits: dict[str, int | None] = {}
+        self._new_state = partial(LimitState, channel_limit, channel_window, global_limit, self._channel_limits)
+        self._state = self._new_state()
+        self._page = SharedPage(_PAGE) if shared else None
+        self._trouble = ""
+        self._is_shared = self._has_changed = False
+        self._missed: list[Callable[[LimitState], object]] = []
+        """The changes that were made while the page was not held, and that the next state needs as well."""
+        self._pid = os.getpid()
         self._token = os.urandom(4).hex()
 
     @property
     def _client(self) -> str:
         """The name of this process among those that share the limits."""
-        return f"{os.getpid()}-{self._token}"
+        return f"{self._pid}-{self._token}"
 
     @contextlib.contextmanager
-    def _lock(self, now: float, *, changes: bool = True) -> Iterator[None]:
-        """Lock the limits, also for other processes, and learn what these have written.
+    def _lock(self, now: float, *, is_patient: bool = True) -> Iterator[LimitState]:
+        """Lock the limits, also for other processes, and yield what all of them know.
 
         Args:
             now: The time.
-            changes: Whether the state changes meanwhile, unless `_changes` is set to false.
+            is_patient: Whether to wait for another process that holds them, for half a second at most.
         """
+        # A signal handler may have interrupted this very thread, which goes on with its state afterwards.
+        is_nested = lock.is_held_by_this_thread()
         with lock:
-            self._changes = changes
-            if self._page is None:
-                self._settle_others(now)
-                yield
+            if is_nested:
+                yield self._state
                 return
-            with self._page.hold() as is_held:
-                if is_held:
-                    self._read(self._page, now)
-                else:
-                    self._settle_others(now)
-                yield
-                if is_held and self._changes:
-                    self._page.write(json.dumps(self._state.to_data(now)).encode())
+            with (
+                self._page.hold(waits=is_patient)
+                if self._page
+                else contextlib.nullcontext(enter_result=False) as is_held
+            ):
+                self._is_shared = is_held
+                is_child = self._pid != os.getpid()
+                if is_child:
+                    self._pid, self._missed = os.getpid(), []
+                if self._page and is_held:
+                    self._read(self._page)
+                elif is_child:
+                    # Nobody tells this process of the responses to its parent.
+                    self._state.settle_others(self._client, now)
+                yield self._state
+                if self._page and is_held and self._has_changed:
+                    self._write(self._page, now)
 
-    def _read(self, page: SharedPage, now: float) -> None:
+    def _read(self, page: SharedPage) -> None:
+        """Take over what other processes have written, with the changes that they do not know of."""
+        if self._missed:
+            page.forget()
         content = page.read()
-        if not content:
+        if content is None:
             return
-        # Another version of this package may have written anything.
-        with contextlib.suppress(AttributeError, IndexError, KeyError, TypeError, ValueError):
-            data = json.loads(content)
-            if data["saved_at"] <= now + _FUTURE:
-                self._state = LimitState.from_data(data, self._settings)
+        if content and (state := self._parse(content)):
+            for change in self._missed:
+                change(state)
+            self._state = state
+        page.note_as_known()
+        self._has_changed = bool(self._missed)
+        self._missed = []
 
-    def _settle_others(self, now: float) -> None:
-        """End the requests of the process that this one was forked from: nobody tells of the responses."""
-        client = self._client
-        for state in self._state.webhooks.values():
-            for other in state.clients.keys() - {client}:
-                state.settle(other, now)
+    def _parse(self, content: bytes) -> LimitState | None:
+        state = self._new_state()
+        try:
+            read_data(json.loads(content), state)
+        except DATA_ERRORS as error:
+            # Nobody but this package writes there; the next change replaces it.
+            self._trouble = f"the shared memory held no limits ({type(error).__name__})"
+            return None
+        self._trouble = ""
+        return state
+
+    def _write(self, page: SharedPage, now: float) -> None:
+        self._state.tidy(now)
+        page.write(json.dumps(to_data(self._state)).encode())
+        self._has_changed, self._trouble = False, ""
+
+    def _change(self, change: Callable[[LimitState], _T]) -> _T:
+        """Change the state, which is locked, and have other processes know."""
+        result = change(self._state)
+        self._has_changed = True
+        if self._page and not self._is_shared and len(self._missed) < _MAX_MISSED:
+            self._missed.append(change)
+        return result
 
     def set_channel_limit(self, webhook: str, limit: int | None) -> None:
         """Set how many requests the channel of a webhook takes within `channel_window`; None means any number.
@@ -187,10 +223,7 @@ class DiscordRateLimiter:
         """
         if limit is not None and limit < 1:
             raise ValueError("a limit must be at least 1; None means no limit")
-        with lock.hold():
-            self._settings.channel_limits[webhook] = limit
-            if webhook in self._state.webhooks:
-                self._state.webhooks[webhook].channel.set_limit(limit)
+        self._channel_limits[webhook] = limit
 
     def acquire(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> float:
         """Ask whether a request may leave, and count it if it may.
@@ -199,19 +232,20 @@ class DiscordRateLimiter:
             0.0 if the request may leave now: it has been counted, and `update` or `failed` must follow.
             Else the seconds after which to ask again; nothing has been counted.
         """
-        with self._lock(now):
-            state = self._state.webhook(webhook, now)
-            if state.client(self._client).request is not None:
-                self._unanswered(state, host, now)
-            wait = self._wait(state, host, now)
+        with self._lock(now) as state:
+            name = self._client
+            client = state.find(webhook).clients.get(name)
+            if client and client.request:
+                self._change(lambda state: state.unanswered(webhook, host, name, now))
+            wait = state.wait_time(webhook, host, name, now)
             if not wait:
-                self._count(state, host, now)
+                self._change(lambda state: state.count(webhook, host, name, now))
             return wait
 
     def wait_time(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> float:
-        """Return what `acquire` would, without counting anything."""
-        with self._lock(now, changes=False):
-            return self._wait(self._state.find(webhook), host, now)
+        """Return what `acquire` would, without counting anything. Never blocks for long."""
+        with self._lock(now, is_patient=False) as state:
+            return state.wait_time(webhook, host, self._client, now)
 
     def update(
         self,
@@ -238,24 +272,15 @@ class DiscordRateLimiter:
         """
         info = read_rate_limit_info(status, headers, body)
         with self._lock(now):
-            state = self._state.webhook(webhook, now)
-            request = self._settle(state, info, now)
-            if info.channel_id is not None:
-                self._state.join(state, info.channel_id)
-            host_state = self._state.host(host)
-            if status in {401, 403, 429} and info.scope != "shared":
-                host_state.invalid.add(now)
-            if info.scope != "edge":
-                host_state.edge.answered(request, now, passed=status < 500)  # noqa: PLR2004 (5xx may be the edge's)
-            if info.scope is None:
-                state.refusals = 0
-                return None
-            return self._refused(state, host_state, info, request, now)
+            name = self._client
+            hit = self._change(lambda state: state.answered(webhook, host, name, now, status=status, info=info))
+            return None if hit is None else RateLimitHit(*hit)
 
     def failed(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> None:
         """Note that the request got no response; it may have arrived, so it stays counted."""
         with self._lock(now):
-            self._unanswered(self._state.webhook(webhook, now), host, now)
+            name = self._client
+            self._change(lambda state: state.unanswered(webhook, host, name, now))
 
     def budget(self, webhook: str, now: float, urgency: Urgency = Urgency.ROUTINE) -> Budget:
         """Return the allowance of a webhook and the times of its channel's messages, and count nothing.
@@ -267,121 +292,74 @@ class DiscordRateLimiter:
             now: The time.
             urgency: The urgency of what is to be sent: the more urgent goes first.
         """
-        with self._lock(now):
-            state = self._state.webhook(webhook, now)
-            client = state.client(self._client)
-            # Nobody would notice a difference of less than that.
-            self._changes = urgency != client.urgency or now > client.asked_at + ASKING / 2
-            if self._changes:
+        with self._lock(now) as state:
+            webhook_state = state.webhook(webhook, now)
+            client = webhook_state.client(self._client)
+            # Nobody would notice a smaller difference.
+            if urgency != client.urgency or now > client.asked_at + ASKING / 2:
                 client.asked_at, client.urgency = now, urgency
-            others = self._state.rivals(state, client, now)
-            return state.budget(now, sum(other.comes_before(client) for other in others), len(others))
+                self._has_changed = True
+            others = state.rivals(webhook_state, client, now)
+            return webhook_state.budget(now, sum(other.comes_before(client) for other in others), len(others))
 
     def info(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> dict[str, Any]:
-        """Return the known limits of a webhook as plain data, ready for JSON; times are seconds from `now`."""
-        with self._lock(now, changes=False):
-            state = self._state.find(webhook)
-            host_state = self._state.hosts.get(host) or HostState()
-            bucket, channel = state.bucket, state.channel
-            budget = state.budget(now)
-            buckets = {}
-            if bucket.limit is not None:
-                buckets[bucket.id or "unknown"] = {
-                    "limit": bucket.limit,
-                    "remaining": bucket.left(now),
-                    "reset_after": max(0.0, bucket.reset_at - now),
-                    "wait_time": max(bucket.wait_time(now), state.blocked_until - now),
-                }
-            pace = Pace.of(budget)
-            return {
-                "global_rate_limit": _until(self._state.all_blocked_until, now),
-                "buckets": buckets,
-                "channel": {
-                    "limit": budget.channel_limit,
-                    "window": self._settings.channel_window,
-                    "remaining": budget.channel_left,
-                    "wait_time": max(0.0, channel.blocked_until - now, channel.free_at(now) - now),
-                },
-                "pace": {
-                    "interval": pace.interval if pace else None,
-                    "wait_time": max(0.0, pace.free_at(Urgency.ROUTINE) - now) if pace else 0.0,
-                },
-                "edge_block": {**_until(host_state.edge.free_at(now), now), "active": host_state.edge.strikes > 0},
-                "invalid_requests": {
-                    "count": host_state.invalid.count(now),
-                    "window": WINDOW,
-                    "limit": STOP_AT,
-                    "wait_time": max(0.0, host_state.invalid.free_at(now) - now),
-                },
-                "shared": self._describe_sharing(),
-            }
+        """Return the known limits of a webhook as plain data, ready for JSON; times are seconds from `now`.
+
+        Never blocks for long: if another process holds the limits, they are those of a moment ago.
+        """
+        with self._lock(now, is_patient=False) as state:
+            return {**_describe(state, webhook, now, host), "shared": self._describe_sharing()}
 
     def _describe_sharing(self) -> dict[str, Any]:
-        trouble = "the limits are not to be shared" if self._page is None else self._page.trouble
+        if self._page is None:
+            return {"active": False, "reason": "the limits are not to be shared"}
+        trouble = self._page.trouble or self._trouble
         return {"active": not trouble, "reason": trouble}
 
     def reset(self, webhook: str | None = None) -> None:
-        """Forget all about a webhook, or, if it is None, about all webhooks, the hosts and the global limit."""
+        """Forget all about a webhook, or, if it is None, about all webhooks, the hosts and the global limit.
+
+        If the limits are shared, all processes forget it.
+        """
         with self._lock(clock.monotonic()):
-            if webhook is None:
-                self._state = LimitState(self._settings)
-            else:
-                self._state.webhooks.pop(webhook, None)
+            self._change(lambda state: state.forget(webhook))
 
-    def _wait(self, state: WebhookState, host: str, now: float) -> float:
-        state.channel.recover(now)
-        host_state = self._state.hosts.get(host)
-        wait = max(
-            state.wait_time(now, self._client),
-            state.channel.blocked_until - now,
-            state.channel.free_at(now) - now,
-            self._state.all_blocked_until - now,
-            self._state.all.free_at(now) - now,
-            host_state.free_at(now) - now if host_state else 0.0,
-        )
-        return wait if wait > _INSTANT else 0.0
 
-    def _count(self, state: WebhookState, host: str, now: float) -> None:
-        request = state.send(self._client, now)
-        state.channel.add(request, now)
-        self._state.all.add(request, now)
-        host_state = self._state.host(host)
-        host_state.edge.sent(request)
-        host_state.invalid.sent(now)
-
-    def _settle(self, state: WebhookState, info: RateLimitInfo, now: float) -> Request | None:
-        """End the request of this process, and return it."""
-        request = state.settle(self._client, now)
-        in_flight = len(state.in_flight(now, self._client))
-        state.bucket.update(info, now, is_alone=request is None or request.is_alone, in_flight=in_flight)
-        return request
-
-    def _unanswered(self, state: WebhookState, host: str, now: float) -> None:
-        request = self._settle(state, RateLimitInfo(), now)
-        self._state.host(host).edge.answered(request, now, passed=False)
-
-    def _refused(
-        self, state: WebhookState, host_state: HostState, info: RateLimitInfo, request: Request | None, now: float
-    ) -> RateLimitHit:
-        scope, channel = info.scope or "user", state.channel
-        if scope == "edge":
-            wait = host_state.edge.refused(info.retry_after, request, now)
-        else:
-            wait = state.refused(info.retry_after, request)
-        until = now + wait + PAD
-        # A refused request posted nothing.
-        channel.requests = [other for other in channel.requests if other is not request]
-        if request is not None and (scope == "shared" or (scope == "user" and info.remaining)):
-            channel.lower(channel.count(now), request.sent_at, now)
-        if scope == "global":
-            self._state.all_blocked_until = max(self._state.all_blocked_until, until)
-        elif scope == "shared":
-            channel.blocked_until = max(channel.blocked_until, until)
-        elif scope == "user":
-            state.blocked_until = max(state.blocked_until, until)
-        state.bucket.refused(until)
-        channel.make_room(until)
-        return RateLimitHit(scope, wait)
+def _describe(state: LimitState, webhook: str, now: float, host: str) -> dict[str, Any]:
+    webhook_state = state.find(webhook)
+    host_state = state.hosts.get(host) or HostState()
+    bucket, channel = webhook_state.bucket, webhook_state.channel
+    budget = webhook_state.budget(now)
+    buckets = {}
+    if bucket.limit is not None:
+        buckets[bucket.id or "unknown"] = {
+            "limit": bucket.limit,
+            "remaining": bucket.left(now),
+            "reset_after": max(0.0, bucket.reset_at - now),
+            "wait_time": max(bucket.wait_time(now), webhook_state.blocked_until - now),
+        }
+    pace = Pace.of(budget)
+    return {
+        "global_rate_limit": _until(state.all_blocked_until, now),
+        "buckets": buckets,
+        "channel": {
+            "limit": budget.channel_limit,
+            "window": state.channel_window,
+            "remaining": budget.channel_left,
+            "wait_time": max(0.0, channel.blocked_until - now, channel.free_at(now) - now),
+        },
+        "pace": {
+            "interval": pace.interval if pace else None,
+            "wait_time": max(0.0, pace.free_at(Urgency.ROUTINE) - now) if pace else 0.0,
+        },
+        "edge_block": {**_until(host_state.edge.free_at(now), now), "active": host_state.edge.strikes > 0},
+        "invalid_requests": {
+            "count": host_state.invalid.count(now),
+            "window": WINDOW,
+            "limit": STOP_AT,
+            "wait_time": max(0.0, host_state.invalid.free_at(now) - now),
+        },
+    }
 
 
 def _until(deadline: float, now: float) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class SharedFile:
 
     The locks are not inherited by a fork, do not keep threads of the same process out, and end when the process ends or
     closes the file, even if it has opened it twice (https://man7.org/linux/man-pages/man2/fcntl_locking.2.html). No
-    method raises or waits. Not thread-safe.
+    method waits. Not thread-safe.
 
     Attributes:
         memory: The bytes of the file, after `open` has returned true.
@@ -44,7 +44,11 @@ class SharedFile:
 
     @property
     def path(self) -> Path:
-        """The path of the file."""
+        """The path of the file.
+
+        Raises:
+            OSError: There is no shared memory.
+        """
         return _folder() / self._name
 
     def open(self, *, create: bool) -> bool:
@@ -54,17 +58,19 @@ class SharedFile:
         try:
             _check_folder(create=create)
             fd = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0), 0o600)
-            self._fd, self._identity = fd, _identify(os.fstat(fd))
+            self._identity = _identify(os.fstat(fd))
             self._close = weakref.finalize(self, functools.partial(_close, fd, self._identity))
             self._close.atexit = False
             # If the memory were full, a write into a file with holes would end this process.
             os.posix_fallocate(fd, 0, self._size)
             self.memory = mmap.mmap(fd, self._size)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # mmap raises a ValueError if another process has made the file shorter meanwhile.
             self._close()
-            self._fd = -1
-            self.trouble = error.strerror or str(error)
+            self.trouble = getattr(error, "strerror", None) or str(error)
             return False
+        # This comes last: the file is open from now on.
+        self._fd = fd
         self.trouble = ""
         return True
 
@@ -90,7 +96,8 @@ class SharedFile:
     def unlock(self, start: int, count: int) -> None:
         """Unlock bytes."""
         with contextlib.suppress(OSError):
-            fcntl.lockf(self._fd, fcntl.LOCK_UN, count, start)
+            if self.is_open():
+                fcntl.lockf(self._fd, fcntl.LOCK_UN, count, start)
 
 
 def _is_file(fd: int, identity: tuple[int, int]) -> bool:

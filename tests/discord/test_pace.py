@@ -115,10 +115,10 @@ class TestTurns:
     def test_the_webhook_that_sent_last_lets_the_others_go_first(self) -> None:
         """Routine waits for its turn and a little longer; an alarm leaves if the bucket has room for it."""
 
-        def delay(urgency: Urgency, behind: int | None, *ago: float) -> float:
-            return plan(Waiting(1, urgency), budget(*ago)._replace(behind=behind), now=NOW).wait
+        def delay(urgency: Urgency, behind: int, *ago: float) -> float:
+            return plan(Waiting(1, urgency), budget(*ago)._replace(others=behind, behind=behind), now=NOW).wait
 
-        assert delay(ROUTINE, None, 1.0) == 0.0
+        assert delay(ROUTINE, 0, 1.0) == 0.0
         assert delay(ROUTINE, 1, 1.0) == pytest.approx(TURN - 1 + 0.15)
         assert delay(ROUTINE, 3, 1.0) == pytest.approx(TURN - 1 + 0.45)
         assert delay(ALARM, 1, 0.0) == 0.0
@@ -126,8 +126,8 @@ class TestTurns:
     def test_a_flood_of_another_webhook_does_not_take_the_turn_of_this_one(self) -> None:
         """The turn of a webhook comes before the bucket has room for another webhook's next alarm."""
         full = budget(*[0.0] * 7)
-        flood = plan(Waiting(1, ALARM), full._replace(behind=1), now=NOW).wait
-        assert plan(Waiting(1), full._replace(behind=0), now=NOW).wait == pytest.approx(INTERVAL)
+        flood = plan(Waiting(1, ALARM), full._replace(others=1, behind=1), now=NOW).wait
+        assert plan(Waiting(1), full._replace(others=1), now=NOW).wait == pytest.approx(INTERVAL)
         assert flood == pytest.approx(INTERVAL + 0.15)
 
     def test_without_a_limit_of_the_channel_there_are_no_turns(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import json
@@ -13,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict, deque
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pytest
@@ -21,12 +23,16 @@ from hypothesis import strategies as st
 
 from discord_logging._discord import rate_limiter
 from discord_logging._discord.pace import Urgency
+from discord_logging._discord.rate_limit_data import DATA_ERRORS, read_data, to_data
+from discord_logging._discord.rate_limit_headers import RateLimitInfo
+from discord_logging._discord.rate_limit_state import LimitState
 from discord_logging._discord.rate_limiter import DiscordRateLimiter, RateLimitBucket, RateLimitHit
 from discord_logging._process import shared_page
+from discord_logging._process.shared_file import SharedFile
 from discord_logging._process.shared_page import SharedPage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 START = 1_000.0
 PAD = 0.025
@@ -732,10 +738,11 @@ class TestBudget:
             send(limiter, webhook, START + number, {}, channel_id="7")
         send(limiter, "other", START, {}, channel_id="8")
         now = START + 10
-        assert [limiter.budget(webhook, now).behind for webhook in ("a", "b", "c", "other")] == [None, 1, 2, None]
-        assert limiter.budget("a", now).behind == 0
-        assert limiter.budget("c", now + 0.4).behind == 2
-        assert limiter.budget("c", now + 0.6).behind is None
+        budgets = [limiter.budget(webhook, now) for webhook in ("a", "b", "c", "other")]
+        assert [budget[-2:] for budget in budgets] == [(0, 0), (1, 1), (2, 2), (0, 0)]
+        assert limiter.budget("a", now)[-2:] == (2, 0)
+        assert limiter.budget("c", now + 0.4)[-2:] == (2, 2)
+        assert limiter.budget("c", now + 0.6)[-2:] == (0, 0)
 
     def test_five_windows_are_remembered(self, limiter: DiscordRateLimiter) -> None:
         """The messages of five windows show a lasting load, and older ones are forgotten."""
@@ -887,7 +894,7 @@ class TestSharing:
     @pytest.fixture
     def limiters(self) -> list[DiscordRateLimiter]:
         """Return three limiters that share their limits."""
-        return [DiscordRateLimiter(page=SharedPage("limits")) for _ in range(3)]
+        return [DiscordRateLimiter(shared=True) for _ in range(3)]
 
     def test_processes_share_a_bucket(self, limiters: list[DiscordRateLimiter]) -> None:
         """The five requests of a bucket are those of all processes."""
@@ -953,7 +960,7 @@ class TestSharing:
         """A restart alone would cause a refusal."""
         send(limiters[0], "a", START, headers(remaining=0))
         limiters.clear()
-        assert DiscordRateLimiter(page=SharedPage("limits")).acquire("a", START) == pytest.approx(2 + PAD)
+        assert DiscordRateLimiter(shared=True).acquire("a", START) == pytest.approx(2 + PAD)
 
     def test_processes_take_turns(self, limiters: list[DiscordRateLimiter]) -> None:
         """The one that sent last lets the others go first, and all let a more urgent one go first."""
@@ -965,7 +972,7 @@ class TestSharing:
         assert [limiter.budget("a", now).behind for limiter in limiters] == [0, 1, 2]
         limiters[2].budget("a", now, Urgency.ALARM)
         assert [limiter.budget("a", now).behind for limiter in limiters[:2]] == [1, 2]
-        assert limiters[2].budget("a", now, Urgency.ALARM)[-2:] == (0, 2)
+        assert limiters[2].budget("a", now, Urgency.ALARM)[-2:] == (2, 0)
 
     def test_each_process_has_limits_of_its_own_settings(self, limiters: list[DiscordRateLimiter]) -> None:
         """Their requests count for each other all the same."""
@@ -1000,20 +1007,47 @@ class TestSharing:
         limiters[1].reset("a")
         assert limiters[0].wait_time("a", now) == 0.0
 
-    @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"null", b'{"saved_at": 1}', b"\xff", b"{" * 9])
+    @pytest.mark.parametrize("content", [b"[]", b"{}", b"null", b'{"all": 1}', b"\xff", b"{" * 9, b"1" * 5_000])
     def test_junk_in_the_memory_is_replaced(self, limiters: list[DiscordRateLimiter], content: bytes) -> None:
-        """Another version of this package may have written it."""
-        page = SharedPage("limits")
+        """The limiter says that it found some, and goes on with what it knows."""
+        send(limiters[0], "a", START, headers(remaining=0))
+        page = SharedPage(rate_limiter._PAGE)
         with page.hold() as is_held:
             assert is_held
             assert page.write(content)
-        send(limiters[0], "a", START, headers(remaining=0))
+        assert limiters[0].info("a", START)["shared"]["reason"].startswith("the shared memory held no limits")
+        assert limiters[0].acquire("a", START) > 0.0
+        send(limiters[0], "b", START, {})
         assert limiters[1].acquire("a", START) > 0.0
+
+    @settings(max_examples=100, deadline=None)
+    @given(data=st.data(), junk=st.one_of(st.none(), st.integers(), st.text(max_size=9), st.lists(st.integers())))
+    def test_no_value_in_the_memory_breaks_the_limiter(self, data: Any, junk: Any) -> None:
+        """Any part may have another type than it should."""
+        state = LimitState(30, 60.0, 50, {})
+        for name in "ab":
+            state.count(name, "host", "me", START)
+            state.answered(name, "host", "me", START, status=200, info=RateLimitInfo(channel_id="7"))
+        state.count("a", "host", "me", START)
+        whole = to_data(state)
+        part: Any = whole
+        while isinstance(part, (dict, list)) and part:
+            parent, key = part, data.draw(st.sampled_from(sorted(part) if isinstance(part, dict) else range(len(part))))
+            part = part[key]
+        parent[key] = junk
+        read = LimitState(30, 60.0, 50, {})
+        try:
+            read_data(json.loads(json.dumps(whole)), read)
+        except DATA_ERRORS:
+            return
+        assert read.wait_time("a", "host", "me", START) >= 0.0
+        read.rivals(read.webhook("a", START), read.webhook("a", START).client("me"), START)
+        json.dumps(to_data(read))
 
     def test_names_that_a_later_version_adds_are_ignored(self, limiters: list[DiscordRateLimiter]) -> None:
         """Two versions run side by side while a program is deployed."""
         send(limiters[0], "a", START, headers(remaining=0), channel_id="7")
-        page = SharedPage("limits")
+        page = SharedPage(rate_limiter._PAGE)
         with page.hold():
             data = json.loads(page.read() or b"")
             for part in (data, data["webhooks"]["a"], data["webhooks"]["a"]["bucket"], *data["channels"]):
@@ -1021,15 +1055,16 @@ class TestSharing:
             page.write(json.dumps(data).encode())
         assert limiters[1].acquire("a", START) > 0.0
 
-    def test_a_state_of_another_clock_is_ignored(self, limiters: list[DiscordRateLimiter]) -> None:
-        """A container may have a clock of its own, beside which all waits would be for hours."""
-        send(limiters[0], "a", START + 100_000, headers(remaining=0))
-        assert limiters[1].acquire("a", START) == 0.0
+    def test_a_container_with_another_clock_has_limits_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Beside its clock, all waits would be for hours."""
+        send(DiscordRateLimiter(shared=True), "a", START + 100_000, headers(remaining=0))
+        monkeypatch.setattr(shared_page, "_name_clock", lambda: "another")
+        assert DiscordRateLimiter(shared=True).acquire("a", START) == 0.0
 
     def test_more_than_there_is_room_for_is_not_shared(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """And the limiter says so, and goes on alone."""
         monkeypatch.setattr(shared_page, "_ROOM", 1_000)
-        limiter = DiscordRateLimiter(page=SharedPage("limits"))
+        limiter = DiscordRateLimiter(shared=True)
         for number in range(10):
             send(limiter, str(number), START, headers(remaining=0))
         assert limiter.info("0", START)["shared"] == {
@@ -1048,12 +1083,102 @@ class TestSharing:
         assert limiters[1].acquire("a", START) == 0.0
         assert limiters[0].info("a", START)["shared"] == {"active": False, "reason": "there is no shared memory"}
 
-    def test_without_shared_memory_a_child_does_not_wait_for_its_parent(self) -> None:
+    def test_without_shared_memory_a_child_does_not_wait_for_its_parent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nobody would tell it of the response."""
         limiter = DiscordRateLimiter()
         assert limiter.acquire("a", START) == 0.0
-        limiter._token = "that of a child"
+        monkeypatch.setattr(os, "getpid", lambda: 1)
         assert limiter.acquire("a", START) == 0.0
+
+    @contextlib.contextmanager
+    def held_by_another(self) -> Iterator[None]:
+        """Let the page be held by another process for as long as the test wants."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SharedFile, "lock", lambda *_: False)
+            patch.setattr(shared_page, "_PATIENCE", 0.0)
+            yield
+
+    def test_a_pause_that_came_while_the_limits_were_held_is_kept(self, limiters: list[DiscordRateLimiter]) -> None:
+        """What the others had written meanwhile replaced it."""
+        send(limiters[0], "a", START, headers())
+        with self.held_by_another():
+            refuse(limiters[1], START, refusal(40), headers())
+            assert limiters[1].wait_time("a", START) == pytest.approx(40 + PAD)
+        send(limiters[0], "a", START, headers(remaining=3))
+        assert limiters[1].acquire("a", START) == pytest.approx(40 + PAD)
+        assert limiters[2].wait_time("a", START) == pytest.approx(40 + PAD)
+
+    def test_requests_that_left_while_the_limits_were_held_count(self, limiters: list[DiscordRateLimiter]) -> None:
+        """They count once, whether others wrote meanwhile or not."""
+        send(limiters[0], "a", START, {})
+        with self.held_by_another():
+            send(limiters[1], "a", START, {})
+        assert limiters[1].budget("a", START).channel_left == 28
+        assert limiters[2].budget("a", START).channel_left == 28
+
+    def test_nobody_waits_again_and_again_for_a_stopped_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The first wait takes half a second; five seconds later there is another one."""
+        waits: list[float] = []
+        now = 100.0
+        monkeypatch.setattr(
+            shared_page, "clock", SimpleNamespace(monotonic=lambda: now + sum(waits), sleep=waits.append)
+        )
+        limiter = DiscordRateLimiter(shared=True)
+        monkeypatch.setattr(SharedFile, "lock", lambda *_: False)
+        found = []
+        for later in (0.0, 0.0, 4.0, 2.0):
+            before = sum(waits)
+            now += later
+            limiter.budget("a", START)
+            found.append(round(sum(waits) - before, 2))
+        assert found == [0.5, 0.0, 0.0, 0.5]
+        assert limiter.info("a", START)["shared"]["reason"] == "another process holds the shared memory"
+
+    def test_a_report_within_a_change_leaves_the_change_alone(
+        self, limiters: list[DiscordRateLimiter], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A signal handler that calls `health` kept a request from being counted by the other processes."""
+        count = LimitState.count
+
+        def interrupt(state: LimitState, *arguments: Any) -> None:
+            count(state, *arguments)
+            limiters[0].info("a", START)
+
+        monkeypatch.setattr(LimitState, "count", interrupt)
+        send(limiters[0], "a", START, {})
+        assert limiters[1].budget("a", START).channel_left == 29
+
+    def test_a_lost_first_request_is_followed_by_a_single_one(self, limiters: list[DiscordRateLimiter]) -> None:
+        """Nothing is known of the bucket as long as no response has come."""
+        assert limiters[0].acquire("a", START) == 0.0
+        limiters[0].failed("a", START + 1)
+        assert [limiter.acquire("a", START + 1) == 0.0 for limiter in limiters] == [True, False, False]
+
+    def test_a_learned_limit_stays_with_webhooks_of_other_limits(self, limiters: list[DiscordRateLimiter]) -> None:
+        """A process that is set to less than another one took what had been learned for its own limit."""
+        for webhook in "ab":
+            send(limiters[0], webhook, START, {}, channel_id="7")
+        for limiter, webhook, limit in ((limiters[0], "a", 60), (limiters[1], "a", 30), (limiters[1], "b", 30)):
+            limiter.set_channel_limit(webhook, limit)
+        refuse(limiters[0], START, refusal(30), {"X-RateLimit-Scope": "shared"})
+        send(limiters[1], "b", START + 31, {})
+        assert limiters[0].info("a", START + 31)["channel"]["limit"] == 30
+
+    def test_without_a_limit_of_its_own_a_process_does_not_wait(self, limiters: list[DiscordRateLimiter]) -> None:
+        """Others keep a limit for the same channel."""
+        limiters[1].set_channel_limit("a", None)
+        for _ in range(30):
+            send(limiters[0], "a", START, {})
+        assert limiters[0].wait_time("a", START) > 0.0
+        assert limiters[1].acquire("a", START) == 0.0
+
+    def test_idle_webhooks_and_hosts_are_forgotten(self, limiters: list[DiscordRateLimiter]) -> None:
+        """Each local Discord of a developer is a host and a webhook of its own."""
+        for number in range(100):
+            assert limiters[0].acquire(str(number), START + number, host=f"localhost:{number}") == 0.0
+            limiters[0].update(str(number), 200, headers(), None, START + number, host=f"localhost:{number}")
+        send(limiters[1], "a", START + 10_000, headers())
+        assert (list(limiters[1]._state.webhooks), list(limiters[1]._state.hosts)) == (["a"], [])
 
 
 class Rule(Protocol):
@@ -1279,7 +1404,7 @@ class TestAgainstServers:
         server = Server(bucket, channel, phase=phase)
         with tempfile.TemporaryDirectory() as memory, pytest.MonkeyPatch.context() as patch:
             patch.setenv("DISCORD_SHARED_MEMORY", memory)
-            limiters = [DiscordRateLimiter(page=SharedPage("limits")) for _ in range(processes)]
+            limiters = [DiscordRateLimiter(shared=True) for _ in range(processes)]
             simulate(limiters, server, webhooks=["0"], seconds=180, latency=network.latency(seed))
         assert server.refused == []
         assert len(server.posted) >= 0.7 * 90

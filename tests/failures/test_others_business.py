@@ -651,7 +651,7 @@ def test_token_and_the_channel(run: Run, lag: float, log_all: str, spell: str) -
     Without the mask in `clean` it is shown whole.
     """
     with LocalDiscord(webhook_limit=None, channel_limit=None, global_limit=None) as discord:
-        script = f"lag, spell = {lag}, {spell}\n{_SHOWN}\n{log_all}()\nprint(handler.flush())"
+        script = f"lag, spell = {lag}, {spell}\n{_SHOWN}\n{log_all}()\nprint(handler.flush(60))"
         done = run(script, url=discord.webhook_url)
         shown = everything_shown(discord)
         assert (done.out, done.err) == ("True\n", "")

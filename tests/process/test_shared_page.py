@@ -69,7 +69,9 @@ def write(content: bytes, page: SharedPage | None = None) -> bool:
 def read(page: SharedPage) -> bytes | None:
     with page.hold() as is_held:
         assert is_held
-        return page.read()
+        content = page.read()
+        page.note_as_known()
+        return content
 
 
 def test_a_process_reads_what_another_one_wrote() -> None:
@@ -113,9 +115,25 @@ def write_half(page: SharedPage) -> None:
             if index == 0:
                 os._exit(9)
 
-    with page.hold():
-        page._numbers = Killed(page._numbers)  # type: ignore[assignment]  # it stands in for the memory
+    with page.hold(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SharedPage, "_numbers", Killed(page._numbers))
         page.write(b"x" * 100)
+
+
+def test_what_a_process_did_not_understand_is_read_again() -> None:
+    """Ctrl-C may come between the two."""
+    page = SharedPage("page")
+    write(b"content")
+    with page.hold():
+        assert [page.read(), page.read()] == [b"content", b"content"]
+
+
+def test_what_is_forgotten_is_read_again() -> None:
+    """A process that could not write needs the content that it wrote before."""
+    page = SharedPage("page")
+    write(b"own", page)
+    page.forget()
+    assert read(page) == b"own"
 
 
 def test_a_page_is_held_by_one_process() -> None:
@@ -185,6 +203,7 @@ def test_two_hundred_changes_of_four_processes_are_all_there() -> None:
             with page.hold() as is_held:
                 assert is_held
                 content = page.read()
+                page.note_as_known()
                 number = number if content is None else int(content or b"0")
                 number += 1
                 page.write(str(number).encode())
