@@ -34,8 +34,8 @@ there too: the limit falls to what we had sent, by half at most; every five wind
 *Pace.* A program need not spend at once what a limit allows: `pace` decides that from what `budget` returns.
 
 *Processes.* A limiter may share its state with those of other processes. Then several requests to a webhook may be in
-flight, and nobody knows in which order they arrive: our own count goes on, and a response only ever lowers it, until one
-comes to a request that was alone in flight. A request that is in flight when the bucket is full again may count after
+flight, and nobody knows in which order they arrive: our own count goes on, and a response only ever lowers it, until a
+request is answered that was alone in flight. A request that is in flight when the bucket is full again may count after
 that.
 
 *Time.* The caller gives all times, in `time.monotonic()` seconds. Every wait gets 25 ms on top.
@@ -158,11 +158,8 @@ class DiscordRateLimiter:
             if is_nested:
                 yield self._state
                 return
-            with (
-                self._page.hold(waits=is_patient)
-                if self._page
-                else contextlib.nullcontext(enter_result=False) as is_held
-            ):
+            alone = contextlib.nullcontext(enter_result=False)
+            with self._page.hold(waits=is_patient) if self._page else alone as is_held:
                 self._is_shared = is_held
                 is_child = self._pid != os.getpid()
                 if is_child:
