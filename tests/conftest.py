@@ -297,11 +297,15 @@ def takes_linear_time() -> Callable[[Callable[[str], object], str, str], bool]:
         return time.thread_time() - began
 
     def is_linear(function: Callable[[str], object], short: str, long: str) -> bool:
+        # The tracer of coverage costs more than most calls, and not for each text the same.
+        tracer = sys.gettrace()
+        sys.settrace(None)
         gc.disable()
         try:
             # A neighbour on the same processor makes one try slow, but hardly five; what is quadratic is always slow.
             return any(seconds(function, long) < 10 * seconds(function, short) + 0.02 for _ in range(5))
         finally:
             gc.enable()
+            sys.settrace(tracer)
 
     return is_linear
