@@ -629,6 +629,7 @@ class TestSettings:
         (card,) = cards(discord)
         assert fields(card)["GET"] == "{'token': '***'}"
 
+    @pytest.mark.once
     def test_nothing_leaves_a_test_environment(self, shop: Path, discord: LocalDiscord) -> None:
         """Other runners than `manage.py test` set it up."""
         code = """
@@ -662,6 +663,7 @@ log.error("You're accessing the development server over HTTPS", extra={"status_c
         run_code(shop, discord, code, LOGGING=config, DISCORD_LOGGING={})
         assert [plain(card["description"])[:14] for card in cards(discord)] == ["You're accessi"]
 
+    @pytest.mark.once
     def test_settings_that_have_no_effect_are_named(self, shop: Path, discord: LocalDiscord) -> None:
         """The handler of `LOGGING` has settings of its own."""
         handlers = {**_LOGGING["handlers"], "console": {"class": "logging.StreamHandler"}}

@@ -89,7 +89,14 @@ def test_magics_do_not_hide_an_exception(cards: Any, tmp_path: Path) -> None:
     assert [each["title"].split(":")[0] for each in found] == ["❌ ZeroDivisionError", "❌ KeyError"]
 
 
-@pytest.mark.parametrize("cell", ["1 +", "%no_such_magic", "raise KeyboardInterrupt", "raise SystemExit", "%tb"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "1 +",
+        "raise KeyboardInterrupt",
+        *(pytest.param(cell, marks=pytest.mark.once) for cell in ("%no_such_magic", "raise SystemExit", "%tb")),
+    ],
+)
 def test_what_the_user_did_is_no_event(cards: Any, cell: str) -> None:
     """A typing error, an interrupt and a request for the last traceback are for the user alone."""
     found, _ = cards(_SET_UP, "1 / 0", cell)
@@ -106,6 +113,7 @@ def test_uninstalling_restores_the_shell(cards: Any) -> None:
     assert "AssertionError" not in seen
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -122,6 +130,7 @@ def test_a_cell_that_was_edited_doubles_no_card(cards: Any, first: str, second: 
     assert len(found) == 1
 
 
+@pytest.mark.once
 def test_a_formatter_of_the_notebook_doubles_no_card(cards: Any) -> None:
     """Its class is another one after each run of its cell."""
     own = "class Cards(discord_logging.EmbedFormatter):\n    pass\nhandler.setFormatter(Cards())"

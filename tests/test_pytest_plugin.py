@@ -90,6 +90,7 @@ def test_the_fixture_works_in_parallel(pytester: pytest.Pytester) -> None:
     pytester.runpytest_inprocess("-n", "2").assert_outcomes(passed=4)
 
 
+@pytest.mark.once
 def test_the_plugin_imports_no_sandbox_until_the_fixture_is_used(pytester: pytest.Pytester) -> None:
     """A run of tests without Discord does not pay for it."""
     pytester.makepyfile("import sys\n\ndef test_not_there():\n    assert 'discord_logging.sandbox' not in sys.modules")
@@ -154,7 +155,9 @@ class TestNoTestPosts:
     def _as_users_have_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("DISCORD_LOCAL_ONLY")
 
-    @pytest.mark.parametrize("options", [(), ("-p", "early")], ids=["conftest", "plugin"])
+    @pytest.mark.parametrize(
+        "options", [(), pytest.param(("-p", "early"), marks=pytest.mark.once)], ids=["conftest", "plugin"]
+    )
     def test_a_handler_on_a_real_url_stops(self, pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
         """So is one that conftest.py or a plugin like pytest-django makes before all tests, and one in a process."""
         pytester.makepyfile(program=_MADE_BEFORE, test_program=_NO_POST, conftest="import program")
@@ -163,6 +166,7 @@ class TestNoTestPosts:
         pytester.syspathinsert()
         pytester.runpytest_subprocess("-p", "no:xdist", *options).assert_outcomes(passed=2)
 
+    @pytest.mark.once
     def test_the_workers_of_xdist_are_bound_too(self, pytester: pytest.Pytester) -> None:
         """They get the environment of the process that starts them."""
         pytester.makepyfile(program=_MADE_BEFORE, test_program=_NO_POST)
@@ -221,6 +225,7 @@ def test_without_a_channel():
 """
 
 
+@pytest.mark.once
 def test_the_ready_notifier_posts_to_each_local_discord(pytester: pytest.Pytester) -> None:
     """Without the fixture it is disabled again."""
     pytester.makepyfile(_NOTICES)
@@ -243,6 +248,7 @@ def test_last_words(local_discord):
 """
 
 
+@pytest.mark.once
 def test_a_handler_that_was_left_open_does_not_hold_up_the_end(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,10 +115,10 @@ def test_workers_of_a_pool_have_no_handler_of_signals(run: Run, prelude: str, op
     "ending",
     [
         "os._exit(0)",
-        "os.kill(os.getpid(), signal.SIGKILL)",
+        pytest.param("os.kill(os.getpid(), signal.SIGKILL)", marks=pytest.mark.once),
         "os.kill(os.getpid(), signal.SIGTERM)",
         "os.execv(sys.executable, [sys.executable, '-c', ''])",
-        "os.abort()",
+        pytest.param("os.abort()", marks=pytest.mark.once),
     ],
 )
 def test_a_child_ends_without_a_word(discord: LocalDiscord, run: Run, prelude: str, ending: str) -> None:
@@ -139,7 +139,7 @@ def test_a_child_ends_without_a_word(discord: LocalDiscord, run: Run, prelude: s
 
 @pytest.mark.parametrize(
     "ending",
-    ["child.terminate()", "child.kill()", "None"],
+    ["child.terminate()", pytest.param("child.kill()", marks=pytest.mark.once), "None"],
     ids=["terminate", "kill", "daemon"],
 )
 def test_a_process_of_multiprocessing_is_ended(discord: LocalDiscord, run: Run, prelude: str, ending: str) -> None:

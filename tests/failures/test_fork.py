@@ -465,7 +465,7 @@ class TestMultiprocessing:
         wait_until(lambda: len(texts()) >= len(expected))
         assert sorted(texts()) == expected
 
-    @pytest.mark.parametrize("method", ["fork", "spawn"])
+    @pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.once)])
     @pytest.mark.parametrize("kind", ["Pool", "ProcessPoolExecutor"])
     def test_pool_of_processes(self, run: Run, texts: Any, prelude: str, kind: str, method: str) -> None:
         """The records of the last tasks of a pool arrive when the pool is closed.
@@ -559,7 +559,13 @@ class TestGunicorn:
     """Servers that fork: a real gunicorn."""
 
     @pytest.mark.parametrize(
-        ("preload", "logs_at_import"), [(False, True), (True, False), (True, True)], ids=["", "preload", "preload-log"]
+        ("preload", "logs_at_import"),
+        [
+            pytest.param(False, True, marks=pytest.mark.once),
+            pytest.param(True, False, marks=pytest.mark.once),
+            (True, True),
+        ],
+        ids=["", "preload", "preload-log"],
     )
     def test_gunicorn(
         self, discord: LocalDiscord, texts: Any, gunicorn: StartGunicorn, *, preload: bool, logs_at_import: bool
@@ -585,7 +591,7 @@ class TestGunicorn:
         assert "discord_logging" not in err
         assert "Traceback" not in err
 
-    @pytest.mark.parametrize("preload", [False, True], ids=["", "preload"])
+    @pytest.mark.parametrize("preload", [pytest.param(False, marks=pytest.mark.once), True], ids=["", "preload"])
     def test_gunicorn_reloads(
         self, discord: LocalDiscord, texts: Any, gunicorn: StartGunicorn, *, preload: bool
     ) -> None:

@@ -111,8 +111,16 @@ def descriptions(discord: LocalDiscord) -> list[str]:
     [
         ("thing = hostile('__str__', '__repr__')()", " that cannot be shown: RuntimeError>,)"),
         ("thing = type('Odd', (), {'__str__': lambda self: None})()", "(could not be merged: TypeError: "),
-        ("thing = type('Slow', (), {'__str__': lambda self: time.sleep(0.2) or 'slow'})()", "got slow"),
-        ("thing = type('Chatty', (), {'__str__': lambda self: log.error('inner') or 'outer'})()", "got outer"),
+        pytest.param(
+            "thing = type('Slow', (), {'__str__': lambda self: time.sleep(0.2) or 'slow'})()",
+            "got slow",
+            marks=pytest.mark.once,
+        ),
+        pytest.param(
+            "thing = type('Chatty', (), {'__str__': lambda self: log.error('inner') or 'outer'})()",
+            "got outer",
+            marks=pytest.mark.once,
+        ),
         (
             "thing = hostile('__str__', '__len__', '__getitem__', '__mod__', 'encode', 'strip', base=str)('words')",
             "args: ('words',) (could not be merged: RuntimeError: no)",
@@ -335,13 +343,16 @@ def test_record_that_cannot_even_be_reported(survive: Survive) -> None:
 @pytest.mark.parametrize(
     "define",
     [
-        "extra = {f'name {n}': 'x' * 1000 for n in range(1000)}",
+        pytest.param("extra = {f'name {n}': 'x' * 1000 for n in range(1000)}", marks=pytest.mark.once),
         "extra = {}\nfor _ in range(100_000): extra = {'in': extra}",
         "extra = {}; extra['self'] = extra",
         "extra = {5: 1, (): 2, None: 3, b'x': 4, 1.5: 5, hostile('__str__', '__repr__')(): 6}",
-        "extra = {'': 1, ' ': 2, '\\ud800': 3, 'x' * 5000: 4, '```': 5, '@everyone': 6, '\\n': 7}",
+        pytest.param(
+            "extra = {'': 1, ' ': 2, '\\ud800': 3, 'x' * 5000: 4, '```': 5, '@everyone': 6, '\\n': 7}",
+            marks=pytest.mark.once,
+        ),
         "extra = {'infinite': float('inf'), 'nan': float('nan'), 'huge': 10 ** 5000}",
-        "extra = {'text': '', 'none': None, 'blank': ' \\n'}",
+        pytest.param("extra = {'text': '', 'none': None, 'blank': ' \\n'}", marks=pytest.mark.once),
     ],
     ids=["huge", "deep", "cyclic", "odd keys", "odd names", "odd numbers", "empty"],
 )
