@@ -9,6 +9,7 @@ import http.client
 import itertools
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -26,7 +27,7 @@ import requests  # noqa: F401 - the loggers it makes are to stay: `_restored_log
 from hypothesis import settings
 
 import discord_logging
-from discord_logging import _handler
+from discord_logging import DiscordHandler, _handler
 from discord_logging._delivery import registry
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._text import sanitize
@@ -34,6 +35,8 @@ from discord_logging.sandbox import LocalDiscord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from typing_extensions import Self
 
 
 # The same examples at each run, so that none fails by chance; `--hypothesis-profile=search` looks for new ones.
@@ -145,6 +148,90 @@ def on_exit(server):
 """
 
 
+class Server:
+    """A Python program that serves HTTP, in a process group of its own that is killed after the block.
+
+    Args:
+        folder: The working directory.
+        arguments: The program and its arguments, as Python's command line takes them.
+        port: The port that the arguments name; a server that chooses one itself says which.
+        environment: Variables for the program.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, port: int = 0, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env={
+                **os.environ,
+                "PYTHONUNBUFFERED": "1",
+                "HOME": str(folder),
+                "XDG_RUNTIME_DIR": str(folder),
+                **environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._port = port
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        self._lines.extend(iter(self.process.stdout.readline, ""))
+
+    def __enter__(self) -> Self:
+        """Return the server, which runs already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill the processes of the server that have not ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._reader.join()
+        assert self.process.stdout
+        self.process.stdout.close()
+
+    @property
+    def output(self) -> str:
+        """The text that the server has written so far."""
+        return "".join(self._lines)
+
+    def ports(self) -> list[int]:
+        """Return the port that each process of the server has told."""
+        return [int(port) for port in re.findall(r"http://127\.0\.0\.1:(\d+)", self.output)]
+
+    def ask(self, path: str) -> tuple[int, bool]:
+        """Send a request; return the status, which is 0 without a connection, and whether the response is whole."""
+        port, status = self._port or self.ports()[-1], 0
+        try:
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+                connection.request("GET", path, headers={"X-Request-ID": "r-1"})
+                answer = connection.getresponse()
+                status = answer.status
+                answer.read()
+        except (http.client.IncompleteRead, ConnectionError):
+            return status, False
+        return status, True
+
+    def end(self) -> str:
+        """End the server in order; return its output."""
+        self.process.terminate()
+        self.process.wait(60)
+        # A process that the server leaves behind may hold its output.
+        self._reader.join(60)
+        return self.output
+
+    def interrupt(self) -> None:
+        """End all processes of the server, as Ctrl-C does."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(60)
+
+
 class Gunicorn:
     """A gunicorn with four workers, in a process of its own, which notes their events.
 
@@ -205,6 +292,30 @@ class Gunicorn:
         query = f"{path}?together={next(self._tags)}"
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             return list(pool.map(lambda _: self.ask(query), range(4)))
+
+
+def cards(discord: LocalDiscord) -> list[tuple[str, dict[str, str]]]:
+    """Return the first line and the fields of each card."""
+    for handler in logging.root.handlers:
+        if isinstance(handler, DiscordHandler):
+            assert handler.flush(10)
+    return [
+        (
+            card["description"].split("\n")[0].replace("\\", ""),
+            {field["name"].replace("\\", ""): field["value"].replace("\\", "") for field in card.get("fields", [])},
+        )
+        for message in discord.messages
+        for card in message.embeds
+    ]
+
+
+def catch(function: Callable[..., object], *args: object) -> BaseException:
+    """Return the exception that a function raises."""
+    try:
+        function(*args)
+    except BaseException as error:  # noqa: BLE001 - whatever it is
+        return error
+    return pytest.fail("nothing was raised")
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 20.0) -> None:

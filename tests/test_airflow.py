@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from discord_logging import DiscordHandler
+from tests.conftest import cards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,21 +49,6 @@ def make_task(**values: Any) -> Any:
         "state": "failed",
     }
     return types.SimpleNamespace(**{**facts, "task": object(), **values})
-
-
-def cards(discord: LocalDiscord) -> list[tuple[str, dict[str, str]]]:
-    """Return the first line and the fields of each card."""
-    for handler in logging.root.handlers:
-        if isinstance(handler, DiscordHandler):
-            assert handler.flush(10)
-    return [
-        (
-            card["description"].split("\n")[0].replace("\\", ""),
-            {field["name"].replace("\\", ""): field["value"].replace("\\", "") for field in card.get("fields", [])},
-        )
-        for message in discord.messages
-        for card in message.embeds
-    ]
 
 
 def test_a_failed_task_is_one_card(discord: LocalDiscord, listener: Any) -> None:

@@ -20,6 +20,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from discord_logging import DiscordHandler
 from discord_logging.apscheduler import DiscordLogging
+from tests.conftest import cards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,21 +50,6 @@ def run(scheduler: Any, *jobs: Callable[..., Any], **options: Any) -> None:
             assert done.acquire(timeout=30)
     finally:
         scheduler.shutdown()
-
-
-def cards(discord: LocalDiscord) -> list[tuple[str, dict[str, str]]]:
-    """Return the first line and the fields of each card."""
-    for handler in logging.root.handlers:
-        if isinstance(handler, DiscordHandler):
-            assert handler.flush(10)
-    return [
-        (
-            card["description"].split("\n")[0].replace("\\", ""),
-            {field["name"].replace("\\", ""): field["value"].replace("\\", "") for field in card.get("fields", [])},
-        )
-        for message in discord.messages
-        for card in message.embeds
-    ]
 
 
 @pytest.fixture

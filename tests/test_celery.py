@@ -16,6 +16,7 @@ from discord_logging import DiscordHandler, InvalidSettingError
 from discord_logging import celery as extension
 from discord_logging._integrations.handlers import ensure_handler
 from discord_logging.celery import DiscordLogging
+from tests.conftest import cards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,21 +58,6 @@ def app() -> Iterator[celery.Celery]:
     made.conf.task_always_eager = True
     yield made
     made.close()
-
-
-def cards(discord: LocalDiscord) -> list[tuple[str, dict[str, str]]]:
-    """Return the first line and the fields of each card."""
-    for handler in logging.root.handlers:
-        if isinstance(handler, DiscordHandler):
-            assert handler.flush(10)
-    return [
-        (
-            card["description"].split("\n")[0].replace("\\", ""),
-            {field["name"].replace("\\", ""): field["value"].replace("\\", "") for field in card.get("fields", [])},
-        )
-        for message in discord.messages
-        for card in message.embeds
-    ]
 
 
 class Hostile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import itertools
 import json
@@ -12,19 +11,17 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from discord_logging.sandbox import LocalDiscord
+from tests.conftest import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from typing_extensions import Self
 
     from tests.conftest import Gunicorn
 
@@ -737,60 +734,10 @@ log.error("You're accessing the development server over HTTPS", extra={"status_c
         assert "number = 1" not in failing["description"]
 
 
-class _Server:
-    """A server of the project, in a process group of its own, whose lines are read as they come."""
-
-    def __init__(self, folder: Path, discord: LocalDiscord, *arguments: str, **settings: Any) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            cwd=folder,
-            env=environment(discord, **settings),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        self.lines.extend(iter(self.process.stdout.readline, ""))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self._reader.join()
-        assert self.process.stdout
-        self.process.stdout.close()
-
-    @property
-    def output(self) -> str:
-        return "".join(self.lines)
-
-    def ports(self) -> list[int]:
-        """Return the port that each process of the server has had."""
-        return [int(port) for port in re.findall(r"http://127\.0\.0\.1:(\d+)", self.output)]
-
-    def ask(self, path: str) -> int:
-        """Send a request; return the status, or 0 if the body breaks off."""
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.ports()[-1], timeout=20)) as connection:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            try:
-                answer.read()
-            except (http.client.IncompleteRead, ConnectionError):
-                return 0
-            return answer.status
-
-    def end(self, number: int) -> None:
-        os.killpg(self.process.pid, number)
-        self.process.wait(20)
+def _serve(folder: Path, discord: LocalDiscord, *arguments: str, **settings: Any) -> Server:
+    """Start a server of the project."""
+    url = discord.webhook_url
+    return Server(folder, "-m", *arguments, SHOP_SETTINGS=json.dumps(settings), DISCORD_WEBHOOK_URL=url)
 
 
 def _starts(discord: LocalDiscord) -> int:
@@ -815,7 +762,7 @@ class TestServers:
         server_logger = {"handlers": ["discord"], "level": "INFO", "propagate": False}
         config = {**_LOGGING, "loggers": {"django.server": server_logger}}
         settings = {"LOGGING": config, "DISCORD_LOGGING": {}}
-        with _Server(folder, discord, "manage", "runserver", "127.0.0.1:0", **settings) as server:
+        with _serve(folder, discord, "manage", "runserver", "127.0.0.1:0", **settings) as server:
             wait_until(server.ports)
             later = itertools.count(int(time.time()) + 10)
 
@@ -825,10 +772,10 @@ class TestServers:
                 return len(server.ports()) > 1
 
             wait_until(is_reloaded)
-            assert [server.ask(path) for path in ("/fail/1", "/unavailable", "/broken")] == [500, 503, 500]
+            assert [server.ask(path)[0] for path in ("/fail/1", "/unavailable", "/broken")] == [500, 503, 500]
             # At a SIGINT the reloader kills the process of the server after 0.25 s.
             wait_until(lambda: len(_failures(discord)) >= 3)
-            server.end(signal.SIGINT)
+            server.interrupt()
             assert _starts(discord) == 1
         assert _failures(discord) == ["❌ ERROR", "❌ KeyError: 'in the handler of 500'", "❌ ValueError: no 1"]
 
@@ -837,10 +784,10 @@ class TestServers:
     ) -> None:
         """A `SIGTERM` ends it as ever, after the delivery."""
         folder = write_project(tmp_path)
-        with _Server(folder, discord, "manage", "runserver", "127.0.0.1:0", "--noreload") as server:
+        with _serve(folder, discord, "manage", "runserver", "127.0.0.1:0", "--noreload") as server:
             wait_until(server.ports)
             server.ask("/fail/1")
-            server.end(signal.SIGTERM)
+            server.end()
             assert server.process.returncode == -signal.SIGTERM
         assert (_starts(discord), _failures(discord)) == (1, ["❌ ValueError: no 1"])
 
@@ -868,13 +815,13 @@ class TestServers:
     def test_uvicorn(self, tmp_path: Path, discord: LocalDiscord, wait_until: Callable[..., None]) -> None:
         """Each exception arrives once, also one that reaches uvicorn; a client that goes away is no error."""
         folder = write_project(tmp_path)
-        with _Server(folder, discord, "uvicorn", "shop.asgi:application", "--port", "0", "--lifespan", "off") as server:
+        with _serve(folder, discord, "uvicorn", "shop.asgi:application", "--port", "0", "--lifespan", "off") as server:
             wait_until(server.ports)
             with socket.create_connection(("127.0.0.1", server.ports()[-1]), timeout=20) as client:
                 client.sendall(b"POST /body HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\nx")
             answers = [server.ask(path) for path in ("/fail/1", "/fail-async", "/broken", "/stream-async")]
-            assert answers == [500, 500, 500, 0]
-            server.end(signal.SIGTERM)
+            assert answers == [*[(500, True)] * 3, (200, False)]
+            server.end()
         assert _starts(discord) == 1
         assert _failures(discord) == [
             "❌ KeyError: 'in the handler of 500'",

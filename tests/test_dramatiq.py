@@ -12,6 +12,7 @@ from dramatiq.middleware import Retries
 
 from discord_logging import DiscordHandler
 from discord_logging.dramatiq import DiscordLogging
+from tests.conftest import cards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,21 +46,6 @@ def process(broker: StubBroker, *messages: tuple[Actor, tuple[Any, ...]]) -> Non
         broker.join(queue, timeout=20_000, fail_fast=False)
     worker.join()
     worker.stop()
-
-
-def cards(discord: LocalDiscord) -> list[tuple[str, dict[str, str]]]:
-    """Return the first line and the fields of each card."""
-    for handler in logging.root.handlers:
-        if isinstance(handler, DiscordHandler):
-            assert handler.flush(10)
-    return [
-        (
-            card["description"].split("\n")[0].replace("\\", ""),
-            {field["name"].replace("\\", ""): field["value"].replace("\\", "") for field in card.get("fields", [])},
-        )
-        for message in discord.messages
-        for card in message.embeds
-    ]
 
 
 @pytest.fixture

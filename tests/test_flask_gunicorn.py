@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import itertools
 import json
 import os
 import re
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -19,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from discord_logging.sandbox import Fault, LocalDiscord
+from tests.conftest import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from typing_extensions import Self
 
     from tests.conftest import Gunicorn
 
@@ -163,55 +157,26 @@ def test_health_is_disabled_without_a_webhook(gunicorn: StartGunicorn) -> None:
     server.end()
 
 
-class _FlaskServer:
-    """The development server with its reloader, in a separate process."""
-
-    def __init__(self, folder: Path, url: str, *arguments: str) -> None:
-        (folder / "shop.py").write_text(_APP)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "flask", "--app", "shop", *arguments],
-            cwd=folder,
-            env={**os.environ, "DISCORD_WEBHOOK_URL": url, "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self.lines: list[str] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr
-        self.lines.extend(iter(self.process.stderr.readline, ""))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self._reader.join()
-        assert self.process.stderr
-        self.process.stderr.close()
+def _run_flask(folder: Path, url: str, *arguments: str) -> Server:
+    """Run a command of Flask."""
+    (folder / "shop.py").write_text(_APP)
+    return Server(folder, "-m", "flask", "--app", "shop", *arguments, DISCORD_WEBHOOK_URL=url)
 
 
 def test_the_reloader_posts_one_start(discord: LocalDiscord, tmp_path: Path, wait_until: Callable[..., None]) -> None:
     """The start is reported once, although the reloader runs two processes, and a new one after each change."""
-    with _FlaskServer(tmp_path, discord.webhook_url, "run", "--debug", "--port", "0") as server:
-        wait_until(lambda: "Debugger PIN" in "".join(server.lines))
+    with _run_flask(tmp_path, discord.webhook_url, "run", "--debug", "--port", "0") as server:
+        wait_until(lambda: "Debugger PIN" in server.output)
         later = itertools.count(int(time.time()) + 10)
 
         def is_reloaded() -> bool:
             # The reloader misses a change that comes before its first scan.
             os.utime(tmp_path / "shop.py", (0, next(later)))
-            return "".join(server.lines).count("Debugger PIN") > 1
+            return server.output.count("Debugger PIN") > 1
 
         wait_until(is_reloaded)
         discord.wait_for(1)
-        os.killpg(server.process.pid, signal.SIGINT)
-        server.process.wait(20)
+        server.interrupt()
     assert _starts(discord) == 1
 
 
@@ -219,20 +184,17 @@ def test_sigterm_ends_the_development_server_without_loss(
     discord: LocalDiscord, tmp_path: Path, wait_until: Callable[..., None]
 ) -> None:
     """Records arrive, and the signal ends the process as it does without the extension."""
-    with _FlaskServer(tmp_path, discord.webhook_url, "run", "--port", "0") as server:
-        wait_until(lambda: "Running on" in "".join(server.lines))
-        port = int(re.findall(r"Running on http://127\.0\.0\.1:(\d+)", "".join(server.lines))[0])
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
-            connection.request("GET", "/burst")
-            assert connection.getresponse().read()
-        server.process.terminate()
-        assert server.process.wait(20) == -signal.SIGTERM
+    with _run_flask(tmp_path, discord.webhook_url, "run", "--port", "0") as server:
+        wait_until(server.ports)
+        assert server.ask("/burst") == (200, True)
+        server.end()
+        assert server.process.returncode == -signal.SIGTERM
     everything = _everything(discord)
     assert [text for text in ("shop started", *(f"burst {n} of" for n in range(50))) if text not in everything] == []
 
 
 def test_another_command_is_not_a_start(discord: LocalDiscord, tmp_path: Path) -> None:
     """`flask routes` posts no start."""
-    with _FlaskServer(tmp_path, discord.webhook_url, "routes") as server:
+    with _run_flask(tmp_path, discord.webhook_url, "routes") as server:
         assert server.process.wait(20) == 0
     assert discord.messages == []

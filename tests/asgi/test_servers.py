@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import re
-import signal
 import socket
-import subprocess
-import sys
-import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.conftest import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,74 +87,22 @@ SERVERS = {
 _EACH_VERSION = ("uvicorn with a configuration", "uvicorn, 4 workers")
 
 
-class Server:
-    """A server in a process of its own."""
-
-    def __init__(self, folder: Path, command: str, environment: dict[str, str]) -> None:
-        (folder / "shop.py").write_text(_APP)
-        (folder / "logging.yaml").write_text(_LOG_CONFIG)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.process = subprocess.Popen(
-            [sys.executable, *command.format(port=self.port).split()],
-            cwd=folder,
-            env={**os.environ, **environment, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self._lines: list[str] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        self._lines.extend(iter(self.process.stdout.readline, ""))
-
-    def ask(self, path: str) -> int:
-        """Send a request; return the status of the response, or 0 if the server does not accept connections."""
-        try:
-            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
-                connection.request("GET", path, headers={"X-Request-ID": "r-1"})
-                answer = connection.getresponse()
-                with contextlib.suppress(http.client.IncompleteRead):
-                    answer.read()
-                return answer.status
-        except ConnectionError:
-            return 0
-
-    def end(self) -> str:
-        """End the server in order; return its output."""
-        self.process.terminate()
-        self.process.wait(30)
-        self._reader.join(30)
-        return "".join(self._lines)
-
-    def kill(self) -> None:
-        """End the server and its workers at once."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self._reader.join()
-        assert self.process.stdout
-        self.process.stdout.close()
-
-
 @pytest.fixture
 def serve(tmp_path: Path, discord: LocalDiscord, wait_until: Callable[..., None]) -> Iterator[Callable[..., Server]]:
     """Start a server, and wait until it answers."""
-    servers: list[Server] = []
+    (tmp_path / "shop.py").write_text(_APP)
+    (tmp_path / "logging.yaml").write_text(_LOG_CONFIG)
+    with contextlib.ExitStack() as stack:
 
-    def start(command: str, **environment: str) -> Server:
-        environment["DISCORD_WEBHOOK_URL"] = discord.webhook_url
-        servers.append(Server(tmp_path, command, environment))
-        wait_until(lambda: servers[-1].ask("/nowhere") or servers[-1].process.poll() is not None, 60)
-        return servers[-1]
+        def start(command: str, **environment: str) -> Server:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            environment["DISCORD_WEBHOOK_URL"] = discord.webhook_url
+            server = stack.enter_context(Server(tmp_path, *command.format(port=port).split(), port=port, **environment))
+            wait_until(lambda: server.ask("/nowhere")[0] or server.process.poll() is not None, 60)
+            return server
 
-    yield start
-    for server in servers:
-        server.kill()
+        yield start
 
 
 def everything(discord: LocalDiscord) -> str:
@@ -178,9 +123,9 @@ def test_each_exception_and_the_start_are_one_card(
     """The server answers and logs as ever, and what was logged before SIGTERM arrives."""
     server = serve(SERVERS[name])
     paths = ["/fail/1", "/fail/2", "/stream"]
-    assert [server.ask(path) for path in paths] == [500, 500, 200]
+    assert [server.ask(path)[0] for path in paths] == [500, 500, 200]
     wait_until(lambda: len(cards()) >= 4)
-    assert server.ask("/burst") == 200
+    assert server.ask("/burst") == (200, True)
     output = server.end()
     lines = Counter(card.text.split("\n")[0] for card in cards())
     told = {line: count for line, count in lines.items() if not line.startswith("burst")}
@@ -214,6 +159,6 @@ def test_the_reloader_posts_one_start(
     """A reload is a new process, but no new start."""
     server = serve(SERVERS["uvicorn"] + " --reload")
     (tmp_path / "shop.py").write_text(_APP.replace("/burst", "/changed"))
-    wait_until(lambda: server.ask("/changed") == 200, 60)
+    wait_until(lambda: server.ask("/changed")[0] == 200, 60)
     server.end()
     assert everything(discord).count("application started") == 1

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,9 +24,7 @@ from discord_logging._records.values import to_text
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup, ExceptionGroup
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.conftest import catch
 
 SETTINGS = CardSettings(None)
 
@@ -107,15 +105,6 @@ def freeze_exception(exception: BaseException) -> FrozenException:
     frozen = freeze(make(exc_info=(type(exception), exception, exception.__traceback__))).exception
     assert frozen is not None
     return frozen
-
-
-def catch(function: Callable[..., object], *args: object) -> BaseException:
-    """Return the exception that `function` raises."""
-    try:
-        function(*args)
-    except BaseException as error:  # noqa: BLE001 - whatever it is
-        return error
-    return pytest.fail("nothing was raised")
 
 
 def raise_from(cause: BaseException | None) -> None:

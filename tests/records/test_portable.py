@@ -24,9 +24,9 @@ from discord_logging._cards.traceback_text import format_exception
 from discord_logging._records.freeze import freeze
 from discord_logging._records.portable import from_data, to_data
 from discord_logging._records.settings import CardSettings
+from tests.conftest import catch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 if sys.version_info < (3, 11):
@@ -40,15 +40,6 @@ def make(msg: object = "hello", settings: CardSettings = SETTINGS, **attributes:
     record = logging.LogRecord("shop", logging.ERROR, __file__, 42, msg, (), None, "buy")
     record.__dict__.update(attributes)
     return FrozenRecord(freeze(record, settings))
-
-
-def catch(function: Callable[..., object], *args: object) -> BaseException:
-    """Return the exception that `function` raises."""
-    try:
-        function(*args)
-    except BaseException as error:  # noqa: BLE001 - whatever it is
-        return error
-    return pytest.fail("nothing was raised")
 
 
 def stumble(depth: int = 0) -> None:
