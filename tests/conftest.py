@@ -49,7 +49,7 @@ def pytest_configure() -> None:
     """Make the programs of tests start in the same state wherever the tests run.
 
     SIGINT and SIGHUP end them, even if a shell or nohup ignores these signals, and only `COVERAGE_PROCESS_CONFIG`
-    decides whether their coverage is measured.
+    decides whether their coverage is measured, which tests with the mark `measured` leave.
     """
     os.environ.pop("COVERAGE_PROCESS_START", None)
     for name, default in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
@@ -59,7 +59,10 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("measured") is None:
+        # A program takes half as long without coverage, and hundreds of them cover what other tests cover.
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     for name in ("DISCORD_WEBHOOK_URL", "DISCORD_NOTIFICATIONS_ENABLED", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
     # Tests post to Discord's host with responses and adapters that stand in for the network.

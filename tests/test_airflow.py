@@ -83,6 +83,7 @@ def test_an_error_may_be_a_text(discord: LocalDiscord, listener: Any) -> None:
     assert [text for text, _ in cards(discord)] == ["Task shop.pay failed: marked by hand"]
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -57,9 +57,8 @@ PACED = [
 @pytest.mark.once
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the benchmark needs a POSIX system")
 @pytest.mark.timeout(150)
-def test_quick_run_prints_a_row_for_each_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quick_run_prints_a_row_for_each_figure() -> None:
     """The output has every figure of this package, with any value."""
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "calls", "limits", "pace"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
     assert run.returncode == 0, run.stderr
@@ -73,9 +72,8 @@ def test_quick_run_prints_a_row_for_each_figure(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.once
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the benchmark needs a POSIX system")
 @pytest.mark.timeout(150)
-def test_quick_search_for_stalls_prints_a_row_for_each_function(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quick_search_for_stalls_prints_a_row_for_each_function() -> None:
     """The exit status says whether a function is too slow, which is for people to judge."""
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "stalls"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
     assert run.returncode == ("FAILED" in run.stdout), run.stdout + run.stderr
@@ -86,9 +84,8 @@ def test_quick_search_for_stalls_prints_a_row_for_each_function(monkeypatch: pyt
 
 @pytest.mark.once
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the benchmark needs a POSIX system")
-def test_quick_count_of_secrets_prints_a_row_for_each_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quick_count_of_secrets_prints_a_row_for_each_figure() -> None:
     """The columns of this table are the maskers, not the handlers."""
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "secrets"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert run.returncode == 0, run.stderr

@@ -769,6 +769,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.measured
 class TestProcesses:
     """Programs end while the record is being delivered."""
 

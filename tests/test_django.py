@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Gunicorn
 
+pytestmark = pytest.mark.measured
+
 _FILES = {
     "manage.py": """
         import os, sys

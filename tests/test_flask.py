@@ -810,6 +810,7 @@ class TestSigterm:
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+@pytest.mark.measured
 def test_missing_flask_names_the_extra() -> None:
     """Without Flask the import fails with a text that says what to install."""
     script = "import sys; sys.modules['flask'] = None\nimport discord_logging.flask"

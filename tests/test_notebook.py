@@ -71,6 +71,7 @@ def cards(local_discord: LocalDiscord, tmp_path: Path) -> Any:
     return run
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("program", [_SHELL, _KERNEL], ids=["IPython", "ipykernel"])
 def test_a_notebook_tells_each_event_once(cards: Any, program: str) -> None:
     """The cell that sets logging up has run twice. The traceback has the line of the cell, and stays on the screen."""

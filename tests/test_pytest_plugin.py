@@ -155,6 +155,7 @@ class TestNoTestPosts:
     def _as_users_have_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("DISCORD_LOCAL_ONLY")
 
+    @pytest.mark.measured
     @pytest.mark.parametrize(
         "options", [(), pytest.param(("-p", "early"), marks=pytest.mark.once)], ids=["conftest", "plugin"]
     )
@@ -248,6 +249,7 @@ def test_last_words(local_discord):
 """
 
 
+@pytest.mark.measured
 @pytest.mark.once
 def test_a_handler_that_was_left_open_does_not_hold_up_the_end(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the workers need a platform that forks")
+pytestmark = [
+    pytest.mark.measured,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the workers need a platform that forks"),
+]
 
 _SHOP = """
 import logging, os, pathlib, signal, sys, threading, time

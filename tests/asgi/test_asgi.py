@@ -498,6 +498,7 @@ class TestHandlers:
             DiscordLogging(fail, webhook_url="https://discord.com/nothing")
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(("module", "name"), [("aiohttp", "aiohttp"), ("litestar", "Litestar"), ("quart", "Quart")])
 def test_a_missing_framework_names_its_extra(module: str, name: str) -> None:
     """The import fails with a text that says what to install."""

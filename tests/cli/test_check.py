@@ -214,6 +214,7 @@ def test_switched_off_is_noted(monkeypatch: pytest.MonkeyPatch, check: Any) -> N
     assert "note: DISCORD_NOTIFICATIONS_ENABLED" in output
 
 
+@pytest.mark.measured
 def test_the_command_works_in_a_process(discord: LocalDiscord) -> None:
     """A process prints the result on stdout, and nothing on stderr."""
     environment = {**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url}

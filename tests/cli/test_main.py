@@ -285,6 +285,7 @@ def test_module_runs_like_the_script() -> None:
     assert "sandbox" in done.stdout
 
 
+@pytest.mark.measured
 def test_missing_extra_is_named() -> None:
     """Without aiohttp the error names what to install."""
     script = """

@@ -342,9 +342,8 @@ def test_a_full_disk_is_reported_once(
     assert capsys.readouterr().err.count("No space left on device") == 1
 
 
-def test_large_input_is_delivered_whole(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_input_is_delivered_whole(discord: LocalDiscord) -> None:
     """All of forty thousand lines are delivered, in a few messages and a few seconds."""
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     content = b"".join(b"2026-01-01 12:00:00,123 INFO app: request %d.\n" % number for number in range(40_000))
     with running(discord.webhook_url) as process:
         _, error = process.communicate(content, timeout=50)

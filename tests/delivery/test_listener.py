@@ -34,6 +34,8 @@ from discord_logging.sandbox import Fault, LocalDiscord
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.measured
+
 TOKEN = "kQ7zT2-vLmN7_pQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz01234567"
 REFUSED = f"http://127.0.0.1:9/api/webhooks/123456789012345678/{TOKEN}"
 

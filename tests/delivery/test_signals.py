@@ -63,11 +63,7 @@ def start(script: str, discord: LocalDiscord) -> subprocess.Popen[str]:
     """Start a program; return when it has printed "ready"."""
     process = subprocess.Popen(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(script)],
-        # A process that a signal ends tells no coverage, and loops are slow with it.
-        env={
-            **{name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"},
-            "DISCORD_WEBHOOK_URL": discord.webhook_url,
-        },
+        env={**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

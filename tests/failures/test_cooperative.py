@@ -77,6 +77,7 @@ show(handler.flush(10))
 class TestCooperativeTasks:
     """Greenlets and tasks run on while records are logged, delivered and flushed."""
 
+    @pytest.mark.measured
     @pytest.mark.parametrize("order", _ORDERS)
     def test_gevent(self, discord: LocalDiscord, run: Run, order: str) -> None:
         """A ticker runs on while the server is silent, all records arrive, and our own requests log no record.

@@ -194,12 +194,6 @@ def at_each_line(call, react):
 """
 
 
-@pytest.fixture
-def _without_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure no coverage in a program that has a tracer of its own, and in its many children."""
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-
-
 _INTERRUPTED = {
     "log": """at_each_line(lambda: log.error("parent"), react)""",
     "flush": """log.error("parent"); at_each_line(lambda: handler.flush(4), react)""",
@@ -316,7 +310,6 @@ class TestForkWhileALockIsHeld:
         assert (done.code, done.out, done.err) == (0, "0\n", "")
         assert sorted(texts()) == ["child", "parent"]
 
-    @pytest.mark.usefixtures("_without_coverage")
     @pytest.mark.parametrize("interrupted", _INTERRUPTED)
     def test_fork_in_a_signal_handler(self, run: Run, texts: Any, interrupted: str) -> None:
         """Whichever line of ours a signal interrupts, the child that the handler forks logs and delivers.
@@ -338,7 +331,6 @@ class TestForkWhileALockIsHeld:
         assert children == {f"child {number}": 1 for number in range(len(codes))}
         assert len(codes) > 20
 
-    @pytest.mark.usefixtures("_without_coverage")
     @pytest.mark.parametrize("interrupted", _INTERRUPTED)
     def test_child_goes_on_behind_a_signal_handler(self, run: Run, texts: Any, interrupted: str) -> None:
         """The child may also return into the interrupted call, which then meets other locks than it took.
@@ -422,6 +414,7 @@ def _by(*names: str, each: int = 3) -> list[str]:
 class TestMultiprocessing:
     """Children of multiprocessing and of similar libraries deliver before they end."""
 
+    @pytest.mark.measured
     @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
     def test_child_of_multiprocessing_ends(self, run: Run, texts: Any, prelude: str, method: str) -> None:
         """The last records of the children arrive, whatever their start method.

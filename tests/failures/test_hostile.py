@@ -292,6 +292,7 @@ def test_linked_exceptions(survive: Survive, discord: LocalDiscord, raising: str
     assert shown in descriptions(discord)[0]
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(
     ("attribute", "value", "shown"),
     [

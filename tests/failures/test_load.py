@@ -120,13 +120,11 @@ class _Reported:
 @pytest.mark.once
 @pytest.mark.timeout(180)
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no module resource on this platform")
-def test_a_million_records_under_load(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_million_records_under_load(run: Any) -> None:
     """Every accepted record is in the channel once or counted as dropped, and memory is bounded.
 
     Without the turn that a caller gives when others take records in, the process grows by 300 MB.
     """
-    # Whether each line has run is not looked at a million times.
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     # The end would have to wait for all that a limit of a whole minute holds back.
     with LocalDiscord(channel_limit=None) as discord:
         for fault in (Fault(), *_TROUBLE):

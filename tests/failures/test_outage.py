@@ -71,12 +71,6 @@ def refuse_when(discord: LocalDiscord, monkeypatch: pytest.MonkeyPatch) -> Refus
     return begin
 
 
-@pytest.fixture(autouse=True)
-def _without_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Whether each line has run is not looked at a hundred thousand times.
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-
-
 class TestOutageWithAFullQueue:
     """Discord is down for minutes while the program logs far more records than may wait."""
 

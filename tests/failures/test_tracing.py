@@ -81,6 +81,7 @@ print(json.dumps(recorded()))
 """
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("tool", [_OPENTELEMETRY, _SENTRY], ids=["OpenTelemetry", "Sentry"])
 def test_our_requests_are_no_part_of_a_trace(run: Run, discord: LocalDiscord, tool: str) -> None:
     """No span and no breadcrumb holds the token, no header goes to Discord, and the program's requests are traced.

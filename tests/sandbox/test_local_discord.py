@@ -25,6 +25,7 @@ def test_exports_equal_all() -> None:
     assert {name for name in vars(sandbox) if name[0].isupper()} == set(sandbox.__all__)
 
 
+@pytest.mark.measured
 def test_without_aiohttp_the_error_names_the_extra() -> None:
     """The import fails with a text that has the right command."""
     code = "import sys; sys.modules['aiohttp'] = None; import discord_logging.sandbox"
