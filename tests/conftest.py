@@ -268,7 +268,7 @@ class Gunicorn:
     def end(self) -> str:
         """End gunicorn in order; return its text on stderr."""
         self.process.terminate()
-        _, err = self.process.communicate(timeout=20)
+        _, err = self.process.communicate(timeout=100)
         assert self.process.returncode == 0
         return err
 
@@ -321,7 +321,7 @@ def catch(function: Callable[..., object], *args: object) -> BaseException:
     return pytest.fail("nothing was raised")
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until a condition holds; fail after a number of seconds."""
     deadline = time.monotonic() + seconds
     while not holds():

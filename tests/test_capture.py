@@ -752,7 +752,7 @@ def run(discord: LocalDiscord) -> Callable[[str], tuple[int, str, list[tuple[str
             env={**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url},
             capture_output=True,
             text=True,
-            timeout=40,
+            timeout=100,
             check=False,
         )
         embeds = [embed for message in discord.messages for embed in message.embeds]
@@ -861,7 +861,7 @@ class TestProcesses:
             env={**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url},
             capture_output=True,
             text=True,
-            timeout=40,
+            timeout=100,
             check=False,
         )
         shown = [embed["description"].split("\n")[0] for message in discord.messages for embed in message.embeds]

@@ -29,7 +29,7 @@ def run(*arguments: str, url: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=TOP,
-        timeout=30,
+        timeout=100,
         check=False,
     )
 

@@ -814,5 +814,5 @@ class TestSigterm:
 def test_missing_flask_names_the_extra() -> None:
     """Without Flask the import fails with a text that says what to install."""
     script = "import sys; sys.modules['flask'] = None\nimport discord_logging.flask"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False)
     assert "ImportError: discord_logging.flask needs Flask: pip install 'discord-log-handler[flask]'" in done.stderr

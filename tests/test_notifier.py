@@ -593,7 +593,7 @@ class TestProcess:
                 env={**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url},
                 capture_output=True,
                 text=True,
-                timeout=40,
+                timeout=100,
                 check=False,
             )
             assert (done.returncode, done.stderr) == (0, "")

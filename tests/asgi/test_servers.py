@@ -99,7 +99,7 @@ def serve(tmp_path: Path, discord: LocalDiscord, wait_until: Callable[..., None]
                 port = free.getsockname()[1]
             environment["DISCORD_WEBHOOK_URL"] = discord.webhook_url
             server = stack.enter_context(Server(tmp_path, *command.format(port=port).split(), port=port, **environment))
-            wait_until(lambda: server.ask("/nowhere")[0] or server.process.poll() is not None, 60)
+            wait_until(lambda: server.ask("/nowhere")[0] or server.process.poll() is not None)
             return server
 
         yield start
@@ -159,6 +159,6 @@ def test_the_reloader_posts_one_start(
     """A reload is a new process, but no new start."""
     server = serve(SERVERS["uvicorn"] + " --reload")
     (tmp_path / "shop.py").write_text(_APP.replace("/burst", "/changed"))
-    wait_until(lambda: server.ask("/changed")[0] == 200, 60)
+    wait_until(lambda: server.ask("/changed")[0] == 200)
     server.end()
     assert everything(discord).count("application started") == 1

@@ -219,7 +219,7 @@ def test_the_command_works_in_a_process(discord: LocalDiscord) -> None:
     """A process prints the result on stdout, and nothing on stderr."""
     environment = {**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url}
     command = [sys.executable, "-m", "discord_logging", "check"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("ok: ")
 

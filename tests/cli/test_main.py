@@ -279,7 +279,7 @@ def test_commands_work_with_closed_streams(
 def test_module_runs_like_the_script() -> None:
     """`python -m discord_logging` shows the same help."""
     done = subprocess.run(
-        [sys.executable, "-m", "discord_logging", "--help"], capture_output=True, text=True, check=True, timeout=20
+        [sys.executable, "-m", "discord_logging", "--help"], capture_output=True, text=True, check=True, timeout=100
     )
     assert "demo" in done.stdout
     assert "sandbox" in done.stdout
@@ -295,7 +295,7 @@ from discord_logging._cli.main import main
 sys.exit(main(["demo"]))
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=20, env=dict(os.environ)
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=100, env=dict(os.environ)
     )
     assert done.returncode == 1
     assert "discord-log-handler[sandbox]" in done.stderr

@@ -346,7 +346,7 @@ def test_large_input_is_delivered_whole(discord: LocalDiscord) -> None:
     """All of forty thousand lines are delivered, in a few messages and a few seconds."""
     content = b"".join(b"2026-01-01 12:00:00,123 INFO app: request %d.\n" % number for number in range(40_000))
     with running(discord.webhook_url) as process:
-        _, error = process.communicate(content, timeout=50)
+        _, error = process.communicate(content, timeout=100)
     assert (process.returncode, error) == (0, b"")
     found = set(map(int, re.findall(r"request (\d+)\.", texts(discord))))
     assert len(found) == 40_000

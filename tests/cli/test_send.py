@@ -183,6 +183,6 @@ def test_the_command_works_in_a_process(discord: LocalDiscord) -> None:
     """A process reads standard input and prints nothing on stderr."""
     command = [sys.executable, "-m", "discord_logging", "send", "--level", "error"]
     environment = {**os.environ, "DISCORD_WEBHOOK_URL": discord.webhook_url}
-    done = subprocess.run(command, input=b"hello", env=environment, capture_output=True, timeout=30, check=False)
+    done = subprocess.run(command, input=b"hello", env=environment, capture_output=True, timeout=100, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert discord.messages[0].embeds[0]["description"] == "hello"

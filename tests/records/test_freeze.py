@@ -280,7 +280,7 @@ class TestRecord:
             print(freeze(record, None)[0])
         """
         command = [sys.executable, "-c", textwrap.dedent(code)]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
         assert run.stdout == "1 of 2\n"
 
     def test_a_get_message_of_the_users_own_may_return_anything(self) -> None:

@@ -73,7 +73,7 @@ with LocalDiscord(keep=sys.argv[1]) as local:
     requests.post(local.webhook_url, json={"content": "accepted"})
     os.kill(os.getpid(), 9)
 """
-    subprocess.run([sys.executable, "-c", program, str(path)], check=False, timeout=30)
+    subprocess.run([sys.executable, "-c", program, str(path)], check=False, timeout=100)
     with kept(path) as local:
         assert [message.content for message in local.messages] == ["accepted"]
 
