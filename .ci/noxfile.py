@@ -21,7 +21,8 @@ PROJECT = nox.project.load_toml(TOP / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 DEFAULT = f"{sys.version_info.major}.{sys.version_info.minor}"
 COVERAGE = TOP / ".nox" / "measured"
-PYTEST = ("pytest", "-q", "-n", "4", "--dist", "worksteal")
+# Each worker imports all tests, and other sessions may run beside this one.
+PYTEST = ("pytest", "-q", "-n", "2", "--dist", "worksteal")
 FLOOR = (
     "discord/test_deadline_http.py",
     "discord/test_sender.py",
