@@ -260,6 +260,7 @@ class TestSink:
         assert token not in shown_locals(raised.value)
 
 
+@pytest.mark.measured
 def test_without_loguru_the_extra_is_named() -> None:
     """The module is imported by those who want it."""
     code = "import sys; sys.modules['loguru'] = None; import discord_logging.loguru"

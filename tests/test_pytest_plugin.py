@@ -261,4 +261,7 @@ def test_a_handler_that_was_left_open_does_not_hold_up_the_end(
     result.assert_outcomes(passed=2)
     losses = [line for line in result.errlines if "not delivered" in line]
     assert len(losses) == 1
-    assert losses[0].startswith("discord_logging: 2 of 2 records were not delivered to webhook 1 (2 closed")
+    # Records that the listener's thread has in hand at that moment are still pending.
+    assert re.match(
+        r"discord_logging: 2 of 2 records were not delivered to webhook 1 \(([12] closed|pending)\b", losses[0]
+    )

@@ -295,6 +295,7 @@ class TestProcessor:
         assert "ValueError: no price" in plain(card["title"])
 
 
+@pytest.mark.measured
 def test_without_structlog_the_extra_is_named() -> None:
     """The module is imported by those who want it."""
     code = "import sys; sys.modules['structlog'] = None; import discord_logging.structlog"
