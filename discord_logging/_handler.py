@@ -387,9 +387,9 @@ class DiscordHandler(logging.Handler):
             timeout: The longest wait, in seconds; `None` stands for `flush_timeout`.
 
         Returns:
-            Whether all of them were delivered: `False` if one still waits, or if any record for this webhook was
-            dropped since the last flush of this handler, or since the handler was made. So each loss is told once, by
-            the first flush after it; `health` has the total. A disabled handler returns `True`.
+            Whether all of them were delivered: `False` if one still waits, or if any record of this process for this
+            webhook was dropped since the last flush of this handler, or since the handler was made. So each loss is
+            told once, by the first flush after it; `health` has the total. A disabled handler returns `True`.
         """
         if self._listener is None:
             return True
@@ -481,7 +481,10 @@ class DiscordHandler(logging.Handler):
         return self._listener.get_rate_limit_info()
 
     def reset_rate_limits(self) -> None:
-        """Forget the rate limits that were learned, for all processes that share them, and try to post at once."""
+        """Forget the rate limits that were learned, and the pauses of the host, and try to post at once.
+
+        All processes that share the limits forget them.
+        """
         if self._listener is not None:
             self._listener.reset_rate_limits()
 

@@ -38,7 +38,7 @@ _GATHERING_TIME = 0.05
 _MIN_REQUEST_TIMEOUT = 0.001
 """The shortest time-out of a request, in seconds."""
 
-_MAX_LOST = 1_000_000
+_MAX_LOST = 100_000
 """The largest number of lost records of another process that is believed."""
 
 _FAULT_DELAY = 1.0
@@ -110,6 +110,7 @@ class WebhookListener(logging.handlers.QueueListener):
         self._starting = Lock()
         self._is_stopping = self._has_reported_late = False
         self._has_more = False
+        self._lost_by_others = 0
         self._reported: Counter[str] = Counter()
         """The numbers of records, settled and dropped by reason, when losses were last reported on stderr."""
         self._delivery = Delivery(self.url, self.backlog, self._sender, self._limiter)
@@ -179,7 +180,7 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def attach(self, handler: logging.Handler) -> None:
         """Share the listener with `handler`, whose flushes do not tell of the records that were dropped before."""
-        self._known_losses[handler] = self.backlog.lost
+        self._known_losses[handler] = self._own_losses()
         self.reattach(handler)
 
     def reattach(self, handler: logging.Handler) -> None:
@@ -201,9 +202,13 @@ class WebhookListener(logging.handlers.QueueListener):
     def flush_for(self, handler: logging.Handler, timeout: float) -> bool:
         """Flush, and return whether all is delivered and nothing was dropped since the last flush for `handler`."""
         is_settled = self.flush(timeout)
-        known, lost = self._known_losses[handler], self.backlog.lost
+        known, lost = self._known_losses[handler], self._own_losses()
         self._known_losses[handler] = lost
-        return is_settled and lost == known
+        return is_settled and lost <= known
+
+    def _own_losses(self) -> int:
+        """Return how many records of this process were dropped."""
+        return self.backlog.lost - self._lost_by_others
 
     def flush(self, timeout: float, *, is_last: bool = False) -> bool:
         """Block until all records accepted so far are delivered or dropped, for at most `timeout` seconds.
@@ -287,7 +292,9 @@ class WebhookListener(logging.handlers.QueueListener):
         """Report the records of processes that ended before they delivered them, and count them as dropped here."""
         for pid, number in self._slots.find_ended():
             say(f"process {pid} ended before it delivered {counted(number, 'record')} to webhook {self.url.id}")
-            self.backlog.refuse(f"of process {pid}", "process_ended", min(number, _MAX_LOST))
+            lost = min(number, _MAX_LOST)
+            self._lost_by_others += lost
+            self.backlog.refuse(f"of process {pid}", "process_ended", lost)
 
     def release_slot(self) -> None:
         """Let no other process tell of the records of this one, since this process has told of them itself."""
@@ -410,7 +417,7 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def reset_rate_limits(self) -> None:
         """Forget the rate limits that were learned for the webhook."""
-        self._limiter.reset(self.url.key)
+        self._limiter.reset(self.url.key, host=self.url.host)
         self._delivery.not_before = float("-inf")
         self.backlog.wake()
 

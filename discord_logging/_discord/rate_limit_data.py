@@ -18,18 +18,34 @@ from discord_logging._discord.rate_limit_state import (
     Request,
     WebhookState,
 )
+from discord_logging._process import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from discord_logging._discord.rate_limit_state import Channel, Window
 
-DATA_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error)
+DATA_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, struct.error)
 """The errors that `read_data` raises if its data do not come from `to_data`."""
 _T = TypeVar("_T")
+_MAX_AHEAD = 100_000.0
+"""The longest time from now that is believed, in seconds: an edge block lasts for a day at most."""
+
+
+def _time(value: Any) -> float:
+    """Return a time, or the length of a time.
+
+    Raises:
+        ValueError: No limit can have such a time.
+    """
+    if not float(value) <= clock.monotonic() + _MAX_AHEAD:
+        raise ValueError("a time is too far ahead")
+    return float(value)
+
+
 _TYPES: dict[Any, Callable[[Any], Any]] = {
     "bool": bool,
-    "float": float,
+    "float": _time,
     "int": int,
     "int | None": lambda value: None if value is None else int(value),
     "str | None": lambda value: None if value is None else str(value),
@@ -40,12 +56,16 @@ def to_data(state: LimitState) -> dict[str, Any]:
     """Return a state as lists, dicts, texts and numbers."""
     channels = {id(webhook.channel): webhook.channel for webhook in state.webhooks.values()}
     places = {key: place for place, key in enumerate(channels)}
-    probes = {id(host.edge.probe): name for name, host in state.hosts.items() if host.edge.probe}
+    probes = {id(host.edge.probe) for host in state.hosts.values()}
     return {
-        "all": {"blocked_until": state.all_blocked_until, "requests": _requests_to_data(state.all)},
         "channels": [_channel_to_data(channel) for channel in channels.values()],
         "hosts": {
-            name: {"edge": _plain(host.edge), "invalid": _pack(host.invalid.to_data())}
+            name: {
+                **_plain(host),
+                "edge": _plain(host.edge),
+                "invalid": _pack(host.invalid.to_data()),
+                "requests": _requests_to_data(host.window),
+            }
             for name, host in state.hosts.items()
         },
         "webhooks": {
@@ -66,11 +86,11 @@ def read_data(data: Mapping[str, Any], state: LimitState) -> None:
     Raises:
         Exception: One of `DATA_ERRORS`: `data` does not come from `to_data`.
     """
-    state.all.requests = _read_requests(data["all"]["requests"])
-    state.all_blocked_until = float(data["all"]["blocked_until"])
     for name, host in data["hosts"].items():
+        window = state.new_host().window
+        window.requests = _read_requests(host["requests"])
         guard = InvalidRequestGuard.from_data(_unpack(host["invalid"]))
-        state.hosts[name] = HostState(_read(EdgeBlock, host["edge"]), guard)
+        state.hosts[name] = _read(HostState, host, window=window, edge=_read(EdgeBlock, host["edge"]), invalid=guard)
     channels = [_read_channel(channel, state.new_channel()) for channel in data["channels"]]
     for channel in channels:
         if channel.id is not None:
@@ -82,12 +102,12 @@ def read_data(data: Mapping[str, Any], state: LimitState) -> None:
         state.webhooks[name] = _read(WebhookState, webhook, channel=channel, bucket=bucket, clients=clients)
         for key, client in webhook["clients"].items():
             if client["request"]:
-                sent_at, is_alone, probed = client["request"]
-                request = clients[key].request = Request(float(sent_at), is_alone=bool(is_alone))
+                host, sent_at, is_alone, is_probe = client["request"]
+                request = clients[key].request = Request(_time(sent_at), str(host), is_alone=bool(is_alone))
                 channel.requests.append(request)
-                state.all.requests.append(request)
-                if probed is not None:
-                    state.hosts[probed].edge.probe = request
+                state.host(host).window.requests.append(request)
+                if is_probe:
+                    state.host(host).edge.probe = request
 
 
 def _plain(item: Any) -> dict[str, Any]:
@@ -101,9 +121,9 @@ def _read(kind: type[_T], data: Mapping[str, Any], **others: Any) -> _T:
     return kind(**{name: read(data[name]) for name, read in types.items()}, **others)
 
 
-def _client_to_data(client: Client, probes: Mapping[int, str]) -> dict[str, Any]:
+def _client_to_data(client: Client, probes: Collection[int]) -> dict[str, Any]:
     request = client.request
-    in_flight = [request.sent_at, request.is_alone, probes.get(id(request))] if request else None
+    in_flight = [request.host, request.sent_at, request.is_alone, id(request) in probes] if request else None
     return {**_plain(client), "request": in_flight}
 
 
@@ -119,9 +139,8 @@ def _channel_to_data(channel: Channel) -> dict[str, Any]:
 
 def _read_channel(data: Mapping[str, Any], channel: Channel) -> Channel:
     channel.id = None if data["id"] is None else str(data["id"])
-    channel.learned, channel.lowered_at, channel.blocked_until = (
-        float(data[name]) for name in ("learned", "lowered_at", "blocked_until")
-    )
+    channel.learned = float(data["learned"])
+    channel.lowered_at, channel.blocked_until = _time(data["lowered_at"]), _time(data["blocked_until"])
     channel.requests = _read_requests(data["requests"])
     return channel
 
@@ -133,8 +152,8 @@ def _requests_to_data(window: Window) -> str:
 
 
 def _read_requests(data: str) -> list[Request]:
-    times = iter(_unpack(data))
-    return [Request(sent_at, answered_at) for sent_at, answered_at in zip(times, times, strict=True)]
+    times = map(_time, _unpack(data))
+    return [Request(sent_at, answered_at=answered_at) for sent_at, answered_at in zip(times, times, strict=True)]
 
 
 def _pack(numbers: Iterable[float]) -> str:

@@ -45,6 +45,8 @@ _RECOVERY_WINDOWS = 5
 """The number of windows after which a channel gets back half of its lost limit."""
 UNLIMITED = 1_000_000
 """The limit that stands for no limit."""
+_MAX_UNLIMITED = 100
+"""The largest number of requests that are remembered of a channel without a limit."""
 ASKING = 0.5
 """The seconds for which a client that asked for its budget counts as one that has something to send."""
 _INSTANT = 1e-6
@@ -136,11 +138,13 @@ class Request:
 
     Attributes:
         sent_at: The time at which it left.
+        host: The host that it went to.
         answered_at: The time at which its response arrived, or at which it was given up; `None` before that.
         is_alone: Whether no other request to the same webhook has been in flight at the same time.
     """
 
     sent_at: float
+    host: str = ""
     answered_at: float | None = None
     is_alone: bool = True
 
@@ -229,13 +233,14 @@ class Channel(Window):
 
     @property
     def sent(self) -> tuple[float, ...]:
-        """The times at which the requests left, in order."""
-        return tuple(sorted(map(attrgetter("sent_at"), self.requests)))
+        """The times at which the requests left, in order; none without a limit."""
+        return tuple(sorted(map(attrgetter("sent_at"), self.requests))) if self.is_limited else ()
 
     def add(self, request: Request, now: float) -> None:
-        """Count a request. Without a limit, none is remembered."""
-        if self.is_limited:
-            super().add(request, now)
+        """Count a request. Without a limit, only the latest ones are remembered, for processes that have one."""
+        super().add(request, now)
+        if not self.is_limited:
+            del self.requests[:-_MAX_UNLIMITED]
 
     def free_at(self, now: float) -> float:
         """Return the time at which one more request may leave."""
@@ -309,18 +314,21 @@ class EdgeBlock:
 
 @dataclass
 class HostState:
-    """The limits of all requests to one host."""
+    """The limits of all requests to one host, by all webhooks together."""
 
+    window: Window
     edge: EdgeBlock = field(default_factory=EdgeBlock)
     invalid: InvalidRequestGuard = field(default_factory=InvalidRequestGuard)
+    blocked_until: float = PAST
 
     def free_at(self, now: float) -> float:
         """Return the time at which the next request may leave."""
-        return max(self.edge.free_at(now), self.invalid.free_at(now))
+        return max(self.blocked_until, self.window.free_at(now), self.edge.free_at(now), self.invalid.free_at(now))
 
     def is_idle(self, now: float) -> bool:
         """Tell whether nothing is lost if the host is forgotten."""
-        return not self.edge.strikes and not self.invalid.count(now)
+        is_blocked = self.edge.strikes or self.blocked_until > now
+        return not is_blocked and not self.invalid.count(now) and not self.window.count(now)
 
 
 @dataclass
@@ -375,15 +383,15 @@ class WebhookState:
         requests = (client.request for other, client in self.clients.items() if other != name)
         return [request for request in requests if request is not None and request.is_in_flight(now)]
 
-    def send(self, name: str, now: float) -> Request:
-        """Return a request of a client that leaves now."""
+    def send(self, name: str, host: str, now: float) -> Request:
+        """Return a request of a client to a host that leaves now."""
         others = self.in_flight(now, name)
         self.bucket.use(now, len(others))
         for other in others:
             other.is_alone = False
         client = self.client(name)
         self.seen_at = client.sent_at = now
-        client.request = Request(now, is_alone=not others)
+        client.request = Request(now, host, is_alone=not others)
         return client.request
 
     def settle(self, name: str, now: float) -> Request | None:
@@ -455,8 +463,7 @@ class LimitState:
         self.webhooks: dict[str, WebhookState] = {}
         self.channels: weakref.WeakValueDictionary[str, Channel] = weakref.WeakValueDictionary()
         self.hosts: dict[str, HostState] = {}
-        self.all = Window(global_limit, 1.0 + 2 * PAD)
-        self.all_blocked_until = PAST
+        self._global_limit = global_limit
         self._clean_up_at = 64
 
     def new_channel(self) -> Channel:
@@ -480,9 +487,15 @@ class LimitState:
             state.seen_at = now
         return state
 
+    def new_host(self) -> HostState:
+        """Return a host of which nothing is known."""
+        return HostState(Window(self._global_limit, 1.0 + 2 * PAD))
+
     def host(self, name: str) -> HostState:
         """Return the state of a host, which is kept."""
-        return self.hosts.setdefault(name, HostState())
+        if name not in self.hosts:
+            self.hosts[name] = self.new_host()
+        return self.hosts[name]
 
     def tidy(self, now: float) -> None:
         """Forget webhooks, clients and hosts that are idle: a process may never come back."""
@@ -493,15 +506,29 @@ class LimitState:
                 client.give_up(now)
             state.clients = {name: client for name, client in state.clients.items() if not client.is_idle(now)}
 
-    def forget(self, webhook: str | None) -> None:
-        """Forget all about a webhook, or, if it is `None`, about everything."""
-        if webhook is not None:
-            self.webhooks.pop(webhook, None)
+    def forget(self, webhook: str | None, host: str | None) -> None:
+        """Forget all about a webhook and the pauses of a host, or, if the webhook is `None`, about everything."""
+        if webhook is None:
+            self.webhooks.clear()
+            self.hosts.clear()
             return
-        self.webhooks.clear()
-        self.hosts.clear()
-        self.all.requests.clear()
-        self.all_blocked_until = PAST
+        self.webhooks.pop(webhook, None)
+        if host in self.hosts:
+            self.hosts[host].edge, self.hosts[host].blocked_until = EdgeBlock(), PAST
+
+    def clients_in_flight(self, now: float) -> set[str]:
+        """Return the names of the clients with requests in flight."""
+        clients = [each for state in self.webhooks.values() for each in state.clients.items()]
+        return {name for name, client in clients if client.request and client.request.is_in_flight(now)}
+
+    def bury(self, name: str, now: float) -> None:
+        """End the requests of a client that has died. Another one may probe a block at once."""
+        for state in self.webhooks.values():
+            if name in state.clients:
+                request = state.settle(name, now)
+                for host in self.hosts.values():
+                    if host.edge.probe is request:
+                        host.edge.probe = None
 
     def settle_others(self, name: str, now: float) -> None:
         """End the requests of all clients but one."""
@@ -535,8 +562,6 @@ class LimitState:
             state.wait_time(now, name),
             state.channel.blocked_until - now,
             state.channel.free_at(now) - now,
-            self.all_blocked_until - now,
-            self.all.free_at(now) - now,
             host_state.free_at(now) - now if host_state else 0.0,
         )
         return wait if wait > _INSTANT else 0.0
@@ -544,10 +569,10 @@ class LimitState:
     def count(self, webhook: str, host: str, name: str, now: float) -> None:
         """Count a request of a client that leaves now."""
         state = self.webhook(webhook, now)
-        request = state.send(name, now)
+        request = state.send(name, host, now)
         state.channel.add(request, now)
-        self.all.add(request, now)
         host_state = self.host(host)
+        host_state.window.add(request, now)
         host_state.edge.sent(request)
         host_state.invalid.sent(now)
 
@@ -596,7 +621,7 @@ class LimitState:
         if request is not None and (scope == "shared" or (scope == "user" and info.remaining)):
             channel.lower(channel.count(now), request.sent_at, now)
         if scope == "global":
-            self.all_blocked_until = max(self.all_blocked_until, until)
+            host_state.blocked_until = max(host_state.blocked_until, until)
         elif scope == "shared":
             channel.blocked_until = max(channel.blocked_until, until)
         elif scope == "user":

@@ -11,7 +11,7 @@ Limit      Reach                      Source of our knowledge       How we obey 
 ========== ========================== ============================= ================================================
 bucket     one webhook                `X-RateLimit-*` headers       we count down; at 0 we wait for `Reset-After`
 channel    all webhooks of a channel  a `shared` 429, and only that a sliding window: 30 in 60 s unless set otherwise
-global     this address               a `global` 429                a sliding window: 50 a second
+global     this address and one host  a `global` 429                a sliding window: 50 a second
 edge block this address and one host  a 429 or 403 not of the API   we wait, ever longer; then one request probes
 invalid    this address and one host  nothing, until the ban        see `invalid_requests`
 ========== ========================== ============================= ================================================
@@ -28,8 +28,9 @@ arrived now.
 
 *Refusals.* A 429 says when the next request passes, and knows better than all our counting: we wait for exactly that
 time, and then one request may leave. Its scope says who waits: `user` the webhook, `shared` every webhook known to post
-to the channel, `global` everybody. A `shared` refusal although we had sent less than the limit means that others post
-there too: the limit falls to what we had sent, by half at most; every five windows half of the loss comes back.
+to the channel, `global` all webhooks of the host. A `shared` refusal although we had sent less than the limit means
+that others post there too: the limit falls to what we had sent, by half at most; every five windows half of the loss
+comes back.
 
 *Pace.* A program need not spend at once what a limit allows: `pace` decides that from what `budget` returns.
 
@@ -48,16 +49,17 @@ import json
 import math
 import os
 from functools import partial
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from discord_logging._discord.invalid_requests import STOP_AT, WINDOW
 from discord_logging._discord.pace import Budget, Pace, Urgency
 from discord_logging._discord.rate_limit_data import DATA_ERRORS, read_data, to_data
 from discord_logging._discord.rate_limit_headers import read_rate_limit_info
-from discord_logging._discord.rate_limit_state import ASKING, HostState, LimitState, RateLimitBucket
+from discord_logging._discord.rate_limit_state import ASKING, LimitState, RateLimitBucket
 from discord_logging._process import clock
 from discord_logging._process.locks import Lock
-from discord_logging._process.shared_page import SharedPage
+from discord_logging._process.shared_page import SharedPage, name_space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,6 +70,8 @@ DEFAULT_HOST = "discord.com"
 _T = TypeVar("_T")
 _PAGE = "1-limits"
 """The name of the page with the limits. Another form of the data gets another number."""
+_SPACE = name_space("pid")
+"""The process ids of another container are those of other processes."""
 _MAX_MISSED = 1_000
 """The largest number of changes that are remembered while the page is not held."""
 
@@ -142,7 +146,7 @@ class DiscordRateLimiter:
     @property
     def _client(self) -> str:
         """The name of this process among those that share the limits."""
-        return f"{self._pid}-{self._token}"
+        return f"{_SPACE}-{self._pid}-{self._token}"
 
     @contextlib.contextmanager
     def _lock(self, now: float, *, is_patient: bool = True) -> Iterator[LimitState]:
@@ -152,10 +156,9 @@ class DiscordRateLimiter:
             now: The time.
             is_patient: Whether to wait for another process that holds them, for half a second at most.
         """
-        # A signal handler may have interrupted this very thread, which goes on with its state afterwards.
-        is_nested = lock.is_held_by_this_thread()
-        with lock:
-            if is_nested:
+        with lock.hold(math.inf) as is_locked:
+            if not is_locked:
+                # A signal handler has interrupted this very thread, which goes on with its state afterwards.
                 yield self._state
                 return
             alone = contextlib.nullcontext(enter_result=False)
@@ -235,6 +238,10 @@ class DiscordRateLimiter:
             if client and client.request:
                 self._change(lambda state: state.unanswered(webhook, host, name, now))
             wait = state.wait_time(webhook, host, name, now)
+            if wait and self._is_shared and (dead := [each for each in state.clients_in_flight(now) if _is_dead(each)]):
+                for each in dead:
+                    self._change(methodcaller("bury", each, now))
+                wait = state.wait_time(webhook, host, name, now)
             if not wait:
                 self._change(lambda state: state.count(webhook, host, name, now))
             return wait
@@ -313,18 +320,18 @@ class DiscordRateLimiter:
         trouble = self._page.trouble or self._trouble
         return {"active": not trouble, "reason": trouble}
 
-    def reset(self, webhook: str | None = None) -> None:
-        """Forget all about a webhook, or, if it is None, about all webhooks, the hosts and the global limit.
+    def reset(self, webhook: str | None = None, *, host: str | None = None) -> None:
+        """Forget all about a webhook and the pauses of a host, or, if the webhook is None, about everything.
 
         If the limits are shared, all processes forget it.
         """
         with self._lock(clock.monotonic()):
-            self._change(lambda state: state.forget(webhook))
+            self._change(lambda state: state.forget(webhook, host))
 
 
 def _describe(state: LimitState, webhook: str, now: float, host: str) -> dict[str, Any]:
     webhook_state = state.find(webhook)
-    host_state = state.hosts.get(host) or HostState()
+    host_state = state.hosts.get(host) or state.new_host()
     bucket, channel = webhook_state.bucket, webhook_state.channel
     budget = webhook_state.budget(now)
     buckets = {}
@@ -337,7 +344,7 @@ def _describe(state: LimitState, webhook: str, now: float, host: str) -> dict[st
         }
     pace = Pace.of(budget)
     return {
-        "global_rate_limit": _until(state.all_blocked_until, now),
+        "global_rate_limit": _until(host_state.blocked_until, now),
         "buckets": buckets,
         "channel": {
             "limit": budget.channel_limit,
@@ -357,6 +364,21 @@ def _describe(state: LimitState, webhook: str, now: float, host: str) -> dict[st
             "wait_time": max(0.0, host_state.invalid.free_at(now) - now),
         },
     }
+
+
+def _is_dead(client: str) -> bool:
+    """Tell whether the process of a client has ended, as far as this process can know."""
+    space, _, rest = client.partition("-")
+    pid = rest.partition("-")[0]
+    if space != _SPACE or not pid.isascii() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        pass
+    return False
 
 
 def _until(deadline: float, now: float) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """A file in shared memory, in which the processes of one user write numbers and short data for each other.
 
 The memory is a tmpfs: Linux's `/dev/shm`, or the folder that the environment variable `DISCORD_SHARED_MEMORY` names. If
-the variable is empty, and on other systems, there is no such memory. A write into a file on a disk might wait for the
-disk, and would end the process where the disk is full.
+the variable is empty, and on other systems, there is no such memory. A file on a disk would make a writer wait for it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import mmap
 import os
@@ -19,27 +19,29 @@ from pathlib import Path
 if sys.platform == "linux":
     import fcntl
 
+_FIRST_FD = 3
+"""The first number of a file that is none of the standard streams."""
+_never_freed: list[mmap.mmap] = []
+"""Mapped memory whose files the program has closed. Up to Python 3.12, it would close a number of another file."""
+
 
 class SharedFile:
-    """A file of a fixed size in shared memory, whose bytes can be locked.
+    """A file in shared memory, whose bytes can be locked, read, written and mapped.
 
     The locks are not inherited by a fork, do not keep threads of the same process out, and end when the process ends or
     closes the file, even if it has opened it twice (https://man7.org/linux/man-pages/man2/fcntl_locking.2.html). No
     method waits. Not thread-safe.
 
     Attributes:
-        memory: The bytes of the file, after `open` has returned true.
-        trouble: The reason why the file could not be opened, or `""`.
+        trouble: The reason why the file could not be opened or mapped, or `""`.
     """
 
-    memory: mmap.mmap
-
-    def __init__(self, name: str, size: int) -> None:
+    def __init__(self, name: str) -> None:
         self._name = name
-        self._size = size
         self._fd = -1
         self._identity = 0, 0
         self._close = weakref.finalize(self, int)
+        self._mapped: list[mmap.mmap] = []
         self.trouble = ""
 
     @property
@@ -51,28 +53,65 @@ class SharedFile:
         """
         return _folder() / self._name
 
+    @property
+    def identity(self) -> tuple[int, int]:
+        """The identity of the file, which no other file has."""
+        return self._identity
+
     def open(self, *, create: bool) -> bool:
         """Open the file anew, and return whether it is open."""
         self._close()
         self._fd = -1
         try:
             _check_folder(create=create)
-            fd = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0), 0o600)
+            fd = _open(self.path, os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0))
             self._identity = _identify(os.fstat(fd))
-            self._close = weakref.finalize(self, functools.partial(_close, fd, self._identity))
-            self._close.atexit = False
-            # If the memory were full, a write into a file with holes would end this process.
-            os.posix_fallocate(fd, 0, self._size)
-            self.memory = mmap.mmap(fd, self._size)
-        except (OSError, ValueError) as error:
-            # mmap raises a ValueError if another process has made the file shorter meanwhile.
-            self._close()
-            self.trouble = getattr(error, "strerror", None) or str(error)
+            os.fchmod(fd, 0o600)
+        except OSError as error:
+            self.trouble = error.strerror or str(error)
             return False
+        self._mapped = []
+        self._close = weakref.finalize(self, functools.partial(_close, fd, self._identity, self._mapped))
+        self._close.atexit = False
+        self.trouble = ""
         # This comes last: the file is open from now on.
         self._fd = fd
-        self.trouble = ""
         return True
+
+    def map(self, size: int) -> mmap.mmap | None:
+        """Return the first bytes of the file as memory, or `None` if there is no room for them."""
+        try:
+            # If the memory were full, a write into a file with holes would end this process.
+            os.posix_fallocate(self._fd, 0, size)
+            if sys.version_info >= (3, 13):
+                memory = mmap.mmap(self._fd, size, trackfd=False)
+            else:
+                memory = mmap.mmap(self._fd, size)
+        except (OSError, ValueError) as error:
+            # A ValueError says that another process has made the file shorter meanwhile.
+            self._close()
+            self._fd = -1
+            self.trouble = getattr(error, "strerror", None) or str(error)
+            return None
+        self._mapped.append(memory)
+        return memory
+
+    def read(self, start: int, count: int) -> bytes:
+        """Return bytes of the file, fewer at its end.
+
+        Raises:
+            OSError: The program has closed the file.
+        """
+        return os.pread(self._fd, count, start)
+
+    def write(self, start: int, content: bytes) -> None:
+        """Write bytes into the file.
+
+        Raises:
+            OSError: The memory is full.
+        """
+        if os.pwrite(self._fd, content, start) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def is_open(self) -> bool:
         """Tell whether the file is still open. Daemons close all files."""
@@ -107,9 +146,23 @@ def _is_file(fd: int, identity: tuple[int, int]) -> bool:
     return False
 
 
-def _close(fd: int, identity: tuple[int, int]) -> None:
+def _open(path: Path, flags: int) -> int:
+    """Return the number of a file that only this user can read, and that is none of the standard streams."""
+    fd = os.open(path, flags, 0o600)
+    if fd >= _FIRST_FD:
+        return fd
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_FD)
+    finally:
+        os.close(fd)
+
+
+def _close(fd: int, identity: tuple[int, int], mapped: list[mmap.mmap]) -> None:
     if _is_file(fd, identity):
         os.close(fd)
+    else:
+        _never_freed.extend(mapped)
+    mapped.clear()
 
 
 def _identify(status: os.stat_result) -> tuple[int, int]:
@@ -120,6 +173,8 @@ def _folder() -> Path:
     memory = os.environ.get("DISCORD_SHARED_MEMORY", "/dev/shm")  # noqa: S108 - `_check_folder` checks the owner
     if not memory or sys.platform != "linux":
         raise FileNotFoundError(0, "there is no shared memory")
+    if not Path(memory).is_absolute():
+        raise FileNotFoundError(0, "DISCORD_SHARED_MEMORY is no absolute path")
     return Path(memory) / f"discord-logging-{os.geteuid()}"
 
 
@@ -132,7 +187,9 @@ def _check_folder(*, create: bool) -> None:
     folder = _folder()
     if create:
         with contextlib.suppress(FileExistsError):
-            folder.mkdir(0o700)
+            folder.mkdir()
+            # The umask may take rights away, also from this user.
+            folder.chmod(0o700)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise PermissionError(0, f"{folder} is not a folder of this user alone")

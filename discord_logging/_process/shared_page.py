@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import struct
+import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from discord_logging._process import clock
 from discord_logging._process.shared_file import SharedFile
@@ -12,9 +15,11 @@ from discord_logging._process.shared_file import SharedFile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HEAD = 64
-"""The bytes of the head: the number of the latest version, and the lengths of the two latest ones."""
-_ROOM = 256 * 1024 - _HEAD
+_HEAD = struct.Struct("<QQQ")
+"""The number of the latest version, and the lengths of the latest versions with an even and an odd number."""
+_START = 64
+"""The place of the first version."""
+_ROOM = 256 * 1024 - _START
 """The longest content, in bytes."""
 _PATIENCE = 0.5
 """The longest wait for another process that holds the page, in seconds."""
@@ -22,6 +27,8 @@ _STOPPED = 5.0
 """The seconds for which nobody waits for a process again that was waited for in vain: it may have been stopped."""
 _POLL = 0.0005
 """The time between two tries, in seconds."""
+_MAX_DIFFERENCE = 60.0
+"""The largest difference between the clock of the package and that of the system, in seconds."""
 
 
 class SharedPage:
@@ -38,9 +45,9 @@ class SharedPage:
     """
 
     def __init__(self, name: str) -> None:
-        self._file = SharedFile(f"{name}-{_name_clock()}", _HEAD + 2 * _ROOM)
-        self._known: tuple[Any, int] = None, -1
-        """The memory, and the version in it, that this process has read or written last."""
+        self._file = SharedFile(f"{name}-{name_space('time')}")
+        self._known: tuple[object, int] = None, -1
+        """The file, and the version in it, that this process has read or written last."""
         self._is_full = False
         self._trouble = ""
         self._waits_from = 0.0
@@ -67,6 +74,9 @@ class SharedPage:
         now = clock.monotonic()
         is_stopped = now < self._waits_from
         deadline = now + (_PATIENCE if waits and not is_stopped else 0.0)
+        if _has_other_clock():
+            self._trouble = "the clock of this process is not that of the system"
+            return False
         while True:
             if not self._file.is_current() and not self._file.open(create=True):
                 self._trouble = self._file.trouble
@@ -87,15 +97,16 @@ class SharedPage:
 
         The page is held, here and below.
         """
-        latest = self._numbers[0]
-        if self._known == (self._file.memory, latest):
+        latest, *lengths = self._read_head()
+        if self._known == (self._file.identity, latest):
             return None
-        start = self._start(latest)
-        return bytes(self._file.memory[start : start + min(self._numbers[1 + latest % 2], _ROOM)])
+        with contextlib.suppress(OSError):
+            return self._file.read(self._place(latest), min(lengths[latest % 2], _ROOM))
+        return b""
 
     def note_as_known(self) -> None:
         """Note that this process has understood the content."""
-        self._known = self._file.memory, self._numbers[0]
+        self._known = self._file.identity, self._read_head()[0]
 
     def forget(self) -> None:
         """Let the next `read` return the content in any case."""
@@ -103,28 +114,41 @@ class SharedPage:
 
     def write(self, content: bytes) -> bool:
         """Replace the content, and return whether there is room for it."""
-        self._is_full = len(content) > _ROOM
-        if self._is_full:
+        latest, *lengths = self._read_head()
+        latest = (latest + 1) % 2**64
+        lengths[latest % 2] = len(content)
+        self._is_full = True
+        if len(content) > _ROOM:
             return False
-        numbers = self._numbers
-        latest = (numbers[0] + 1) % 2**64
-        start = self._start(latest)
-        self._file.memory[start : start + len(content)] = content
-        numbers[1 + latest % 2] = len(content)
-        numbers[0] = latest
-        self.note_as_known()
+        try:
+            self._file.write(self._place(latest), content)
+            self._file.write(0, _HEAD.pack(latest, *lengths))
+        except OSError:
+            return False
+        self._is_full = False
+        self._known = self._file.identity, latest
         return True
 
-    @property
-    def _numbers(self) -> memoryview:
-        return memoryview(self._file.memory)[:_HEAD].cast("Q")
+    def _read_head(self) -> tuple[int, ...]:
+        with contextlib.suppress(OSError):
+            head = self._file.read(0, _HEAD.size)
+            return _HEAD.unpack(head.ljust(_HEAD.size, b"\0"))
+        return 0, 0, 0
 
     @staticmethod
-    def _start(version: int) -> int:
-        return _HEAD + version % 2 * _ROOM
+    def _place(version: int) -> int:
+        return _START + version % 2 * _ROOM
 
 
-def _name_clock() -> str:
+def _has_other_clock() -> bool:
+    """Tell whether a test has stopped or moved the clock, so that no other process could do with its times."""
+    if sys.platform == "win32":
+        return False
+    return abs(clock.monotonic() - time.clock_gettime(time.CLOCK_MONOTONIC)) > _MAX_DIFFERENCE
+
+
+def name_space(kind: str) -> str:
+    """Return a name for what this process shares with others, such as `"time"` or `"pid"`; `"0"` if it is not known."""
     with contextlib.suppress(OSError):
-        return str(Path("/proc/self/ns/time").stat().st_ino)
+        return str(Path("/proc/self/ns", kind).stat().st_ino)
     return "0"

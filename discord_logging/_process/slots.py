@@ -32,7 +32,7 @@ class Slots:
     """
 
     def __init__(self, name: str) -> None:
-        self._file = SharedFile(f"1-{name}", _SLOTS * _BYTES)
+        self._file = SharedFile(f"1-{name}")
         self.after_fork_in_child()
 
     def after_fork_in_child(self) -> None:
@@ -117,9 +117,10 @@ class Slots:
 
     def _open(self, *, create: bool) -> bool:
         own, self._own = self._own, None
-        if not self._file.open(create=create):
+        memory = self._file.map(_SLOTS * _BYTES) if self._file.open(create=create) else None
+        if memory is None:
             return False
-        self._numbers = memoryview(self._file.memory).cast("Q")
+        self._numbers = memoryview(memory).cast("Q")
         # If the program closed the file, the slot was unlocked. Of another file, it is free, and is not taken here.
         if own is not None and self._numbers[own * _NUMBERS] == os.getpid() and self._lock(own):
             self._own = own

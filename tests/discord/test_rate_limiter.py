@@ -296,9 +296,10 @@ class TestRefusals:
         assert limiter.wait_time("b", START) == 0.0
 
     def test_global_scope_stops_every_webhook(self, limiter: DiscordRateLimiter) -> None:
-        """A global refusal also stops webhooks and hosts that were never seen before."""
+        """A global refusal also stops webhooks of the host that were never seen before."""
         assert refuse(limiter, START, refusal(5, **{"global": True})).scope == "global"
-        assert limiter.wait_time("b", START, host="proxy") == pytest.approx(5 + PAD)
+        assert limiter.wait_time("b", START) == pytest.approx(5 + PAD)
+        assert limiter.wait_time("b", START, host="local") == 0.0
         assert limiter.info("b", START)["global_rate_limit"] == {"active": True, "wait_time": pytest.approx(5 + PAD)}
         assert limiter.info("b", START + 6)["global_rate_limit"] == {"active": False, "wait_time": 0.0}
 
@@ -787,6 +788,15 @@ class TestState:
             "wait_time": 0.0,
         }
 
+    def test_a_reset_ends_the_pauses_of_a_host(self, limiter: DiscordRateLimiter) -> None:
+        """A proxy of the company may have answered in the name of Discord."""
+        block(limiter, START)
+        limiter.reset("a", host="discord.com")
+        assert limiter.wait_time("a", START) == 0.0
+        refuse(limiter, START, refusal(50, **{"global": True}))
+        limiter.reset("a", host="discord.com")
+        assert limiter.wait_time("b", START) == 0.0
+
     def test_reset_forgets_one_webhook_or_everything(self, limiter: DiscordRateLimiter) -> None:
         """One webhook is forgotten alone; global pauses and blocks are forgotten with everything."""
         refuse(limiter, START, refusal(50), webhook="a")
@@ -1058,7 +1068,7 @@ class TestSharing:
     def test_a_container_with_another_clock_has_limits_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Beside its clock, all waits would be for hours."""
         send(DiscordRateLimiter(shared=True), "a", START + 100_000, headers(remaining=0))
-        monkeypatch.setattr(shared_page, "_name_clock", lambda: "another")
+        monkeypatch.setattr(shared_page, "name_space", lambda kind: f"another {kind}")
         assert DiscordRateLimiter(shared=True).acquire("a", START) == 0.0
 
     def test_more_than_there_is_room_for_is_not_shared(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1120,9 +1130,9 @@ class TestSharing:
         """The first wait takes half a second; five seconds later there is another one."""
         waits: list[float] = []
         now = 100.0
-        monkeypatch.setattr(
-            shared_page, "clock", SimpleNamespace(monotonic=lambda: now + sum(waits), sleep=waits.append)
-        )
+        stopped = SimpleNamespace(monotonic=lambda: now + sum(waits), sleep=waits.append)
+        monkeypatch.setattr(shared_page, "clock", stopped)
+        monkeypatch.setattr(shared_page, "_has_other_clock", lambda: False)
         limiter = DiscordRateLimiter(shared=True)
         monkeypatch.setattr(SharedFile, "lock", lambda *_: False)
         found = []
@@ -1172,13 +1182,50 @@ class TestSharing:
         assert limiters[0].wait_time("a", START) > 0.0
         assert limiters[1].acquire("a", START) == 0.0
 
+    def test_a_process_that_died_holds_nobody_up(self, limiters: list[DiscordRateLimiter]) -> None:
+        """Its request was the first one of the webhook, or the probe of a block."""
+        pid = os.fork()
+        if not pid:
+            limiters[0].acquire("a", START)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert limiters[1].acquire("a", START) == 0.0
+        block(limiters[2], START + 1, webhook="b")
+        pid = os.fork()
+        if not pid:
+            limiters[0].acquire("c", START + 62)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert limiters[1].acquire("d", START + 62) == 0.0
+
+    @pytest.mark.parametrize("pid", ["", "0", "-1", "99999999999999999999", "\u0663"])
+    def test_a_client_with_an_odd_name_is_not_taken_for_dead(self, pid: str) -> None:
+        """Another version of this package may name its processes in another way."""
+        limiter = DiscordRateLimiter(shared=True)
+        with limiter._lock(START):
+            limiter._change(lambda state: state.count("a", "discord.com", f"{rate_limiter._SPACE}-{pid}-1", START))
+        assert limiter.acquire("a", START) == pytest.approx(0.05)
+
+    def test_a_process_whose_clock_stands_still_shares_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The tests of a program took all limits of its service for those of long ago."""
+        frozen = SimpleNamespace(monotonic=lambda: 1.9e9, sleep=time.sleep)
+        with monkeypatch.context() as patch:
+            patch.setattr(shared_page, "clock", frozen)
+            limiter = DiscordRateLimiter(shared=True)
+            send(limiter, "a", START, {})
+            assert limiter.info("a", START)["shared"] == {
+                "active": False,
+                "reason": "the clock of this process is not that of the system",
+            }
+        assert DiscordRateLimiter(shared=True).budget("a", START).channel_left == 30
+
     def test_idle_webhooks_and_hosts_are_forgotten(self, limiters: list[DiscordRateLimiter]) -> None:
         """Each local Discord of a developer is a host and a webhook of its own."""
         for number in range(100):
             assert limiters[0].acquire(str(number), START + number, host=f"localhost:{number}") == 0.0
             limiters[0].update(str(number), 200, headers(), None, START + number, host=f"localhost:{number}")
         send(limiters[1], "a", START + 10_000, headers())
-        assert (list(limiters[1]._state.webhooks), list(limiters[1]._state.hosts)) == (["a"], [])
+        assert (list(limiters[1]._state.webhooks), list(limiters[1]._state.hosts)) == (["a"], ["discord.com"])
 
 
 class Rule(Protocol):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from discord_logging._process import shared_page
+from discord_logging._process.shared_file import SharedFile
 from discord_logging._process.shared_page import SharedPage
 
 if TYPE_CHECKING:
@@ -109,14 +110,15 @@ def test_a_writer_that_is_killed_leaves_the_content_of_before() -> None:
 
 def write_half(page: SharedPage) -> None:
     """Write all but the number of the new version, and end."""
+    write_bytes = SharedFile.write
 
-    class Killed(list[int]):
-        def __setitem__(self, index: object, value: object) -> None:
-            if index == 0:
-                os._exit(9)
+    def die_at_the_head(file: SharedFile, start: int, content: bytes) -> None:
+        if not start:
+            os._exit(9)
+        write_bytes(file, start, content)
 
     with page.hold(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SharedPage, "_numbers", Killed(page._numbers))
+        patch.setattr(SharedFile, "write", die_at_the_head)
         page.write(b"x" * 100)
 
 
@@ -176,13 +178,31 @@ def test_a_page_that_was_removed_is_made_anew(tmp_path: Path) -> None:
     assert read(SharedPage("page")) == b"new"
 
 
-def test_a_damaged_head_harms_nobody() -> None:
-    """Nothing beyond the memory is read."""
+@pytest.mark.parametrize("damage", [b"", b"\xff", b"\xff" * 24, b"\xff" * 500])
+def test_a_damaged_file_harms_nobody(tmp_path: Path, damage: bytes) -> None:
+    """Somebody may have made it shorter, or have written anything."""
     page = SharedPage("page")
     write(b"x", page)
-    page._numbers[:3] = memoryview(bytearray(b"\xff" * 24)).cast("Q")
-    assert len(read(SharedPage("page")) or b"") == shared_page._ROOM
+    (file,) = tmp_path.glob("*/*")
+    file.write_bytes(damage)
+    assert len(read(SharedPage("page")) or b"") <= shared_page._ROOM
     assert write(b"mine", page)
+    assert read(SharedPage("page")) == b"mine"
+
+
+def test_a_full_memory_leaves_the_content_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says that its content is an old one."""
+    page = SharedPage("page")
+    write(b"old", page)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", fail)
+        assert not write(b"new", page)
+    assert page.trouble
+    assert read(SharedPage("page")) == b"old"
 
 
 @pytest.mark.parametrize("memory", ["", "missing"])

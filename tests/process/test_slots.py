@@ -202,11 +202,11 @@ def test_a_thread_looks_while_another_one_opens_the_file(monkeypatch: pytest.Mon
     ours, found = Slots("webhook"), list[object]()
     open_memory = mmap.mmap
 
-    def look_meanwhile(*args: int) -> mmap.mmap:
+    def look_meanwhile(*args: int, **options: bool) -> mmap.mmap:
         thread = threading.Thread(target=lambda: found.append(ours.find_ended()))
         thread.start()
         thread.join(20)
-        return open_memory(*args)
+        return open_memory(*args, **options)
 
     monkeypatch.setattr(mmap, "mmap", look_meanwhile)
     assert ours.claim() is not None
