@@ -170,14 +170,16 @@ class SecretMasker:
         """
         if not self._names.words:
             return text
-        if (known := self._masked.get(text)) is not None:
+        # A text of another class is equal to a plain one, and looks different in a container.
+        is_plain = type(text) is str
+        if is_plain and (known := self._masked.get(text)) is not None:
             return known
         # Colour codes may separate a name from its value: removed later, they would let the secret through.
         cleaned = clean(text)
         spans = self._find(cleaned)
         spans += self._find_encoded(cleaned)
         masked = _replace(cleaned, spans) if spans else cleaned
-        if len(text) <= _MAX_KNOWN_TEXT:
+        if is_plain and len(text) <= _MAX_KNOWN_TEXT:
             if len(self._masked) >= _MAX_KNOWN:
                 self._masked.clear()
             self._masked[text] = masked

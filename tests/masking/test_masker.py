@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from discord_logging._masking.harmless import is_harmless_text
 from discord_logging._masking.masker import SecretMasker
 from discord_logging._masking.names import DEFAULT_REDACT
+from discord_logging._records.values import freeze_value, show_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -448,3 +449,10 @@ def test_a_text_is_not_a_list_of_words() -> None:
     """Its letters would be the words."""
     with pytest.raises(TypeError, match=r"words must be a list such as \['iban'\], not 'iban'"):
         SecretMasker("iban")
+
+
+def test_a_text_that_was_bytes_does_not_change_how_an_equal_text_is_shown() -> None:
+    """The text of bytes has no quotes in a list. The one that was masked first was remembered for both."""
+    masker = SecretMasker()
+    for value, shown in ((freeze_value([b"y"]), "[b'y']"), (freeze_value(["b'y'"]), "[\"b'y'\"]")):
+        assert show_value(masker.mask_value("a", value), 100) == shown
