@@ -69,13 +69,20 @@ def _clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     monkeypatch.setenv("DISCORD_LOCAL_ONLY", "false")
 
 
-@pytest.fixture(autouse=True)
-def _own_shared_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the programs of a test share their limits with each other, and with no other test."""
+@pytest.fixture(scope="session")
+def _shared_memory() -> Iterator[Path]:
     memory = Path("/dev/shm")  # noqa: S108 - the folder in it is new
     with tempfile.TemporaryDirectory(dir=memory if memory.exists() else None, ignore_cleanup_errors=True) as folder:
-        monkeypatch.setenv("DISCORD_SHARED_MEMORY", folder)
-        yield
+        yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _own_shared_memory(_shared_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the programs of a test share their limits with each other, and with no other test."""
+    # The folder of the test before is removed here: at its end, its patches were still in place.
+    for old in _shared_memory.iterdir():
+        shutil.rmtree(old, ignore_errors=True)
+    monkeypatch.setenv("DISCORD_SHARED_MEMORY", tempfile.mkdtemp(dir=_shared_memory))
 
 
 @pytest.fixture(autouse=True)
