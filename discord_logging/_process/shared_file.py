@@ -187,7 +187,7 @@ def _check_folder(*, create: bool) -> None:
     folder = _folder()
     if create:
         with contextlib.suppress(FileExistsError):
-            folder.mkdir()
+            folder.mkdir(0o700)
             # The umask may take rights away, also from this user.
             folder.chmod(0o700)
     status = folder.lstat()
