@@ -416,7 +416,7 @@ class WebhookListener(logging.handlers.QueueListener):
         return dict(self._limiter.info(self.url.key, clock.monotonic(), host=self.url.host))
 
     def reset_rate_limits(self) -> None:
-        """Forget the rate limits that were learned for the webhook."""
+        """Forget the rate limits that were learned for the webhook, and the pauses of its host."""
         self._limiter.reset(self.url.key, host=self.url.host)
         self._delivery.not_before = float("-inf")
         self.backlog.wake()

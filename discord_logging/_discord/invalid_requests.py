@@ -2,9 +2,9 @@
 
 Discord bans an address that sends 10,000 invalid requests in ten minutes, for up to a day. A request is invalid if its
 response is a 401, 403 or 429, except for a 429 whose scope is `shared`
-(https://docs.discord.com/developers/topics/rate-limits, "Invalid Request Limit"). Others may share the
-address, so we stay far below: from 300 on, it spreads its requests so that it nears 1,500 ever more slowly;
-at 1,500 it stops until the window holds fewer than 300.
+(https://docs.discord.com/developers/topics/rate-limits, "Invalid Request Limit"). Others may share the address, so we
+stay far below: from 300 on, we spread our requests so that we near 1,500 ever more slowly; at 1,500 we stop until the
+window holds fewer than 300.
 """
 
 from __future__ import annotations
