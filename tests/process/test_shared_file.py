@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from discord_logging._process.shared_file import SharedFile
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no such memory on this platform")
 
@@ -68,6 +65,24 @@ def test_the_umask_changes_nothing(tmp_path: Path, umask: int) -> None:
         os.umask(before)
     folder = tmp_path / f"discord-logging-{os.geteuid()}"
     assert (folder.stat().st_mode & 0o777, (folder / "name").stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def test_the_folder_is_private_from_its_first_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that came a moment later found the folder of the first one open to others, and refused it."""
+    modes: list[int] = []
+    chmod = Path.chmod
+
+    def note(path: Path, mode: int) -> None:
+        modes.append(path.stat().st_mode & 0o777)
+        chmod(path, mode)
+
+    monkeypatch.setattr(Path, "chmod", note)
+    before = os.umask(0)
+    try:
+        assert SharedFile("name").open(create=True)
+    finally:
+        os.umask(before)
+    assert modes == [0o700]
 
 
 def test_a_relative_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
