@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import socket
 import threading
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from ._models import Message, Request, Webhook
 
+_PORT_PATIENCE, _PORT_PAUSE = 15.0, 0.05
+"""For how long a server that starts again waits for its port, and how often it tries, in seconds."""
 _LAST_PORT = 65_535
 _REQUEST_BYTES = 25 * 1024 * 1024
 _MAX_LISTED = 5
@@ -118,12 +121,15 @@ class LocalDiscord:
         self._state.close()
         self._lifecycle = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._has_run = False
 
     def __repr__(self) -> str:
         return f"<LocalDiscord on {self._host}:{self._port}, {'started' if self._thread else 'stopped'}>"
 
     def start(self) -> Self:
         """Start the server, unless it is running. Returns when the server accepts requests.
+
+        A server that starts again waits for some seconds if a program has its port, such as a client that met itself.
 
         Raises:
             OSError: The port cannot be opened, or another LocalDiscord uses the file.
@@ -136,6 +142,7 @@ class LocalDiscord:
                 thread.start()
                 self._port = ready.result()
                 self._thread = thread
+                self._has_run = True
         return self
 
     def stop(self) -> None:
@@ -313,8 +320,7 @@ class LocalDiscord:
         app.add_routes(Api(self._state, self._webhooks, self._latency, self._stopping).routes())
         app.add_routes(Page(self._state, self._webhooks).routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        with socket.create_server((self._host, self._port), family=family) as listening:
+        with self._listen() as listening:
             try:
                 await runner.setup()
                 await web.SockSite(runner, listening).start()
@@ -327,6 +333,18 @@ class LocalDiscord:
                 for _ in range(3):
                     await asyncio.sleep(0)
                 await runner.cleanup()
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        deadline = time.monotonic() + (_PORT_PATIENCE if self._has_run else 0.0)
+        while True:
+            try:
+                return socket.create_server((self._host, self._port), family=family)
+            except OSError as error:
+                # A client that connects again and again to a closed port may be given that port, and connect to itself.
+                if error.errno != errno.EADDRINUSE or time.monotonic() >= deadline:
+                    raise
+            time.sleep(_PORT_PAUSE)
 
 
 def _quote(text: str) -> str:

@@ -64,6 +64,22 @@ def test_a_stopped_server_starts_again_at_the_same_address(http: requests.Sessio
         assert [message.content for message in local.messages] == ["before", "after"]
 
 
+def test_a_server_that_starts_again_waits_for_its_port(http: requests.Session) -> None:
+    """A client that tried again and again to connect may have been given the port, and have met itself."""
+    with LocalDiscord() as local:
+        address = urlsplit(local.url)
+        local.stop()
+        with socket.create_server((address.hostname, address.port)):
+            restart = threading.Thread(target=local.start)
+            restart.start()
+            restart.join(0.2)
+            assert restart.is_alive()
+        restart.join(20)
+        assert http.post(local.webhook_url, json={"content": "after"}).ok
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        LocalDiscord(port=taken.getsockname()[1]).start()
+
+
 def test_there_is_no_url_before_the_port_is_known() -> None:
     """The error says what to do."""
     with pytest.raises(RuntimeError, match="start it first"):
