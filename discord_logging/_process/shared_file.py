@@ -15,12 +15,17 @@ import stat
 import sys
 import weakref
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 if sys.platform == "linux":
     import fcntl
 
 _FIRST_FD = 3
 """The first number of a file that is none of the standard streams."""
+_MODE = 0o600
 _never_freed: list[mmap.mmap] = []
 """Mapped memory whose files the program has closed. Up to Python 3.12, it would close a number of another file."""
 
@@ -40,7 +45,7 @@ class SharedFile:
         self._name = name
         self._fd = -1
         self._identity = 0, 0
-        self._close = weakref.finalize(self, int)
+        self._close: Callable[[], object] = int
         self._mapped: list[mmap.mmap] = []
         self.trouble = ""
 
@@ -64,15 +69,13 @@ class SharedFile:
         self._fd = -1
         try:
             _check_folder(create=create)
-            fd = _open(self.path, os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0))
-            self._identity = _identify(os.fstat(fd))
-            os.fchmod(fd, 0o600)
+            fd, self._identity = _open(self.path, os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0))
         except OSError as error:
             self.trouble = error.strerror or str(error)
             return False
         self._mapped = []
-        self._close = weakref.finalize(self, functools.partial(_close, fd, self._identity, self._mapped))
-        self._close.atexit = False
+        self._close = close = weakref.finalize(self, _close, fd, self._identity, self._mapped)
+        close.atexit = False
         self.trouble = ""
         # This comes last: the file is open from now on.
         self._fd = fd
@@ -113,6 +116,28 @@ class SharedFile:
         if os.pwrite(self._fd, content, start) < len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    def rename(self, name: str) -> None:
+        """Give the file another name, which no other file may have.
+
+        Raises:
+            OSError: There is such a file, or this one was removed.
+        """
+        target = self.path.with_name(name)
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        self.path.rename(target)
+        self._name = name
+
+    def remove(self) -> None:
+        """Remove the file from the memory, if it is still there. The file stays open and locked."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+    def close(self) -> None:
+        """Close the file, so that its locks end."""
+        self._close()
+        self._fd = -1
+
     def is_open(self) -> bool:
         """Tell whether the file is still open. Daemons close all files."""
         return _is_file(self._fd, self._identity)
@@ -127,16 +152,25 @@ class SharedFile:
 
     def lock(self, start: int, count: int) -> bool:
         """Lock bytes, and return whether no other process has locked one of them."""
-        with contextlib.suppress(OSError):
+        try:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, count, start)
-            return True
-        return False
+        except (OSError, ValueError):
+            # The number of a file that is not open is negative, as in a child that was forked in the midst of the call.
+            return False
+        return True
 
     def unlock(self, start: int, count: int) -> None:
         """Unlock bytes."""
         with contextlib.suppress(OSError):
             if self.is_open():
                 fcntl.lockf(self._fd, fcntl.LOCK_UN, count, start)
+
+
+def list_names(start: tuple[str, ...]) -> list[str]:
+    """Return the names of the files in the memory of this user that start with one of these texts."""
+    with contextlib.suppress(OSError):
+        return [name for name in os.listdir(_folder()) if name.startswith(start)]  # noqa: PTH208 - names are enough
+    return []
 
 
 def _is_file(fd: int, identity: tuple[int, int]) -> bool:
@@ -146,15 +180,25 @@ def _is_file(fd: int, identity: tuple[int, int]) -> bool:
     return False
 
 
-def _open(path: Path, flags: int) -> int:
-    """Return the number of a file that only this user can read, and that is none of the standard streams."""
-    fd = os.open(path, flags, 0o600)
-    if fd >= _FIRST_FD:
-        return fd
+def _open(path: Path, flags: int) -> tuple[int, tuple[int, int]]:
+    """Return the number of a file that only this user can read, none of the standard streams', and its identity.
+
+    Raises:
+        OSError: There is no such file, or it is that of another user.
+    """
+    fd = os.open(path, flags, _MODE)
+    is_kept = False
     try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_FD)
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise PermissionError(0, f"{path} is not a file of this user")
+        if stat.S_IMODE(status.st_mode) != _MODE:
+            os.fchmod(fd, _MODE)
+        is_kept = fd >= _FIRST_FD
+        return fd if is_kept else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_FD), _identify(status)
     finally:
-        os.close(fd)
+        if not is_kept:
+            os.close(fd)
 
 
 def _close(fd: int, identity: tuple[int, int], mapped: list[mmap.mmap]) -> None:
@@ -173,9 +217,14 @@ def _folder() -> Path:
     memory = os.environ.get("DISCORD_SHARED_MEMORY", "/dev/shm")  # noqa: S108 - `_check_folder` checks the owner
     if not memory or sys.platform != "linux":
         raise FileNotFoundError(0, "there is no shared memory")
+    return _folder_in(memory, os.geteuid())
+
+
+@functools.lru_cache(maxsize=8)
+def _folder_in(memory: str, user: int) -> Path:
     if not Path(memory).is_absolute():
         raise FileNotFoundError(0, "DISCORD_SHARED_MEMORY is no absolute path")
-    return Path(memory) / f"discord-logging-{os.geteuid()}"
+    return Path(memory) / f"discord-logging-{user}"
 
 
 def _check_folder(*, create: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from discord_logging._process.shared_file import SharedFile
+from discord_logging._process.shared_file import SharedFile, list_names
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no such memory on this platform")
 
@@ -21,7 +21,7 @@ def _memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 _DAEMON = """
 import os
-from discord_logging._process.shared_file import SharedFile
+from discord_logging._process.shared_file import SharedFile, list_names
 file = SharedFile("name")
 assert file.open(create=True)
 memory = file.map(4096)
@@ -44,7 +44,7 @@ def test_the_files_of_a_daemon_stay_open() -> None:
 _WITHOUT_STREAMS = """
 import os
 os.closerange(0, 3)
-from discord_logging._process.shared_file import SharedFile
+from discord_logging._process.shared_file import SharedFile, list_names
 file = SharedFile("name")
 os._exit(0 if file.open(create=True) and file._fd > 2 and file.lock(0, 1) else 1)
 """
@@ -92,3 +92,47 @@ def test_a_relative_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     file = SharedFile("name")
     assert not file.open(create=True)
     assert file.trouble == "DISCORD_SHARED_MEMORY is no absolute path"
+
+
+def test_a_file_gets_another_name_that_is_free(tmp_path: Path) -> None:
+    """The file stays open and locked. The name of another file is not taken."""
+    files = [SharedFile("first"), SharedFile("second")]
+    assert all(file.open(create=True) and file.lock(0, 1) for file in files)
+    with pytest.raises(FileExistsError):
+        files[0].rename("second")
+    files[0].rename("third")
+    assert files[0].is_current()
+    assert sorted(list_names(("th", "se"))) == ["second", "third"]
+    files[0].remove()
+    files[0].remove()
+    assert (files[0].is_open(), files[0].is_current()) == (True, False)
+    files[1].close()
+    files[1].close()
+    assert not files[1].is_open()
+    assert [path.name for path in tmp_path.glob("*/*")] == ["second"]
+
+
+def test_what_is_no_file_of_this_user_is_not_opened(tmp_path: Path) -> None:
+    """No number of it stays open."""
+    assert SharedFile("name").open(create=True)
+    os.mkfifo(next(tmp_path.glob("*")) / "pipe")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    file = SharedFile("pipe")
+    assert not file.open(create=False)
+    assert "is not a file of this user" in file.trouble
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_file_that_others_could_read_is_theirs_no_more(tmp_path: Path) -> None:
+    """Its mode is set whenever it is opened."""
+    assert SharedFile("name").open(create=True)
+    (path,) = tmp_path.glob("*/*")
+    path.chmod(0o644)
+    assert SharedFile("name").open(create=False)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_memory_no_names_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no error."""
+    monkeypatch.setenv("DISCORD_SHARED_MEMORY", "")
+    assert list_names(("",)) == []
