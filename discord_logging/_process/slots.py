@@ -32,11 +32,13 @@ class Slots:
     """
 
     def __init__(self, name: str) -> None:
-        self._file = SharedFile(f"1-{name}")
+        self._name = f"1-{name}"
         self.after_fork_in_child()
 
     def after_fork_in_child(self) -> None:
         """Have no slot: the lock is the parent's."""
+        # Another thread of the parent may be in the midst of opening the file.
+        self._file = SharedFile(self._name)
         self._own: int | None = None
         self.guard = Lock()
         """The lock that a thread holds while it opens the file, or takes, looks at or gives back slots."""

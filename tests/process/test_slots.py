@@ -123,6 +123,20 @@ def test_a_parent_with_pending_records_is_not_found_by_its_children() -> None:
     assert list(ours.claim() or []) == [5, 0]
 
 
+def test_a_child_gets_a_slot_though_another_thread_was_opening_the_file() -> None:
+    """The child has the file that the thread opened, and not the memory that it was about to map."""
+    ours = Slots("webhook")
+    assert ours._file.open(create=True)
+
+    def be_a_child() -> None:
+        ours.after_fork_in_child()
+        assert ours.find_ended() == []
+        claim_and_write(ours, 1, 0)
+
+    pid = run(be_a_child)
+    assert Slots("webhook").find_ended() == [(pid, 1)]
+
+
 def test_names_are_separate() -> None:
     """A webhook is not told of the records of another one."""
     run(lambda: claim_and_write(Slots("webhook"), 1, 0))
