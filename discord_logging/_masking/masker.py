@@ -157,7 +157,12 @@ class SecretMasker:
             self._beginnings.setdefault(sign, []).append((literal, re.compile(pattern), find))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({list(self._names.words)!r})"
+        return f"{type(self).__name__}({list(self.words)!r})"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words, in lower case and with a space between their parts, so that they make an equal masker."""
+        return self._names.words
 
     def is_secret(self, name: str) -> bool:
         """Tell whether `name` looks like the name of a secret."""

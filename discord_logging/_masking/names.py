@@ -224,7 +224,8 @@ def _shortest(words: set[str]) -> set[str]:
 
 def _normal(name: str) -> str:
     """Return a name in lower case, with `_` between its parts."""
-    return _SEPARATORS.sub("_", _CAMEL.sub("_", name)).strip("_").casefold()
+    # Some letters become two in lower case, and the second may be a sign that separates: "İ" has a dot of its own.
+    return _SEPARATORS.sub("_", _CAMEL.sub("_", name).casefold()).strip("_")
 
 
 def _in_names(words: Iterable[str]) -> str:
