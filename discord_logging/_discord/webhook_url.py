@@ -55,9 +55,14 @@ def hide(value: _T) -> _T | HiddenText:
 
 
 def hide_urls(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `settings` with the webhook URL as `HiddenText`, also where it has a wrong name."""
+    """Return `settings` with the webhook URL as `HiddenText`, also where it has a wrong name.
+
+    The backlog is hidden, too: a URL with a password may be given for it.
+    """
     return {
-        name: hide(value) if name == "webhook_url" or (isinstance(value, str) and "webhooks" in value) else value
+        name: hide(value)
+        if name in ("webhook_url", "backlog") or (isinstance(value, str) and "webhooks" in value)
+        else value
         for name, value in settings.items()
     }
 

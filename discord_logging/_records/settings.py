@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._exceptions import InvalidSettingError
+from discord_logging._records.backlog_setting import find_in_environment, parse_backlog
 from discord_logging._records.parse import (
     COLORS,
     DEFAULT_MASKER,
@@ -41,6 +42,7 @@ from discord_logging._records.parse import (
     parse_thread_name,
     parse_username,
 )
+from discord_logging._records.settings_data import read_settings, write_settings
 from discord_logging._records.values import to_text
 
 if TYPE_CHECKING:
@@ -48,8 +50,16 @@ if TYPE_CHECKING:
 
     from discord_logging._masking.masker import SecretMasker
 
-_MINIMA = {"queue_size": 1, "queue_bytes": 1, "timeout": 0.1, "max_retry_delay": 1, "channel_limit": 1}
-_WHOLE_NUMBERS = frozenset({"queue_size", "queue_bytes", "channel_limit"})
+_MINIMA = {
+    "queue_size": 1,
+    "queue_bytes": 1,
+    "timeout": 0.1,
+    "max_retry_delay": 1,
+    "channel_limit": 1,
+    "backlog_bytes": 1,
+    "backlog_age": 0.1,
+}
+_WHOLE_NUMBERS = frozenset({"queue_size", "queue_bytes", "channel_limit", "backlog_bytes"})
 
 
 @dataclass(frozen=True, eq=False)  # each record is hashed with its settings, so by identity
@@ -73,6 +83,8 @@ class CardSettings:
     own_packages: tuple[str, ...] = ()
     show_locals: str | None = None
     masker: SecretMasker = DEFAULT_MASKER
+    is_notice: bool = False
+    """Whether the records are notices, each of which is shown, however often the same is said."""
     number: int = field(default_factory=itertools.count(1).__next__, init=False)
     """The number that names these settings within this process."""
 
@@ -113,6 +125,29 @@ class CardSettings:
             show_locals=parse_show_locals(take("show_locals")),
             masker=masker,
         )
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the settings as data that JSON keeps, with texts masked. The formatter is left out."""
+        return {**write_settings(self), "digest": self.digest}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any], formatter: Any) -> CardSettings:
+        """Return the settings that `to_data` turned into `data`, with the same digest.
+
+        Args:
+            data: The data. Unknown settings are left out, and missing ones have their default.
+            formatter: The formatter of the settings, which the data do not name.
+
+        Raises:
+            KeyError, TypeError, ValueError: A setting is not as `to_data` writes it.
+        """
+        settings = cls(formatter, **read_settings(data))
+        digest = data.get("digest", settings.digest)
+        if not isinstance(digest, str):
+            raise TypeError("the digest must be a text")
+        # A formatter of the user's own, and settings that this version does not know, count in it.
+        vars(settings)["digest"] = digest
+        return settings
 
     @cached_property
     def destination(self) -> tuple[Any, ...]:
@@ -159,10 +194,16 @@ class DeliverySettings:
     max_retry_delay: float = 60.0
     channel_limit: int | None = 30
     mention_interval: float = 300.0
+    backlog: str | None = None
+    """The absolute path of the directory that keeps the waiting records; `None` stands for the memory."""
+    backlog_bytes: int = 256_000_000
+    backlog_age: float = 604_800.0
 
     @classmethod
     def from_options(cls, **options: object) -> DeliverySettings:
         """Return the settings. An option that is empty, or that is missing, has its default.
+
+        The default of `backlog` is the directory that the environment names.
 
         Raises:
             InvalidSettingError: A setting has a wrong type or value.
@@ -174,12 +215,16 @@ class DeliverySettings:
                 given[name] = _parse_delivery(name, value)
             elif name == "channel_limit" and option is None:
                 given[name] = None
+        if "backlog" not in given:
+            given["backlog"] = find_in_environment()
         return cls(**given)
 
 
 def _parse_delivery(name: str, value: object) -> Any:
     if name == "retry_delays":
         return parse_delays(name, value)
+    if name == "backlog":
+        return parse_backlog(name, value)
     return parse_number(name, value, minimum=_MINIMA.get(name, 0.0), whole=name in _WHOLE_NUMBERS)
 
 

@@ -177,6 +177,7 @@ def test_settings_hide_a_url_under_any_name() -> None:
     settings = hide_urls({"webhook_url": TOKEN, "url": RIGHT, "username": "shop", "timeout": 5})
     assert repr(settings) == "{'webhook_url': '***', 'url': '***', 'username': 'shop', 'timeout': 5}"
     assert settings["url"] == RIGHT
+    assert repr(hide_urls({"backlog": "redis://:hunter2@shop.example"})) == "{'backlog': '***'}"
 
 
 def test_the_key_tells_ports_apart() -> None:

@@ -74,6 +74,10 @@ def test_standard_delivery() -> None:
         retry_delays=(2.0, 3.0, 5.0),
         max_retry_delay=60.0,
         channel_limit=30,
+        mention_interval=300.0,
+        backlog=None,
+        backlog_bytes=256_000_000,
+        backlog_age=604_800.0,
     )
 
 
@@ -193,7 +197,7 @@ class TestDeliverySettings:
         [
             *({"queue_size": 1}, {"queue_bytes": 1}, {"max_lag": 0}, {"repeat_window": 0}, {"flush_timeout": 0}),
             *({"timeout": 0.1}, {"max_retry_delay": 1}, {"mention_interval": 0}, {"channel_limit": 1}),
-            {"channel_limit": None},
+            *({"channel_limit": None}, {"backlog_bytes": 1}, {"backlog_age": 0.1}),
         ],
     )
     def test_the_minimum_of_each_is_accepted(self, setting: dict[str, Any]) -> None:
@@ -213,6 +217,9 @@ class TestDeliverySettings:
             ({"retry_delays": 5}, r"retry_delays must be a list of seconds such as \[2, 3, 5\], not 5"),
             ({"max_retry_delay": 0.5}, "max_retry_delay must be a number of seconds, at least 1, not 0.5"),
             ({"channel_limit": 0}, "channel_limit must be a whole number, at least 1, not 0"),
+            ({"backlog_bytes": 0}, "backlog_bytes must be a whole number, at least 1, not 0"),
+            ({"backlog_age": 0}, "backlog_age must be a number of seconds, at least 0.1, not 0"),
+            ({"backlog": 5}, "backlog must be a directory such as '/var/lib/shop/backlog', or 'sqlite:///.*, not 5"),
             ({"mention_interval": -1}, "mention_interval must be a number of seconds, at least 0, not -1"),
             ({"mention_interval": 1e10}, r"mention_interval must be a number of seconds, at most 1e\+09, not"),
         ],

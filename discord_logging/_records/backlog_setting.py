@@ -1,0 +1,74 @@
+"""This module reads the setting `backlog`: the directory in which the processes of a machine keep waiting records."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from discord_logging._exceptions import InvalidSettingError
+from discord_logging._records.parse import DEFAULT_MASKER, is_blank
+from discord_logging._records.values import to_text
+
+VARIABLE = "DISCORD_BACKLOG"
+"""The environment variable with the directory for handlers that have no such setting."""
+_RULE = "must be a directory such as '/var/lib/shop/backlog', or 'sqlite:///var/lib/shop/backlog' for the same"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+"""The beginning of a URL. The drives of Windows have one letter."""
+_DRIVE = re.compile(r"/[A-Za-z]:")
+_NOT_YET = frozenset({"redis", "rediss", "redis+sentinel", "unix"})
+"""The schemes of the URLs of Redis."""
+
+
+def parse_backlog(name: str, value: object) -> str:
+    """Return the absolute path of the directory that `value` names, a path or a `sqlite:///` URL with one.
+
+    Args:
+        name: The name of the setting, for the error.
+        value: The value. No error shows the password that a URL may contain.
+
+    Raises:
+        InvalidSettingError: `value` names no directory.
+    """
+    try:
+        return _read(name, value)
+    except InvalidSettingError as error:
+        # A tool may show the locals of the frames that an error has passed, and those of `_read` hold the password.
+        raise error.with_traceback(None)  # noqa: B904 - it is the same error
+
+
+def find_in_environment() -> str | None:
+    """Return the directory that the environment names, or `None`.
+
+    Raises:
+        InvalidSettingError: The variable names no directory.
+    """
+    return None if is_blank(os.environ.get(VARIABLE)) else parse_backlog(VARIABLE, os.environ[VARIABLE])
+
+
+def _read(name: str, value: object) -> str:
+    path = str.__str__(value).strip() if isinstance(value, str) else value
+    if isinstance(path, os.PathLike):
+        path = os.fsdecode(path)
+    if not isinstance(path, str) or is_blank(path):
+        raise InvalidSettingError(f"{name} {_RULE}, not {to_text(value, repr):.100}.")
+    if url := _SCHEME.match(path):
+        path = _path_of_url(name, url[1].lower(), path[url.end() :])
+    try:
+        absolute = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - pathlib would not remove ".."
+    except OSError as error:
+        raise InvalidSettingError(f"{name} {_RULE}: the working directory is gone ({error.strerror}).") from None
+    if "\0" in absolute or (path.startswith("~") and absolute == os.path.abspath(path)):  # noqa: PTH100 - as above
+        raise InvalidSettingError(f"{name} {_RULE}, not {DEFAULT_MASKER.mask(path)!r}.")
+    return absolute
+
+
+def _path_of_url(name: str, scheme: str, rest: str) -> str:
+    """Return the path of a URL, of which `rest` follows the first slash."""
+    if scheme != "sqlite":
+        reason = f"; {scheme}:// is not supported yet" if scheme in _NOT_YET else ""
+        raise InvalidSettingError(f"{name} {_RULE}, not '{scheme}://***'{reason}.")
+    path = rest.removeprefix("/")
+    if path == rest or not path.strip("/") or not path.startswith("/") or {"?", "#"} & set(path):
+        raise InvalidSettingError(f"{name} {_RULE}, not {DEFAULT_MASKER.mask(f'sqlite:/{rest}')!r}.")
+    path = "/" + path.lstrip("/")
+    return path[1:] if os.name == "nt" and _DRIVE.match(path) else path
