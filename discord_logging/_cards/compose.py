@@ -32,6 +32,7 @@ from discord_logging._exceptions import ends_program
 from discord_logging._process.gil import yield_gil_between
 from discord_logging._records.parse import MENTION
 from discord_logging._records.settings import at_level, nearest_level
+from discord_logging._records.stored_card import StoredCard
 from discord_logging._text.markdown import ELLIPSIS, cuts_made, plain
 from discord_logging._text.numbers import counted
 from discord_logging._text.sanitize import on_one_line
@@ -156,15 +157,21 @@ def _mentions(records: Sequence[FrozenRecord]) -> tuple[str, ...]:
     """Return the mentions of the records, each once, those of the most severe records first."""
     found: dict[str, int] = {}
     for record in yield_gil_between(records):
-        formatter = _formatter(record)
-        try:
-            mention = formatter.mention(record)
-            if mention and (match := MENTION.fullmatch(mention)):
-                found[match[0]] = max(found.get(match[0], record.levelno), record.levelno)
-        except BaseException as error:  # an override may raise or return anything; the record is posted anyway
-            if ends_program(error):
-                raise
+        if mention := mention_of(record):
+            found[mention] = max(found.get(mention, record.levelno), record.levelno)
     return tuple(sorted(found, key=found.__getitem__, reverse=True)[:_MAX_MENTIONS])
+
+
+def mention_of(record: FrozenRecord) -> str:
+    """Return the mention that the record's formatter wants, or `""`, also if the user's override fails."""
+    try:
+        mention = _formatter(record).mention(record)
+        match = MENTION.fullmatch(mention) if mention else None
+    except BaseException as error:  # an override may raise or return anything; the record is posted anyway
+        if ends_program(error):
+            raise
+        return ""
+    return match[0] if match else ""
 
 
 class _Draft:
@@ -387,27 +394,37 @@ def lay_out(record: FrozenRecord) -> Embed:
 
 def _lay_out(record: FrozenRecord) -> tuple[Embed, bool]:
     """Return the card for `record`, and whether the card is cut."""
-    formatter = _formatter(record)
-    cuts = cuts_made()
-    try:
-        # An override may have added secrets. The result is a copy, since it may also return the same embed twice.
-        embed = masked(formatter.embed(record), record.settings.masker)
-        embed_length(embed)
-    except BaseException as error:  # an override may raise or return anything
-        if ends_program(error):
-            raise
-        cuts = cuts_made()
-        embed = _StandInFormatter(f"{type(formatter).__name__} failed: {type(error).__name__}").embed(record)
-    is_cut = cuts_made() > cuts
+    embed, is_cut = call_formatter(record)
     _add_repeats(embed, record)
     _add_to_footer(embed, _REPEAT if record.is_repeat else "")
     return embed, is_cut
 
 
-def _formatter(record: FrozenRecord) -> EmbedFormatter:
+def call_formatter(record: FrozenRecord) -> tuple[Embed, bool]:
+    """Return the card that the record's formatter makes, masked, and whether the card is cut."""
+    cuts = cuts_made()
+    try:
+        # An override may have added secrets. The result is a copy, since it may also return the same embed twice.
+        embed = masked(_formatter(record).embed(record), record.settings.masker)
+        embed_length(embed)
+    except BaseException as error:  # an override may raise or return anything
+        if ends_program(error):
+            raise
+        return failed_card(record, error)
+    return embed, cuts_made() > cuts
+
+
+def failed_card(record: FrozenRecord, error: BaseException) -> tuple[Embed, bool]:
+    """Return the standard card, whose footer says that the record's formatter failed, and whether the card is cut."""
+    cuts = cuts_made()
+    failure = f"{type(_formatter(record)).__name__} failed: {type(error).__name__}"
+    return _StandInFormatter(failure).embed(record), cuts_made() > cuts
+
+
+def _formatter(record: FrozenRecord) -> EmbedFormatter | StoredCard:
     """Return the formatter that lays the record out. Another kind of formatter has made its message already."""
-    formatter = record.settings.formatter
-    return formatter if isinstance(formatter, EmbedFormatter) else _STANDARD_FORMATTER
+    formatter = record.card or record.settings.formatter
+    return formatter if isinstance(formatter, (EmbedFormatter, StoredCard)) else _STANDARD_FORMATTER
 
 
 class _StandInFormatter(EmbedFormatter):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from discord_logging._records.attachment import Attachment
     from discord_logging._records.exceptions import FrozenException
     from discord_logging._records.settings import CardSettings
+    from discord_logging._records.stored_card import StoredCard
     from discord_logging._records.values import Frozen
 
     _Text = TypeVar("_Text", str, "str | None")
@@ -152,23 +153,37 @@ class FrozenRecord:
         origin: The host, the paths and the time zone of the process that logged it.
         place: Where it was logged; if a library logged an exception, the last frame of the program in that exception.
         size: The estimated memory of the record in bytes, one per character.
+        card: The finished card, if a formatter of the user's own made it in another process, or `None`.
     """
 
-    __slots__ = ("_counts", "_message", "_origin", "_read", "_snapshot")
+    __slots__ = ("_card", "_counts", "_message", "_origin", "_read", "_snapshot")
 
-    def __init__(self, snapshot: tuple[Any, ...], origin: Origin | None = None, counts: Counts = ONCE) -> None:
+    def __init__(
+        self,
+        snapshot: tuple[Any, ...],
+        origin: Origin | None = None,
+        counts: Counts = ONCE,
+        card: StoredCard | None = None,
+    ) -> None:
         """Make a record from the result of `freeze`; an `origin` of `None` stands for this process."""
         self._snapshot = Snapshot._make(snapshot)
         self._origin = origin
         self._read: Snapshot | None = None
         self._message: str | None = None
         self._counts = counts
+        self._card = card
+
+    def carrying(self, card: StoredCard) -> FrozenRecord:
+        """Return the same record with its finished card."""
+        copy = FrozenRecord(self._snapshot, self._origin, self._counts, card)
+        copy._read = self._read
+        return copy
 
     def counted(self, counts: Counts) -> FrozenRecord:
         """Return the same record with these counts."""
         if counts is self._counts:
             return self
-        copy = FrozenRecord(self._snapshot, self._origin, counts)
+        copy = FrozenRecord(self._snapshot, self._origin, counts, self._card)
         copy._read = self._read
         return copy
 
@@ -181,7 +196,7 @@ class FrozenRecord:
     def describing(self, describe: Callable[[Attachment], str]) -> FrozenRecord:
         """Return the same record with texts as values in place of its attachments."""
         details = self._details._replace(extra=map_attachments(self._details.extra, describe))
-        return FrozenRecord(self._parts._replace(details=details), self._origin, self._counts)
+        return FrozenRecord(self._parts._replace(details=details), self._origin, self._counts, self._card)
 
     # The types are those of `logging.LogRecord`. A record that was made by hand may have any values.
     name: str = _masked("_snapshot.name")
@@ -196,6 +211,7 @@ class FrozenRecord:
     template: str | None = _masked("_parts.template")
     count: int = read_only("_counts.records")
     is_repeat: bool = read_only("_counts.is_repeat")
+    card: StoredCard | None = read_only("_card")
 
     @property
     def _parts(self) -> Snapshot:
@@ -295,10 +311,16 @@ class FrozenRecord:
     @property
     def size(self) -> int:
         size, details = 512 + len(self._snapshot.message), self._snapshot.details
+        size += self._card.size if self._card else 0
         return size if details is NO_DETAILS else size + details_size(details)
 
     def fingerprint(self) -> Hashable:
-        """Return a value that is equal for records that were logged with the same facts, at any time, in any thread."""
+        """Return a value that is equal for records that were logged with the same facts, at any time, in any thread.
+
+        No two notices are equal.
+        """
+        if self._snapshot.settings.is_notice:
+            return object()
         snapshot = _read_snapshot(self._snapshot)
         parts: tuple[Any, ...] = snapshot[:_FINGERPRINT_PARTS]
         if may_have_moment(snapshot.message):

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,21 @@ def test_everything_that_a_card_shows_survives() -> None:
     assert travel(copy).fingerprint() == record.fingerprint()
 
 
+def test_equal_errors_of_a_pool_of_threads_are_repeats() -> None:
+    """Threads have names of their own, and the records come from several processes with settings of one digest."""
+
+    def fail(_: int) -> FrozenRecord:
+        error = catch(stumble)
+        return make("no tea", exc_info=(type(error), error, error.__traceback__), taskName=f"Task-{_}", process=_)
+
+    with ThreadPoolExecutor(4) as pool:
+        records = list(pool.map(fail, range(8), timeout=60))
+    copies = [travel(record) for record in records]
+    assert len({copy.threadName for copy in [*copies, travel(make())]}) > 1
+    assert len({copy.fingerprint() for copy in copies}) == 1
+    assert len({record.fingerprint() for record in records}) == 1
+
+
 @pytest.mark.parametrize("body", ["<<hello>>", "", "hello"])
 def test_the_text_of_another_formatter_survives(body: str) -> None:
     """The card shows it, and what was logged still tells the record from others."""
@@ -132,6 +148,29 @@ def test_secrets_stay_in_the_process() -> None:
     assert secret not in text
     assert "raise ValueError" in text
     assert secret not in full_text(travel(record), with_context=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "login with password=hunter22222 failed, token: aB3xK9qLmN7pQrStUvWxYz01",
+        '{"apiKey": "aB3xK9qLmN7pQrStUvWxYz01", "user": "ada", "password": ["hunter22222"]}',
+        "GET /orders?token=hunter22222&page=2 HTTP/1.1\nAuthorization: Bearer aB3xK9qLmN7pQrStUvWxYz01\nCookie: a=b",
+        "postgresql://shop:hunter22222@db.example/shop",
+        "mysql -u shop -phunter22222 --password hunter22222 shop",
+        "INSERT INTO users (name, password) VALUES ('ada', 'hunter22222')",
+        "headers: [('X-API-Key', 'aB3xK9qLmN7pQrStUvWxYz01'), ('Accept', '*/*')]",
+        "\x1b[31mpassword\x1b[0m=hunter22222 **password** = `hunter22222`",
+    ],
+)
+def test_a_text_that_is_masked_already_stays_as_it_is(text: str) -> None:
+    """The process that shows the record masks it once more, together with the text around it."""
+    record = make(f"failed: {text}", value=text, pairs=[("password", "hunter22222")], stack_info=text)
+    copy = travel(record)
+    assert "hunter22222" not in full_text(copy)
+    assert attributes(copy) == attributes(record)
+    assert lay_out(travel(copy)) == lay_out(copy) == lay_out(record)
+    assert full_text(travel(copy)) == full_text(copy) == full_text(record)
 
 
 def test_a_chain_and_a_group_survive() -> None:
