@@ -51,6 +51,7 @@ class FrozenException:
         cause: The exception that this one was raised from, or `None`.
         context: The exception that was being handled when this one was raised, or `None`.
         members: The exceptions of a group.
+        variables: The local variables of frames, unmasked, or `None`.
     """
 
     __slots__ = ("_frames", "_links", "_locations", "_notes", "_own_packages", "_text", "_type_name", "_variables")
@@ -79,6 +80,7 @@ class FrozenException:
     type_name: str = read_only("_type_name")
     text: str = read_only("_text")
     notes: tuple[str, ...] = read_only("_notes")
+    variables: FrameVariables | None = read_only("_variables")
 
     @property
     def cause(self) -> FrozenException | None:
@@ -129,6 +131,14 @@ class FrozenException:
         if self._frames is not None:
             return [*(frame.lineno for frame in self._frames), *(frame.filename for frame in self._frames)]
         return [*self._locations[1::3], *(code.co_filename for code in self._locations[::3])]
+
+    def places(self) -> tuple[Sequence[str], Sequence[int | None], Sequence[str]]:
+        """Return the files, lines and functions of this traceback alone, outermost first. Reads no source."""
+        if self._frames is not None:
+            files, lines, names, *_ = zip(*self._frames, strict=True) if self._frames else ((), (), ())
+            return files, lines, names
+        codes = self._locations[::3]
+        return [code.co_filename for code in codes], self._locations[1::3], [code.co_name for code in codes]
 
     def linked(self) -> list[FrozenException]:
         """Return this exception and all exceptions that are linked to it, each once."""

@@ -13,7 +13,7 @@ from discord_logging._process.gil import yield_gil
 from discord_logging._records.libraries import library_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import CodeType
 
 
@@ -68,23 +68,42 @@ def read_frames(locations: Sequence[Any], own_packages: tuple[str, ...] = ()) ->
     return frames
 
 
+def read_frames_at(places: Iterable[tuple[str, int | None, str]], own_packages: tuple[str, ...] = ()) -> list[Frame]:
+    """Return the frames at places whose code is gone: file, line and function. Reads source files; has no carets."""
+    return [
+        Frame(file, line, name, short_path(file), library_of(file, own_packages), _place_lines(file, line, name))
+        for file, line, name in places
+    ]
+
+
 # Most tracebacks of a program share most of their frames, and the carets of a frame take longer than all else. The file
 # name belongs to the key, since the code of two files may be equal.
 @functools.lru_cache(maxsize=2048)
 def _frame_lines(_: str, code: CodeType, lineno: int | None, lasti: int) -> tuple[str, ...]:
+    return _show(lambda: _summarize(code, lineno, lasti), code.co_filename, lineno, code.co_name)
+
+
+@functools.lru_cache(maxsize=2048)
+def _place_lines(filename: str, lineno: int | None, name: str) -> tuple[str, ...]:
+    return _show(lambda: _summarize_place(filename, lineno, name), filename, lineno, name)
+
+
+def _show(
+    summarize: Callable[[], traceback.FrameSummary], filename: str, lineno: int | None, name: str
+) -> tuple[str, ...]:
     # The standard library may take a millisecond for the carets, or read a file.
     yield_gil()
     try:
-        text = "".join(traceback.StackSummary.from_list([_summarize(code, lineno, lasti)]).format())
+        text = "".join(traceback.StackSummary.from_list([summarize()]).format())
     except Exception:  # noqa: BLE001 - the name of a file may hold surrogates, and a loader of the user's may raise
-        text = f'  File "{code.co_filename}", line {lineno}, in {code.co_name}'
+        text = f'  File "{filename}", line {lineno}, in {name}'
     # splitlines() would also split at a form feed or U+2028, which end no line of source.
     return tuple(text.rstrip("\n").split("\n"))
 
 
 def _summarize(code: CodeType, lineno: int | None, lasti: int) -> traceback.FrameSummary:
     if sys.version_info < (3, 11):
-        return traceback.FrameSummary(code.co_filename, lineno or 0, code.co_name, lookup_line=False)
+        return _summarize_place(code.co_filename, lineno, code.co_name)
     # A traceback that was made by hand may have -1, which stands for no instruction.
     positions = itertools.islice(code.co_positions(), lasti // 2, None) if lasti >= 0 else iter(())
     _, end_lineno, colno, end_colno = next(positions, (None, None, None, None))
@@ -97,6 +116,12 @@ def _summarize(code: CodeType, lineno: int | None, lasti: int) -> traceback.Fram
         colno=colno,
         end_colno=end_colno,
     )
+
+
+def _summarize_place(filename: str, lineno: int | None, name: str) -> traceback.FrameSummary:
+    # Up to Python 3.10, a line must be a number.
+    line = lineno or 0 if sys.version_info < (3, 11) else lineno
+    return traceback.FrameSummary(filename, line, name, lookup_line=False)
 
 
 def short_path(filename: str) -> str:

@@ -44,12 +44,13 @@ class FrameVariables:
     """The local variables of frames of one traceback, as they were when they were taken.
 
     Attributes:
+        values: The variables by the index of the frame, unmasked.
         size: The estimated memory of the values, in bytes.
         shown: The names and texts of the variables, without secrets, by the index of the frame.
     """
 
     def __init__(self, values: Mapping[int, dict[str, Frozen]], masker: SecretMasker) -> None:
-        self._values = values
+        self.values = values
         self._masker = masker
         self.size: int = sum(map(value_size, values.values()))
 
@@ -57,7 +58,7 @@ class FrameVariables:
     def shown(self) -> Mapping[int, tuple[tuple[str, str], ...]]:
         return {
             index: tuple((name, self._show(name, value)) for name, value in yield_gil_between(variables.items()))
-            for index, variables in self._values.items()
+            for index, variables in self.values.items()
         }
 
     def _show(self, name: str, value: Frozen) -> str:
