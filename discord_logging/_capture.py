@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from types import MethodType
 from typing import TYPE_CHECKING, Any, overload
 
-from discord_logging._delivery.listener import is_delivering
 from discord_logging._delivery.registry import flush_all
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._handler import discord_handlers
+from discord_logging._process.own_threads import is_own_thread
 from discord_logging._records.exceptions import origin
 from discord_logging._records.parse import parse_level
 from discord_logging._records.record_filter import RecordFilter
@@ -150,12 +150,12 @@ class ExceptionCapture:
         # The previous hook logs the exception as well, to the logger `asyncio`, for the console and other handlers. Our
         # handlers must not post it twice.
         is_muted = is_noted(exception) and not isinstance(previous, _Hook)
-        token = is_delivering.set(True) if is_muted else None
+        token = is_own_thread.set(True) if is_muted else None
         try:
             previous(loop, context)
         finally:
             if token:
-                is_delivering.reset(token)
+                is_own_thread.reset(token)
 
     def _on_cell(self, previous: Any, shell: Any, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
         exception = (exc_tuple or sys.exc_info())[1]
