@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from discord_logging._cards.compose import compose, compose_plain, put_above
 from discord_logging._cards.plain_text import reader_time
 from discord_logging._delivery.backoff import Backoff
+from discord_logging._delivery.handover import Handover
 from discord_logging._delivery.quarantine import Quarantine
 from discord_logging._discord import lengths
 from discord_logging._discord.local_only import LocalOnlyError
@@ -55,6 +56,10 @@ _MAX_RETRY_AFTER = 900.0
 """The longest `Retry-After` that is obeyed, in seconds."""
 _MIN_REPORTED_DELAY = 2.0
 """The shortest delay that the next card reports, in seconds."""
+
+
+_OPTIONAL = ("username", "avatar_url", "thread_name", "applied_tags")
+"""The parts of a message that are left out once Discord has refused their value."""
 
 
 class _Result(NamedTuple):
@@ -122,7 +127,7 @@ class Delivery:
         self._reported: Counter[tuple[DropReason, str]] = Counter()  # the losses that messages have reported
         self._reporting: Counter[tuple[DropReason, str]] = Counter()  # the same, with the message in flight
         self._reported_at = time.time()
-        self._given_up: set[str] = set()  # the names of settings, and ids of threads, that Discord refuses
+        self._given_up: dict[str, float] = {}  # the settings and threads that Discord refused, with the wall-clock time
         self._posts: dict[str, str] = {}  # the ids of the threads that were opened in a forum, by name
         self._mentioning: Sequence[str] = ()  # the mentions in the message in flight
         self._mentioned: dict[str, float] = {}
@@ -183,6 +188,7 @@ class Delivery:
         if outcome is Outcome.DELIVERED:
             self._delivered(entries, result.message_id)
             return
+        self._mentioning = ()
         if self._delayed_since is None:
             self._delayed_since = self._clock()
         self._last_error = {"time": _now(), "reason": result.reason}
@@ -210,6 +216,7 @@ class Delivery:
             return _Result(Outcome.REJECTED, f"no message can be made of it: {type(error).__name__}"), leased
         carried = set(entries)
         self._backlog.requeue([entry for entry in leased if entry not in carried])
+        self._backlog.note_flight(entries)
         self._requests += 1
         self._retries += self._failures > 0
         return self._send(message), entries
@@ -237,8 +244,9 @@ class Delivery:
             thread_id = None
         if post := self._posts.get(payload.get("thread_name", "")):
             thread_id = post
-        is_open = thread_id or "thread_name" in self._given_up
-        for name in self._given_up | ({"thread_name", "applied_tags"} if is_open else set()):
+        refused = {name for name in _OPTIONAL if _setting(name, payload) in self._given_up}
+        is_open = thread_id or "thread_name" in refused
+        for name in refused | ({"thread_name", "applied_tags"} if is_open else set()):
             payload.pop(name, None)  # type: ignore[misc]  # the name is one of the optional keys
         return message._replace(thread_id=thread_id)
 
@@ -264,7 +272,7 @@ class Delivery:
 
     def _report_losses(self, payload: Payload) -> None:
         """Put the losses that no message has reported yet into the text of the message."""
-        self._reporting = Counter(self._backlog.dropped)
+        self._reporting = Counter(self._backlog.losses)
         losses = self._reporting - self._reported
         if not losses:
             return
@@ -300,7 +308,7 @@ class Delivery:
             self._set_status("blocked" if hit.scope == "edge" else "limited", reason)
             return _Result(Outcome.LIMITED, reason)
         if refused := self._find_refused_setting(response, message):
-            self._given_up.add(refused)
+            self._given_up[refused] = time.time()
             warn("Discord refuses a setting, which is left out from now on: %s", response.reason)
             return _Result(Outcome.RETRY_NOW, response.reason)
         outcome = classify(response)
@@ -313,23 +321,23 @@ class Delivery:
         self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
 
     def _find_refused_setting(self, response: Response, message: Message) -> str | None:
+        """Return the setting with its value, or the thread, that Discord refuses; `None` if it refuses neither."""
         if not 400 <= response.status < 500:  # noqa: PLR2004 - only these statuses report a fault of the message
             return None
         if response.code == UNKNOWN_CHANNEL and message.thread_id:
             # If we opened the thread, the next message opens another one.
             self._posts = {name: post for name, post in self._posts.items() if post != message.thread_id}
             return message.thread_id
-        if response.code == NO_FORUM and "thread_name" in message.payload:
-            return "thread_name"
-        if response.code == UNKNOWN_TAG and "applied_tags" in message.payload:
-            return "applied_tags"
-        names = ("username", "avatar_url", "thread_name", "applied_tags")
-        return next((name for name in names if name in response.errors and name in message.payload), None)
+        codes = {NO_FORUM: "thread_name", UNKNOWN_TAG: "applied_tags"}
+        names = [codes[response.code]] if response.code in codes else []
+        names += [name for name in _OPTIONAL if name in response.errors]
+        return next((_setting(name, message.payload) for name in names if name in message.payload), None)
 
     def _delivered(self, entries: Sequence[Entry], message_id: str | None) -> None:
         if entries[0] is not self._quarantine.plain:  # plain text reports no losses
             self._reported, self._reported_at = self._reporting, time.time()
         self._mentioned.update(dict.fromkeys(self._mentioning, self._clock()))
+        self._mentioning = ()
         self._last_success = _now()
         self._recover()
         self._quarantine.passed(entries)
@@ -355,7 +363,7 @@ class Delivery:
     def _drop(self, entries: Sequence[Entry], reason: str) -> None:
         """Drop a record whose card and plain text Discord refused."""
         self._quarantine.end()
-        if self._backlog.pending == entries[0].count:
+        if not self._backlog.is_ready:
             self._recover()
         self._backlog.drop("rejected", entries)
         warn("Discord refused a record, which is dropped: %s", reason)
@@ -369,6 +377,40 @@ class Delivery:
         if status not in ("ok", self._status):
             warn("Discord webhook %s is %s: %s", self._url.id, status, reason)
         self._status, self._reason = status, reason
+
+    def export(self) -> dict[str, Any]:
+        """Return what a successor must know, as data that JSON keeps.
+
+        While a message is in flight, its mentions count as made: if this process dies now, nobody is notified twice.
+        """
+        return self._handover(time.time() - self._clock()).to_data()
+
+    def restore(self, data: Any) -> None:
+        """Go on from the result of `export`, of this or another process. A part that is malformed is left out."""
+        now = time.time()
+        boot = now - self._clock()
+        state = self._handover(boot).updated(data, now)
+        self._reported, self._reported_at = state.reported, state.reported_at
+        self._mentioned = {mention: at - boot for mention, at in state.mentioned.items()}
+        self._posts, self._given_up = state.posts, state.given_up
+        self._delayed_since = None if state.delayed_since is None else state.delayed_since - boot
+
+    def isolate(self, entries: Sequence[Entry], *, plain: bool) -> None:
+        """Send these entries before all others, and in halves; a single one as plain text, if so told."""
+        self._quarantine.isolate(entries, plain=plain)
+
+    def _handover(self, boot: float) -> Handover:
+        """Return the state for a successor. `boot` is the time at which the clock began, on the wall clock."""
+        now = self._clock()
+        mentioned = {**self._mentioned, **dict.fromkeys(self._mentioning, now)}
+        return Handover(
+            self._reported.copy(),
+            self._reported_at,
+            {mention: at + boot for mention, at in mentioned.items() if now - at < self.mention_interval},
+            dict(self._posts),
+            dict(self._given_up),
+            None if self._delayed_since is None else self._delayed_since + boot,
+        )
 
     def health(self) -> dict[str, Any]:
         """Return the status, its reason and the counters, as plain data."""
@@ -387,6 +429,11 @@ class Delivery:
     def last_trouble(self) -> str:
         """The reason of the last error, or `""`."""
         return self._last_error["reason"] if self._last_error else ""
+
+
+def _setting(name: str, payload: Payload) -> str:
+    """Return a text for a setting with its value, so that Discord gets another value."""
+    return f"{name}={payload.get(name)}"
 
 
 def _now() -> str:

@@ -131,6 +131,10 @@ class Quarantine:
             self.fileless.add(entries[0])
         self._halve(entries, plain=not has_files, is_unsaved_refused=self.takes_for_refusal(entries))
 
+    def isolate(self, entries: Sequence[Entry], *, plain: bool) -> None:
+        """Search for a bad record among entries in whose flight processes have ended."""
+        self._halve(entries, plain=plain, is_unsaved_refused=False)
+
     def _halve(self, entries: Sequence[Entry], *, plain: bool, is_unsaved_refused: bool) -> None:
         self._forget()
         self.phase = Phase.HALVING

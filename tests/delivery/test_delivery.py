@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import math
@@ -9,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from freezegun import freeze_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -27,7 +29,7 @@ from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say
 from discord_logging._records.freeze import freeze
-from discord_logging._records.settings import CardSettings
+from discord_logging._records.settings import CardSettings, DeliverySettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -1738,7 +1740,7 @@ def test_destinations_share_no_message_and_lose_nothing(number: int, answers: li
 def test_a_repeat_that_is_held_back_costs_no_request() -> None:
     """The limiter is not asked, so that the limit is kept for records that leave."""
     world = World(limiter=DiscordRateLimiter(channel_limit=30))
-    world.backlog.configure(10_000, 64_000_000, 60.0)
+    world.backlog.configure(DeliverySettings(repeat_window=60.0))
     world.put([1]).step()
     left = world.limiter.info(URL.key, world.now)["channel"]["remaining"]
     for _ in range(50):
@@ -1766,6 +1768,127 @@ def test_records_that_vanish_before_the_lease_are_not_sent(monkeypatch: pytest.M
     assert world.sent == []
     assert world.dropped == {"closed": 1}
     world.check_books()
+
+
+# Successors
+
+
+NIGHT = "2026-01-31 03:00:00"
+
+
+def succeed(world: World, now: float = 7.0) -> World:
+    """Return a world whose delivery goes on from that of another one, on a machine that has just booted."""
+    successor = World()
+    successor.now = now
+    successor.delivery.restore(json.loads(json.dumps(world.delivery.export(), allow_nan=False)))
+    return successor
+
+
+def test_a_successor_notifies_nobody_again_within_the_interval() -> None:
+    """The wall clock counts, since the other one begins anew."""
+    with freeze_time(NIGHT) as wall:
+        world = World()
+        call(world, logging.ERROR)
+        wall.tick(200)
+        world.now += 200
+        successor = succeed(world)
+        assert notified(call(successor, logging.ERROR)) == []
+        successor.now += 101
+        assert notified(call(successor, logging.ERROR)) == ["<@&5>"]
+
+
+def test_the_mentions_of_a_message_in_flight_count_as_made() -> None:
+    """If the process dies in the request, the message may be in the channel."""
+    exported: list[Any] = []
+
+    def answer(*_: object) -> Reaction:
+        exported.append(world.delivery.export())
+        return OK
+
+    with freeze_time(NIGHT):
+        world = World(react=answer)
+        call(world, logging.ERROR)
+        successor = World()
+        successor.delivery.restore(exported[0])
+        assert notified(call(successor, logging.ERROR)) == []
+
+
+@pytest.mark.parametrize("answer", [REFUSED, BROKEN, REJECTED, limited(5)], ids=str)
+def test_a_message_that_failed_has_mentioned_nobody(answer: Reaction) -> None:
+    """The next state corrects that of the message in flight."""
+    with freeze_time(NIGHT):
+        world = World(answer)
+        world.backlog.put(record(1, ON_CALL))
+        world.step()
+        assert len(world.sent) == 1
+        assert world.delivery.export()["mentioned"] == {}
+        assert notified(call(succeed(world), logging.ERROR)) == ["<@&5>"]
+
+
+def test_a_mention_keeps_its_time_after_it_was_made() -> None:
+    """A later state does not make it younger, and one that is out of date is left out."""
+    with freeze_time(NIGHT) as wall:
+        world = World()
+        call(world, logging.ERROR)
+        (first,) = world.delivery.export()["mentioned"].values()
+        wall.tick(299)
+        world.now += 299
+        assert world.delivery.export()["mentioned"] == {"<@&5>": first}
+        world.now += 1
+        assert world.delivery.export()["mentioned"] == {}
+
+
+def test_a_successor_reports_only_what_was_not_reported() -> None:
+    """Losses are counted for a webhook, not for a process, and reported since the last report."""
+    with freeze_time(NIGHT):
+        world = World()
+        world.backlog.refuse("ERROR", "unreadable")
+        assert "1 record was dropped" in losses(world.put([1]).run().sent[0])
+        successor = succeed(world)
+        for _ in range(3):
+            successor.backlog.refuse("ERROR", "unreadable")
+        reported_at = world.delivery.export()["reported_at"]
+        report = losses(successor.put([2]).run().sent[0])
+        assert f"2 records were dropped since <t:{reported_at:.0f}:T>" in report
+
+
+def test_a_successor_posts_to_the_open_thread_without_what_discord_refuses() -> None:
+    """It opens no second post, and asks for no second refusal."""
+    refused = Response(400, {}, {"code": 50035, "errors": {"username": {}}})
+    settings = dataclasses.replace(FORUM, username="shop")
+    world = World(refused, posted("77")).put([1], settings).run()
+    successor = succeed(world).put([2], settings).run()
+    assert places(successor) == ["77"]
+    assert "username" not in successor.sent[0].payload
+
+
+def test_another_value_of_a_setting_that_discord_refused_is_tried() -> None:
+    """The user has corrected the setting and started the program again; the old value is still left out."""
+    refused = Response(400, {}, {"code": 50035, "errors": {"avatar_url": {}}})
+    wrong, right = (dataclasses.replace(PLAIN, avatar_url=f"https://x.example/{name}.png") for name in ("a", "b"))
+    successor = succeed(World(refused).put([1], wrong).run())
+    first, second = (successor.put([2], card).run().sent[-1].payload.get("avatar_url") for card in (wrong, right))
+    assert (first, second) == (None, "https://x.example/b.png")
+
+
+def test_a_successor_tells_the_delay() -> None:
+    """The records have waited, whoever posts them."""
+    with freeze_time(NIGHT) as wall:
+        world = World(REFUSED).put([1])
+        world.step()
+        wall.tick(60)
+        world.now = START + 60
+        successor = succeed(world).put([1]).run()
+        assert footers(successor.sent[0])[0].endswith("delayed 60 s")
+        assert succeed(successor).delivery.export()["delayed_since"] is None
+
+
+@pytest.mark.parametrize("data", [None, [], {}, {"posts": 5, "mentioned": {"@here": "x"}}])
+def test_a_delivery_goes_on_without_a_state(data: Any) -> None:
+    """There is none at first, and a malformed one is none."""
+    world = World().put([1])
+    world.delivery.restore(data)
+    assert world.run().arrived == [1]
 
 
 # Any records and any responses

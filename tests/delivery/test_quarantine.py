@@ -185,3 +185,20 @@ def answering(channel: Channel, bad: set[int], answer: str, *, is_taken_plain: b
         return answer if bad & set(numbers) and not (is_plain and is_taken_plain) else "passed"
 
     return judge
+
+
+def test_records_with_which_processes_ended_leave_first_and_in_halves() -> None:
+    """A durable backlog knows them from its store. The last suspect is sent as plain text if its card is to blame."""
+    channel = Channel(range(5))
+    entries = channel.backlog.lease()
+    channel.backlog.requeue(entries)
+    channel.quarantine.isolate(entries[1:4], plain=False)
+    assert channel.phase == "halving"
+    assert [channel.next("passed") for _ in range(4)] == [[1], [2], [3], [0, 4]]
+    channel.log([5, 6])
+    entries = channel.backlog.lease()
+    channel.backlog.requeue(entries)
+    channel.quarantine.isolate(entries[1:], plain=True)
+    assert channel.quarantine.plain is entries[1]
+    assert [channel.next("passed") for _ in range(2)] == [[6], [5]]
+    assert channel.phase == "clear"
