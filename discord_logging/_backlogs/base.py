@@ -11,20 +11,44 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Collection, MutableSequence
+    from collections.abc import Callable, Collection, MutableSequence, Sequence
 
     from discord_logging._backlogs.entry import Entry
     from discord_logging._discord.pace import Waiting
     from discord_logging._health import DropReason
+    from discord_logging._records.settings import DeliverySettings
+
+
+class Resumable(Protocol):
+    """The delivery, as a backlog knows it that another process may go on with.
+
+    Attributes:
+        deadlines: The times at which flushes give up, on the monotonic clock.
+    """
+
+    deadlines: list[float]
+
+    def export(self) -> dict[str, Any]:
+        """Return the state as data that JSON keeps."""
+
+    def restore(self, data: Any) -> None:
+        """Go on from a state, or from what can be read of it."""
+
+    def isolate(self, entries: Sequence[Entry], *, plain: bool) -> None:
+        """Send these entries before all others, and in halves; a single one as plain text, if so told."""
 
 
 class Backlog(Protocol):
     """The records of one webhook that wait to be delivered.
 
     Attributes:
+        delivery: The delivery, which the listener sets.
+        place: Where the pending records stay when the process ends; "" if nowhere.
         wake_listener: A function to call on a caller's thread when a record comes while the listener sleeps or is not
             started. It returns whether the listener is awake now. The listener sets it.
-        dropped: The number of dropped records, by reason and name of the level.
+        on_start: A function to call at the first record of a process that may start no listener. The listener sets it.
+        dropped: The number of dropped records of this process, by reason and name of the level.
+        losses: The number of dropped records of all processes that share the backlog, likewise.
         leased: The entries that are in flight.
         lost: The number of dropped records in all.
         pending: The number of records that wait or are in flight; never too few. Takes no lock.
@@ -32,7 +56,15 @@ class Backlog(Protocol):
     """
 
     wake_listener: Callable[[], bool]
-    dropped: Counter[tuple[DropReason, str]]
+    on_start: Callable[[], None]
+    delivery: Resumable
+    place: str
+
+    @property
+    def dropped(self) -> Counter[tuple[DropReason, str]]: ...
+
+    @property
+    def losses(self) -> Counter[tuple[DropReason, str]]: ...
 
     @property
     def leased(self) -> Collection[Entry]: ...
@@ -72,6 +104,9 @@ class Backlog(Protocol):
             without: The entries to leave in the queue.
         """
 
+    def note_flight(self, entries: Collection[Entry]) -> None:
+        """Note that a message of these leased entries is about to leave."""
+
     def ack(self, entries: Collection[Entry], message_id: str | None = None) -> None:
         """Count leased entries as delivered, by the message with that id."""
 
@@ -92,12 +127,13 @@ class Backlog(Protocol):
     def wake(self) -> None:
         """End the listener's wait."""
 
-    def wait_until_settled(self, deadline: float, give_up: Callable[[], bool]) -> bool:
+    def wait_until_settled(self, deadline: float, give_up: Callable[[], bool], *, is_last: bool = False) -> bool:
         """Release the held repeats, and block until all records accepted so far are delivered or dropped.
 
         Args:
             deadline: The time at which to give up, on the monotonic clock.
             give_up: A function that says after each change whether to give up.
+            is_last: Whether this process ends, which delivers what other processes have left until then.
 
         Returns:
             Whether all of them are delivered or dropped.
@@ -118,32 +154,33 @@ class Backlog(Protocol):
         The result is 0.0 without such a record, or if the lock cannot be acquired.
         """
 
+    def health(self) -> dict[str, Any]:
+        """Return the `kind` of the backlog, and the state of its place if there is one, as plain data."""
+
     def is_busy_in_this_thread(self) -> bool:
         """Tell whether this thread, interrupted by a signal handler, is changing the state of the backlog."""
 
     # Setup, fork and end
 
-    def configure(self, max_records: int, max_bytes: int, repeat_window: float) -> None:
-        """Apply new bounds.
-
-        Args:
-            max_records: The largest number of entries that may wait.
-            max_bytes: The largest estimated size of all entries that wait, in bytes.
-            repeat_window: The seconds for which repeats of a record are held; 0 folds nothing.
-        """
+    def configure(self, settings: DeliverySettings) -> None:
+        """Apply new bounds: how many entries, and bytes, may wait, and for how long repeats are held."""
 
     def renew_locks(self) -> None:
         """Make new locks if gevent has replaced their classes: a wait for the old ones would stop every greenlet."""
 
-    def close(self, *, if_settled: bool = False) -> bool:
-        """Drop all records that wait or still come, as `closed`, until `reopen` is called.
+    def close(self, *, if_settled: bool = False, deadline: float = 0.0) -> bool:
+        """Drop all records that wait or still come, as `closed`, until `reopen` is called. Without a place, that is.
 
         Args:
             if_settled: Whether to do nothing if a record waits or is in flight.
+            deadline: The time until which a message in flight may arrive, on the monotonic clock.
 
         Returns:
             Whether the backlog was closed.
         """
+
+    def resume(self) -> None:
+        """Deliver what earlier processes have left, if they could leave anything."""
 
     def reopen(self) -> None:
         """Keep the records that come from now on. Never waits."""

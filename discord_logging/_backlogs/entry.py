@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from discord_logging._discord.pace import Urgency
 from discord_logging._records.record import ONCE, Counts
@@ -17,6 +17,8 @@ class Entry:
     Attributes:
         record: The record, as it was logged.
         size: The bytes that the record holds on to, estimated.
+        kept: The places that hold the records of the entry if the process is killed: rows of a store, or slots of a
+            ring. They are empty in a backlog that keeps records in memory alone.
         counts: The number of records that the entry stands for, when the last of them was logged, and whether they may
             be in the channel already.
         tries: The number of messages with this entry that may have been saved.
@@ -30,6 +32,7 @@ class Entry:
 
     __slots__ = (
         "counts",
+        "kept",
         "leased_at",
         "message_id",
         "record",
@@ -44,6 +47,7 @@ class Entry:
         self.record = record
         self.size = record.size
         self.counts = ONCE
+        self.kept: tuple[Any, ...] = ()
         self.tries = 0
         self.sequence = 0
         self.urgency = Urgency.ROUTINE
@@ -62,4 +66,6 @@ class Entry:
 
     def fold(self, repeat: Entry) -> None:
         """Count a repeat of the record."""
-        self.counts = Counts(self.count + repeat.count, repeat.record.created, self.counts.is_repeat)
+        is_repeat = self.counts.is_repeat or repeat.counts.is_repeat
+        self.counts = Counts(self.count + repeat.count, repeat.record.created, is_repeat)
+        self.kept += repeat.kept

@@ -30,6 +30,8 @@ class Intake(ABC):
     def __init__(self) -> None:
         self.wake_listener: Callable[[], bool] = lambda: True
         """A function that returns whether the listener is awake now. The listener sets it."""
+        self.on_start: Callable[[], None] = lambda: None
+        """A function to call at the first record, if no listener may be started for it. The listener sets it."""
         self.after_fork_in_child()
 
     def after_fork_in_child(self) -> None:

@@ -29,6 +29,7 @@ from discord_logging._records.settings import DeliverySettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, MutableSequence
 
+    from discord_logging._backlogs.base import Resumable
     from discord_logging._health import DropReason
 
 _MAX_MESSAGE_CHARACTERS = 12_000_000
@@ -50,6 +51,8 @@ class MemoryBacklog(Intake):
     """
 
     _make_record = FrozenRecord
+    delivery: Resumable
+    place = ""
 
     def __init__(
         self,
@@ -63,10 +66,10 @@ class MemoryBacklog(Intake):
         self.repeat_window = repeat_window
         super().__init__()
 
-    def configure(self, max_records: int, max_bytes: int, repeat_window: float) -> None:
+    def configure(self, settings: DeliverySettings) -> None:
         """Apply new bounds."""
-        self.max_records, self.max_bytes = max_records, max_bytes
-        self.repeat_window = self._repeats.window = repeat_window
+        self.max_records, self.max_bytes = settings.queue_size, settings.queue_bytes
+        self.repeat_window = self._repeats.window = settings.repeat_window
         self._bound_intake()
 
     def _bound_intake(self) -> None:
@@ -87,7 +90,7 @@ class MemoryBacklog(Intake):
         self._leased: set[Entry] = set()
         self._taken_in = self._sequence = self._waiting = self._bytes = 0
         self.delivered = 0
-        self.dropped: Counter[tuple[DropReason, str]] = Counter()
+        self._dropped: Counter[tuple[DropReason, str]] = Counter()
         self._bound_intake()
 
     # The delivery, on the listener's thread
@@ -137,6 +140,9 @@ class MemoryBacklog(Intake):
 
     def _in_order(self) -> Iterator[Entry]:
         return heapq.merge(*self._queues.values(), key=_by_sequence)
+
+    def note_flight(self, entries: Collection[Entry]) -> None:
+        """Note that a message of these leased entries is about to leave. A process that is killed loses them."""
 
     def ack(self, entries: Collection[Entry], message_id: str | None = None) -> None:
         """Count leased entries as delivered, by the message with that id."""
@@ -200,9 +206,19 @@ class MemoryBacklog(Intake):
         self._shared[0], self._shared[1] = waiting, max(self.pending - waiting, 0)
 
     @property
+    def dropped(self) -> Counter[tuple[DropReason, str]]:
+        """The number of dropped records, by reason and name of the level."""
+        return self._dropped
+
+    @property
+    def losses(self) -> Counter[tuple[DropReason, str]]:
+        """The same numbers, for all processes that share the backlog."""
+        return self._dropped
+
+    @property
     def lost(self) -> int:
         """The number of dropped records in all."""
-        return sum(self.dropped.values()) + len(self._refused)
+        return sum(self._dropped.values()) + len(self._refused)
 
     @property
     def is_ready(self) -> bool:
@@ -238,6 +254,10 @@ class MemoryBacklog(Intake):
                 "dropped": dropped,
             }
 
+    def health(self) -> dict[str, Any]:
+        """Return the kind of backlog, as plain data."""
+        return {"kind": "memory"}
+
     def oldest_age(self) -> float:
         """Return for how many seconds the oldest record has waited or been in flight, held repeats left out.
 
@@ -253,7 +273,7 @@ class MemoryBacklog(Intake):
         """Return the oldest entry of each queue, and the entries in flight."""
         return [*self._leased, *(queue[0] for queue in self._queues.values())]
 
-    def close(self, *, if_settled: bool = False) -> bool:
+    def close(self, *, if_settled: bool = False, deadline: float = 0.0) -> bool:  # noqa: ARG002 - nothing is kept
         """Drop all records that wait or still come, as `closed`, and return whether this was done."""
         with self.lock.hold() as is_held:
             self._closed = True
@@ -266,6 +286,9 @@ class MemoryBacklog(Intake):
                 self._release()
         return True
 
+    def resume(self) -> None:
+        """Do nothing: no earlier process has left anything."""
+
     def reopen(self) -> None:
         """Keep the records that come from now on. Never waits."""
         # In another order, a record between these lines would wake nobody.
@@ -273,7 +296,7 @@ class MemoryBacklog(Intake):
         self._closed = False
         self._bound_intake()
 
-    def wait_until_settled(self, deadline: float, give_up: Callable[[], bool]) -> bool:
+    def wait_until_settled(self, deadline: float, give_up: Callable[[], bool], *, is_last: bool = False) -> bool:  # noqa: ARG002 - others leave nothing
         """Block until all records accepted so far are delivered or dropped, and return whether they are."""
         waiter, waiters, lock = Wakeup(), self._waiters, self.lock
         waiters.append(waiter)
@@ -333,15 +356,15 @@ class MemoryBacklog(Intake):
     def _count_refused(self) -> None:
         while self._refused:
             self._taken_in += 1
-            self.dropped[self._refused.popleft()] += 1
+            self._dropped[self._refused.popleft()] += 1
 
     def _restore_state(self) -> None:
         """Make the state consistent after an interruption: a record that is in no queue is counted as dropped."""
         known = sum(
             entry.count for entries in (*self._queues.values(), self._leased, self._repeats.held) for entry in entries
         )
-        if lost := self._taken_in + len(self._refused) - self.delivered - self.lost - known:
-            self.dropped["interrupted", "?"] += lost
+        if lost := self._taken_in - self.delivered - sum(self._dropped.values()) - known:
+            self._dropped["interrupted", "?"] += lost
         self._queues = {levelno: queue for levelno, queue in self._queues.items() if queue}
         waiting = [entry for queue in self._queues.values() for entry in queue]
         self._waiting, self._bytes = len(waiting), sum(entry.size for entry in waiting)
@@ -442,7 +465,7 @@ class MemoryBacklog(Intake):
 
     def _count_dropped(self, entries: Iterable[Entry], reason: DropReason) -> None:
         for entry in entries:
-            self.dropped[reason, entry.record.levelname] += entry.count
+            self._dropped[reason, entry.record.levelname] += entry.count
             # No repeat may be counted on the entry any more.
             entry.leased_at = float("-inf")
         self.notify_waiters()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator
 
     from discord_logging._backlogs.entry import Entry
 
@@ -62,6 +62,11 @@ class Repeats:
     def held(self) -> list[Entry]:
         """The held entries."""
         return list(self._held)
+
+    def remove(self, entries: Iterable[Entry]) -> None:
+        """Hold entries no longer."""
+        for entry in entries:
+            self._held.pop(entry, None)
 
     @property
     def due_at(self) -> float:

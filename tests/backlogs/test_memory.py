@@ -21,7 +21,7 @@ from discord_logging._backlogs.memory import MemoryBacklog
 from discord_logging._discord.pace import Urgency
 from discord_logging._records.freeze import freeze
 from discord_logging._records.record import NO_DETAILS
-from discord_logging._records.settings import CardSettings
+from discord_logging._records.settings import CardSettings, DeliverySettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -79,6 +79,11 @@ def make(
     backlog.wake_listener = wake_listener
     backlog._make_record = lambda item: cast("FrozenRecord", item)  # type: ignore[assignment,misc]
     return backlog
+
+
+def bounded(max_records: int, max_bytes: int, window: float) -> DeliverySettings:
+    """Return settings with these bounds."""
+    return DeliverySettings(queue_size=max_records, queue_bytes=max_bytes, repeat_window=window)
 
 
 def filled(numbers: Iterable[int], **bounds: Any) -> MemoryBacklog:
@@ -318,6 +323,28 @@ def test_requeued_records_count_against_the_bound() -> None:
     assert check_books(backlog) == {"accepted": 30, "delivered": 5, "pending": 10, "dropped": 15}
 
 
+def test_nothing_outlives_the_process() -> None:
+    """The memory is no place to find records in, and other processes have no part in it."""
+    backlog = filled([1])
+    backlog.resume()
+    entries = backlog.lease()
+    backlog.note_flight(entries)
+    assert (backlog.place, backlog.health()) == ("", {"kind": "memory"})
+    backlog.drop("rejected", entries)
+    assert backlog.losses == backlog.dropped == {("rejected", "INFO"): 1}
+    assert backlog.close(deadline=0.0)
+
+
+def test_new_bounds_hold_from_the_next_record_on() -> None:
+    """Repeats are held for the new time, too."""
+    backlog = filled(range(5))
+    backlog.configure(bounded(2, 10_000, 60.0))
+    for _ in range(2):
+        backlog.put(item(5, logging.ERROR))
+    assert lease(backlog) == [4, 5]
+    assert backlog.dropped == {("queue_full", "INFO"): 4}
+
+
 class Clock:
     """Stands in for the module `time`."""
 
@@ -458,7 +485,7 @@ class Both:
     def __init__(self, max_records: int, max_bytes: int, window: float) -> None:
         self.clock = Clock()
         self.backlog = make(max_records, max_bytes)
-        self.backlog.configure(max_records, max_bytes, window)
+        self.backlog.configure(bounded(max_records, max_bytes, window))
         self.model = Model(max_records, max_bytes, window)
         self.numbers = itertools.count()
         self.flying: list[Entry] = []
@@ -558,7 +585,7 @@ def repeat(number: int, levelno: int = logging.INFO, text: str = "same") -> Any:
 def folding(*numbers: int, **bounds: Any) -> MemoryBacklog:
     """Return a backlog that folds and holds records with these numbers, which all say the same."""
     backlog = make(**bounds)
-    backlog.configure(backlog.max_records, backlog.max_bytes, WINDOW)
+    backlog.configure(bounded(backlog.max_records, backlog.max_bytes, WINDOW))
     for number in numbers:
         backlog.put(repeat(number))
     return backlog
@@ -687,7 +714,7 @@ def test_the_listener_sleeps_until_the_next_is_due(
 ) -> None:
     """The time may be too long for a lock; `Wakeup` bounds it."""
     backlog = folding(0)
-    backlog.configure(10, 10_000, window)
+    backlog.configure(bounded(10, 10_000, window))
     deliver(backlog)
     backlog.put(repeat(1))
     deliver(backlog)
@@ -704,7 +731,7 @@ def test_the_listener_sleeps_until_the_next_is_due(
 def test_the_listener_wakes_when_a_repeat_is_due() -> None:
     """No thread wakes the listener."""
     backlog = folding(0)
-    backlog.configure(10, 10_000, 0.05)
+    backlog.configure(bounded(10, 10_000, 0.05))
     deliver(backlog)
     backlog.put(repeat(1))
     backlog.peek()

@@ -134,6 +134,17 @@ def test_no_repeat_is_counted_on_a_settled_record(leased_at: float) -> None:
     assert first.count == 1
 
 
+def test_a_removed_entry_is_held_no_longer() -> None:
+    """An entry that is not held may be removed, too."""
+    repeats, first, second = Repeats(WINDOW), record(), record()
+    repeats.fold(first, 0.0)
+    deliver(first)
+    repeats.fold(second, 1.0)
+    repeats.remove([first, second])
+    assert repeats.held == []
+    assert list(repeats.release(NEVER)) == []
+
+
 def test_a_window_of_zero_folds_nothing() -> None:
     """No kind is remembered either."""
     repeats = Repeats(0.0)
