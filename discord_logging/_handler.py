@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from discord_logging._cards.embeds import EmbedFormatter
-from discord_logging._delivery.listener import is_delivering
 from discord_logging._delivery.queue_handler import WebhookQueueHandler
 from discord_logging._delivery.registry import attach, detach, reattach
 from discord_logging._discord.webhook_url import WebhookURL, hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._process.diagnostics import warn
+from discord_logging._process.own_threads import is_own_thread
 from discord_logging._records.freeze import freeze, show_arguments
 from discord_logging._records.parse import LEVEL_RULE, is_blank, parse_enabled, parse_level
 from discord_logging._records.record import Details, Snapshot
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
     from discord_logging._delivery.listener import WebhookListener
 
-_is_delivering = is_delivering.get
+_is_own_thread = is_own_thread.get
+_MAX_NOTICES = 20
+"""The largest number of kinds of notices whose settings are remembered."""
 _reported: set[str] = set()
 """The reasons for disabled handlers that were reported already."""
 _HEALTH_WITHOUT_RECORDS: dict[str, Any] = {
@@ -116,6 +118,17 @@ class DiscordHandler(logging.Handler):
         queue_bytes: The largest estimated size of all records that wait, in bytes, likewise, at least 1; 64,000,000 by
             default. A record that is larger, or that has more text than a message can carry (about 8,000,000
             characters), is cut, and its text says how much is left out. One record of 4,096 bytes always has room.
+        backlog: A directory that keeps the waiting records instead of the memory, such as `"/var/lib/shop/backlog"`.
+            They survive `kill -9` and restarts, and the next process with this setting posts them. All processes of
+            this machine that name the directory share one sender for each webhook, which folds the records of all of
+            them. The directory and its files are for this user alone (modes 0700 and 0600), and hold only masked text.
+            Python must have SQLite. A `~` at the beginning is the home, a relative path begins at the present working
+            directory, and a URL such as `"sqlite:///var/lib/shop/backlog"` means the same as its path. `None` takes the
+            environment variable `DISCORD_BACKLOG`; if that is not set, records wait in memory.
+        backlog_bytes: The largest estimated size of all records in that directory that wait for one webhook, in bytes,
+            at least 1; 256,000,000 by default. If more come, the least severe and oldest are dropped and counted.
+        backlog_age: The seconds after which a record in that directory is dropped and counted; 604,800 by default,
+            which is a week.
         max_lag: The seconds that a record may wait for its message while Discord's limits allow it, 5 by default. If
             cards would make records wait for half of that, they are folded into lines, or into a summary with a file. A
             larger value folds later; 0 folds all records that one message cannot hold as cards. A channel permanently
@@ -171,6 +184,9 @@ class DiscordHandler(logging.Handler):
         redact: Sequence[str] | None = None,
         queue_size: int | None = DeliverySettings.queue_size,
         queue_bytes: int | None = DeliverySettings.queue_bytes,
+        backlog: str | os.PathLike[str] | None = None,
+        backlog_bytes: int | None = DeliverySettings.backlog_bytes,
+        backlog_age: float | None = DeliverySettings.backlog_age,
         max_lag: float | None = DeliverySettings.max_lag,
         repeat_window: float | None = DeliverySettings.repeat_window,
         flush_timeout: float | None = DeliverySettings.flush_timeout,
@@ -183,13 +199,16 @@ class DiscordHandler(logging.Handler):
         **unknown: NoReturn,
     ) -> None:
         # super().__init__() comes after the checks: it registers the handler for logging.shutdown(), even half built.
-        webhook_url = hide(webhook_url)
+        webhook_url, backlog = hide(webhook_url), hide(backlog)
         if unknown:
             unknown = hide_urls(unknown)
             raise InvalidSettingError(_describe_unknown(unknown))
         delivery = DeliverySettings.from_options(
             queue_size=queue_size,
             queue_bytes=queue_bytes,
+            backlog=backlog,
+            backlog_bytes=backlog_bytes,
+            backlog_age=backlog_age,
             max_lag=max_lag,
             repeat_window=repeat_window,
             flush_timeout=flush_timeout,
@@ -222,6 +241,7 @@ class DiscordHandler(logging.Handler):
         if url is not None and not card.thread_name:
             card = replace(card, thread_id=card.thread_id or url.thread_id)
         self._settings = card
+        self._notices: dict[tuple[CardSettings, int, tuple[str, ...]], CardSettings] = {}
         self._flush_timeout = delivery.flush_timeout
         self._accepted_at_timeout: int | None = None
         self._is_closed = False
@@ -262,7 +282,7 @@ class DiscordHandler(logging.Handler):
         Returns:
             Whether the record passed the filters.
         """
-        if _is_delivering():
+        if _is_own_thread():
             return False
         try:
             allowed: Any = self.filter(record)
@@ -281,7 +301,7 @@ class DiscordHandler(logging.Handler):
         """Freeze `record` and queue it, without the filters. Never raises an `Exception`; never waits."""
         queue_handler = self._queue_handler
         # Another handler may call this without `handle`.
-        if queue_handler is None or _is_delivering():
+        if queue_handler is None or _is_own_thread():
             return
         if self._is_closed:
             self._reopen(queue_handler)
@@ -314,18 +334,13 @@ class DiscordHandler(logging.Handler):
             Whether the notice was accepted. A disabled handler, a closed one at interpreter exit, and any handler on
             the listeners' threads accept no notice.
         """
-        if self._queue_handler is None or _is_delivering():
+        if self._queue_handler is None or _is_own_thread():
             return False
         if self._is_closed and not self._reopen(self._queue_handler):
             return False
         try:
             extra = freeze_values(fields or {})
-            # The notice has its own settings, which distinguish it from all other records, and shows all of its values.
-            settings = replace(
-                self._settings,
-                formatter=formatter or self._settings.formatter,
-                fields=tuple(map(self.mask, extra)),
-            )
+            settings = self._settings_of_notice(formatter or self._settings.formatter, tuple(map(self.mask, extra)))
             snapshot = Snapshot._make(freeze(record, settings))
             details = Details._make(snapshot.details)._replace(extra=extra or None)
         except Exception:  # noqa: BLE001 - as in `emit`
@@ -334,6 +349,16 @@ class DiscordHandler(logging.Handler):
         with contextlib.suppress(Exception):  # the record was accepted; another thread does the rest
             self._queue_handler.enqueue(snapshot._replace(details=details, relativeCreated=None))
         return True
+
+    def _settings_of_notice(self, formatter: Any, fields: tuple[str, ...]) -> CardSettings:
+        """Return the settings of notices that show these values, all of them, in settings of their own."""
+        # The settings below keep the formatter alive, so that no other one has its id.
+        key = self._settings, id(formatter), fields
+        if key not in self._notices:
+            if len(self._notices) >= _MAX_NOTICES:
+                self._notices.clear()
+            self._notices[key] = replace(self._settings, formatter=formatter, fields=fields, is_notice=True)
+        return self._notices[key]
 
     def _reopen(self, queue_handler: WebhookQueueHandler) -> bool:
         self._is_closed = not reattach(self, queue_handler.listener)
@@ -389,7 +414,9 @@ class DiscordHandler(logging.Handler):
         Returns:
             Whether all of them were delivered: `False` if one still waits, or if any record of this process for this
             webhook was dropped since the last flush of this handler, or since the handler was made. So each loss is
-            told once, by the first flush after it; `health` has the total. A disabled handler returns `True`.
+            told once, by the first flush after it; `health` has the total. A disabled handler returns `True`. With a
+            `backlog`, the process that sends for all delivers them, and is asked to hurry. Records that still wait
+            then stay in the directory.
         """
         if self._listener is None:
             return True
@@ -405,6 +432,10 @@ class DiscordHandler(logging.Handler):
         and reported on stderr. The next record opens the handler again, as with `logging.FileHandler`, since
         `logging.config` closes all handlers, also those that stay in use. At interpreter exit, a record that comes
         after `logging.shutdown` has closed the handler is dropped, counted and reported.
+
+        With a `backlog`, the records that still wait are not dropped: they stay in the directory for another process
+        or the next one, and stderr says how many. While the directory cannot be written, only those that are in shared
+        memory stay.
 
         Args:
             timeout: The longest wait, in seconds. `None` stands for `flush_timeout`, or for 0 if a `flush` has just
@@ -446,7 +477,10 @@ class DiscordHandler(logging.Handler):
               card, and the plain text too), `webhook_gone` (after a 401, 403 or 404), `unreadable` (a filter or an
               attribute of the record raised an error), `interrupted` (Ctrl-C came while the record was queued or
               delivered), `process_ended` (another process, such as a worker of a pool, ended before it delivered the
-              record; only on Linux) or `internal_error` (a fault of this package, which is logged).
+              record; only on Linux; with a `backlog`, this counts only those that nobody could take over) or
+              `internal_error` (a fault of this package, which is logged); and with a `backlog`, `too_old` (waited for
+              longer than `backlog_age`), `damaged` (the file or the shared memory that had the record was damaged or
+              removed) or `crashed_sender` (one process after another ended while it sent the record).
             - `oldest_age`: The seconds that the oldest record has waited or been in flight, held repeats left out; 0.0
               without such a record.
             - `requests`, `retries`: The number of requests, and of those that came after a failure.
@@ -454,6 +488,14 @@ class DiscordHandler(logging.Handler):
             - `last_success`: The time of the last delivered message, as ISO 8601 in UTC, or `None`.
             - `last_error`: `time` and `reason` of the last message that was not delivered, or `None`.
             - `rate_limit`: The result of `get_rate_limit_info`.
+            - `backlog`: `{"kind": "memory"}`, or the state of the directory, which may be a second old: `kind`
+              (`"sqlite"`), `where`, whether it works (`ok`), and if not, the `reason`; `waiting`, the number of records
+              of all processes in it for this webhook, and `oldest`, the seconds that the oldest of them has waited;
+              `is_sender`, whether this process sends them, and `sender`, the `host` and `pid` of the process that does
+              (`None` if none is known); `workers`, the number of processes that have used it in the last hour and
+              live; `rescued`, the number of records that this process took over from the shared memory of dead ones;
+              `at_risk`, the number of records of this process that SIGKILL would lose; `ring`, the reason why the
+              process has no shared memory, or "". A disabled handler has no such key.
         """
         if self._listener is None:
             return {

@@ -16,5 +16,8 @@ DropReason = Literal[
     "webhook_gone",
     "rejected",
     "unreadable",
+    "too_old",
+    "damaged",
+    "crashed_sender",
 ]
 """Why a record was dropped."""

@@ -63,7 +63,9 @@ def _clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     if request.node.get_closest_marker("measured") is None:
         # A program takes half as long without coverage, and hundreds of them cover what other tests cover.
         monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-    for name in ("DISCORD_WEBHOOK_URL", "DISCORD_NOTIFICATIONS_ENABLED", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy"):
+    for name in ("DISCORD_WEBHOOK_URL", "DISCORD_NOTIFICATIONS_ENABLED", "DISCORD_BACKLOG"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
     # Tests post to Discord's host with responses and adapters that stand in for the network.
     monkeypatch.setenv("DISCORD_LOCAL_ONLY", "false")

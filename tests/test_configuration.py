@@ -81,6 +81,12 @@ OPTIONS = {
     "redact": Option(["iban"], (("iban",), ["iban", None]), (5, "iban", {"iban": 1}, [5])),
     "queue_size": _number(50, "50", 1.5, "1.5", 0),
     "queue_bytes": _number(1000, "1000", 1.5, "1.5", 0),
+    "backlog": Option(
+        "/var/lib/shop", (Path("/var/lib/shop"), "sqlite:///var/lib/shop", " /var/lib/../lib/shop/\n"),
+        (5, True, b"/var", ["/var"], {}, "a\0b", "redis://shop.example/0", "sqlite://var/lib", "https://x.example/a"),
+    ),
+    "backlog_bytes": _number(1000, "1000", 1.5, "1.5", 0),
+    "backlog_age": _number(3600, "3600", 0),
     "max_lag": _number(2.5, "2.5"),
     "repeat_window": _number(30, "30"),
     "flush_timeout": _number(1, "1"),

@@ -9,7 +9,6 @@ import queue
 import threading
 import weakref
 from collections import Counter
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from discord_logging._delivery import exit_time
@@ -20,6 +19,7 @@ from discord_logging._exceptions import ends_program
 from discord_logging._process import clock
 from discord_logging._process.diagnostics import say, warn
 from discord_logging._process.locks import Lock
+from discord_logging._process.own_threads import is_own_thread
 from discord_logging._process.slots import Slots
 from discord_logging._text.numbers import counted
 
@@ -41,16 +41,13 @@ _MIN_REQUEST_TIMEOUT = 0.001
 _MAX_LOST = 100_000
 """The largest number of lost records of another process that is believed."""
 
+_POLL = 0.05
+"""The wait for records that another thread brings, in seconds, where no thread can be started that it would wake."""
+
 _FAULT_DELAY = 1.0
 """The wait after a fault of this package, in seconds."""
 
 _T = TypeVar("_T")
-
-is_delivering: ContextVar[bool] = ContextVar("is_delivering", default=False)
-"""True on the listeners' threads. Our handlers ignore all records that are logged there.
-
-The idents of the threads are not suitable: gevent may change the ident of a running thread.
-"""
 
 
 class WebhookListener(logging.handlers.QueueListener):
@@ -90,6 +87,7 @@ class WebhookListener(logging.handlers.QueueListener):
         self._settings = settings
         self._slots = Slots(hashlib.sha256(f"{url.key} {url.token}".encode()).hexdigest()[:32])
         backlog.wake_listener = self._wake
+        backlog.on_start = self._prepare
         self._reset()
 
     def configure(self, settings: DeliverySettings) -> None:
@@ -98,13 +96,18 @@ class WebhookListener(logging.handlers.QueueListener):
             # The old limit may be the reason of the present wait. If it is not, the limiter asks for the wait again.
             self._delivery.not_before = float("-inf")
         self._settings = settings
-        self.backlog.configure(settings.queue_size, settings.queue_bytes, settings.repeat_window)
+        self.backlog.configure(settings)
         self._sender.timeout = settings.timeout
         self._limiter.set_channel_limit(self.url.key, settings.channel_limit)
         self.flush_timeout = settings.flush_timeout
         self._delivery.max_lag = settings.max_lag
         self._delivery.mention_interval = settings.mention_interval
         self._delivery.backoff = Backoff(settings.retry_delays, settings.max_retry_delay)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The names of the webhook, its token and the place of its backlog, which no other listener shares."""
+        return self.url.key, self.url.token, self.backlog.place
 
     def _reset(self) -> None:
         self._starting = Lock()
@@ -113,7 +116,7 @@ class WebhookListener(logging.handlers.QueueListener):
         self._lost_by_others = 0
         self._reported: Counter[str] = Counter()
         """The numbers of records, settled and dropped by reason, when losses were last reported on stderr."""
-        self._delivery = Delivery(self.url, self.backlog, self._sender, self._limiter)
+        self.backlog.delivery = self._delivery = Delivery(self.url, self.backlog, self._sender, self._limiter)
         self.configure(self._settings)
 
     def after_fork_in_child(self) -> None:
@@ -155,7 +158,8 @@ class WebhookListener(logging.handlers.QueueListener):
     def _report_late_record(self) -> None:
         if not self._has_reported_late:
             self._has_reported_late = True
-            say(f"a record came after the last handler for webhook {self.url.id} was closed: it is dropped")
+            end = f"waits in {self.backlog.place}" if self.backlog.place else "is dropped"
+            say(f"a record came after the last handler for webhook {self.url.id} was closed: it {end}")
 
     def is_running(self) -> bool:
         """Tell whether the thread is alive."""
@@ -170,13 +174,17 @@ class WebhookListener(logging.handlers.QueueListener):
         """
         if self.is_running():
             raise RuntimeError("Listener already started")
-        self._on_start()
+        self._prepare()
         self.backlog.renew_locks()
-        if numbers := self._slots.claim():
-            self.backlog.share(numbers)
         # Otherwise Python 3.14 would take a thread that could not be started for a running one.
         super().__init__(self.queue)
         super().start()
+
+    def _prepare(self) -> None:
+        """Prepare the process for its end, at its first record."""
+        self._on_start()
+        if numbers := self._slots.claim():
+            self.backlog.share(numbers)
 
     def attach(self, handler: logging.Handler) -> None:
         """Share the listener with `handler`, whose flushes do not tell of the records that were dropped before."""
@@ -223,7 +231,7 @@ class WebhookListener(logging.handlers.QueueListener):
         Returns:
             Whether all of them are delivered or dropped.
         """
-        if is_delivering.get() or self.is_busy_in_this_thread():
+        if is_own_thread.get() or self.is_busy_in_this_thread():
             return False
         _warm_level_caches()
         self._count_ended_processes()
@@ -235,9 +243,10 @@ class WebhookListener(logging.handlers.QueueListener):
         delivery.is_last = delivery.is_last or is_last
         try:
             if self.backlog.pending and not self._is_stopping and not self._wake():
-                self.backlog.release()
                 self._deliver_in_this_thread(deadline)
-            return self.backlog.wait_until_settled(deadline, lambda: self._delivery.not_before > deadline)
+            return self.backlog.wait_until_settled(
+                deadline, lambda: self._delivery.not_before > deadline, is_last=is_last and not self._is_stopping
+            )
         finally:
             # The delivery is ours: a child that a signal handler forked in a flush has a new one in `self._delivery`.
             delivery.deadlines.remove(deadline)
@@ -251,10 +260,11 @@ class WebhookListener(logging.handlers.QueueListener):
 
     def _deliver_in_this_thread(self, deadline: float) -> None:
         """Deliver on the caller's thread, since no other thread can be started any more."""
-        token, delay = is_delivering.set(True), 0.0
+        token, delay = is_own_thread.set(True), 0.0
         try:
-            while self.backlog.is_ready and max(clock.monotonic(), self._delivery.not_before) < deadline:
-                self.backlog.wait(delay)
+            while self.backlog.pending and max(clock.monotonic(), self._delivery.not_before) < deadline:
+                self.backlog.release()
+                self.backlog.wait(delay if self.backlog.is_ready else max(delay, _POLL))
                 self._sender.timeout = max(
                     min(self._settings.timeout, deadline - clock.monotonic()), _MIN_REQUEST_TIMEOUT
                 )
@@ -262,7 +272,7 @@ class WebhookListener(logging.handlers.QueueListener):
                 delay = _FAULT_DELAY if found is None else found
         finally:
             self._sender.timeout = self._settings.timeout
-            is_delivering.reset(token)
+            is_own_thread.reset(token)
 
     def stop(self, timeout: float = 0.0) -> None:
         """Deliver for at most `timeout` seconds, drop the other records, and end the thread.
@@ -273,7 +283,7 @@ class WebhookListener(logging.handlers.QueueListener):
         """
         if self._is_stopping:
             return
-        users = len(self.attached)
+        users, deadline = len(self.attached), clock.monotonic() + timeout - exit_time.waited()
         is_settled = False
         try:
             if timeout > 0:
@@ -282,7 +292,7 @@ class WebhookListener(logging.handlers.QueueListener):
             # Ctrl-C ends the wait, but the losses are reported nevertheless.
             is_exiting = exit_time.is_exiting()
             is_reopened = len(self.attached) > users and not is_exiting
-            if not is_reopened and self.backlog.close(if_settled=is_settled and not is_exiting):
+            if not is_reopened and self.backlog.close(if_settled=is_settled and not is_exiting, deadline=deadline):
                 self.enqueue_sentinel()
                 self.say_losses()
                 if is_exiting or not self.is_running():
@@ -310,7 +320,11 @@ class WebhookListener(logging.handlers.QueueListener):
         news = dropped - self._reported
         accepted = counts["accepted"] - self._reported["settled"]
         self._reported = Counter({**dropped, "settled": counts["accepted"] - counts["pending"]})
-        if lost := news.total() + counts["pending"]:
+        kept = counts["pending"] if self.backlog.place else 0
+        if kept:
+            waiting = f"{counted(kept, 'record', 'waits/wait')} in {self.backlog.place}"
+            say(f"{waiting} for the next process that posts to webhook {self.url.id}")
+        if lost := news.total() + counts["pending"] - kept:
             reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(news.items()))
             last_error = self._delivery.last_trouble
             say(
@@ -334,8 +348,8 @@ class WebhookListener(logging.handlers.QueueListener):
         Raises:
             queue.Empty: No message may leave now, and `block` is false.
         """
-        if threading.current_thread() is self._thread and not is_delivering.get():
-            is_delivering.set(True)
+        if threading.current_thread() is self._thread and not is_own_thread.get():
+            is_own_thread.set(True)
             self._thread.name = f"discord-logging-{self.url.id}"
         while not self._may_end():
             if block and not self._has_more:
@@ -409,6 +423,7 @@ class WebhookListener(logging.handlers.QueueListener):
             "oldest_age": self.backlog.oldest_age(),
             "dropped_by_reason": self._dropped_by_reason(),
             "rate_limit": self.get_rate_limit_info(),
+            "backlog": self.backlog.health(),
         }
 
     def get_rate_limit_info(self) -> dict[str, Any]:

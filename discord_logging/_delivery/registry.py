@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import atexit
 import functools
+import hashlib
 import logging
 import os
 import sys
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from discord_logging._backlogs.memory import MemoryBacklog
 from discord_logging._delivery import exit_time
-from discord_logging._delivery.listener import WebhookListener, is_delivering
+from discord_logging._delivery.listener import WebhookListener
+from discord_logging._discord import local_only
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import WebhookSender
 from discord_logging._process import clock
 from discord_logging._process.diagnostics import warn
+from discord_logging._process.own_threads import is_own_thread
 
 if TYPE_CHECKING:
     import threading
 
+    from discord_logging._backlogs.base import Backlog
     from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._records.settings import DeliverySettings
 
 rate_limiter = DiscordRateLimiter(shared=True)
 """The limiter of this process, which shares the limits with all other processes of this user on this machine."""
-_listeners: dict[tuple[str, str], WebhookListener] = {}
+_Key = tuple[str, str, str]
+"""The id and the token of a webhook, and the place of its backlog."""
+_listeners: dict[_Key, WebhookListener] = {}
 """The listeners that are open."""
-_known: weakref.WeakValueDictionary[tuple[str, str], WebhookListener] = weakref.WeakValueDictionary()
+_known: weakref.WeakValueDictionary[_Key, WebhookListener] = weakref.WeakValueDictionary()
 """All listeners: also those that are closed, as long as a handler may reopen them or their thread runs."""
 _ends_as_child = False
 
@@ -36,7 +43,9 @@ _ends_as_child = False
 def attach(handler: logging.Handler, url: WebhookURL, settings: DeliverySettings) -> WebhookListener:
     """Return the listener of `url`, which `handler` shares from now on with all other handlers of the webhook."""
     _warn_of_uwsgi()
-    key = url.key, url.token
+    # A process that may post to the webhook would deliver what tests have left behind.
+    place = "" if local_only.refuses(url.base) else _resolve(settings.backlog or "")
+    key = url.key, url.token, place
     new: WebhookListener | None = None
     while True:
         with _registry_lock():
@@ -44,15 +53,36 @@ def attach(handler: logging.Handler, url: WebhookURL, settings: DeliverySettings
                 _listeners[key] = _known[key] = listener
                 listener.attach(handler)
                 listener.configure(settings)
-                return listener
+                break
         new = WebhookListener(
             url,
             settings,
-            backlog=MemoryBacklog(),
+            backlog=_make_backlog(url, place) if place else MemoryBacklog(),
             sender=WebhookSender(url),
             limiter=rate_limiter,
             on_start=_finish_with_child,
         )
+    listener.backlog.resume()
+    return listener
+
+
+def _make_backlog(url: WebhookURL, place: str) -> Backlog:
+    # Most programs have no such backlog, and these modules take a while to be imported.
+    from discord_logging._backlogs.sqlite_store import SqliteStore  # noqa: PLC0415 - see above
+    from discord_logging._backlogs.stored import StoredBacklog  # noqa: PLC0415 - see above
+
+    folder, hook = Path(place), url.key
+    return StoredBacklog(lambda: SqliteStore(folder, hook), place, find_ring_place(folder, hook))
+
+
+def _resolve(folder: str) -> str:
+    """Return a path without links, but for the folder itself, which may be none."""
+    return os.path.join(os.path.realpath(os.path.dirname(folder)), os.path.basename(folder)) if folder else ""  # noqa: PTH118, PTH119, PTH120 - they are texts
+
+
+def find_ring_place(folder: Path, hook: str) -> str:
+    """Return the name that the rings of all processes share which keep the records of a webhook in a folder."""
+    return hashlib.sha256(f"{_resolve(str(folder))} {hook}".encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 def detach(handler: logging.Handler, listener: WebhookListener) -> bool:
@@ -61,7 +91,7 @@ def detach(handler: logging.Handler, listener: WebhookListener) -> bool:
         listener.attached.discard(handler)
         is_last = not listener.attached
         if is_last:
-            _listeners.pop((listener.url.key, listener.url.token), None)
+            _listeners.pop(listener.key, None)
     return is_last
 
 
@@ -73,7 +103,7 @@ def reattach(handler: logging.Handler, listener: WebhookListener) -> bool:
     if exit_time.is_exiting():
         return False
     listener.reattach(handler)
-    _listeners.setdefault((listener.url.key, listener.url.token), listener)
+    _listeners.setdefault(listener.key, listener)
     _register(handler)
     return True
 
@@ -165,7 +195,7 @@ def _after_fork_in_child() -> None:
     global _ends_as_child  # noqa: PLW0603 - this is another process now
     _ends_as_child = False
     exit_time.after_fork_in_child()
-    is_delivering.set(False)
+    is_own_thread.set(False)
     for listener in _known_listeners():
         listener.after_fork_in_child()
 

@@ -23,10 +23,11 @@ import pytest
 from discord_logging import DiscordHandler, EmbedFormatter
 from discord_logging._backlogs.memory import MemoryBacklog
 from discord_logging._delivery import exit_time, registry
-from discord_logging._delivery.listener import WebhookListener, is_delivering
+from discord_logging._delivery.listener import WebhookListener
 from discord_logging._discord.rate_limiter import DiscordRateLimiter
 from discord_logging._discord.sender import WebhookSender
 from discord_logging._discord.webhook_url import WebhookURL
+from discord_logging._process.own_threads import is_own_thread
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import CardSettings, DeliverySettings
 from discord_logging.sandbox import Fault, LocalDiscord
@@ -76,6 +77,12 @@ def connect(
         limiter=DiscordRateLimiter(),
         on_start=lambda: None,
     )
+
+
+def freeze_into(listener: WebhookListener, text: str) -> None:
+    """Log a record without a thread that delivers it."""
+    listener.backlog.wake_listener = lambda: True
+    listener.backlog.put(freeze(logging.makeLogRecord({"msg": text}), CardSettings(EmbedFormatter())))
 
 
 def texts(discord: LocalDiscord) -> list[str]:
@@ -474,7 +481,7 @@ class TestThread:
             handler.handle(logging.makeLogRecord({"msg": "hello"}))
             assert handler.flush()
         assert texts(discord) == ["hello", "hello"]
-        assert not is_delivering.get()
+        assert not is_own_thread.get()
         handler.close()
 
     def test_a_flush_without_a_thread_sleeps_until_its_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,7 +521,7 @@ class TestThread:
         listener = make()
         found = list[bool]()
 
-        def wait(*_: object) -> bool:
+        def wait(*_: object, **__: object) -> bool:
             found.append(listener._delivery.is_last)
             return True
 
@@ -557,7 +564,7 @@ class TestThread:
         made = make(url, settings)
 
         def make_another(*_: object, **__: object) -> object:
-            registry._known[url.key, url.token] = made
+            registry._known[made.key] = made
             return object()
 
         monkeypatch.setattr(registry, "WebhookListener", make_another)
@@ -608,7 +615,7 @@ class TestThread:
         handler.handle(logging.makeLogRecord({"msg": "parent"}))
         assert handler.flush()
         registry._after_fork_in_child()
-        assert (handler.health()["accepted"], is_delivering.get()) == (0, False)
+        assert (handler.health()["accepted"], is_own_thread.get()) == (0, False)
         handler.handle(logging.makeLogRecord({"msg": "child"}))
         assert handler.flush()
         assert texts(discord) == ["parent", "child"]
@@ -690,7 +697,7 @@ class TestQueueListener:
         for number in range(3):
             listener.backlog.put(freeze(logging.makeLogRecord({"msg": str(number)}), CardSettings(None)))
         assert [entry.record.message for entry in listener.dequeue(block=True)] == ["0", "1", "2"]
-        assert not is_delivering.get()
+        assert not is_own_thread.get()
         assert (listener.backlog.peek().records, listener.backlog.pending) == (0, 3)
 
     def test_dequeue_without_blocking_finds_nothing(self) -> None:
@@ -712,10 +719,48 @@ class TestQueueListener:
         """The listener that another thread was stopping at the fork is empty, and is not stopping any more."""
         listener = make()
         listener.backlog.refuse("INFO", "unreadable")
-        registry._known[listener.url.key, listener.url.token] = listener
+        registry._known[listener.key] = listener
         listener.enqueue_sentinel()
         registry._after_fork_in_child()
         assert (listener._is_stopping, listener.backlog.pending, listener.backlog.lost) == (False, 0, 0)
+
+    @pytest.mark.parametrize(
+        ("kept", "words"),
+        [
+            (1, "1 record waits in /backlog for the next process that posts to webhook 123456789012345678"),
+            (2, "2 records wait in /backlog for the next process that posts to webhook 123456789012345678"),
+        ],
+    )
+    def test_records_that_are_kept_are_told_and_are_no_losses(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kept: int, words: str
+    ) -> None:
+        """Those that were dropped are told beside them."""
+        listener = make()
+        backlog = listener.backlog
+        monkeypatch.setattr(backlog, "place", "/backlog")
+        for number in range(kept):
+            freeze_into(listener, str(number))
+        listener.say_losses()
+        assert capsys.readouterr().err == f"discord_logging: {words}\n"
+        backlog.refuse("INFO", "unreadable")
+        listener.say_losses()
+        assert capsys.readouterr().err.splitlines() == [
+            f"discord_logging: {words}",
+            f"discord_logging: 1 of {kept + 1} records were not delivered to webhook 123456789012345678 (1 unreadable)",
+        ]
+        monkeypatch.setattr(backlog, "place", "")
+        assert listener.key == (listener.url.key, TOKEN, "")
+        backlog.drop("closed")
+
+    def test_a_late_record_waits_where_records_are_kept(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is told once."""
+        listener = make()
+        monkeypatch.setattr(listener.backlog, "place", "/backlog")
+        listener._report_late_record()
+        listener._report_late_record()
+        assert capsys.readouterr().err.count("was closed: it waits in /backlog\n") == 1
 
     def test_a_record_after_the_stop_starts_another_thread(self, discord: LocalDiscord) -> None:
         """The thread that ends does not end before a record that it can still deliver."""
