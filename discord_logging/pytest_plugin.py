@@ -48,7 +48,8 @@ def local_discord(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalDiscord]:
 
     with LocalDiscord(webhook_limit=None, channel_limit=None, global_limit=None, invalid_limit=None) as local:
         monkeypatch.setenv("DISCORD_WEBHOOK_URL", local.webhook_url)
-        monkeypatch.delenv("DISCORD_NOTIFICATIONS_ENABLED", raising=False)
+        for name in ("DISCORD_NOTIFICATIONS_ENABLED", "DISCORD_BACKLOG"):
+            monkeypatch.delenv(name, raising=False)
         discord_notifier.reset(_GRACE)
         yield local
         registry.flush_all(_GRACE)

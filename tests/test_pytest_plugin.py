@@ -83,6 +83,27 @@ def test_a_missing_message_is_explained(pytester: pytest.Pytester) -> None:
     assert 'was answered 400: \'{"message": "Cannot send an empty message"' in output
 
 
+_STORED = """
+import logging
+from discord_logging import DiscordHandler
+
+def test_an_error_is_logged():
+    logging.getLogger("shop").addHandler(DiscordHandler())
+    logging.getLogger("shop").error("a test of the shop")
+"""
+
+
+def test_records_of_tests_are_in_no_backlog(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service, which shares the backlog, would deliver them."""
+    monkeypatch.delenv(local_only.VARIABLE, raising=False)
+    folder = pytester.path / "backlog"
+    monkeypatch.setenv("DISCORD_BACKLOG", str(folder))
+    monkeypatch.setenv("DISCORD_WEBHOOK_URL", f"https://discord.com/api/webhooks/{'1' * 18}/{'a1B2' * 17}")
+    pytester.makepyfile(_STORED)
+    pytester.runpytest_subprocess("-p", "no:xdist").assert_outcomes(passed=1)
+    assert not folder.exists()
+
+
 @pytest.mark.once
 def test_the_fixture_works_in_parallel(pytester: pytest.Pytester) -> None:
     """With pytest-xdist every test has its own channel."""

@@ -30,13 +30,18 @@ def is_set() -> bool:
     return os.environ.get(VARIABLE, "").strip().lower() not in _NO
 
 
+def refuses(url: str) -> bool:
+    """Tell whether the switch is on, and the host of `url` is not this machine."""
+    return is_set() and not is_loopback(urlsplit(url).hostname or "")
+
+
 def check(url: str) -> None:
     """Raise an error if a request for `url` must not leave.
 
     Raises:
         LocalOnlyError: The switch is on, and the host of `url` is not this machine.
     """
-    if is_set() and not is_loopback(urlsplit(url).hostname or ""):
+    if refuses(url):
         value = os.environ.get(VARIABLE, "")
         reason = f"{VARIABLE} is {value!r}, so only webhooks on this machine are posted to"
         raise LocalOnlyError(f"{reason}; set it to false to post to others", maybe_saved=False)
