@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import stat
 import sys
 import threading
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from discord_logging._cli.demo import run_demo
 from discord_logging._cli.lines.formats import LEVELS
-from discord_logging._discord.webhook_url import WebhookURL
-from discord_logging._exceptions import DiscordLoggingError, InvalidSettingError, InvalidWebhookURLError
+from discord_logging._cli.url import URL_HELP, find_url, find_url_text
+from discord_logging._exceptions import DiscordLoggingError, InvalidSettingError
 from discord_logging._handler import is_enabled_in_environment
 from discord_logging._records.parse import parse_level
 from discord_logging._text.sanitize import mask_token
@@ -21,11 +20,6 @@ from discord_logging._text.sanitize import mask_token
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MAX_URL_CHARACTERS = 8192
-_URL_HELP = """\
-The webhook URL is a password, and `ps` shows arguments to everybody. The command therefore reads the URL from
---url-file or, without that option, from the environment variable DISCORD_WEBHOOK_URL.
-"""
 _CHECK_HELP = """\
 Ask Discord about the webhook and report what is wrong, if anything is: the URL, the token, the network, a proxy, TLS,
 a block, the clock. Nothing is posted without --post.
@@ -60,6 +54,22 @@ examples:
 exit codes: 0 everything was delivered; 1 something was not delivered, or could not be read or passed on; 2 missing or
 malformed URL, or wrong usage; 128 + n after signal n, such as 130 after Ctrl-C, or 141 if nobody reads the output of
 --tee any more. After a signal, reading stops, and the lines read so far are delivered.
+"""
+_BACKLOG_HELP = """\
+List the records that wait in the directory of a handler with the setting `backlog`: how many, since when, of which
+levels and processes, who sends them at the moment, and how many were lost. Other processes are not disturbed. With
+--send, deliver what waits for one webhook, also the records of processes that were killed. If another process sends
+already, the command waits for that process. What cannot be delivered in time stays where it is. Only --send needs a
+webhook URL.
+"""
+_BACKLOG_EXAMPLE = """\
+examples:
+  discord-logging backlog /var/lib/shop/backlog
+  discord-logging backlog /var/lib/shop/backlog --json | jq .waiting
+  */5 * * * * discord-logging backlog /var/lib/shop/backlog --send --url-file /etc/discord-url
+
+exit codes: 0 the list was printed, or nothing is left after --send; 1 something is left, or the directory has no
+backlog, or it cannot be read; 2 missing or malformed URL, or wrong usage; 130 after Ctrl-C.
 """
 
 
@@ -103,6 +113,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_send(commands)
     _add_pipe(commands)
+    _add_backlog(commands)
 
     demo = commands.add_parser("demo", help="log real records and show what arrives in a local Discord")
     demo.add_argument("--webhook-url", help="post to this webhook instead; - reads its URL from standard input")
@@ -194,6 +205,25 @@ def _add_pipe(commands: argparse._SubParsersAction[_Parser]) -> None:
     pipe.set_defaults(run=_run_pipe)
 
 
+def _add_backlog(commands: argparse._SubParsersAction[_Parser]) -> None:
+    summary = "list or deliver the records that wait in a directory"
+    backlog = _add_command(commands, "backlog", summary, _BACKLOG_HELP, _BACKLOG_EXAMPLE)
+    backlog.add_argument(
+        "directory", nargs="?", metavar="DIR", help="the directory (default: that of the variable DISCORD_BACKLOG)"
+    )
+    kind = backlog.add_mutually_exclusive_group()
+    kind.add_argument("--send", action="store_true", help="deliver what waits for the webhook")
+    kind.add_argument("--json", action="store_true", help="print the list as JSON")
+    backlog.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="the longest wait for the delivery (default: %(default)g)",
+    )
+    backlog.set_defaults(run=_run_backlog)
+
+
 def _add_command(
     commands: argparse._SubParsersAction[_Parser], name: str, summary: str, text: str, example: str
 ) -> argparse.ArgumentParser:
@@ -201,7 +231,7 @@ def _add_command(
     command = commands.add_parser(
         name,
         help=summary,
-        description=f"{text}\n{_URL_HELP}",
+        description=f"{text}\n{URL_HELP}",
         epilog=example,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -230,51 +260,41 @@ def _seconds(argument: str) -> float:
     return seconds
 
 
-def _find_url(options: argparse.Namespace) -> str:
-    """Return the webhook URL.
-
-    Raises:
-        InvalidWebhookURLError: The URL is missing or malformed.
-    """
-    url = _read_url(options.url_file) if options.url_file else os.environ.get("DISCORD_WEBHOOK_URL", "").strip()
-    if not url:
-        where = f"The file {options.url_file} is empty" if options.url_file else "No webhook URL is set"
-        raise InvalidWebhookURLError(
-            f"{where}: set DISCORD_WEBHOOK_URL, or name a file that holds the URL with --url-file. Discord shows the "
-            "URL in the channel's settings, under Integrations, Webhooks."
-        )
-    WebhookURL.parse(url, allow_http=options.allow_http)
-    return url
-
-
-def _read_url(path: str) -> str:
-    with Path(path).open(encoding="utf-8-sig", errors="replace") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IROTH:
-            sys.stderr.write(f"discord-logging: everybody on this machine can read {path}: chmod 600 {path}\n")
-        return file.readline(_MAX_URL_CHARACTERS).strip()
-
-
 def _run_check(options: argparse.Namespace) -> int:
     from discord_logging._cli.check import run_check  # noqa: PLC0415 - each command imports its own
 
-    return run_check(options, WebhookURL.parse(_find_url(options), allow_http=options.allow_http))
+    return run_check(options, find_url(options))
 
 
 def _run_send(options: argparse.Namespace) -> int:
     from discord_logging._cli.send import run_send  # noqa: PLC0415 - as above
 
-    url = WebhookURL.parse(_find_url(options), allow_http=options.allow_http)
+    url = find_url(options)
     if is_enabled_in_environment():
         return run_send(options, url)
-    sys.stderr.write("discord-logging: nothing sent: DISCORD_NOTIFICATIONS_ENABLED is false\n")
-    return 0
+    return _say_disabled()
 
 
 def _run_pipe(options: argparse.Namespace) -> int:
     from discord_logging._cli.pipe import run_pipe  # noqa: PLC0415 - as above
 
-    return run_pipe(options, _find_url(options))
+    return run_pipe(options, find_url_text(options))
+
+
+def _run_backlog(options: argparse.Namespace) -> int:
+    from discord_logging._cli.backlog import run_backlog  # noqa: PLC0415 - as above
+
+    if not options.send:
+        return run_backlog(options, None)
+    url = find_url(options)
+    if is_enabled_in_environment():
+        return run_backlog(options, url)
+    return _say_disabled()
+
+
+def _say_disabled() -> int:
+    sys.stderr.write("discord-logging: nothing sent: DISCORD_NOTIFICATIONS_ENABLED is false\n")
+    return 0
 
 
 def _run_demo(options: argparse.Namespace) -> int:
