@@ -198,3 +198,29 @@ def test_another_command_is_not_a_start(discord: LocalDiscord, tmp_path: Path) -
     with _run_flask(tmp_path, discord.webhook_url, "routes") as server:
         assert server.process.wait(20) == 0
     assert discord.messages == []
+
+
+@pytest.mark.parametrize("options", [(), ("--preload",)], ids=["", "preload"])
+def test_workers_share_a_backlog(
+    discord: LocalDiscord, gunicorn: StartGunicorn, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """A worker is killed with records that wait, and others take its place: all records arrive."""
+    folder = tmp_path / "backlog"
+    server = gunicorn(_APP, *options, DISCORD_WEBHOOK_URL=discord.webhook_url, DISCORD_BACKLOG=str(folder))
+    discord.wait_for("shop started", timeout=20)
+    discord.stop()
+    pids = [int(text) for _, text in server.ask_all("/burst")]
+    os.kill(pids[0], signal.SIGKILL)
+    server.wait_for("booted", 5)
+    discord.start()
+    if not options:
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("booted", 9)
+        server.wait_for("gone", 5)
+    pids += [int(text) for _, text in server.ask_all("/burst")]
+    err = server.end()
+    everything = _everything(discord)
+    lost = [(n, pid) for n in range(50) for pid in pids if not re.search(rf"burst {n} of {pid}\b", everything)]
+    assert (len(pids), lost) == (8, [])
+    assert _starts(discord) == 1
+    assert "discord_logging: " not in err
