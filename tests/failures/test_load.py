@@ -19,6 +19,20 @@ _THREADS = 8
 _EACH = 62_500
 _REPEATED = "the price list is stale"
 
+_TROUBLE = [
+    Fault.stall(5),
+    Fault(status=503),
+    Fault(),
+    Fault.rate_limited(0.5),
+    Fault(),
+    Fault.dropped(reset=True),
+    Fault(status=500),
+    Fault.malformed(),
+    Fault(),
+    Fault.rate_limited(0.5, "global"),
+]
+"""The reactions of the server, in order. `Fault()` is a success; no other reaction saves the message."""
+
 _PROGRAM = f"""
 import json, logging, resource, sys, threading, time
 import discord_logging
@@ -62,28 +76,20 @@ began = time.monotonic()
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 logged = time.monotonic()
+more = 0
+# On a fast machine, the server has not met all of its trouble yet.
+while handler.health()["requests"] <= {len(_TROUBLE)} and time.monotonic() < logged + 60:
+    log.info("rec9-%d order paid", more)
+    more += 1
+    time.sleep(0.02)
 handler.flush()
 slowest.sort(reverse=True)
 ranked = slowest[{_THREADS * _EACH} // 1_000:] or [100_000]
 print(json.dumps({{
-    **handler.health(), "grown": peak() - before, "p99.9, ms": ranked[0] / 1e6,
+    **handler.health(), "more": more, "grown": peak() - before, "p99.9, ms": ranked[0] / 1e6,
     "seconds": logged - began, "flushed": time.monotonic() - logged,
 }}))
 """
-
-_TROUBLE = [
-    Fault.stall(5),
-    Fault(status=503),
-    Fault(),
-    Fault.rate_limited(0.5),
-    Fault(),
-    Fault.dropped(reset=True),
-    Fault(status=500),
-    Fault.malformed(),
-    Fault(),
-    Fault.rate_limited(0.5, "global"),
-]
-"""The reactions of the server, in order. `Fault()` is a success; no other reaction saves the message."""
 
 
 class _Reported:
@@ -134,7 +140,7 @@ def test_half_a_million_records_under_load(run: Any) -> None:
     figures = {name: health[name] for name in ("seconds", "flushed", "p99.9, ms", "grown", "delivered", "dropped")}
     sys.stdout.write(f"{figures}\n")
     reported = _Reported(discord.messages)
-    assert health["accepted"] == 1 + _THREADS * _EACH == health["delivered"] + health["dropped"]
+    assert health["accepted"] == 1 + _THREADS * _EACH + health["more"] == health["delivered"] + health["dropped"]
     assert (health["pending"], set(health["dropped_by_reason"])) == (0, {"queue_full"})
     assert 1 + len(reported.ids) + reported.repeated == health["delivered"]
     assert set(reported.ids.values()) == {1}
