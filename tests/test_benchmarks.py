@@ -31,6 +31,11 @@ FIGURES = [
     "plain, queue full, own share / QueueHandler's beside it",
     "20-frame traceback with local variables",
     "traceback with local variables, own share",
+    "with a backlog: plain",
+    "with a backlog: plain, beyond the call without",
+    "with a backlog: 20-frame traceback",
+    "with a backlog: traceback, beyond the call without",
+    "with a backlog: first call of a process, ms",
     *(
         f"listener {state}: {figure}"
         for state in ("idle", "busy")

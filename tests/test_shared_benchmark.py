@@ -16,7 +16,7 @@ import pytest
 import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from discord_logging.sandbox import LocalDiscord
 
@@ -34,6 +34,13 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     return importlib.import_module
+
+
+@pytest.fixture
+def backlog(module: Callable[[str], Any]) -> Iterator[Path]:
+    """Return a new directory for the backlog of a scenario."""
+    with module("_services").backlog() as settings:
+        yield Path(settings["backlog"])
 
 
 @pytest.fixture
@@ -162,6 +169,42 @@ def test_a_worker_is_killed_while_it_posts(module: Callable[[str], Any]) -> None
     assert 0 < second.delivered <= 20
 
 
+@pytest.mark.parametrize("prefork", [False, True], ids=["alone", "prefork"])
+def test_workers_with_a_backlog_share_the_limits(module: Callable[[str], Any], backlog: Path, prefork: bool) -> None:
+    """All records arrive once, no request is refused, and each flush waits for the records of its worker."""
+    result = module("_shared").burst(3, 20, prefork=prefork, backlog=str(backlog))
+    tally = result.tally
+    assert (tally.accepted, tally.delivered, tally.doubled, tally.rate_limited) == (60, 60, 0, 0)
+    assert [is_done for is_done, _ in result.flushes] == [True] * result.flushers == [True] * 3
+
+
+def test_records_in_a_backlog_outlive_their_worker(module: Callable[[str], Any], backlog: Path) -> None:
+    """The next worker delivers what waited, with no 429."""
+    result = module("_kill").waiting(rounds=1, records=20, backlog=str(backlog))
+    tally = result.tally
+    assert (tally.accepted, tally.lost, tally.doubled, tally.rate_limited) == (20, 0, 0, 0)
+
+
+def test_a_message_in_flight_is_sent_again_with_a_mark(module: Callable[[str], Any], backlog: Path) -> None:
+    """Discord has saved the message of the second of two rounds, which thus comes twice; nothing else does."""
+    tally = module("_kill").posting(rounds=2, records=20, backlog=str(backlog)).tally
+    assert (tally.lost, tally.rate_limited) == (0, 0)
+    # A round has 20 records at most.
+    assert 0 < tally.doubled <= 20
+    assert tally.marked == tally.doubled
+
+
+def test_each_scenario_with_a_backlog_has_a_new_directory(module: Callable[[str], Any]) -> None:
+    """The directory is empty at first, and removed at the end."""
+    services = module("_services")
+    with services.backlog() as one, services.backlog() as other:
+        directories = [Path(settings["backlog"]) for settings in (one, other)]
+        assert directories[0] != directories[1]
+        assert [list(directory.iterdir()) for directory in directories] == [[], []]
+        (directories[0] / "records").touch()
+    assert not any(directory.exists() for directory in directories)
+
+
 @pytest.mark.timeout(150)
 def test_quick_run_prints_a_row_for_each_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     """The output has the figures of all scenarios, with any value."""
@@ -169,8 +212,9 @@ def test_quick_run_prints_a_row_for_each_scenario(monkeypatch: pytest.MonkeyPatc
     command = [sys.executable, str(BENCHMARKS), "--quick", "--only", "shared"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
     assert run.returncode == 0, run.stderr
-    rows = re.findall(r"^\| ([^|]+?): [^|]+ \| ([^|]+) \| [^|]* \|$", run.stdout, re.MULTILINE)
-    assert list(dict.fromkeys(name for name, _ in rows)) == [
+    assert "| figure | memory | backlog | bar |" in run.stdout
+    rows = re.findall(r"^\| ([^|]+?): [^|]+ \| ([^|]+) \| ([^|]+) \| [^|]* \|$", run.stdout, re.MULTILINE)
+    assert list(dict.fromkeys(name for name, *_ in rows)) == [
         "2 workers, steady 1/s, 4 s",
         "3 workers, steady 1.5/s, 4 s",
         "3 workers, steady 1.5/s, 4 s, prefork",
@@ -188,4 +232,5 @@ def test_quick_run_prints_a_row_for_each_scenario(monkeypatch: pytest.MonkeyPatc
         "1 killed, as fast as it can",
         "1 killed, another worker goes on",
     ]
-    assert all(re.fullmatch(r"[\d,./ of]+", figures) for _, figures in rows), run.stdout + run.stderr
+    figures = [each for _, *columns in rows for each in columns]
+    assert all(re.fullmatch(r"[\d,./ of]+", each) for each in figures), run.stdout + run.stderr

@@ -138,6 +138,11 @@ def cost(logger: Logger, *, repeat: int, calls: int, fill: int = 0, waits: bool 
     report(rounds=rounds)
 
 
+def stored(logger: Logger, **options: Any) -> None:
+    """Time calls with a backlog on disk beside those without one."""
+    importlib.import_module("_stored").measure(logger, url=sys.argv[3], report=report, **options)
+
+
 def latency(logger: Logger, *, seconds: float, fill: int = 0, feed: int = 0, pause: float = 0.001) -> None:
     """Time single calls, and the wake-ups from a short sleep between them.
 
@@ -409,6 +414,7 @@ def secrets(name: str) -> None:
 
 _SCENARIOS: dict[str, Callable[..., None]] = {
     "cost": cost,
+    "stored": stored,
     "latency": latency,
     "crowd": crowd,
     "burst": burst,

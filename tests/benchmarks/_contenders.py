@@ -98,9 +98,9 @@ MASKERS = {"ours": "", "detect-secrets": "detect-secrets>=1.5", "sentry-sdk": "s
 class Logger:
     """A logger with one handler."""
 
-    def __init__(self, handler: Any) -> None:
+    def __init__(self, handler: Any, name: str = "") -> None:
         self.handler = handler
-        self._logger: Any = logging.getLogger(f"shop.orders.{type(handler).__name__}")
+        self._logger: Any = logging.getLogger(f"shop.orders.{name or type(handler).__name__}")
         self._logger.setLevel(logging.DEBUG)
         self._logger.propagate = False
         self._logger.addHandler(handler)
@@ -147,8 +147,8 @@ def yardstick() -> Logger:
     return Logger(logging.handlers.QueueHandler(queue.SimpleQueue()))
 
 
-def make(name: str, url: str, **settings: Any) -> Logger:
-    """Return a logger that posts to `url`; only this package has `settings`."""
-    contender = CONTENDERS[name]
-    handler = contender.make(importlib.import_module(contender.module), url, **settings)
-    return LoguruLogger(handler) if name == "loguru-discord" else Logger(handler)
+def make(contender: str, url: str, *, name: str = "", **settings: Any) -> Logger:
+    """Return a logger that posts to `url`, perhaps with a name; only this package has `settings`."""
+    chosen = CONTENDERS[contender]
+    handler = chosen.make(importlib.import_module(chosen.module), url, **settings)
+    return LoguruLogger(handler) if contender == "loguru-discord" else Logger(handler, name)

@@ -153,6 +153,7 @@ def calls(runner: Runner) -> Table:
         Figure("traceback with local variables, own share", _median(_own("traceback"))),
     ]
     table.add(_joined([runner.run(case, only="ours") for _ in range(runs)]), own_figures)
+    _add_stored(table, runner, runs)
     for busy, loads in _loads(runner).items():
         outcomes = runner.run(loads)
         figures = [Figure(f"call p{p}, µs", _number(f"call p{p}", 1)) for p in (50, 99, 99.9)]
@@ -173,6 +174,27 @@ def calls(runner: Runner) -> Table:
     ]
     table.add(_joined([runner.run(case, only="ours") for _ in range(runs)]), requests, "ASGI request: ")
     return table
+
+
+def _add_stored(table: Table, runner: Runner, runs: int) -> None:
+    """Add what a call costs if its record is kept in a backlog on disk, too."""
+
+    def run() -> Outcome:
+        with _services.backlog() as backlog:
+            options = _options("ours", _HELD, repeat=runner.repeat, backlog=backlog, **_HELD)
+            return runner.run_one(Case("stored", options, _SLOW), "ours")
+
+    def more(kind: str) -> Callable[[dict[str, float]], float]:
+        return lambda times: times[f"{kind}, stored"] - times[kind]
+
+    figures = [
+        Figure("plain", _median(itemgetter("plain, stored"))),
+        Figure("plain, beyond the call without", _median(more("plain")), "<= 1,500"),
+        Figure("20-frame traceback", _median(itemgetter("traceback, stored"))),
+        Figure("traceback, beyond the call without", _median(more("traceback")), "<= 10,000"),
+        Figure("first call of a process, ms", _number("first", 1), "<= 3"),
+    ]
+    table.add(_joined([{"ours": run()} for _ in range(runs)]), figures, "with a backlog: ")
 
 
 def _loads(runner: Runner) -> dict[str, Callable[[str], Case]]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import _kill
@@ -14,10 +17,27 @@ import _shared
 from _run import Outcome
 from _table import Figure, Table
 
-SETTINGS: dict[str, dict[str, Any]] = {"memory": {}}
-"""The settings of handlers, by the columns of the table."""
-_AT_ONCE = 3
-"""The number of services that run in parallel, because most of their time is waiting."""
+_DISK = Path("/var/tmp")  # noqa: S108 - the directory inside has a random name
+"""A directory that is on a disk also where `/tmp` is in memory."""
+
+
+@contextmanager
+def memory() -> Iterator[dict[str, Any]]:
+    """Yield the settings of handlers that keep records in memory alone."""
+    yield {}
+
+
+@contextmanager
+def backlog() -> Iterator[dict[str, Any]]:
+    """Yield the settings of handlers that keep records in a new directory, which is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="backlog-", dir=_DISK if _DISK.is_dir() else None) as directory:
+        yield {"backlog": directory}
+
+
+SETTINGS = {"memory": memory, "backlog": backlog}
+"""Functions that make the settings of handlers for one scenario, by the columns of the table."""
+_AT_ONCE, _QUICK_AT_ONCE = 3, 6
+"""The number of services that run in parallel, because most of their time is waiting; the second is for quick runs."""
 _ALL = "no 429, all, 0"
 
 
@@ -39,11 +59,12 @@ def measure(*, seconds: float, rounds: int, quick: bool) -> Table:
         name, column = job
         sys.stderr.write(f"{time.strftime('%H:%M:%S')} {column}: {name}\n")
         try:
-            return Outcome(facts={"result": scenarios[name][0](**SETTINGS[column])}, ended=time.monotonic())
+            with SETTINGS[column]() as settings:
+                return Outcome(facts={"result": scenarios[name][0](**settings)}, ended=time.monotonic())
         except (RuntimeError, TimeoutError) as error:
             return Outcome(failure=str(error))
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_QUICK_AT_ONCE if quick else _AT_ONCE) as pool:
         outcomes = dict(zip(jobs, pool.map(work, jobs), strict=True))
     for name, (_, figures) in scenarios.items():
         table.add({column: outcomes[name, column] for column in SETTINGS}, figures, f"{name}: ")
