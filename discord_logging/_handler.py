@@ -85,7 +85,8 @@ class DiscordHandler(logging.Handler):
         thread_id: The thread of the webhook's channel to post into. `None` takes the `thread_id` of the URL if it has
             one and `thread_name` is not given, otherwise the channel itself.
         thread_name: The title of the post that the first message opens in a forum, 1 to 100 characters. Later
-            messages go to the same post. Every process opens its own post. `None` opens no post.
+            messages go to the same post. Every process opens its own post, unless they share a `backlog`. `None` opens
+            none.
         applied_tags: The ids of up to 5 tags of the post.
         context: Names and values shown on every card, such as `{"service": "shop", "environment": "production"}`; those
             without a value are left out.

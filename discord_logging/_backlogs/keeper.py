@@ -283,7 +283,7 @@ class Keeper:
         while True:
             entries += backlog.take_arrived(_PORTION)
             if not self._losses and (losses := backlog.find_losses()):
-                # They keep their number until they are stored, so that they are counted once.
+                # The losses keep their number until they are stored, so that they are counted once.
                 self._losses, self._losses_number = losses, backlog.accounts.numbers.take()
             if not entries and not self._losses:
                 return found

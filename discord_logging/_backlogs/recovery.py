@@ -96,7 +96,7 @@ class Recovery:
         if is_known or not self._store.is_settled(writer, last):
             self._write_off_at = clock.monotonic() + _GRACE
             return
-        # They may have come to their end a moment ago.
+        # The records may have come to their end a moment ago.
         backlog.note_tally(self._store.tally(writer), self._store.losses())
         backlog.write_off(last)
         self._write_off_at = float("inf")
