@@ -45,7 +45,6 @@ class Arrivals:
 
     def __init__(self, ring_place: str) -> None:
         self._ring = Ring(ring_place, "")
-        self._described: dict[int, bool] = {}  # whether the ring has settings, by their number
 
     def after_fork_in_child(self, numbers: Tickets) -> None:
         """Become empty and another writer, whose records have these numbers: the parent has what it accepted."""
@@ -54,6 +53,7 @@ class Arrivals:
         self.at_risk: set[int] = set()
         self._deque: deque[tuple[int, int | None, tuple[Any, ...]]] = deque()
         self._has_ring = False  # whether it was tried to open the ring
+        self._described: dict[int, bool] = {}  # whether the ring has settings, by their number
         self._ring.after_fork_in_child()
         self._ring.writer = self.writer.name
 
@@ -75,7 +75,12 @@ class Arrivals:
         """Accept a record, also in a signal handler or in `__del__`. Never waits."""
         # A child that a signal handler forks in the midst of this must not have the record, too.
         at_risk, arrived, number = self.at_risk, self._deque, self._numbers.take()
-        token = self._protect(number, frozen)
+        try:
+            # Nobody could read a record whose settings, the part at 5, have no room.
+            has_room = self._described.get(frozen[5].number) or self._prepare(frozen[5])
+            token = self._ring.put(number, dump(frozen)) if has_room else None
+        except Exception:  # noqa: BLE001 - the stack may be full; the record is in the deque nevertheless
+            token = None
         if token is None:
             at_risk.add(number)
         arrived.append((number, token, frozen))
@@ -95,32 +100,25 @@ class Arrivals:
         self._ring.free([slot.token for slot in slots if slot.token is not None])
         self.at_risk.difference_update([slot.number for slot in slots])
 
-    def _protect(self, number: int, frozen: tuple[Any, ...]) -> int | None:
-        """Put a record into the ring, and return its slot, or `None` if it is not there."""
-        try:
-            if not self._has_ring:
-                self._has_ring = True
-                self._open()
-            # The settings are the part at 5.
-            if frozen[5].number not in self._described:
-                self._describe(frozen[5])
-            # Nobody could read a record whose settings have no room.
-            return self._ring.put(number, dump(frozen)) if self._described[frozen[5].number] else None
-        except Exception:  # noqa: BLE001 - the stack may be full; the record is in the deque nevertheless
-            return None
+    def _prepare(self, settings: CardSettings) -> bool:
+        """Open the ring, unless that was tried, put the settings into it, and return whether it has them."""
+        if not self._has_ring:
+            self._has_ring = True
+            self._open()
+        if settings.number not in self._described:
+            self._described[settings.number] = False
+            data = json.dumps(settings.to_data()).encode()
+            self._described[settings.number] = self._ring.describe(settings.number, data)
+        return self._described[settings.number]
 
     def _open(self) -> None:
         self._ring.open({"host": self.writer.host, "pid": self.writer.pid})
-
-    def _describe(self, settings: CardSettings) -> None:
-        self._described[settings.number] = False
-        data = json.dumps(settings.to_data()).encode()
-        self._described[settings.number] = self._ring.describe(settings.number, data)
 
     def close(self) -> None:
         """Give the ring back. The next record opens another one; records that are in it now stay there."""
         self._ring.close()
         self._has_ring = False
+        self._described.clear()
 
     def keep(self) -> None:
         """Make the ring anew if it was lost: daemons close all files, and others may remove them."""

@@ -78,7 +78,7 @@ class Ring:
     def _forget(self) -> None:
         # This comes first: without memory, callers touch nothing.
         self._memory: mmap.mmap | None = None
-        self._free: deque[int] = deque()
+        self._free: deque[int] = deque(range(SLOTS))
         self._linked: dict[int, list[int]] = {}
         """The slots of what is longer than one, by the first of them."""
         self._first_token += SLOTS
@@ -87,8 +87,8 @@ class Ring:
 
     @property
     def is_half_full(self) -> bool:
-        """Whether more than half of the ring is used."""
-        return self._memory is not None and len(self._free) < SLOTS // 2
+        """Whether more than half of the ring is used; false without a ring."""
+        return len(self._free) < SLOTS // 2
 
     def open(self, head: Mapping[str, object]) -> bool:
         """Make the file of the ring if there is none, and return whether there is one now.

@@ -21,7 +21,7 @@ from discord_logging._records.variables import VariableTaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-    from types import TracebackType
+    from types import CodeType, TracebackType
 
     from discord_logging._records.frames import Frame
     from discord_logging._records.settings import CardSettings
@@ -128,17 +128,23 @@ class FrozenException:
 
     def way(self) -> Sequence[Hashable]:
         """Return the lines and files of this traceback alone, without those of linked exceptions."""
-        if self._frames is not None:
-            return [*(frame.lineno for frame in self._frames), *(frame.filename for frame in self._frames)]
-        return [*self._locations[1::3], *(code.co_filename for code in self._locations[::3])]
+        return [*self.lines, *(file for file, _ in self.places())]
 
-    def places(self) -> tuple[Sequence[str], Sequence[int | None], Sequence[str]]:
-        """Return the files, lines and functions of this traceback alone, outermost first. Reads no source."""
-        if self._frames is not None:
-            files, lines, names, *_ = zip(*self._frames, strict=True) if self._frames else ((), (), ())
-            return files, lines, names
-        codes = self._locations[::3]
-        return [code.co_filename for code in codes], self._locations[1::3], [code.co_name for code in codes]
+    @property
+    def codes(self) -> Sequence[CodeType]:
+        """The code of each frame of this traceback alone, outermost first; empty if it was made of frames."""
+        return self._locations[::3]
+
+    @property
+    def lines(self) -> Sequence[int | None]:
+        """The line of each frame of this traceback alone, outermost first."""
+        return self._locations[1::3] if self._frames is None else [frame.lineno for frame in self._frames]
+
+    def places(self) -> list[tuple[str, str]]:
+        """Return the file and function of each frame of this traceback alone, outermost first. Reads no source."""
+        if self._frames is None:
+            return [(code.co_filename, code.co_name) for code in self.codes]
+        return [(frame.filename, frame.name) for frame in self._frames]
 
     def linked(self) -> list[FrozenException]:
         """Return this exception and all exceptions that are linked to it, each once."""

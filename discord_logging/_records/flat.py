@@ -20,6 +20,7 @@ from discord_logging._records.variables import FrameVariables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import CodeType
 
     from discord_logging._records.frames import Frame
     from discord_logging._records.settings import CardSettings
@@ -29,8 +30,10 @@ _VERSION = 2
 """The version of `marshal`'s format that all versions of Python write and read alike."""
 _SETTINGS = Snapshot._fields.index("settings")
 _EXACT: frozenset[Any] = frozenset({str, int, float, bool, type(None)})
-_MAX_REPEATED = 64
-"""The number of frames of an exception up to which the names in them are written again for each frame."""
+_MAX_KNOWN_PLACES, _MAX_KNOWN_FRAMES = 256, 64
+"""How many tracebacks are remembered, and the largest number of frames that such a traceback has."""
+_known_places: dict[tuple[int, ...], tuple[bytes, Sequence[CodeType]]] = {}
+"""The dumped files and functions of tracebacks, by the ids of their code."""
 _MAX_CONTENT = 32_768
 """The largest file that is kept, in bytes."""
 _TOO_LARGE = "its content was lost with the process that logged it"
@@ -45,13 +48,12 @@ def dump(frozen: tuple[Any, ...], limit: int = 65_536) -> bytes:
     """
     try:
         if len(frozen[0]) <= limit:
-            data = marshal.dumps(flatten(frozen), _VERSION)
+            data = _dump(frozen)
             if len(data) <= limit:
                 return data
         # A character may take four bytes, and the template is kept as well.
-        frozen = cut_snapshot(frozen, FrozenRecord(frozen).size, limit // 5)
-        return marshal.dumps(flatten(frozen), _VERSION)
-    except Exception:  # noqa: BLE001 - a class of the user's may have a name of its own kind
+        return _dump(cut_snapshot(frozen, FrozenRecord(frozen).size, limit // 5))
+    except Exception:  # noqa: BLE001 - the user's code may raise anything, and the stack may be full
         return marshal.dumps(_flatten_texts(frozen), _VERSION)
 
 
@@ -68,56 +70,45 @@ def load(data: bytes, find_settings: Callable[[int], CardSettings]) -> FrozenRec
     return restore(marshal.loads(data), find_settings)  # noqa: S302 - written by this user, and checked
 
 
-def flatten(frozen: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the result of `freeze` as a tuple of exact built-ins. Never raises an `Exception`.
-
-    A value of another type becomes text. Of a record that cannot be read at all, its texts are kept.
-    """
+def _dump(frozen: tuple[Any, ...]) -> bytes:
+    # The numbers are written out, since this happens for every record: 5 are the settings, and 15 the details.
+    details = frozen[15]
+    details = None if details is NO_DETAILS else (details[0], details[1] and _link(details[1]), *details[2:])
+    flat = frozen[:5], frozen[5].number, frozen[6:15], details
     try:
-        # The numbers are written out, since this happens for every record: 5 are the settings, and 15 the details.
-        details = frozen[15]
-        flat = (
-            *frozen[:5],
-            frozen[5].number,
-            *frozen[6:15],
-            None if details is NO_DETAILS else _flatten_details(*details),
-        )
-        return flat if _EXACT.issuperset(map(type, flat[:15])) else _make_exact(frozen, flat)
-    except Exception:  # noqa: BLE001 - the user's code may raise anything, and the stack may be full
-        return _flatten_texts(frozen)
+        return marshal.dumps(flat, _VERSION)
+    except ValueError:
+        # Some value is of no exact built-in type.
+        return marshal.dumps(_make_exact(frozen, flat), _VERSION)
 
 
-def restore(flat: tuple[Any, ...], find_settings: Callable[[int], CardSettings]) -> FrozenRecord:
-    """Return the record that `flatten` turned into `flat`. Reads source files. See `load`."""
-    snapshot = Snapshot._make(flat)
-    settings = find_settings(flat[_SETTINGS])
-    details = Details(*_restore_details(*flat[-1], settings)) if flat[-1] else NO_DETAILS
-    return FrozenRecord(snapshot._replace(settings=settings, details=details))
+def restore(flat: Sequence[Any], find_settings: Callable[[int], CardSettings]) -> FrozenRecord:
+    """Return the record that `dump` made flat. Reads source files. See `load`."""
+    head, number, tail, parts = flat
+    settings = find_settings(number)
+    details = Details(*_restore_details(*parts, settings)) if parts else NO_DETAILS
+    return FrozenRecord(Snapshot._make((*head, settings, *tail, details)))
 
 
 def _make_exact(frozen: tuple[Any, ...], flat: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the parts of a record that was made by hand, or whose level is of an enumeration."""
-    record = FrozenRecord(frozen)
-    exact = Snapshot._make(value if type(value) in _EXACT else to_text(value) for value in flat)
-    return tuple(exact._replace(levelno=record.levelno, created=record.created, details=flat[-1]))
+    """Return the parts of a record that was made by hand, whose level is of an enumeration, or that has odd values."""
+    record, details = FrozenRecord(frozen), flat[-1]
+    exact = Snapshot._make(value if type(value) in _EXACT else to_text(value) for value in frozen)
+    exact = exact._replace(levelno=record.levelno, created=record.created)
+    return exact[:5], flat[1], exact[6:15], details and (_pack(details[0]), *details[1:])
 
 
 def _flatten_texts(frozen: tuple[Any, ...]) -> tuple[Any, ...]:
     parts = [value if type(value) in _EXACT else None for value in frozen]
     _, exception, exc_text, stack_info, body = frozen[-1]
     texts = [exception.text if exception else exc_text, stack_info, body]
-    parts[_SETTINGS] = frozen[_SETTINGS].number
-    parts[-1] = (None, (), *(None if text is None else str.__str__(text) for text in texts)) if any(texts) else None
-    return tuple(parts)
+    details = (None, (), *(None if text is None else str.__str__(text) for text in texts)) if any(texts) else None
+    return parts[:5], frozen[_SETTINGS].number, parts[6:15], details
 
 
-def _flatten_details(extra: Any, exception: FrozenException | None, *texts: str | None) -> tuple[Any, ...]:
-    return extra and _pack(extra), _link(exception) if exception else (), *texts
-
-
-def _restore_details(extra: Any, exceptions: Sequence[Any], *texts_and_settings: Any) -> tuple[Any, ...]:
+def _restore_details(extra: Any, exceptions: Sequence[Any] | None, *texts_and_settings: Any) -> tuple[Any, ...]:
     *texts, settings = texts_and_settings
-    return extra and _unpack(extra), _unlink(exceptions, settings), *texts
+    return extra and _unpack(extra), _unlink(exceptions or (), settings), *texts
 
 
 def _pack(value: Any) -> Any:
@@ -177,17 +168,28 @@ def _link(exception: FrozenException) -> list[tuple[Any, ...]]:
 
 
 def _flatten_exception(exception: FrozenException) -> tuple[Any, ...]:
-    files, lines, names = exception.places()
-    order = None
-    if len(files) > _MAX_REPEATED:
-        # A recursion has a thousand frames, and few functions.
-        places = list(zip(files, names, strict=True))
-        known = {place: number for number, place in enumerate(dict.fromkeys(places))}
-        order = [known[place] for place in places]
-        files, names = [file for file, _ in known], [name for _, name in known]
     variables = exception.variables
     taken = variables and {index: _pack(values) for index, values in variables.values.items()}
-    return exception.type_name, exception.text, exception.notes, files, names, order, lines, taken
+    return exception.type_name, exception.text, exception.notes, _dump_places(exception), exception.lines, taken
+
+
+def _dump_places(exception: FrozenException) -> bytes:
+    """Return the files and functions of the frames. Most tracebacks of a program were there before."""
+    codes = exception.codes
+    # Code objects compare by content, which is slow, and without their file.
+    key = tuple(map(id, codes))
+    known = _known_places.get(key)
+    if known is None:
+        places = exception.places()
+        number = {place: index for index, place in enumerate(dict.fromkeys(places))}
+        data = marshal.dumps((list(number), [number[place] for place in places]), _VERSION)
+        if not codes or len(codes) > _MAX_KNOWN_FRAMES:
+            return data
+        if len(_known_places) >= _MAX_KNOWN_PLACES:
+            _known_places.clear()
+        # The code is kept, so that no other one gets its id.
+        known = _known_places[key] = data, codes
+    return known[0]
 
 
 def _unlink(data: Sequence[Any], settings: CardSettings) -> FrozenException | None:
@@ -201,10 +203,10 @@ def _unlink(data: Sequence[Any], settings: CardSettings) -> FrozenException | No
 def _restore_exception(
     settings: CardSettings, type_name: str, text: str, notes: tuple[str, ...], *traceback: Any
 ) -> FrozenException:
-    files, names, order, lines, taken = traceback
-    if order is not None:
-        files, names = [files[index] for index in order], [names[index] for index in order]
-    frames: list[Frame] = read_frames_at(zip(files, lines, names, strict=True), settings.own_packages)
+    known, lines, taken = traceback
+    places, order = marshal.loads(known)  # noqa: S302 - as above
+    located = [(places[index][0], line, places[index][1]) for index, line in zip(order, lines, strict=True)]
+    frames: list[Frame] = read_frames_at(located, settings.own_packages)
     if taken:
         values = {index: _unpack(variables) for index, variables in taken.items()}
         for index, shown in FrameVariables(values, settings.masker).shown.items():
