@@ -397,7 +397,7 @@ PROGRAMS = (
         r"(?!UGFzc3dvcmQ6|VXNlcm5hbWU6)" + _VALUE,
         "535 5.7.8 Error: authentication failed: SECRET",
         "Postfix, smtpd_sasl_glue.c",
-        literal=" failed",
+        literal="n failed",
         is_sure=False,
     ),
 )

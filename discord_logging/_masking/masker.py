@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 _PORTION = 10_000
 """The number of characters that are searched at once. A search of five megabytes would hold the GIL for a third of a
 second."""
+_LONG_WORD = re.compile(rf"\S{{{MIN_TOKEN}}}")
 _MAX_KNOWN_TEXT = 100
 """The longest text whose masked form is remembered, such as the name of a logger, in characters."""
 _MAX_KNOWN = 1_000
@@ -213,7 +214,7 @@ class SecretMasker:
                         _find_each(pattern, text, lowered, find, found)
                     if is_long:
                         yield_gil()
-        if not is_long and max(map(len, text.split()), default=0) < MIN_TOKEN:
+        if not is_long and not _LONG_WORD.search(text):
             return found
         for start in range(0, len(text), _PORTION):
             found += find_tokens(text, start, start + _PORTION)
