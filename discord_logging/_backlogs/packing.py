@@ -14,19 +14,17 @@ from discord_logging._cards.embeds import EmbedFormatter
 from discord_logging._cards.finish import finish
 from discord_logging._process.diagnostics import warn
 from discord_logging._records.flat import load
-from discord_logging._records.portable import from_data, to_data
+from discord_logging._records.portable import from_data, to_json
 from discord_logging._records.settings import CardSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from discord_logging._backlogs.rescue import LostRing
     from discord_logging._backlogs.store import Row, Store
     from discord_logging._records.record import FrozenRecord
 
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-"""The encoder is made once, which takes as long as encoding a record."""
 _LAST = 2**62
 """A number beyond those of all records. Behind it, the rings of a dead process have numbers for their losses."""
 
@@ -41,6 +39,7 @@ class Parcel:
     def __init__(self, losses: Mapping[tuple[Any, str], int]) -> None:
         self._records: list[NewRecord] = []
         self._settings: dict[str, bytes] = {}
+        self._known: dict[Hashable, Any] = {}
         self._covered: list[int] = []
         self._dropped: Counter[tuple[Any, str]] = Counter(losses)
 
@@ -60,10 +59,10 @@ class Parcel:
         number, *others = numbers
         settings = record.settings
         try:
-            body = _to_json(to_data(finish(record)))
+            body = to_json(finish(record), self._known)
             facts = number, record.levelno, record.levelname, since, record.size, settings.digest, body
             if settings.digest not in self._settings:
-                self._settings[settings.digest] = _to_json(settings.to_data())
+                self._settings[settings.digest] = json.dumps(settings.to_data()).encode()
         except Exception:  # noqa: BLE001 - the user's objects may raise anything
             warn("A record cannot be stored, and is dropped", exc_info=True)
             self._dropped["unreadable", "?"] += len(numbers)
@@ -80,10 +79,6 @@ class Parcel:
     def batch(self, last: int) -> Batch:
         """Return the batch. Its highest number is `last`."""
         return Batch(self._records, last, self._settings, self._dropped, self._covered)
-
-
-def _to_json(data: Any) -> bytes:
-    return _encode(data).encode()
 
 
 def read_settings(data: bytes) -> CardSettings:

@@ -9,6 +9,7 @@ digest, which is the same wherever settings show records alike.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._records.attachment import map_attachments
@@ -20,50 +21,74 @@ from discord_logging._records.stored_card import StoredCard
 from discord_logging._records.values import to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from discord_logging._records.settings import CardSettings
 
-_NUMBERS = ("levelno", "created", "lineno", "process")
-_TEXTS = (
-    *("levelname", "name", "pathname", "threadName", "funcName", "processName", "taskName"),
-    *("exc_text", "stack_info"),
-)
-_ALL = ("message", *_TEXTS, *_NUMBERS, "template", "extra", "body")
+_TEXTS = ("levelname", "name", "pathname", "threadName", "funcName", "processName", "taskName")
+_NUMBERS = ("levelno", "lineno", "process")
+_ALL = (*_TEXTS, *_NUMBERS, "created", "message", "template", "body", "extra", "exc_text", "stack_info")
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+"""The encoder is made once, which takes as long as encoding a record."""
 
 
-def to_data(record: FrozenRecord) -> dict[str, Any]:
-    """Return `record` as plain data. Reads source files. The backlog that keeps the record stores its counts."""
-    settings, extra, logged, message = record.settings, record.extra, record.logged, record.message
+def to_json(record: FrozenRecord, known: dict[Hashable, Any]) -> bytes:
+    """Return `record` as JSON. Reads source files. The backlog that keeps the record stores its counts.
+
+    Args:
+        record: The record.
+        known: The parts of other records that most records share with another one, ready to be used again. They are
+            valid for a moment, since the program may change its working directory. The function adds to them.
+    """
+    circumstances = record.circumstances()
+    text = known.get(circumstances)
+    if text is None:
+        text = _encode(_circumstances_to_data(record))
+        if circumstances is not None:
+            known[circumstances] = text
+    # Both are objects with some value.
+    return f"{_encode(_details_to_data(record, known))[:-1]},{text[1:]}".encode()
+
+
+def _circumstances_to_data(record: FrozenRecord) -> dict[str, Any]:
     # `None` is left out at once, since most records have little.
     texts = {name: to_text(value) for name in _TEXTS if (value := getattr(record, name)) is not None}
     numbers = {name: _number_or_text(value) for name in _NUMBERS if (value := getattr(record, name)) is not None}
-    values: dict[str, Any] = {**texts, **numbers, "message": to_text(logged)}
-    if message != logged:
-        values["body"] = message
-    if record.template is not None:
-        values["template"] = record.template
-    if extra:
-        values["extra"] = map_attachments(dict(extra), lambda each: each.masked(settings.masker))
+    values: dict[str, Any] = {**texts, **numbers}
     data = {name: value_to_data(value) for name, value in values.items()}
-    data["settings"] = [settings.number, settings.digest]
+    data["settings"] = [record.settings.number, record.settings.digest]
     data["origin"] = [value_to_data(value) for value in record.origin]
-    if record.exception is not None:
-        data["exceptions"] = _link(record.exception, record)
+    return data
+
+
+def _details_to_data(record: FrozenRecord, known: dict[Hashable, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {"created": record.created, "message": record.message, "template": record.template}
+    exception = None
+    if record.has_details:
+        message, logged, extra, exception = record.message, record.logged, record.extra, record.exception
+        texts = {"message": to_text(logged), "exc_text": record.exc_text, "stack_info": record.stack_info}
+        values |= {name: to_text(value) for name, value in texts.items() if value is not None}
+        if message != logged:
+            values["body"] = message
+        if extra:
+            values["extra"] = map_attachments(dict(extra), lambda each: each.masked(record.settings.masker))
+    data = {name: value_to_data(value) for name, value in values.items() if value is not None}
+    if exception is not None:
+        data["exceptions"] = _link(exception, record, known)
     if record.card:
         data["card"] = record.card.to_data()
     return data
 
 
 def from_data(data: Mapping[str, Any], find_settings: Callable[[int, str], CardSettings]) -> FrozenRecord:
-    """Return the record that `to_data` turned into `data`.
+    """Return the record that `to_json` turned into JSON with this content.
 
     Args:
         data: The data.
         find_settings: Returns the settings for a number, of the process that logged, and a digest.
 
     Raises:
-        KeyError, TypeError, ValueError: `data` does not come from `to_data`.
+        KeyError, TypeError, ValueError: `data` does not come from `to_json`.
     """
     with reading():
         parts = {name: value_from_data(data.get(name)) for name in _ALL}
@@ -87,7 +112,7 @@ def _number_or_text(value: object) -> float | str:
     return value if type(value) in (int, float, bool) else to_text(value)  # type: ignore[return-value]  # a number
 
 
-def _link(exception: FrozenException, record: FrozenRecord) -> list[dict[str, Any]]:
+def _link(exception: FrozenException, record: FrozenRecord, known: dict[Hashable, Any]) -> list[dict[str, Any]]:
     """Return an exception and all linked exceptions, each with the indices of its cause, context and members.
 
     The result is one flat list, since a chain may be longer than the stack is deep.
@@ -99,7 +124,7 @@ def _link(exception: FrozenException, record: FrozenRecord) -> list[dict[str, An
             "type_name": value_to_data(each.type_name),
             "text": value_to_data(record.mask(each.text)),
             "notes": [value_to_data(record.mask(note)) for note in each.notes],
-            "frames": [_frame_to_data(frame, record) for frame in each.stack],
+            "frames": [_frame_to_data(frame, record, known) for frame in each.stack],
             "cause": each.cause and index[id(each.cause)],
             "context": each.context and index[id(each.context)],
             "members": [index[id(member)] for member in each.members],
@@ -108,10 +133,16 @@ def _link(exception: FrozenException, record: FrozenRecord) -> list[dict[str, An
     ]
 
 
-def _frame_to_data(frame: Frame, record: FrozenRecord) -> list[Any]:
-    *place, lines, variables = frame
-    texts = [*map(value_to_data, place), value_to_data(record.mask("\n".join(lines)))]
-    return [*texts, [[*map(value_to_data, each)] for each in variables]] if variables else texts
+def _frame_to_data(frame: Frame, record: FrozenRecord, known: dict[Hashable, Any]) -> list[Any]:
+    key = frame, record.settings
+    data: list[Any] | None = known.get(key)
+    if data is None:
+        *place, lines, variables = frame
+        data = [*map(value_to_data, place), value_to_data(record.mask("\n".join(lines)))]
+        if variables:
+            data.append([[*map(value_to_data, each)] for each in variables])
+        known[key] = data
+    return data
 
 
 def _unlink(data: Sequence[Mapping[str, Any]]) -> FrozenException | None:

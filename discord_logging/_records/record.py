@@ -71,6 +71,9 @@ event_parts = itemgetter(*map(Snapshot._fields.index, ("relativeCreated", "creat
 NO_DETAILS = Details()
 _FINGERPRINT_PARTS = 6
 """The number of the first parts of a snapshot that belong to its fingerprint."""
+_PLAIN: frozenset[Any] = frozenset({str, int, type(None)})
+_QUARTER, _ENDLESS = 900.0, 1e15
+"""A quarter of an hour, and a time that no clock shows, in seconds."""
 _MAX_COMPARED = 16_384
 """The largest size of a record in whose texts `kind` looks for a traceback, in bytes."""
 
@@ -229,6 +232,11 @@ class FrozenRecord:
         return details if details is NO_DETAILS else Details._make(details)
 
     @property
+    def has_details(self) -> bool:
+        """Whether the record has anything beside its message and circumstances."""
+        return self._parts.details is not NO_DETAILS
+
+    @property
     def message(self) -> str:
         if self._message is None:
             body = self._details.body
@@ -343,6 +351,19 @@ class FrozenRecord:
             stack_info,
             tuple(find_attachments(extra or {})),
         )
+
+    def circumstances(self) -> Hashable:
+        """Return a value that is equal for records of the same quarter of an hour with the same facts.
+
+        The facts are all but the time, the texts, the details and the card. The value is `None` if they are of odd
+        types, which may be equal and look different.
+        """
+        snapshot = self._snapshot
+        facts = *snapshot[1:5], snapshot.threadName, *snapshot[8:13]
+        if not _PLAIN.issuperset(map(type, facts)) or not abs(self.created) < _ENDLESS:
+            return None
+        # An offset from UTC begins and ends with a quarter.
+        return facts, self.created // _QUARTER, self._origin, snapshot.settings
 
     def kind(self) -> tuple[Hashable, ...]:
         """Return a value that is equal for records about the same thing, which may differ in their arguments.

@@ -119,7 +119,11 @@ class TestLost:
 
     def test_an_unreadable_record_after_a_stored_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Regression: if the store had the last record already, the loss of another one was not counted."""
-        monkeypatch.setattr("discord_logging._backlogs.packing.to_data", lambda _: object())
+
+        def fail(*_: object) -> None:
+            raise ValueError
+
+        monkeypatch.setattr("discord_logging._backlogs.packing.to_json", fail)
         _, batch = self.lost()
         assert batch.dropped == {("unreadable", "?"): 2}
         assert batch.last > 2**60

@@ -368,7 +368,7 @@ def test_a_call_that_was_interrupted_has_accepted_nothing(monkeypatch: pytest.Mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(process.backlog.arrivals, "_protect", interrupt)
+        patch.setattr("discord_logging._backlogs.arrivals.dump", interrupt)
         with pytest.raises(KeyboardInterrupt):
             process.log("interrupted")
     process.log("one")

@@ -27,7 +27,7 @@ from discord_logging._masking.masker import SecretMasker
 from discord_logging._records.exceptions import FrozenException
 from discord_logging._records.frames import Frame
 from discord_logging._records.freeze import freeze
-from discord_logging._records.portable import to_data
+from discord_logging._records.portable import to_json
 from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import CardSettings
 from discord_logging._records.values import freeze_value, show_value, value_line
@@ -241,7 +241,7 @@ WORK: dict[str, Callable[[str], Work]] = {
     "ansi_line": _of_record(lambda record: ansi_line(record, timezone.utc)),
     "full_text": _of_record(full_text),
     "compose": _of_record(lambda record: compose([record])),
-    "to_data": _of_record(to_data),
+    "to_json": _of_record(lambda record: to_json(record, {})),
     "LineRecords.feed": _parse,
     "freeze_value, show_value": _values,
 }

@@ -23,7 +23,7 @@ from discord_logging._cards.compose import lay_out
 from discord_logging._cards.plain_text import full_text
 from discord_logging._cards.traceback_text import format_exception
 from discord_logging._records.freeze import freeze
-from discord_logging._records.portable import from_data, to_data
+from discord_logging._records.portable import from_data, to_json
 from discord_logging._records.settings import CardSettings
 from tests.conftest import catch
 
@@ -52,9 +52,18 @@ def stumble(depth: int = 0) -> None:
         raise LookupError("no order") from error
 
 
+def to_data(record: FrozenRecord) -> Any:
+    """Return the data of a record, which must be JSON as all programs read it."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    return json.loads(to_json(record, {}), parse_constant=refuse)
+
+
 def travel(record: FrozenRecord, settings: CardSettings = SETTINGS) -> FrozenRecord:
     """Return the record that arrives through JSON."""
-    return from_data(json.loads(json.dumps(to_data(record), allow_nan=False)), lambda *_: settings)
+    return from_data(to_data(record), lambda *_: settings)
 
 
 def attributes(record: FrozenRecord) -> dict[str, Any]:
@@ -144,7 +153,7 @@ def test_secrets_stay_in_the_process() -> None:
         headers={"Authorization": f"Bearer {secret}"},
         stack_info=f"password={secret}",
     )
-    text = json.dumps(to_data(record))
+    text = to_json(record, {}).decode()
     assert secret not in text
     assert "raise ValueError" in text
     assert secret not in full_text(travel(record), with_context=True)
@@ -241,6 +250,46 @@ def test_any_record_survives(message: str, value: object, created: float, lineno
     assert lay_out(copy) == lay_out(record)
 
 
+class OddText(str):
+    __slots__ = ()
+
+
+ALIKE = st.sampled_from([1, True, 1.0, "a", OddText("a"), "b", None, 0.0, -0.0, ["list"]])
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            dict.fromkeys(("lineno", "levelno", "levelname", "name", "funcName", "process", "taskName"), ALIKE)
+            | {"created": st.sampled_from([1.6e9, 1.6e9 + 86_400 * 180, float("nan"), float("inf"), -1e300])}
+            | {"exc_info": st.sampled_from([None, *(catch(stumble, depth) for depth in (0, 1, 3))])}
+        ),
+        max_size=8,
+    )
+)
+def test_records_of_one_batch_keep_their_own_facts(batch: list[dict[str, Any]]) -> None:
+    """Their shared parts are made once. Values may be equal and look different."""
+    known: dict[Any, Any] = {}
+    settings = CardSettings(EmbedFormatter())
+    for number, facts in enumerate(batch):
+        record = make(f"hello {number}", **facts, settings=settings if number % 3 else SETTINGS)
+        assert to_json(record, known) == to_json(record, {})
+
+
+def test_the_offset_from_utc_may_change_within_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock goes forward in spring."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    try:
+        known: dict[Any, Any] = {}
+        change = 1_711_846_800.0  # 2024-03-31 01:00 UTC
+        offsets = [json.loads(to_json(make(created=change + moment), known))["origin"][3] for moment in (-1, 0)]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert offsets == [3_600, 7_200]
+
+
 class _Hostile:
     def __str__(self) -> str:
         raise RuntimeError("no")
@@ -286,7 +335,7 @@ socket.gethostname = lambda: "web-1"
 import orders
 from discord_logging import EmbedFormatter, FrozenRecord
 from discord_logging._records.freeze import freeze
-from discord_logging._records.portable import to_data
+from discord_logging._records.portable import to_json
 from discord_logging._records.settings import CardSettings
 try:
     orders.buy()
@@ -294,7 +343,7 @@ except ValueError:
     path = orders.__file__
     record = logging.LogRecord("shop", 40, path, 2, "failed", (), sys.exc_info(), "buy")
 record.created = 1_000_000_000.0
-print(json.dumps(to_data(FrozenRecord(freeze(record, CardSettings(EmbedFormatter()))))))
+print(to_json(FrozenRecord(freeze(record, CardSettings(EmbedFormatter()))), {}).decode())
 """
     env = {**os.environ, "TZ": "Asia/Kolkata", "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     output = subprocess.check_output([sys.executable, "-c", script], env=env, cwd=tmp_path, text=True, timeout=60)

@@ -19,7 +19,7 @@ from discord_logging import EmbedFormatter, FrozenException, FrozenRecord
 from discord_logging._cards.compose import compose, compose_plain, lay_out
 from discord_logging._cards.plain_text import full_text
 from discord_logging._records.freeze import freeze
-from discord_logging._records.portable import from_data, to_data
+from discord_logging._records.portable import from_data, to_json
 from discord_logging._records.settings import CardSettings
 
 if sys.version_info < (3, 11):
@@ -159,7 +159,7 @@ class TestAsGoodAsAnException:
     def test_other_stores_keep_it(self) -> None:
         """The record as plain data has the exception, too."""
         record = frozen(make("failed\n" + TEXT))
-        copy = from_data(json.loads(json.dumps(to_data(record))), lambda *_: SETTINGS)
+        copy = from_data(json.loads(to_json(record, {})), lambda *_: SETTINGS)
         assert lay_out(copy) == lay_out(record)
         assert told(copy.exception) == told(record.exception)
 
@@ -403,5 +403,5 @@ def test_secrets_are_masked() -> None:
     )
     record = frozen(make(f"failed\n{text}", note=text.replace("ValueError", "TypeError")))
     assert record.exception
-    assert secret not in json.dumps([lay_out(record), full_text(record), to_data(record)])
+    assert secret not in json.dumps([lay_out(record), full_text(record), to_json(record, {}).decode()])
     assert "hunter" in text

@@ -19,7 +19,7 @@ from discord_logging._cards.plain_text import full_text
 from discord_logging._cards.traceback_card import format_card
 from discord_logging._records import variables
 from discord_logging._records.freeze import freeze
-from discord_logging._records.portable import from_data, to_data
+from discord_logging._records.portable import from_data, to_json
 from discord_logging._records.settings import CardSettings
 from discord_logging._text.markdown import cuts_made
 
@@ -327,7 +327,7 @@ class TestShown:
     def test_they_go_through_a_store(self) -> None:
         """JSON keeps them, masked; a store may hold records from before they were known."""
         frozen = record(lambda: divide(decimal.Decimal("4.20"), 0))
-        data = json.loads(json.dumps(to_data(frozen)))
+        data = json.loads(to_json(frozen, {}))
         assert "hunter2" not in json.dumps(data)
         copy = from_data(data, lambda *_: SETTINGS)
         assert frozen.exception
@@ -336,7 +336,8 @@ class TestShown:
         assert (
             copy.size
             > from_data(
-                to_data(record(lambda: divide(decimal.Decimal("4.20"), 0), CardSettings(None))), lambda *_: SETTINGS
+                json.loads(to_json(record(lambda: divide(decimal.Decimal("4.20"), 0), CardSettings(None)), {})),
+                lambda *_: SETTINGS,
             ).size
         )
 
