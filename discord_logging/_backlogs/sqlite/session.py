@@ -118,7 +118,7 @@ class Session:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if not may_repair or not database.is_damage(error, is_read=is_read):
                 raise
-            if self._connection is not None:
+            if any(self._identity):
                 database.set_aside(self._folder, self._identity)
             return None
 
@@ -141,6 +141,11 @@ class Session:
     def _open(self) -> sqlite3.Connection:
         self.forget()
         connection, self._identity = database.open_database(self._folder)
+        try:
+            self._begin(connection)
+        except BaseException:
+            # The next try begins anew.
+            database.close(self._folder, connection, self._identity)
+            raise
         self._connection, self._pid = connection, os.getpid()
-        self._begin(connection)
         return connection
