@@ -59,6 +59,7 @@ from discord_logging._discord.rate_limit_headers import read_rate_limit_info
 from discord_logging._discord.rate_limit_state import ASKING, LimitState, RateLimitBucket
 from discord_logging._process import clock
 from discord_logging._process.locks import Lock
+from discord_logging._process.pids import has_ended
 from discord_logging._process.shared_page import SharedPage, name_space
 
 if TYPE_CHECKING:
@@ -370,15 +371,7 @@ def _is_dead(client: str) -> bool:
     """Tell whether the process of a client has ended, as far as this process can know."""
     space, _, rest = client.partition("-")
     pid = rest.partition("-")[0]
-    if space != _SPACE or not pid.isascii() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        pass
-    return False
+    return space == _SPACE and pid.isascii() and pid.isdigit() and has_ended(int(pid))
 
 
 def _until(deadline: float, now: float) -> dict[str, Any]:

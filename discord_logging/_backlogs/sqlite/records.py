@@ -18,6 +18,7 @@ from discord_logging._backlogs.sqlite.driver import sqlite3
 from discord_logging._backlogs.sqlite.numbers import Numbers
 from discord_logging._backlogs.sqlite.salvage import add_loss
 from discord_logging._backlogs.store import ALONE, Counts, Row, Summary, Writer
+from discord_logging._process.pids import has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping, Sequence
@@ -341,8 +342,4 @@ def _is_alive(host: str, pid: int, silence: float) -> bool:
     """Tell whether a process is alive: another host's if it was heard of lately."""
     if host != socket.gethostname() or os.name == "nt":
         return silence < _ALIVE
-    try:
-        os.kill(pid, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return pid > 0
+    return pid > 0 and not has_ended(pid)
