@@ -49,6 +49,11 @@ class Feeder:
         self._release_at = float("inf")  # when held repeats leave, since somebody flushes
         self._settings: dict[str, tuple[CardSettings, bytes]] = {}
 
+    @property
+    def has_duties(self) -> bool:
+        """Whether there is something to do although the store has not changed."""
+        return self.is_behind or self._wish is not None or self._release_at < float("inf")
+
     def take_over(self) -> None:
         """Go on where the last process stopped, and read what it has left before anything is sent."""
         self._start_over()

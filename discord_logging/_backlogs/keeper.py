@@ -38,8 +38,9 @@ _POLL, _IDLE_POLL, _IDLE_AFTER = 0.05, 0.25, 10.0
 """The seconds between two looks into the store, and the same after so many seconds in which nothing happened."""
 _TOGETHER = 0.01
 """The seconds within which records are stored in one transaction. The ring keeps them meanwhile."""
-_MAINTENANCE = 1.0
-"""The seconds between two searches for rings of dead processes, and for a store that was replaced."""
+_MAINTENANCE, _IDLE_MAINTENANCE = 1.0, 2.0
+"""The seconds between two searches for rings of dead processes, and for a store that was replaced; the same when
+nothing has happened for `_IDLE_AFTER` seconds."""
 _GRACE = 5.0
 """The seconds after which the process that sends has stored its records again, if the store was removed; also the
 seconds until the next look for them."""
@@ -207,8 +208,10 @@ class Keeper:
         return not self.trouble and bool(len(backlog.arrivals) or backlog.unsettled or backlog.has_parked)
 
     def _poll(self) -> float:
-        is_active = clock.monotonic() < self._active_at + _IDLE_AFTER or self._backlog.flushes or self._is_ending
-        return _POLL if is_active else _IDLE_POLL
+        return _POLL if self._is_active() or self._backlog.flushes or self._is_ending else _IDLE_POLL
+
+    def _is_active(self) -> bool:
+        return clock.monotonic() < self._active_at + _IDLE_AFTER
 
     def step(self) -> None:
         """Move all records that can be moved now, unless another thread does. Never raises an `Exception`."""
@@ -240,9 +243,17 @@ class Keeper:
             self._store.read(0, 1)
         has_changed = self._store.has_changed()
         is_end = any(flush.is_last and not flush.is_known for flush in flushes)
-        if clock.monotonic() >= self._maintain_at or is_end:
+        is_due = clock.monotonic() >= self._maintain_at or is_end
+        if not (has_changed or is_due or flushes or self._has_duties()):
+            led = self._leads
+            self._lead()
+            if self._leads == led:
+                return
+            # The process that led may have been killed, and have left a ring.
+            is_due = True
+        if is_due:
             has_changed |= self._maintain()
-            self._maintain_at = clock.monotonic() + _MAINTENANCE
+            self._maintain_at = clock.monotonic() + (_MAINTENANCE if self._is_active() else _IDLE_MAINTENANCE)
         self._recovery.restore(leads=self._leads)
         has_changed |= self._store_arrived()
         self._feeder.is_behind |= has_changed
@@ -255,6 +266,13 @@ class Keeper:
         if has_changed or flushes:
             self._active_at = clock.monotonic()
             self._serve(flushes)
+
+    def _has_duties(self) -> bool:
+        """Tell whether there is something to do although the store has not changed."""
+        backlog = self._backlog
+        has_moves = len(backlog.arrivals) or backlog.unsettled or backlog.has_parked or self._losses
+        has_reads = self._leads and self._feeder.has_duties
+        return bool(self.trouble or self._is_ending or has_moves or has_reads or backlog.find_losses())
 
     def _maintain(self) -> bool:
         """Do what is due each second, and return whether records came or went."""
@@ -338,7 +356,9 @@ class Keeper:
         settled = [flush for flush in flushes if self._store.is_settled(writer, flush.number)]
         # A flush returns after it is ended, and must find these numbers.
         self._note_tally()
-        has_more = self._leads and (self._feeder.is_behind or not backlog.is_empty())
+        # Another process goes on, and needs not hurry as this one does.
+        has_successor = self._summary is not None and self._summary.workers > 1
+        has_more = self._leads and not has_successor and (self._feeder.is_behind or not backlog.is_empty())
         is_whole = self._recovery.is_whole()
         for flush in flushes:
             if not flush.is_known and not self._leads:

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 class Flush:
     """The wait of a thread for all records of this process up to a number. The keeper ends it.
 
-    If it is the last one of this process, and the process sends, the records that others have left are waited for, too.
+    If it is the last one of this process, and the process sends, and no other one lives, the records that others have
+    left are waited for, too.
     """
 
     def __init__(self, number: int, deadline: float, *, is_last: bool = False) -> None:

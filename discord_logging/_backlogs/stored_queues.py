@@ -58,9 +58,11 @@ class StoredQueues(MemoryBacklog):
 
     def take_arrived(self, limit: int) -> list[Entry]:
         """Return the oldest records that came, which are to be stored or parked."""
+        found: list[Entry] = []
         with self.lock:
-            taken = (self._pop_arrived() for _ in range(limit))
-            return [entry for entry in taken if entry]
+            while len(found) < limit and (entry := self._pop_arrived()):
+                found.append(entry)
+        return found
 
     def _pop_arrived(self) -> Entry | None:
         while len(self.arrivals):

@@ -66,6 +66,7 @@ class Disk:
         reason: The reason why no call works, or "".
         works_for: The number of calls that work before all fail, or `None`.
         calls: The names of the methods that were called.
+        workers: The number of processes that live.
     """
 
     def __init__(self) -> None:
@@ -74,6 +75,7 @@ class Disk:
         self.reason = ""
         self.works_for: int | None = None
         self.calls: list[str] = []
+        self.workers = 1
 
     def fail(self, after: int = 0) -> None:
         """Let all calls fail after a number of calls that work."""
@@ -268,7 +270,9 @@ class FakeStore:
         """Return how many records wait."""
         rows = self._use("summary").rows.values()
         oldest = min((row.created for row in rows), default=None)
-        return Summary(sum(row.count for row in rows), oldest, 1, ("web-1", 1) if self._disk.leader else None)
+        return Summary(
+            sum(row.count for row in rows), oldest, self._disk.workers, ("web-1", 1) if self._disk.leader else None
+        )
 
     def losses(self) -> Mapping[tuple[str, str], int]:
         """Return all losses ever."""

@@ -271,6 +271,53 @@ class TestThread:
         assert keeper._poll() == busy
 
 
+class TestIdling:
+    """Without anything to do, a step costs as little as it can."""
+
+    def test_it_looks_for_changes_alone(self) -> None:
+        """The process that sends looks for changes of the store, and the others whether it has ended as well."""
+        disk = Disk()
+        sender, other = Process(disk), Process(disk)
+        for process in (sender, other):
+            process.log("one")
+            process.step()
+        for process in (sender, other, sender, other):
+            process.deliver()
+            process.step()
+        for process in (sender, other):
+            disk.calls.clear()
+            process.step()
+            assert disk.calls == ["has_changed"]
+
+    def test_the_process_that_sends_is_followed_at_once(self) -> None:
+        """The next one looks for its ring, too."""
+        disk = Disk()
+        sender, other = Process(disk), Process(disk)
+        for process in (sender, other, sender, other):
+            process.step()
+        sender.log("left")
+        sender.die()
+        other.step()
+        assert other.deliver() == ["left"]
+
+    def test_refused_records_and_wishes_are_noticed(self, clock: Clock) -> None:
+        """Neither of them changes the store."""
+        process = Process(Disk())
+        for _ in range(3):
+            process.step()
+        process.backlog.refuse("ERROR", "unreadable")
+        process.step()
+        assert process.disk.file.losses == {("unreadable", "ERROR"): 1}
+        process.disk.file.wish = time.time() + 5
+        process.disk.file.changes[0] += 1
+        process.step()
+        assert len(process.delivery.deadlines) == 1
+        process.disk.file.wish = time.time() - 1
+        clock.now += 0.1
+        process.step()
+        assert process.delivery.deadlines == []
+
+
 class TestMaintenance:
     """About once a second, the keeper looks for what others have left."""
 

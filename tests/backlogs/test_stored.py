@@ -174,6 +174,28 @@ class TestFlush:
         assert backlog.count()["delivered"] == 1
         assert backlog.wait_until_settled(0.0, lambda: False)
 
+    @pytest.mark.parametrize(("workers", "is_kept"), [(1, False), (2, True)])
+    def test_the_last_one_leaves_the_records_of_others_to_a_process_that_lives(
+        self, *, workers: int, is_kept: bool
+    ) -> None:
+        """Regression: a worker that ended sent for all with its deadline, and used up the limits of the channel."""
+        disk = Disk()
+        killed, sender = Process(disk), Process(disk)
+        killed.log("of another one")
+        killed.step()
+        killed.die()
+        disk.workers = workers
+        sender.log("own")
+        sender.step()
+        own = sender.backlog.lease(
+            1, only=[each for each in sender.backlog._in_order() if each.record.message == "own"]
+        )
+        sender.backlog.ack(own)
+        sender.backlog.flushes.append(flush := Flush(1, float("inf"), is_last=True))
+        sender.step()
+        sender.step()
+        assert flush.is_settled == is_kept
+
     @pytest.mark.parametrize("ends", ["deadline", "give up", "refused"])
     def test_it_gives_up(self, ends: str) -> None:
         """The records are kept."""
