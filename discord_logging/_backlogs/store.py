@@ -30,6 +30,10 @@ class StoreError(Exception):
         self.reason = reason
 
 
+class NotLeadingError(StoreError):
+    """Another process may send now, so that this one must not."""
+
+
 class Writer(NamedTuple):
     """A process, as long as it lives without fork and exec."""
 
@@ -195,7 +199,11 @@ class Store(Protocol):
         """Return settings by their digest."""
 
     def note_flight(self, rows: Sequence[Row], state: bytes, *, is_alone: bool) -> None:
-        """Note that the records of a message are about to be sent, perhaps one record alone, and save the state."""
+        """Note that the records of a message are about to be sent, perhaps one record alone, and save the state.
+
+        Raises:
+            NotLeadingError: Another process may send them now.
+        """
 
     def note_landing(self, rows: Sequence[Row], state: bytes, *, is_alone: bool, maybe_saved: bool) -> None:
         """Note that the same records wait again, and whether they may be in the channel, and save the state."""

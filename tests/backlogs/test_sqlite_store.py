@@ -1,57 +1,33 @@
-"""All processes of a machine keep the records of a webhook in one file, and lose none and double none."""
+"""The store in a file of SQLite. What every store does is tested in `test_store`."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import gc
-import itertools
 import os
 import signal
 import socket
 import sqlite3
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from discord_logging._backlogs.sqlite import database, files, session
 from discord_logging._backlogs.sqlite_store import SqliteStore
-from discord_logging._backlogs.store import ALONE, Batch, NewRecord, Store, StoreError, Tally, Writer
+from discord_logging._backlogs.store import Batch, Store, StoreError, Tally, Writer
+from tests.backlogs._stores import HOOK, NOW, OTHER, WRITER, batch, exit_if, forks, numbers, opened, record, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-HOOK = "discord.com/123456"
-NOW = 1_750_000_000.0
-WRITER = Writer("first", "elsewhere", 1)
-OTHER = Writer("second", "elsewhere", 2)
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
-
-
-def record(
-    number: int, levelname: str = "ERROR", *, created: float = NOW, size: int = 100, count: int = 1
-) -> NewRecord:
-    levelno = {"DEBUG": 10, "WARNING": 30, "ERROR": 40}.get(levelname, 0)
-    return NewRecord(number, levelno, levelname, created, size, "digest", f"body {number}".encode(), count)
-
-
-def batch(*numbers: int) -> Batch:
-    return Batch([record(number) for number in numbers], max(numbers))
-
-
-_opened: list[SqliteStore] = []
 
 
 @pytest.fixture(autouse=True)
 def _closed() -> Iterator[None]:
     yield
-    while _opened:
-        _opened.pop().close()
+    while opened:
+        opened.pop().close()
 
 
 @pytest.fixture
@@ -72,57 +48,11 @@ def as_contract(store: SqliteStore) -> Store:
 
 
 def another(store: SqliteStore, hook: str = HOOK) -> SqliteStore:
-    _opened.append(SqliteStore(store._folder, hook))
-    return _opened[-1]
-
-
-def numbers(store: SqliteStore) -> list[int]:
-    return [row.number for row in store.read(0, 10_000)]
-
-
-def start(child: Callable[[], object]) -> int:
-    """Run a function in a forked process, whose exit status is 0 if it raises nothing; return its id."""
-    pid = os.fork()
-    if not pid:
-        status = 1
-        try:
-            child()
-            status = 0
-        finally:
-            os._exit(status)
-    return pid
-
-
-def run(child: Callable[[], object]) -> int:
-    """Run a function in a forked process, and return its exit status."""
-    return os.waitstatus_to_exitcode(os.waitpid(start(child), 0)[1])
+    opened.append(SqliteStore(store._folder, hook))
+    return opened[-1]  # type: ignore[return-value]  # the line above has put it there
 
 
 class TestRecords:
-    def test_a_record_is_read_as_it_was_added(self, store: SqliteStore) -> None:
-        """It comes with its writer and its position."""
-        store.add(WRITER, Batch([record(1, count=3)], 1, {"digest": b"settings"}))
-        (row,) = another(store).read(0, 10)
-        assert row._replace(position=0) == (0, WRITER, 1, 40, "ERROR", NOW, 100, "digest", b"body 1", 3, 0)
-        assert another(store).find_settings("digest") == b"settings"
-        assert another(store).find_settings("unknown") is None
-
-    def test_records_are_read_in_portions_in_the_order_of_their_positions(self, store: SqliteStore) -> None:
-        """A reader goes on behind the last position."""
-        store.add(WRITER, batch(1, 2, 3))
-        first = store.read(0, 2)
-        assert [row.number for row in first] == [1, 2]
-        assert [row.number for row in store.read(first[-1].position, 2)] == [3]
-
-    def test_a_webhook_has_its_own_records(self, store: SqliteStore) -> None:
-        """The webhooks share the file, and a process may number its records for each."""
-        other = another(store, "discord.com/7")
-        store.add(WRITER, batch(1))
-        other.add(WRITER, batch(1, 2))
-        other.settle([], state=b"theirs")
-        assert (numbers(store), numbers(other), store.load_state()) == ([1], [1, 2], None)
-        assert store.counts().waiting == 1
-
     def test_a_record_of_a_future_format_is_left_alone(self, store: SqliteStore, folder: Path) -> None:
         """A newer version reads it."""
         store.add(WRITER, batch(1, 2))
@@ -132,159 +62,8 @@ class TestRecords:
         assert numbers(store) == [2]
         assert store.counts().waiting == 2
 
-    def test_any_number_and_text_is_kept(self, store: SqliteStore) -> None:
-        """Levels may have strange names and numbers, and the clock may be wrong."""
-        odd = NewRecord(1, 2**70, "\ud800", -1e300, 2**70, "digest", b"", 1)
-        store.add(WRITER, Batch([odd, record(2)], 2, {}, {("rejected", "\ud800"): 1}))
-        assert numbers(store) == [1, 2]
-        assert store.counts().dropped == {("rejected", "?"): 1}
-
-
-class TestNumbers:
-    def test_a_record_is_stored_once(self, store: SqliteStore) -> None:
-        """A keeper repeats a batch of which it does not know whether it was stored."""
-        store.add(WRITER, batch(1, 2))
-        store.add(WRITER, batch(1, 2, 3))
-        assert numbers(store) == [1, 2, 3]
-
-    def test_a_delivered_record_does_not_come_back(self, store: SqliteStore) -> None:
-        """A ring may still have it after its process was killed."""
-        store.add(WRITER, batch(1, 2))
-        store.settle(store.read(0, 10))
-        store.add(WRITER, batch(1, 2))
-        assert numbers(store) == []
-
-    def test_a_lower_number_may_come_later(self, store: SqliteStore) -> None:
-        """Threads that log at the same moment may be overtaken."""
-        store.add(WRITER, batch(1, 3))
-        store.add(WRITER, batch(2))
-        assert numbers(store) == [1, 3, 2]
-
-    def test_a_covered_number_does_not_come_later(self, store: SqliteStore) -> None:
-        """Its record was folded into another one, or dropped."""
-        store.add(WRITER, Batch([record(3, count=2)], 3, covers=[1]))
-        store.add(WRITER, batch(1, 2, 3))
-        assert numbers(store) == [3, 2]
-
-    def test_writers_have_their_own_numbers(self, store: SqliteStore) -> None:
-        """Each process begins with 1."""
-        store.add(WRITER, batch(1))
-        store.add(OTHER, batch(1))
-        assert [row.writer for row in store.read(0, 10)] == [WRITER, OTHER]
-
-    def test_losses_are_counted_once(self, store: SqliteStore) -> None:
-        """They are the writer's and the webhook's, and use up a number."""
-        losses = Batch([], 1, {}, {("queue_full", "INFO"): 4})
-        store.add(WRITER, losses)
-        store.add(WRITER, losses)
-        store.add(WRITER, losses._replace(last=2))
-        assert store.tally(WRITER) == Tally(0, {("queue_full", "INFO"): 8})
-        assert store.counts().dropped == {("queue_full", "INFO"): 8}
-
-
-class TestEnd:
-    def test_settled_records_are_gone_and_counted_at_their_writers(self, store: SqliteStore) -> None:
-        """Each counts for all that were folded into it."""
-        store.add(WRITER, Batch([record(1, count=5), record(2)], 2))
-        store.add(OTHER, batch(1))
-        store.settle(store.read(0, 2))
-        store.settle(store.read(0, 2), "rejected")
-        assert store.tally(WRITER) == Tally(6, {})
-        assert store.tally(OTHER) == Tally(0, {("rejected", "ERROR"): 1})
-        assert store.counts().dropped == {("rejected", "ERROR"): 1}
-        assert (store.counts().waiting, store.counts().bytes) == (0, 0)
-
-    def test_records_are_settled_once(self, store: SqliteStore) -> None:
-        """A sender repeats it if it does not know whether it was done."""
-        store.add(WRITER, batch(1, 2))
-        rows = store.read(0, 10)
-        store.settle(rows[:1])
-        store.settle(rows, "rejected")
-        assert store.tally(WRITER) == Tally(1, {("rejected", "ERROR"): 1})
-        assert store.counts().bytes == 0
-
-    def test_a_writer_is_settled_when_none_of_its_first_records_is_left(self, store: SqliteStore) -> None:
-        """A flush waits for the records that came before it."""
-        store.add(WRITER, batch(1, 2))
-        store.add(OTHER, batch(1))
-        store.settle(store.read(0, 1))
-        assert [store.is_settled(WRITER, 1), store.is_settled(WRITER, 2), store.is_settled(OTHER, 0)] == [
-            *(True, False, True)
-        ]
-
-    def test_a_flight_is_noted_with_its_state(self, store: SqliteStore) -> None:
-        """A successor reads both."""
-        store.add(WRITER, batch(1, 2))
-        rows = store.read(0, 10)
-        store.note_flight(rows, b"state", is_alone=False)
-        store.note_flight(rows[:1], b"alone", is_alone=True)
-        assert [row.tries for row in another(store).read(0, 10)] == [1 + ALONE, 1]
-        assert another(store).load_state() == b"alone"
-        store.settle(rows, state=b"later")
-        assert another(store).load_state() == b"later"
-
-    @pytest.mark.parametrize("is_alone", [False, True])
-    @pytest.mark.parametrize("maybe_saved", [False, True])
-    def test_a_flight_that_ended_leaves_only_the_doubt(
-        self, store: SqliteStore, is_alone: bool, maybe_saved: bool
-    ) -> None:
-        """A process that goes on has not crashed, but the record may be in the channel, also by an earlier flight."""
-        store.add(WRITER, batch(1))
-        rows = store.read(0, 10)
-        flight = functools.partial(store.note_flight, rows, b"out", is_alone=is_alone)
-        landing = functools.partial(store.note_landing, rows, b"back", is_alone=is_alone)
-        flight()
-        landing(maybe_saved=maybe_saved)
-        assert [row.tries for row in store.read(0, 10)] == [int(maybe_saved)]
-        assert store.load_state() == b"back"
-        flight()
-        flight()
-        landing(maybe_saved=False)
-        assert [row.tries for row in store.read(0, 10)] == [1]
-
-    def test_the_summary_is_that_of_this_webhook(self, store: SqliteStore) -> None:
-        """It has what is cheap to know, and the losses have a number for each reason and level."""
-        assert store.summary() == (0, None, 0, None)
-        store.add(WRITER, batch(1, 2))
-        store.try_to_lead(WRITER)
-        waiting, oldest, workers, sender = store.summary()
-        assert (waiting, oldest, sender) == (2, store.counts().oldest, (WRITER.host, WRITER.pid))
-        assert workers == 1
-        store.settle(store.read(0, 1), "too_old")
-        assert store.losses() == store.counts().dropped
-        assert list(store.losses().values()) == [1]
-
-    def test_a_wish_is_seen_until_its_deadline(self, store: SqliteStore) -> None:
-        """The latest one counts."""
-        assert store.wishes(NOW) is None
-        store.wish(WRITER, NOW + 5)
-        another(store).wish(OTHER, NOW + 3)
-        assert [store.wishes(NOW), store.wishes(NOW + 5)] == [NOW + 5, None]
-
 
 class TestBounds:
-    def test_old_records_are_dropped(self, store: SqliteStore) -> None:
-        """They are counted."""
-        store.add(WRITER, Batch([record(1, created=NOW - 101), record(2, created=NOW - 99)], 2))
-        (first, _) = store.read(0, 10)
-        assert store.tidy(1_000, 100, NOW) == [first.position]
-        assert (numbers(store), store.tally(WRITER).dropped) == ([2], {("too_old", "ERROR"): 1})
-
-    def test_the_least_severe_and_oldest_of_too_many_records_are_dropped(self, store: SqliteStore) -> None:
-        """As many as need be."""
-        levels = ["ERROR", "DEBUG", "WARNING", "DEBUG", "WARNING"]
-        store.add(WRITER, Batch([record(number, level) for number, level in enumerate(levels, 1)], 5))
-        assert len(store.tidy(250, 100, NOW)) == 3
-        assert numbers(store) == [1, 5]
-        assert store.counts().dropped == {("queue_full", "DEBUG"): 2, ("queue_full", "WARNING"): 1}
-        assert store.tidy(250, 100, NOW) == []
-
-    def test_many_records_are_dropped_in_portions(self, store: SqliteStore) -> None:
-        """Other processes write in between."""
-        store.add(WRITER, batch(*range(1, 2_502)))
-        assert len(store.tidy(100, 100, NOW)) == 2_500
-        assert (numbers(store), store.counts().bytes) == ([2_501], 100)
-
     def test_wrong_totals_do_not_keep_the_sender_busy(self, store: SqliteStore, folder: Path) -> None:
         """They are wrong if the file was damaged without a trace."""
         store.add(WRITER, batch(1))
@@ -319,95 +98,7 @@ class TestBounds:
         assert store.counts().dropped == {("rejected", "INFO"): 1}
 
 
-class TestCounts:
-    def test_an_empty_store_is_counted(self, store: SqliteStore) -> None:
-        """Nothing waits, and nobody sends."""
-        assert store.counts() == (0, 0, None, {}, {}, 0, None, {})
-
-    def test_all_that_waits_is_counted(self, store: SqliteStore) -> None:
-        """Records that stand for several count as such."""
-        store.add(WRITER, Batch([record(1, "DEBUG", count=4), record(2, created=NOW - 9)], 2))
-        store.add(OTHER, batch(1))
-        counts = store.counts()
-        assert (counts.waiting, counts.bytes, counts.oldest, counts.workers) == (6, 300, NOW - 9, 2)
-        assert counts.by_level == {"DEBUG": 4, "ERROR": 2}
-        assert counts.by_writer == {"elsewhere (1)": 5, "elsewhere (2)": 1}
-
-    @forks
-    def test_a_process_of_this_machine_counts_as_long_as_it_lives(self, store: SqliteStore) -> None:
-        """The others count for a while after they were heard of."""
-        host = socket.gethostname()
-        store.add(Writer("we", host, os.getpid()), batch(1))
-        assert run(lambda: store.add(Writer("child", host, os.getpid()), batch(1))) == 0
-        assert store.counts().workers == 1
-
-
-class TestChanges:
-    def test_a_change_of_others_is_noticed(self, store: SqliteStore) -> None:
-        """The first look is a change, too. One's own changes are known."""
-        other = another(store)
-        assert [store.has_changed(), store.has_changed()] == [True, False]
-        other.add(WRITER, batch(1))
-        assert [store.has_changed(), store.has_changed()] == [True, False]
-        store.add(WRITER, batch(2))
-        assert store.has_changed() is False
-
-
 class TestLead:
-    @forks
-    def test_one_process_leads(self, store: SqliteStore) -> None:
-        """One of its stores leads, as handlers may share a folder. Another process leads when this one resigns."""
-        other = another(store)
-        assert store.try_to_lead(WRITER)
-        assert store.try_to_lead(WRITER)
-        assert (other.leads, other.try_to_lead(WRITER), another(store, "discord.com/7").leads) == (False, False, False)
-        assert run(lambda: exit_if(another(store).try_to_lead(OTHER))) == 0
-        other.resign()
-        assert store.leads
-        store.resign()
-        assert (store.leads, other.try_to_lead(WRITER)) == (False, True)
-        other.resign()
-        assert run(lambda: exit_if(not another(store).try_to_lead(OTHER))) == 0
-
-    @forks
-    def test_a_child_does_not_lead(self, store: SqliteStore) -> None:
-        """The lock stays the parent's, also when the child forgets it or ends."""
-        assert store.try_to_lead(WRITER)
-
-        def be_a_child() -> None:
-            exit_if(store.leads)
-            store.after_fork_in_child()
-            store.resign()
-            exit_if(store.try_to_lead(OTHER))
-
-        assert run(be_a_child) == 0
-        assert run(lambda: exit_if(another(store).try_to_lead(OTHER))) == 0
-
-    @forks
-    def test_the_end_of_a_process_ends_its_lead(self, store: SqliteStore) -> None:
-        """The kernel sees to it, also when a child of that process lives on."""
-        reader, writer = os.pipe()
-
-        def lead_and_leave_a_child() -> None:
-            assert another(store).try_to_lead(OTHER)
-            if not os.fork():
-                os.read(reader, 1)
-                os._exit(0)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        assert run(lead_and_leave_a_child) == -signal.SIGKILL
-        assert store.try_to_lead(WRITER)
-        os.write(writer, b"x")
-        os.close(reader)
-        os.close(writer)
-
-    def test_the_leader_is_named(self, store: SqliteStore) -> None:
-        """Until it resigns or is dead."""
-        store.try_to_lead(Writer("we", socket.gethostname(), os.getpid()))
-        assert another(store).counts().sender == (socket.gethostname(), os.getpid())
-        store.resign()
-        assert another(store).counts().sender is None
-
     def test_the_leader_is_named_in_a_new_file(self, store: SqliteStore, folder: Path) -> None:
         """The old one may be removed while it leads."""
         writer = Writer("we", socket.gethostname(), os.getpid())
@@ -455,11 +146,6 @@ class TestLead:
         del forgotten
         gc.collect()
         assert store.try_to_lead(WRITER)
-
-
-def exit_if(condition: object) -> None:
-    if condition:
-        os._exit(3)
 
 
 class TestFolder:
@@ -641,93 +327,6 @@ class TestFullDisk:
             store.add(WRITER, batch(1))
         other.close()
         store.add(WRITER, batch(1))
-
-
-@forks
-class TestProcesses:
-    def test_two_processes_add_while_one_settles(self, store: SqliteStore, folder: Path) -> None:
-        """Nothing is lost, and nothing is there twice."""
-        reader, writer = os.pipe()
-        adding = [start(functools.partial(add_all, SqliteStore(folder, HOOK), name)) for name in ("a", "b")]
-        os.close(writer)
-        os.set_blocking(reader, False)
-        found: list[tuple[str, int]] = []
-        has_ended = False
-        while not has_ended:
-            # The pipe has an end when both processes have ended, and what they added is read after that.
-            with contextlib.suppress(BlockingIOError):
-                has_ended = not os.read(reader, 1)
-            while rows := store.read(0, 100):
-                store.note_flight(rows, b"state", is_alone=False)
-                store.settle(rows, state=b"state")
-                found += [(row.writer.name, row.number) for row in rows]
-        os.close(reader)
-        assert [os.waitpid(pid, 0)[1] for pid in adding] == [0, 0]
-        assert sorted(found) == [(name, number) for name in ("a", "b") for number in range(1, 1_001)]
-        assert [store.tally(Writer(name, "here", 1)).delivered for name in ("a", "b")] == [1_000, 1_000]
-
-    def test_a_killed_process_loses_nothing_that_was_added(self, store: SqliteStore, folder: Path) -> None:
-        """And leaves no lock behind."""
-        for round_ in range(5):
-            reader, writer = os.pipe()
-            pid = start(functools.partial(add_for_ever, SqliteStore(folder, HOOK), f"killed {round_}", writer))
-            os.close(writer)
-            added = b""
-            while len(added) < 20 * (round_ + 1):
-                added += os.read(reader, 1)
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            added += os.read(reader, 100_000)
-            os.close(reader)
-            stored = [row.number for row in store.read(0, 100_000) if row.writer.name == f"killed {round_}"]
-            # The last one may have been added right before it could be said.
-            assert stored in (list(range(1, len(added) + 1)), list(range(1, len(added) + 2)))
-
-
-def add_all(store: SqliteStore, name: str) -> None:
-    for first in range(1, 1_001, 5):
-        store.add(Writer(name, "here", 1), batch(*range(first, first + 5)))
-
-
-def add_for_ever(store: SqliteStore, name: str, pipe: int) -> None:
-    for number in itertools.count(1):
-        store.add(Writer(name, "here", 1), batch(number))
-        os.write(pipe, b"x")
-
-
-ACTIONS = st.one_of(
-    st.tuples(st.just("add"), st.integers(0, 1), st.lists(st.integers(1, 12), min_size=1, max_size=5, unique=True)),
-    st.tuples(st.just("settle"), st.sampled_from([None, "rejected"]), st.integers(1, 4)),
-    st.tuples(st.just("tidy"), st.integers(0, 1_000), st.just(0)),
-    st.tuples(st.just("reopen"), st.just(0), st.just(0)),
-)
-
-
-@given(actions=st.lists(ACTIONS, max_size=20))
-def test_each_record_waits_is_delivered_or_is_dropped_once(
-    tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, Any, Any]]
-) -> None:
-    """After any actions, in any order."""
-    store = SqliteStore(tmp_path_factory.mktemp("store") / "backlog", HOOK)
-    added: set[tuple[Writer, int]] = set()
-    for name, first, second in actions:
-        if name == "add":
-            writer = (WRITER, OTHER)[first]
-            store.add(writer, batch(*second))
-            added |= {(writer, number) for number in second}
-        elif name == "settle":
-            store.settle(store.read(0, second), first)
-        elif name == "tidy":
-            store.tidy(first, 1e9, NOW)
-        else:
-            store.close()
-    tallies = [store.tally(WRITER), store.tally(OTHER)]
-    waiting = store.read(0, 100)
-    assert len({(row.writer, row.number) for row in waiting}) == len(waiting)
-    ended = sum(tally.delivered + sum(tally.dropped.values()) for tally in tallies)
-    assert len(waiting) + ended == len(added)
-    assert (store.counts().waiting, store.counts().bytes) == (len(waiting), 100 * len(waiting))
-    store.close()
 
 
 def test_a_store_that_contradicts_itself_is_repaired(store: SqliteStore, folder: Path) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-import os
-import socket
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -18,7 +16,7 @@ from discord_logging._backlogs.sqlite.driver import sqlite3
 from discord_logging._backlogs.sqlite.numbers import Numbers
 from discord_logging._backlogs.sqlite.salvage import add_loss
 from discord_logging._backlogs.store import ALONE, Counts, Row, Summary, Writer
-from discord_logging._process.pids import has_ended
+from discord_logging._backlogs.workers import is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping, Sequence
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 """The highest version of a row that this code can read."""
-_ALIVE = 60.0
-"""For how many seconds a process on another host counts as alive after it was heard of."""
 _HEARD = 3_600.0
 """For how many seconds a process counts as a worker after it has stored a record, if it lives."""
 _DAY = 86_400.0
@@ -254,7 +250,7 @@ def change_totals(
 def sweep(connection: sqlite3.Connection, before: float) -> None:
     """Remove what no record needs any more. The losses of a writer stay in those of the webhook."""
     silent = connection.execute("SELECT id, host, pid FROM writers WHERE beat < ?", (before,)).fetchall()
-    dead = [(key,) for key, host, pid in silent if not _is_alive(host, pid, math.inf)]
+    dead = [(key,) for key, host, pid in silent if not is_alive(host, pid, math.inf)]
     connection.executemany("DELETE FROM losses WHERE writer = ?", dead)
     connection.executemany("DELETE FROM writers WHERE id = ?", dead)
     connection.execute("DELETE FROM settings WHERE used < ?", (before,))
@@ -291,8 +287,8 @@ def summarize(connection: sqlite3.Connection, hook: int) -> Summary:
     return Summary(
         waiting,
         find_bounds(connection, hook)[1],
-        len({(host, pid) for host, pid, beat in writers if _is_alive(host, pid, now - beat)}),
-        (host, pid) if host is not None and _is_alive(host, pid, 0.0) else None,
+        len({(host, pid) for host, pid, beat in writers if is_alive(host, pid, now - beat)}),
+        (host, pid) if host is not None and is_alive(host, pid, 0.0) else None,
     )
 
 
@@ -313,8 +309,8 @@ def count_all(connection: sqlite3.Connection, hook: int) -> Counts:
         oldest=oldest,
         by_level=dict(by_level),
         by_writer=dict(by_writer),
-        workers=len({(host, pid) for _, host, pid, beat in writers if _is_alive(host, pid, now - beat)}),
-        sender=(host, pid) if host is not None and _is_alive(host, pid, 0.0) else None,
+        workers=len({(host, pid) for _, host, pid, beat in writers if is_alive(host, pid, now - beat)}),
+        sender=(host, pid) if host is not None and is_alive(host, pid, 0.0) else None,
         dropped=find_losses(connection, (hook, 0), 0),
     )
 
@@ -336,10 +332,3 @@ def find_losses(connection: sqlite3.Connection, hooks: Sequence[int], writer: in
     marks = ", ".join("?" * len(hooks))
     query = f"SELECT reason, levelname, sum(count) FROM losses WHERE hook IN ({marks}) AND writer = ? GROUP BY 1, 2"  # noqa: S608
     return {(reason, name): count for reason, name, count in connection.execute(query, (*hooks, writer))}
-
-
-def _is_alive(host: str, pid: int, silence: float) -> bool:
-    """Tell whether a process is alive: another host's if it was heard of lately."""
-    if host != socket.gethostname() or os.name == "nt":
-        return silence < _ALIVE
-    return pid > 0 and not has_ended(pid)

@@ -1,0 +1,233 @@
+"""This module has the connection of one thread to Redis, opened when it is needed, and the errors of Redis in words.
+
+A call takes some seconds at most. A forked child neither uses nor closes the connection of its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from discord_logging._backlogs.redis.scripts import find_script
+from discord_logging._backlogs.store import StoreError
+
+if TYPE_CHECKING:
+    from discord_logging._backlogs.redis.address import Address
+
+PATIENCE = 2.0
+"""The longest wait for a connection, and for an answer, in seconds."""
+_EXTRA = 'redis-py is not installed: pip install "discord-log-handler[redis]"'
+_inherited: list[Any] = []
+"""The clients of the parents of this process, which are kept so that no connection is closed."""
+
+
+class Connection:
+    """A connection that opens itself.
+
+    Args:
+        address: The address.
+        hook: The name of the webhook.
+
+    Attributes:
+        identity: The identity of the data, as the last script has found it; `None` if none is open.
+        changes: The number of their changes, likewise.
+    """
+
+    def __init__(self, address: Address, hook: str) -> None:
+        self._address = address
+        self.prefix = f"dl1:{{{hook}}}:"
+        self._client: Any = None
+        self._pid = 0
+        self._is_cluster = False
+        self.identity: str | None = None
+        self.changes = 0
+        # Redis may be slow to be imported, and a child that is forked meanwhile would wait for ever for the import.
+        with contextlib.suppress(StoreError):
+            import_driver()
+
+    def run(self, name: str, *args: str | bytes | float, identity: str = "") -> list[Any]:
+        """Run a script, and return its results.
+
+        Args:
+            name: The name of the script.
+            args: Its arguments.
+            identity: The identity of the data that the script may use; `""` lets it use any.
+
+        Raises:
+            StoreError: The script was not run, or it is not known whether it was.
+        """
+        script = find_script(name)
+        common = 1, f"{self.prefix}head", uuid.uuid4().hex, identity, *args
+        try:
+            result = self._execute("EVALSHA", script.digest, *common)
+        except _UnknownScriptError:
+            result = self._execute("EVAL", script.source, *common)
+        try:
+            self.identity, changes = result[0].decode(), int(result[1])
+        except (AttributeError, TypeError, ValueError, LookupError) as error:
+            raise StoreError(f"{self._address.shown}: Redis has answered strangely ({type(error).__name__})") from None
+        if identity and self.identity != identity:
+            raise StoreError(f"{self._address.shown}: Redis has lost data")
+        self.changes = changes
+        rest: list[Any] = result[2:]
+        return rest
+
+    def call(self, name: str, key: str, *args: str | float) -> Any:
+        """Run a command, and return its result.
+
+        Args:
+            name: The name of the command.
+            key: The end of the key.
+            args: Its other arguments.
+
+        Raises:
+            StoreError: It cannot be run.
+        """
+        return self._execute(name, f"{self.prefix}{key}", *args)
+
+    def scan(self, pattern: str) -> list[bytes]:
+        """Return the names of all keys that match.
+
+        Raises:
+            StoreError: They cannot be listed.
+        """
+        names: list[bytes] = self._translated(lambda client: list(client.scan_iter(match=pattern, count=1_000)))
+        return names
+
+    def close(self) -> None:
+        """Close the connection."""
+        client, pid = self._client, self._pid
+        self.forget()
+        if client is not None and pid == os.getpid():
+            with contextlib.suppress(Exception):
+                client.close()
+
+    def forget(self) -> None:
+        """Have no connection. One that is open is the parent's."""
+        if self._client is not None and self._pid != os.getpid():
+            _inherited.append(self._client)
+        self._client = self.identity = None
+
+    def _execute(self, *command: Any) -> Any:
+        return self._translated(lambda client: client.execute_command(*command))
+
+    def _translated(self, work: Any) -> Any:
+        redis = import_driver()
+        if self._client is not None and self._pid != os.getpid():
+            self.forget()
+        is_new = self._client is None
+        try:
+            return self._try(redis, work)
+        except redis.exceptions.MovedError as error:
+            if self._is_cluster:
+                raise self._explain(redis, error) from None
+            self._is_cluster = True
+        except redis.exceptions.TimeoutError as error:
+            raise self._explain(redis, error) from None
+        except redis.exceptions.ConnectionError as error:
+            # The server may have closed a connection that was not used for a while.
+            if is_new or isinstance(error, redis.exceptions.AuthenticationError):
+                raise self._explain(redis, error) from None
+        except (redis.exceptions.RedisError, OSError, ValueError, TypeError, AttributeError) as error:
+            raise self._explain(redis, error) from None
+        self.close()
+        try:
+            return self._try(redis, work)
+        except (redis.exceptions.RedisError, OSError, ValueError, TypeError, AttributeError) as error:
+            raise self._explain(redis, error) from None
+
+    def _try(self, redis: Any, work: Any) -> Any:
+        if self._client is None:
+            self._client, self._pid = _connect(redis, self._address, is_cluster=self._is_cluster), os.getpid()
+        try:
+            return work(self._client)
+        except redis.exceptions.NoScriptError:
+            raise _UnknownScriptError from None
+
+    def _explain(self, redis: Any, error: Exception) -> StoreError:
+        """Return an error in words. The connection is closed: what it says next may answer an earlier command."""
+        self.close()
+        return StoreError(f"{self._address.shown}: {explain(redis, error, self._address.secrets)}")
+
+
+class _UnknownScriptError(Exception):
+    """Redis does not know the script, as after a restart."""
+
+
+def import_driver() -> Any:
+    """Return the package `redis`.
+
+    Raises:
+        StoreError: It is not installed.
+    """
+    try:
+        import redis.cluster  # noqa: PLC0415 - it is an extra
+        import redis.sentinel  # noqa: PLC0415 - as above
+    except ImportError:
+        raise StoreError(_EXTRA) from None
+    return redis
+
+
+def _connect(redis: Any, address: Address, *, is_cluster: bool) -> Any:
+    """Return a client, which opens its connection at the first command and tries nothing twice."""
+    options = {
+        "socket_timeout": PATIENCE,
+        "socket_connect_timeout": PATIENCE,
+        "protocol": 2,
+    }
+    if is_cluster:
+        return redis.cluster.RedisCluster.from_url(address.url, **options)
+    retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
+    if not address.sentinels:
+        client = redis.Redis.from_url(address.url, retry=retry, **options)
+    else:
+        given = dict(address.options)
+        own = {**options, **given.pop("sentinel_kwargs")}
+        sentinel = redis.sentinel.Sentinel(address.sentinels, sentinel_kwargs=own, **{**options, **given})
+        client = sentinel.master_for(address.service, db=address.database, retry=retry)
+    client.connection_pool.connection_kwargs["decode_responses"] = False
+    return client
+
+
+def explain(redis: Any, error: Exception, secrets: tuple[str, ...]) -> str:
+    """Return the reason of an error in words, without a password."""
+    exceptions, text = redis.exceptions, str(error)
+    kinds = [
+        (exceptions.AuthenticationError, "Redis refuses the password"),
+        (exceptions.TimeoutError, "Redis does not answer"),
+        (exceptions.BusyLoadingError, "Redis is loading its data"),
+        (exceptions.ReadOnlyError, "this Redis is a replica, and takes no records"),
+        (exceptions.OutOfMemoryError, "the memory of Redis is full (maxmemory)"),
+        (exceptions.NoPermissionError, "the user of Redis may not do this: see the list of commands in docs/redis.md"),
+        (exceptions.ClusterDownError, "the cluster of Redis is down"),
+    ]
+    for kind, words in kinds:
+        if isinstance(error, kind):
+            return words
+    for part, words in _WORDS.items():
+        if part in text:
+            return words
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return f"Redis cannot be reached ({text})" if isinstance(error, (exceptions.ConnectionError, OSError)) else text
+
+
+_WORDS = {
+    "NOAUTH": "Redis asks for a password",
+    "WRONGPASS": "Redis refuses the password",
+    "Authentication required": "Redis asks for a password",
+    "READONLY": "this Redis is a replica, and takes no records",
+    "OOM ": "the memory of Redis is full (maxmemory)",
+    "NOPERM": "the user of Redis may not do this: see the list of commands in docs/redis.md",
+    "MISCONF": "Redis cannot write to its disk, and takes no records",
+    "WRONGTYPE": "another program has put a key of another kind in the place of ours, which begin with dl1:",
+    "NOREPLICAS": "Redis has too few replicas, and takes no records",
+    "MASTERDOWN": "this Redis is a replica without its master",
+    "UNBLOCKED": "Redis has become a replica",
+    "BUSY ": "Redis is busy with a script of another program",
+    "DB index is out of range": "Redis has no database of that number",
+    "unknown command": "this is no Redis, or it is too old",
+}
+"""Our words for other errors, by a part of their texts."""
