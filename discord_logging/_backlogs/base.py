@@ -28,10 +28,10 @@ class Resumable(Protocol):
 
     deadlines: list[float]
 
-    def export(self) -> dict[str, Any]:
-        """Return the state as data that JSON keeps."""
+    def export(self, ahead: float = 0.0) -> dict[str, Any]:
+        """Return the state as data that JSON keeps, with the times of a clock that is ahead by some seconds."""
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: Any, ahead: float = 0.0) -> None:
         """Go on from a state, or from what can be read of it."""
 
     def isolate(self, entries: Sequence[Entry], *, plain: bool) -> None:
@@ -104,8 +104,8 @@ class Backlog(Protocol):
             without: The entries to leave in the queue.
         """
 
-    def note_flight(self, entries: Collection[Entry]) -> None:
-        """Note that a message of these leased entries is about to leave."""
+    def note_flight(self, entries: Collection[Entry]) -> bool:
+        """Note that a message of these leased entries is about to leave, and return whether it may leave."""
 
     def ack(self, entries: Collection[Entry], message_id: str | None = None) -> None:
         """Count leased entries as delivered, by the message with that id."""

@@ -57,7 +57,7 @@ class Feeder:
     def take_over(self) -> None:
         """Go on where the last process stopped, and read what it has left before anything is sent."""
         self._start_over()
-        self._backlog.delivery.restore(self._load_state())
+        self._backlog.delivery.restore(self._load_state(), self._store.ahead)
         self._read()
         self._backlog.isolate_crashing()
 
@@ -143,14 +143,15 @@ class Feeder:
         return self._settings[digest]
 
     def _plan_release(self, flushes: Sequence[Flush], *, has_read: bool) -> None:
-        wish, known = self._store.wishes(time.time()), self._wish
+        now = time.time() + self._store.ahead
+        wish, known = self._store.wishes(now), self._wish
         self._wish = wish
         deadlines = self._backlog.delivery.deadlines
         if wish != known:
             with contextlib.suppress(ValueError):
                 deadlines.remove(self._hurried_until)
             if wish is not None:
-                self._hurried_until = clock.monotonic() + wish - time.time()
+                self._hurried_until = clock.monotonic() + wish - now
                 deadlines.append(self._hurried_until)
         is_new = wish != known or any(not flush.is_known for flush in flushes)
         if (wish is not None or flushes) and (is_new or has_read):

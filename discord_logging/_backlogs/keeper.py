@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from discord_logging._backlogs.entry import Entry
     from discord_logging._backlogs.store import Store, Summary
     from discord_logging._backlogs.stored import Flush, StoredBacklog
+    from discord_logging._records.settings import DeliverySettings
 
 _VERIFICATION = 60.0
 """The shortest time between two checks of a store that has rows which cannot be read, in seconds."""
@@ -85,6 +86,10 @@ class Keeper:
         self._stepping = Lock()
 
     # Any thread
+
+    def configure(self, settings: DeliverySettings) -> None:
+        """Apply new settings to the store object of the thread."""
+        self._store.configure(settings)
 
     @property
     def trouble(self) -> str:
@@ -344,7 +349,7 @@ class Keeper:
             self._feeder.take_over()
             # The first message tells of the losses.
             self._note_tally()
-        elif self._leads and not leads:
+        elif not leads and (self._leads or backlog.withheld):
             # If the folder was removed, another process may have found that first.
             self._recovery.restore(leads=True)
             backlog.forget_rows()
@@ -362,7 +367,8 @@ class Keeper:
         is_whole = self._recovery.is_whole()
         for flush in flushes:
             if not flush.is_known and not self._leads:
-                self._store.wish(writer, time.time() + flush.deadline - clock.monotonic())
+                remaining = flush.deadline - clock.monotonic()
+                self._store.wish(writer, time.time() + self._store.ahead + remaining)
             flush.is_known = True
             is_settled = flush in settled and is_whole and not backlog.is_parked(flush.number)
             if is_settled and not (flush.is_last and has_more):
@@ -376,6 +382,8 @@ class Keeper:
 
     def _park(self) -> None:
         backlog = self._backlog
+        # Until then, each process waits. From then on, it sends what it has.
+        backlog.may_send = self._recovery.lasts(self._store.patience)
         backlog.park(backlog.take_arrived(len(backlog.arrivals)))
         if backlog.flushes:
             backlog.release_repeats()
@@ -383,6 +391,8 @@ class Keeper:
 
     def _fail(self, reason: str) -> None:
         self._recovery.note_failure(reason)
-        # Each process sends what it has.
-        self._backlog.may_send = True
+        if self._store.patience:
+            # Another host may send them.
+            self._backlog.withhold_rows()
+            self._leads = False
         self._park()

@@ -141,8 +141,9 @@ class MemoryBacklog(Intake):
     def _in_order(self) -> Iterator[Entry]:
         return heapq.merge(*self._queues.values(), key=_by_sequence)
 
-    def note_flight(self, entries: Collection[Entry]) -> None:
-        """Note that a message of these leased entries is about to leave. A process that is killed loses them."""
+    def note_flight(self, entries: Collection[Entry]) -> bool:  # noqa: ARG002 - a process that is killed loses them
+        """Let a message of these leased entries leave."""
+        return True
 
     def ack(self, entries: Collection[Entry], message_id: str | None = None) -> None:
         """Count leased entries as delivered, by the message with that id."""

@@ -38,6 +38,7 @@ class Recovery:
         self.trouble = ""
         self.identity: object = None
         self._retry_at, self._delay = float("-inf"), _FIRST_RETRY
+        self._failed_at = float("-inf")  # when the store began not to work
         self._write_off_at = float("inf")  # when to look for records that the store has lost
         self._whole_at = float("-inf")  # when the process that sends has stored its records again, if it had to
 
@@ -48,9 +49,14 @@ class Recovery:
     def note_failure(self, reason: str) -> None:
         """Note that the store does not work, which is said once."""
         if not self.trouble:
+            self._failed_at = clock.monotonic()
             warn("The backlog in %s does not work (%s): records wait in memory", self._backlog.place, reason)
         self.trouble = reason
         self._retry_at, self._delay = clock.monotonic() + self._delay, min(2 * self._delay, _LAST_RETRY)
+
+    def lasts(self, seconds: float) -> bool:
+        """Tell whether the store has not worked for so many seconds."""
+        return clock.monotonic() >= self._failed_at + seconds
 
     def note_success(self) -> None:
         """Note that the store works."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import time
 import weakref
 from collections import Counter, deque
@@ -15,12 +16,14 @@ from discord_logging._backlogs.redis.entries import encode, id_of, level_of, to_
 from discord_logging._backlogs.store import ALONE, Counts, NotLeadingError, StoreError, Summary, Tally, Writer
 from discord_logging._backlogs.workers import is_alive
 from discord_logging._process import clock
+from discord_logging._records.redis_address import parse_address
+from discord_logging._records.settings import DeliverySettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from discord_logging._backlogs.redis.address import Address
     from discord_logging._backlogs.store import Batch, Row
+    from discord_logging._records.redis_address import Address
 
 _HOUR, _DAY = 3_600.0, 86_400.0
 _KEPT = 30 * _DAY
@@ -29,6 +32,8 @@ _RECENT, _RECENT_BYTES = 30.0, 4_000_000
 """For how many seconds, and how many bytes, records are kept that Redis may lose although it has them."""
 _BEAT = 10.0
 """The seconds after which a process is heard of again."""
+_PATIENCE, _SPREAD = 10.0, 3.0
+"""The seconds after which a process sends alone, and the largest number of seconds that are added by chance."""
 _PORTION = 1_000
 """How many records are dropped in one transaction, so that others can write in between."""
 _READ_BYTES = 4_000_000
@@ -41,13 +46,16 @@ class RedisStore:
     Args:
         address: The address of Redis.
         hook: The name of the webhook.
-        timeout: The longest time that a request to Discord takes, in seconds.
     """
 
-    def __init__(self, address: Address, hook: str, timeout: float = 10.0) -> None:
+    kind = "redis"
+
+    def __init__(self, address: Address, hook: str) -> None:
         self._address, self._hook = address, hook
-        self._timeout = timeout
+        self._timeout = DeliverySettings.timeout
         self._redis = Connection(address, hook)
+        # The processes that begin to send alone do not all begin at the same moment.
+        self.patience = _PATIENCE + random.uniform(0.0, _SPREAD)  # noqa: S311 - the number is not a secret
         self.after_fork_in_child()
 
     def after_fork_in_child(self) -> None:
@@ -69,7 +77,12 @@ class RedisStore:
 
     @property
     def _part(self) -> lease.Part:
-        return lease.part_of(self._address.url, self._hook)
+        return lease.part_of(self._address.shown, self._hook)
+
+    @property
+    def ahead(self) -> float:
+        """The seconds by which the clock of Redis is ahead of the one of this machine."""
+        return self._part.ahead
 
     @property
     def identity(self) -> object:
@@ -172,6 +185,7 @@ class RedisStore:
         name = acked[0] or (self._writer.name if self._writer else "")
         self._glance = self._run("glance", name)
         self._unasked = {"changed", "check", "wish", "lead"}
+        self._part.note_time(int(self._glance[4]) / 1e6)
         is_less = self._redis.changes < most or int(self._glance[0]) < settled or int(self._glance[1]) < acked[1]
         if known is not None and known == self._redis.identity and is_less:
             # A replica that had not received all has taken the place of the server.
@@ -348,6 +362,16 @@ class RedisStore:
         self._run("recount", changes, waiting, size)
 
     # Everybody
+
+    def configure(self, settings: DeliverySettings) -> None:
+        """Apply new settings: the password may be another one, and a request may take longer."""
+        self._timeout = settings.timeout
+        if settings.backlog and settings.backlog != self._address.url:
+            self._address = self._redis.address = parse_address(settings.backlog)
+
+    def may_exist(self) -> bool:
+        """Tell whether earlier processes may have left records. Opens nothing."""
+        return True
 
     def summary(self) -> Summary:
         """Return how many records wait, and for whom. Cheap."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from discord_logging._backlogs.store import Batch
+    from discord_logging._records.settings import DeliverySettings
 
 _HOUR, _DAY = 3_600.0, 86_400.0
 _KEPT = 30 * _DAY
@@ -34,6 +35,9 @@ class SqliteStore:
         folder: The folder, which is made if need be.
         hook: The name of the webhook.
     """
+
+    kind = "sqlite"
+    patience = ahead = 0.0
 
     def __init__(self, folder: Path, hook: str) -> None:
         # A file has one lock in the process, however its path is written. The folder itself may be no link.
@@ -221,6 +225,13 @@ class SqliteStore:
     def verify(self) -> None:
         """Repair the store if its parts contradict each other. Reads all of it."""
         self._session.read(records.verify)
+
+    def configure(self, settings: DeliverySettings) -> None:
+        """Do nothing: no setting concerns this store."""
+
+    def may_exist(self) -> bool:
+        """Tell whether earlier processes may have left records. Opens nothing."""
+        return os.path.lexists(self._folder)
 
     def summary(self) -> Summary:
         """Return how many records wait, and for whom. Cheap."""

@@ -1,4 +1,4 @@
-"""This contract is all that a durable backlog knows of its store, which keeps records for all processes of a machine.
+"""This contract is all that a durable backlog knows of its store, which keeps records for several processes.
 
 A store belongs to one webhook. A record is in it from the commit of `add` until the commit of `settle` or `tidy`. A
 writer numbers its records, and the store knows each number that it was given: a record that is added again, after an
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from discord_logging._records.settings import DeliverySettings
 
 
 ALONE = 100
@@ -143,9 +145,19 @@ class Store(Protocol):
     An object is used by one thread at a time, and opens nothing before it is used.
 
     Attributes:
+        kind: The name of the kind, for `health()`.
+        patience: For how many seconds the store may not work before each process sends its records itself. If it is not
+            0, other hosts may go on with the records that are in the store.
+        ahead: The seconds by which the wall clock that all processes share is ahead of the one of this machine.
         leads: Whether this process sends the records of the webhook.
         identity: An object that another store in the same place has not; `None` if none is open.
     """
+
+    kind: str
+    patience: float
+
+    @property
+    def ahead(self) -> float: ...
 
     @property
     def identity(self) -> object: ...
@@ -224,6 +236,12 @@ class Store(Protocol):
         """Repair the store if its parts contradict each other. Reads all of it."""
 
     # Everybody
+
+    def configure(self, settings: DeliverySettings) -> None:
+        """Apply new settings. Any thread may call it."""
+
+    def may_exist(self) -> bool:
+        """Tell whether earlier processes may have left records. Opens nothing."""
 
     def summary(self) -> Summary:
         """Return how many records wait, and for whom. Cheap."""

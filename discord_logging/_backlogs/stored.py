@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlogs.keeper import Keeper
-from discord_logging._backlogs.store import StoreError
+from discord_logging._backlogs.store import NotLeadingError, StoreError
 from discord_logging._backlogs.stored_queues import StoredQueues, rows_of, slots_of
 from discord_logging._discord.pace import Urgency, Waiting
 from discord_logging._process import clock
@@ -57,7 +56,7 @@ class StoredBacklog(StoredQueues):
 
     Args:
         open_store: Returns an object for the store, which one thread uses at a time.
-        place: The folder of the store.
+        place: The folder or the address of the store, as it may be shown.
         ring_place: The name that the rings of all processes share.
 
     Attributes:
@@ -85,6 +84,8 @@ class StoredBacklog(StoredQueues):
         """Apply new bounds, also those of the store."""
         super().configure(settings)
         self.store_bytes, self.store_age = settings.backlog_bytes, settings.backlog_age
+        self._store.configure(settings)
+        self.keeper.configure(settings)
 
     # Callers of `logging`
 
@@ -150,15 +151,22 @@ class StoredBacklog(StoredQueues):
         if self._idle and self.is_ready:
             self._wake_listener()
 
-    def note_flight(self, entries: Collection[Entry]) -> None:
-        """Note in the store that a message of these entries is about to leave."""
+    def note_flight(self, entries: Collection[Entry]) -> bool:
+        """Note in the store that a message of these entries is about to leave, and return whether it may leave."""
         if rows := rows_of(entries):
             self._flight = frozenset(row.position for row in rows)
-            with contextlib.suppress(StoreError):
+            try:
                 self._store.note_flight(rows, self._state(), is_alone=len(entries) == 1)
+            except NotLeadingError:
+                self._flight = frozenset()
+                self.keeper.wake()
+                return False
+            except StoreError:
+                pass
+        return True
 
     def _state(self) -> bytes:
-        return json.dumps(self.delivery.export()).encode()
+        return json.dumps(self.delivery.export(self._store.ahead)).encode()
 
     def ack(self, entries: Collection[Entry], message_id: str | None = None) -> None:
         """Count leased entries as delivered, and remove them from the store."""
@@ -253,7 +261,7 @@ class StoredBacklog(StoredQueues):
 
     def resume(self) -> None:
         """Deliver what earlier processes have left."""
-        if os.path.lexists(self.place):
+        if self._store.may_exist():
             self.keeper.wake()
 
     def release(self) -> None:
@@ -290,4 +298,4 @@ class StoredBacklog(StoredQueues):
         """Return the state of the store, as plain data."""
         arrivals = self.arrivals
         risk = {"at_risk": len(arrivals.at_risk), "ring": arrivals.trouble}
-        return {"kind": "sqlite", "where": self.place, **self.keeper.health(), **risk}
+        return {"kind": self._store.kind, "where": self.place, **self.keeper.health(), **risk}

@@ -37,6 +37,7 @@ class StoredQueues(MemoryBacklog):
         accounts: How the records of this process ended.
         covered: The numbers that stand for no record, of which the store is to be told.
         unsettled: Rows that are delivered or dropped, and that the store has still to remove, each with the reason.
+        withheld: The rows of records that were queued, and that another host may send.
         has_parked: Whether records of the queues may be neither in the store nor in flight.
         wake_keeper: A function that wakes the keeper. The backlog sets it.
     """
@@ -53,6 +54,7 @@ class StoredQueues(MemoryBacklog):
         self.arrivals.after_fork_in_child(self.accounts.numbers)
         self.unsettled: deque[tuple[Sequence[Row], DropReason | None]] = deque()
         self.covered: list[int] = []
+        self.withheld: list[Row] = []
         self.has_parked = False
         super().after_fork_in_child()
 
@@ -176,7 +178,15 @@ class StoredQueues(MemoryBacklog):
         """Return the rows of all records that are queued, held or in flight, or are still to be removed."""
         with self.lock:
             queued = rows_of((*self._in_order(), *self._repeats.held, *self._leased))
-        return queued + [row for rows, _ in list(self.unsettled) for row in rows]
+        return queued + self.withheld + [row for rows, _ in list(self.unsettled) for row in rows]
+
+    def withhold_rows(self) -> None:
+        """Take all rows out of the queues, and remember them until they are forgotten."""
+        with self.lock:
+            self._take_in(until=float("inf"))
+            withheld = rows_of(self._in_order()) + self.withheld
+            self.forget_rows()
+            self.withheld = withheld
 
     def forget_rows(self, positions: Collection[int] | None = None) -> None:
         """Take records that another process sends, or that are no more in the store, out of the queues.
@@ -185,6 +195,7 @@ class StoredQueues(MemoryBacklog):
             positions: The positions of the rows; `None` stands for all.
         """
         with self.lock:
+            self.withheld = [row for row in self.withheld if positions is not None and row.position not in positions]
             self._take_in(until=float("inf"))
             concerned = {entry: _without(entry, positions) for entry in self._in_order()}
             concerned = {entry: kept for entry, kept in concerned.items() if len(kept) < len(entry.kept)}

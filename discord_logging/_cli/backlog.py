@@ -1,4 +1,4 @@
-"""`discord-logging backlog` lists the records that wait in the directory of a durable backlog, or delivers them."""
+"""`discord-logging backlog` lists the records that wait in a durable backlog, or delivers them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._backlogs import redis_store
 from discord_logging._backlogs.packing import store_lost
 from discord_logging._backlogs.rescue import rescue
-from discord_logging._backlogs.sqlite_store import SqliteStore, find_hooks
+from discord_logging._backlogs.sqlite_store import find_hooks
 from discord_logging._backlogs.store import StoreError
 from discord_logging._backlogs.stored import StoredBacklog
-from discord_logging._delivery.registry import attach, detach, find_ring_place
+from discord_logging._delivery.registry import attach, detach, find_place, find_ring_place, open_store
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._process import clock
-from discord_logging._records.backlog_setting import find_in_environment, parse_backlog
+from discord_logging._records.backlog_setting import find_in_environment, is_redis, parse_backlog
+from discord_logging._records.redis_address import parse_address
 from discord_logging._records.settings import DeliverySettings
 from discord_logging._text.numbers import counted
 from discord_logging._text.sanitize import clean
@@ -47,15 +49,15 @@ def run_backlog(options: argparse.Namespace, url: WebhookURL | None) -> int:
         url: The webhook to deliver to; `None` lists what waits for each webhook.
 
     Raises:
-        InvalidSettingError: No directory is given.
+        InvalidSettingError: No backlog is given.
     """
-    given = parse_backlog("the directory", options.directory) if options.directory else find_in_environment()
+    given = parse_backlog("the backlog", options.backlog) if options.backlog else find_in_environment()
     if given is None:
         raise InvalidSettingError("No directory is given: name one, or set DISCORD_BACKLOG.")
     try:
         if url is not None:
-            return _Sending(Path(given), url, options.timeout).run()
-        _list(Path(given), as_json=options.json)
+            return _Sending(given, url, options.timeout).run()
+        _list(given, as_json=options.json)
     except StoreError as error:
         sys.stderr.write(f"discord-logging: {error.reason}\n")
         return 1
@@ -65,22 +67,32 @@ def run_backlog(options: argparse.Namespace, url: WebhookURL | None) -> int:
 # The list
 
 
-def _list(folder: Path, *, as_json: bool) -> None:
-    webhooks = [_describe(folder, hook) for hook in find_hooks(folder)]
+def _list(setting: str, *, as_json: bool) -> None:
+    place = find_place(setting)
+    webhooks = [_describe(setting, hook) for hook in _find_hooks(setting)]
     if as_json:
         waiting = sum(webhook["waiting"] + webhook["unstored"] for webhook in webhooks)
-        listed = {"where": str(folder), "waiting": waiting, "webhooks": webhooks}
+        listed = {"where": place, "waiting": waiting, "webhooks": webhooks}
         sys.stdout.write(json.dumps(listed, indent=2) + "\n")
         return
     for webhook in webhooks:
         _print_webhook(webhook)
     if not any(webhook["waiting"] or webhook["unstored"] for webhook in webhooks):
-        _print(f"Nothing waits in {folder}.")
+        _print(f"Nothing waits in {place}.")
 
 
-def _describe(folder: Path, hook: str) -> dict[str, Any]:
+def _find_hooks(setting: str) -> list[str]:
+    """Return the names of all webhooks whose records a backlog keeps.
+
+    Raises:
+        StoreError: There is no backlog, or it cannot be read.
+    """
+    return redis_store.find_hooks(parse_address(setting)) if is_redis(setting) else find_hooks(Path(setting))
+
+
+def _describe(setting: str, hook: str) -> dict[str, Any]:
     """Return what waits for a webhook, as plain data."""
-    store = SqliteStore(folder, hook)
+    store = open_store(setting, hook)
     try:
         counts = store.counts()
     finally:
@@ -92,7 +104,7 @@ def _describe(folder: Path, hook: str) -> dict[str, Any]:
         "oldest": None if counts.oldest is None else round(max(time.time() - counts.oldest, 0.0), 3),
         "by_level": counts.by_level,
         "by_process": counts.by_writer,
-        "unstored": _count_unstored(find_ring_place(folder, hook)),
+        "unstored": _count_unstored(find_ring_place(find_place(setting), hook)),
         "workers": counts.workers,
         "sender": counts.sender and {"host": counts.sender[0], "pid": counts.sender[1]},
         "dropped": sum(counts.dropped.values()),
@@ -171,17 +183,17 @@ class _Sending:
     """Delivers what waits for a webhook, or has the process deliver it that sends already.
 
     Args:
-        folder: The directory of the backlog.
+        setting: The directory or the URL of the backlog.
         url: The URL of the webhook.
         patience: The longest wait, in seconds.
     """
 
-    def __init__(self, folder: Path, url: WebhookURL, patience: float) -> None:
-        self._folder = folder
+    def __init__(self, setting: str, url: WebhookURL, patience: float) -> None:
+        self._setting = setting
         self._url = url
         self._deadline = clock.monotonic() + patience
-        self._store = SqliteStore(folder, url.key)
-        self._ring_place = find_ring_place(folder, url.key)
+        self._store = open_store(setting, url.key)
+        self._ring_place = find_ring_place(find_place(setting), url.key)
         self._delivered = 0
         self._trouble = ""
 
@@ -192,7 +204,7 @@ class _Sending:
             StoreError: The store does not work.
         """
         try:
-            find_hooks(self._folder)
+            _find_hooks(self._setting)
         except StoreError:
             # Processes may have been killed before they made a store.
             if not _count_unstored(self._ring_place):
@@ -217,7 +229,7 @@ class _Sending:
     def _deliver(self) -> None:
         # Nothing is dropped here: how long records may wait, and how many of them, is for the program to say.
         settings = DeliverySettings(
-            backlog=str(self._folder), backlog_bytes=_UNBOUNDED, backlog_age=_UNBOUNDED, repeat_window=0.0
+            backlog=self._setting, backlog_bytes=_UNBOUNDED, backlog_age=_UNBOUNDED, repeat_window=0.0
         )
         handler = logging.NullHandler()
         listener = attach(handler, self._url, settings)
@@ -243,7 +255,7 @@ class _Sending:
             backlog.keeper.wake()
             if now >= wish_at:
                 wish_at = now + _WISH_INTERVAL
-                self._store.wish(writer, time.time() + min(_WISH_TIME, self._deadline - now))
+                self._store.wish(writer, time.time() + self._store.ahead + min(_WISH_TIME, self._deadline - now))
             if not self._store.summary().waiting:
                 return
             clock.sleep(_POLL_INTERVAL)

@@ -56,16 +56,17 @@ malformed URL, or wrong usage; 128 + n after signal n, such as 130 after Ctrl-C,
 --tee any more. After a signal, reading stops, and the lines read so far are delivered.
 """
 _BACKLOG_HELP = """\
-List the records that wait in the directory of a handler with the setting `backlog`: how many, since when, of which
-levels and processes, who sends them at the moment, and how many were lost. Other processes are not disturbed. With
---send, deliver what waits for one webhook, also the records of processes that were killed. If another process sends
-already, the command waits for that process. What cannot be delivered in time stays where it is. Only --send needs a
-webhook URL.
+List the records that wait in the directory or the Redis of a handler with the setting `backlog`: how many, since when,
+of which levels and processes, who sends them at the moment, and how many were lost. Other processes are not disturbed.
+With --send, deliver what waits for one webhook, also the records of processes of this machine that were killed. If
+another process sends already, the command waits for that process. What cannot be delivered in time stays where it is.
+Only --send needs a webhook URL.
 """
 _BACKLOG_EXAMPLE = """\
 examples:
   discord-logging backlog /var/lib/shop/backlog
   discord-logging backlog /var/lib/shop/backlog --json | jq .waiting
+  discord-logging backlog redis://cache.internal:6379/0
   */5 * * * * discord-logging backlog /var/lib/shop/backlog --send --url-file /etc/discord-url
 
 exit codes: 0 the list was printed, or nothing is left after --send; 1 something is left, or the directory has no
@@ -206,10 +207,13 @@ def _add_pipe(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_backlog(commands: argparse._SubParsersAction[_Parser]) -> None:
-    summary = "list or deliver the records that wait in a directory"
+    summary = "list or deliver the records that wait in a directory or in Redis"
     backlog = _add_command(commands, "backlog", summary, _BACKLOG_HELP, _BACKLOG_EXAMPLE)
     backlog.add_argument(
-        "directory", nargs="?", metavar="DIR", help="the directory (default: that of the variable DISCORD_BACKLOG)"
+        "backlog",
+        nargs="?",
+        metavar="DIR",
+        help="the directory, or the URL of a Redis (default: that of the variable DISCORD_BACKLOG)",
     )
     kind = backlog.add_mutually_exclusive_group()
     kind.add_argument("--send", action="store_true", help="deliver what waits for the webhook")

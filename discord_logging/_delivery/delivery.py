@@ -48,6 +48,8 @@ _MAX_FAILURES = 1000
 """A number of failures after which the back-off has certainly reached its maximum."""
 _POLL_INTERVAL = 0.1
 """The time between checks for more urgent records while a message waits for its turn, in seconds."""
+_TURN = 0.25
+"""The time until the next message, in seconds, if it is unclear whether another process sends."""
 _SMOOTHING = 0.25
 """The weight of the newest request in the moving mean of their durations."""
 _MIN_RETRY_AFTER = 1.0
@@ -216,7 +218,10 @@ class Delivery:
             return _Result(Outcome.REJECTED, f"no message can be made of it: {type(error).__name__}"), leased
         carried = set(entries)
         self._backlog.requeue([entry for entry in leased if entry not in carried])
-        self._backlog.note_flight(entries)
+        if not self._backlog.note_flight(entries):
+            self._note_unanswered()
+            self.not_before = self._clock() + _TURN
+            return _Result(Outcome.LIMITED, "another process may send"), entries
         self._requests += 1
         self._retries += self._failures > 0
         return self._send(message), entries
@@ -378,37 +383,47 @@ class Delivery:
             warn("Discord webhook %s is %s: %s", self._url.id, status, reason)
         self._status, self._reason = status, reason
 
-    def export(self) -> dict[str, Any]:
+    def export(self, ahead: float = 0.0) -> dict[str, Any]:
         """Return what a successor must know, as data that JSON keeps.
 
         While a message is in flight, its mentions count as made: if this process dies now, nobody is notified twice.
-        """
-        return self._handover(time.time() - self._clock()).to_data()
 
-    def restore(self, data: Any) -> None:
-        """Go on from the result of `export`, of this or another process. A part that is malformed is left out."""
-        now = time.time()
+        Args:
+            ahead: The seconds by which the clock that both share is ahead of the one of this machine.
+        """
+        return self._handover(ahead).to_data()
+
+    def restore(self, data: Any, ahead: float = 0.0) -> None:
+        """Go on from the result of `export`, of this or another process. A part that is malformed is left out.
+
+        Args:
+            data: The result.
+            ahead: The seconds by which the clock that both share is ahead of the one of this machine.
+        """
+        now = time.time() + ahead
         boot = now - self._clock()
-        state = self._handover(boot).updated(data, now)
-        self._reported, self._reported_at = state.reported, state.reported_at
+        state = self._handover(ahead).updated(data, now)
+        self._reported, self._reported_at = state.reported, state.reported_at - ahead
         self._mentioned = {mention: at - boot for mention, at in state.mentioned.items()}
-        self._posts, self._given_up = state.posts, state.given_up
+        self._posts = state.posts
+        self._given_up = {setting: at - ahead for setting, at in state.given_up.items()}
         self._delayed_since = None if state.delayed_since is None else state.delayed_since - boot
 
     def isolate(self, entries: Sequence[Entry], *, plain: bool) -> None:
         """Send these entries before all others, and in halves; a single one as plain text, if so told."""
         self._quarantine.isolate(entries, plain=plain)
 
-    def _handover(self, boot: float) -> Handover:
-        """Return the state for a successor. `boot` is the time at which the clock began, on the wall clock."""
+    def _handover(self, ahead: float) -> Handover:
+        """Return the state for a successor, with the times of a clock that is ahead by some seconds."""
         now = self._clock()
+        boot = time.time() + ahead - now
         mentioned = {**self._mentioned, **dict.fromkeys(self._mentioning, now)}
         return Handover(
             self._reported.copy(),
-            self._reported_at,
+            self._reported_at + ahead,
             {mention: at + boot for mention, at in mentioned.items() if now - at < self.mention_interval},
             dict(self._posts),
-            dict(self._given_up),
+            {setting: at + ahead for setting, at in self._given_up.items()},
             None if self._delayed_since is None else self._delayed_since + boot,
         )
 

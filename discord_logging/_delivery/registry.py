@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,14 @@ from discord_logging._discord.sender import WebhookSender
 from discord_logging._process import clock
 from discord_logging._process.diagnostics import warn
 from discord_logging._process.own_threads import is_own_thread
+from discord_logging._records.backlog_setting import is_redis
+from discord_logging._records.redis_address import parse_address
 
 if TYPE_CHECKING:
     import threading
 
     from discord_logging._backlogs.base import Backlog
+    from discord_logging._backlogs.store import Store
     from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._records.settings import DeliverySettings
 
@@ -44,7 +48,7 @@ def attach(handler: logging.Handler, url: WebhookURL, settings: DeliverySettings
     """Return the listener of `url`, which `handler` shares from now on with all other handlers of the webhook."""
     _warn_of_uwsgi()
     # A process that may post to the webhook would deliver what tests have left behind.
-    place = "" if local_only.refuses(url.base) else _resolve(settings.backlog or "")
+    place = "" if local_only.refuses(url.base) else find_place(settings.backlog or "")
     key = url.key, url.token, place
     new: WebhookListener | None = None
     while True:
@@ -57,7 +61,7 @@ def attach(handler: logging.Handler, url: WebhookURL, settings: DeliverySettings
         new = WebhookListener(
             url,
             settings,
-            backlog=_make_backlog(url, place) if place else MemoryBacklog(),
+            backlog=_make_backlog(url, settings.backlog, place) if settings.backlog and place else MemoryBacklog(),
             sender=WebhookSender(url),
             limiter=rate_limiter,
             on_start=_finish_with_child,
@@ -66,23 +70,41 @@ def attach(handler: logging.Handler, url: WebhookURL, settings: DeliverySettings
     return listener
 
 
-def _make_backlog(url: WebhookURL, place: str) -> Backlog:
-    # Most programs have no such backlog, and these modules take a while to be imported.
-    from discord_logging._backlogs.sqlite_store import SqliteStore  # noqa: PLC0415 - see above
+def _make_backlog(url: WebhookURL, setting: str, place: str) -> Backlog:
+    # Most programs have no such backlog, and this module takes a while to be imported.
     from discord_logging._backlogs.stored import StoredBacklog  # noqa: PLC0415 - see above
 
-    folder, hook = Path(place), url.key
-    return StoredBacklog(lambda: SqliteStore(folder, hook), place, find_ring_place(folder, hook))
+    return StoredBacklog(partial(open_store, setting, url.key), place, find_ring_place(place, url.key))
+
+
+def open_store(setting: str, hook: str) -> Store:
+    """Return an object for the store that a setting names, which opens nothing before it is used."""
+    if is_redis(setting):
+        from discord_logging._backlogs.redis_store import RedisStore  # noqa: PLC0415 - as above
+
+        return RedisStore(parse_address(setting), hook)
+    from discord_logging._backlogs.sqlite_store import SqliteStore  # noqa: PLC0415 - as above
+
+    return SqliteStore(Path(find_place(setting)), hook)
+
+
+def find_place(setting: str) -> str:
+    """Return a name for what a setting names, which may be shown: a URL without its password, or a path without links.
+
+    The folder itself may be no link.
+    """
+    if is_redis(setting):
+        return parse_address(setting).shown
+    return _resolve(setting)
 
 
 def _resolve(folder: str) -> str:
-    """Return a path without links, but for the folder itself, which may be none."""
     return os.path.join(os.path.realpath(os.path.dirname(folder)), os.path.basename(folder)) if folder else ""  # noqa: PTH118, PTH119, PTH120 - they are texts
 
 
-def find_ring_place(folder: Path, hook: str) -> str:
-    """Return the name that the rings of all processes share which keep the records of a webhook in a folder."""
-    return hashlib.sha256(f"{_resolve(str(folder))} {hook}".encode(errors="surrogateescape")).hexdigest()[:32]
+def find_ring_place(place: str, hook: str) -> str:
+    """Return the name that the rings of all processes share which keep the records of a webhook in a place."""
+    return hashlib.sha256(f"{place} {hook}".encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 def detach(handler: logging.Handler, listener: WebhookListener) -> bool:

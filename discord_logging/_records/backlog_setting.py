@@ -1,33 +1,38 @@
-"""This module reads the setting `backlog`: the directory in which the processes of a machine keep waiting records."""
+"""This module reads the setting `backlog`: the directory, or the Redis, in which processes keep waiting records."""
 
 from __future__ import annotations
 
 import os
 import re
 
+from discord_logging._discord.webhook_url import HiddenText
 from discord_logging._exceptions import InvalidSettingError
+from discord_logging._records import redis_address
 from discord_logging._records.parse import DEFAULT_MASKER, is_blank
 from discord_logging._records.values import to_text
 
 VARIABLE = "DISCORD_BACKLOG"
-"""The environment variable with the directory for handlers that have no such setting."""
-_RULE = "must be a directory such as '/var/lib/shop/backlog', or 'sqlite:///var/lib/shop/backlog' for the same"
+"""The environment variable with the place for handlers that have no such setting."""
+_RULE = (
+    "must be a directory such as '/var/lib/shop/backlog', or 'sqlite:///var/lib/shop/backlog' for the same, or a Redis"
+    " such as 'redis://cache.example:6379/0'"
+)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 """The beginning of a URL. The drives of Windows have one letter."""
 _DRIVE = re.compile(r"/[A-Za-z]:")
-_NOT_YET = frozenset({"redis", "rediss", "redis+sentinel", "unix"})
-"""The schemes of the URLs of Redis."""
 
 
 def parse_backlog(name: str, value: object) -> str:
     """Return the absolute path of the directory that `value` names, a path or a `sqlite:///` URL with one.
+
+    The URL of a Redis is returned as a text that hides it.
 
     Args:
         name: The name of the setting, for the error.
         value: The value. No error shows the password that a URL may contain.
 
     Raises:
-        InvalidSettingError: `value` names no directory.
+        InvalidSettingError: `value` names neither a directory nor a Redis.
     """
     try:
         return _read(name, value)
@@ -36,11 +41,16 @@ def parse_backlog(name: str, value: object) -> str:
         raise error.with_traceback(None)  # noqa: B904 - it is the same error
 
 
+def is_redis(backlog: str) -> bool:
+    """Tell whether a setting that was parsed is the URL of a Redis, and no path."""
+    return isinstance(backlog, HiddenText)
+
+
 def find_in_environment() -> str | None:
-    """Return the directory that the environment names, or `None`.
+    """Return the place that the environment names, or `None`.
 
     Raises:
-        InvalidSettingError: The variable names no directory.
+        InvalidSettingError: The variable names no place.
     """
     return None if is_blank(os.environ.get(VARIABLE)) else parse_backlog(VARIABLE, os.environ[VARIABLE])
 
@@ -52,6 +62,8 @@ def _read(name: str, value: object) -> str:
     if not isinstance(path, str) or is_blank(path):
         raise InvalidSettingError(f"{name} {_RULE}, not {to_text(value, repr):.100}.")
     if url := _SCHEME.match(path):
+        if url[1].lower() in redis_address.SCHEMES:
+            return _read_redis(name, path)
         path = _path_of_url(name, url[1].lower(), path[url.end() :])
     try:
         absolute = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - pathlib would not remove ".."
@@ -62,11 +74,19 @@ def _read(name: str, value: object) -> str:
     return absolute
 
 
+def _read_redis(name: str, url: str) -> HiddenText:
+    try:
+        return HiddenText(redis_address.parse_address(url).url)
+    except ValueError as error:
+        reason = str(error)
+    # Outside of the handler, the error has no context, whose frames hold the password.
+    raise InvalidSettingError(f"{name} {_RULE}, not '{url.partition(':')[0].lower()}://***': {reason}.")
+
+
 def _path_of_url(name: str, scheme: str, rest: str) -> str:
     """Return the path of a URL, of which `rest` follows the first slash."""
     if scheme != "sqlite":
-        reason = f"; {scheme}:// is not supported yet" if scheme in _NOT_YET else ""
-        raise InvalidSettingError(f"{name} {_RULE}, not '{scheme}://***'{reason}.")
+        raise InvalidSettingError(f"{name} {_RULE}, not '{scheme}://***'.")
     path = rest.removeprefix("/")
     if path == rest or not path.strip("/") or not path.startswith("/") or {"?", "#"} & set(path):
         raise InvalidSettingError(f"{name} {_RULE}, not {DEFAULT_MASKER.mask(f'sqlite:/{rest}')!r}.")

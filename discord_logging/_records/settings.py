@@ -195,7 +195,7 @@ class DeliverySettings:
     channel_limit: int | None = 30
     mention_interval: float = 300.0
     backlog: str | None = None
-    """The absolute path of the directory that keeps the waiting records; `None` stands for the memory."""
+    """The path of the directory, or the URL of the Redis, that keeps what waits; `None` stands for the memory."""
     backlog_bytes: int = 256_000_000
     backlog_age: float = 604_800.0
 
@@ -203,7 +203,7 @@ class DeliverySettings:
     def from_options(cls, **options: object) -> DeliverySettings:
         """Return the settings. An option that is empty, or that is missing, has its default.
 
-        The default of `backlog` is the directory that the environment names.
+        The default of `backlog` is the place that the environment names.
 
         Raises:
             InvalidSettingError: A setting has a wrong type or value.

@@ -73,6 +73,7 @@ class Disk:
         self.file = File()
         self.leader: object = None
         self.reason = ""
+        self.may_exist = True
         self.works_for: int | None = None
         self.calls: list[str] = []
         self.workers = 1
@@ -110,6 +111,8 @@ class FakeStore:
         self._process = process
         self._open: File | None = None
         self._seen: object = None
+
+    kind, patience, ahead = "sqlite", 0.0, 0.0
 
     @property
     def identity(self) -> object:
@@ -266,6 +269,13 @@ class FakeStore:
         wish = self._use("wishes").wish
         return wish if wish is not None and wish > now else None
 
+    def configure(self, settings: DeliverySettings) -> None:
+        """Do nothing."""
+
+    def may_exist(self) -> bool:
+        """Tell whether there may be records."""
+        return self._disk.may_exist
+
     def summary(self) -> Summary:
         """Return how many records wait."""
         rows = self._use("summary").rows.values()
@@ -304,11 +314,11 @@ class FakeDelivery:
         self.restored: list[Any] = []
         self.isolated: list[tuple[list[Entry], bool]] = []
 
-    def export(self) -> dict[str, Any]:
+    def export(self, ahead: float = 0.0) -> dict[str, Any]:  # noqa: ARG002 - part of the contract
         """Return a state."""
         return {"reported": []}
 
-    def restore(self, data: Any) -> None:
+    def restore(self, data: Any, ahead: float = 0.0) -> None:  # noqa: ARG002 - as above
         """Remember a state."""
         self.restored.append(data)
 

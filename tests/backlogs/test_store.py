@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from discord_logging._backlogs.redis.address import parse_address
 from discord_logging._backlogs.redis_store import RedisStore
 from discord_logging._backlogs.sqlite_store import SqliteStore
 from discord_logging._backlogs.store import ALONE, Batch, NewRecord, Store, Tally, Writer
+from discord_logging._records.redis_address import parse_address
 from tests.backlogs._stores import (
     HOOK,
     NOW,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,9 +11,6 @@ from discord_logging._backlogs.rescue import rescue
 from discord_logging._backlogs.store import ALONE
 from discord_logging._backlogs.stored import Flush
 from tests.backlogs.conftest import Disk, Process, bounds
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class TestClose:
@@ -362,14 +358,15 @@ class TestState:
         backlog = process.backlog
         assert (backlog.max_records, backlog.store_bytes, backlog.store_age) == (7, 8, 9.0)
 
-    def test_what_others_have_left_is_looked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Without a folder, there is nothing."""
+    def test_what_others_have_left_is_looked_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without a store, there is nothing."""
         process = Process(Disk())
+        process.disk.may_exist = False
         wakes: list[None] = []
         monkeypatch.setattr(process.backlog.keeper, "wake", lambda: wakes.append(None))
         process.backlog.resume()
         assert not wakes
-        process.backlog.place = str(tmp_path)
+        process.disk.may_exist = True
         process.backlog.resume()
         assert wakes
 

@@ -412,9 +412,9 @@ class TestUsage:
 
     def test_other_places_are_refused(self, capsys: pytest.CaptureFixture[str]) -> None:
         """The password of a URL is not shown."""
-        assert main(["backlog", "redis://:hunter2@host/0"]) == 2
+        assert main(["backlog", "redis://:hunter2@host/zero"]) == 2
         error = capsys.readouterr().err
-        assert "the directory must be a directory" in error
+        assert "the backlog must be a directory" in error
         assert "hunter2" not in error
 
     def test_a_delivery_needs_a_url(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

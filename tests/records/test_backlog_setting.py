@@ -11,7 +11,7 @@ import pytest
 
 from discord_logging import DiscordHandler, InvalidSettingError
 from discord_logging._discord.webhook_url import HiddenText
-from discord_logging._records.backlog_setting import find_in_environment, parse_backlog
+from discord_logging._records.backlog_setting import find_in_environment, is_redis, parse_backlog
 from discord_logging._records.settings import DeliverySettings
 
 if TYPE_CHECKING:
@@ -82,18 +82,21 @@ def test_other_urls_are_errors(value: str) -> None:
         parse_backlog("backlog", value)
 
 
-@pytest.mark.parametrize("scheme", ["redis", "rediss"])
-def test_redis_is_not_supported_yet(scheme: str) -> None:
-    """The text says so."""
-    with pytest.raises(InvalidSettingError, match=rf"not '{scheme}://\*\*\*'; {scheme}:// is not supported yet\.$"):
-        parse_backlog("backlog", f"{scheme}://shop.example:6379/0")
+@pytest.mark.parametrize("url", ["redis://shop.example:6379/0", "rediss://shop.example", "unix:///run/redis.sock?db=1"])
+def test_the_url_of_a_redis_is_hidden(url: str) -> None:
+    """It may have a password."""
+    found = parse_backlog("backlog", f" {url}\n")
+    assert (found, is_redis(found), is_redis("/redis")) == (url, True, False)
+    assert url not in repr(DeliverySettings.from_options(backlog=url))
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        f"redis://:{PASSWORD}@shop.example/0",
-        f"REDIS://shop:{PASSWORD}@shop.example/0",
+        f"redis://:{PASSWORD}@shop.example/zero",
+        f"REDIS://shop:{PASSWORD}@shop.example:x",
+        f"unix://:{PASSWORD}@?password={PASSWORD}",
+        f"redis+sentinel://:{PASSWORD}@shop.example:26379",
         f"postgresql://shop:{PASSWORD}/x@shop.example/db?password={PASSWORD}",
         f"sqlite://shop:{PASSWORD}@host/x",
         f"sqlite:///var/lib?password={PASSWORD}",
@@ -122,7 +125,7 @@ def test_the_environment_names_the_directory_of_handlers_without_the_setting(mon
 
 def test_a_wrong_value_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the variable, which the user must change."""
-    monkeypatch.setenv("DISCORD_BACKLOG", "redis://shop.example/0")
+    monkeypatch.setenv("DISCORD_BACKLOG", "redis://shop.example/zero")
     with pytest.raises(InvalidSettingError, match=r"^DISCORD_BACKLOG must be a directory "):
         DiscordHandler()
 

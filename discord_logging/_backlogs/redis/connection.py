@@ -14,7 +14,9 @@ from discord_logging._backlogs.redis.scripts import find_script
 from discord_logging._backlogs.store import StoreError
 
 if TYPE_CHECKING:
-    from discord_logging._backlogs.redis.address import Address
+    from collections.abc import Callable
+
+    from discord_logging._records.redis_address import Address
 
 PATIENCE = 2.0
 """The longest wait for a connection, and for an answer, in seconds."""
@@ -31,12 +33,13 @@ class Connection:
         hook: The name of the webhook.
 
     Attributes:
+        address: The address, from the next connection on.
         identity: The identity of the data, as the last script has found it; `None` if none is open.
         changes: The number of their changes, likewise.
     """
 
     def __init__(self, address: Address, hook: str) -> None:
-        self._address = address
+        self.address = address
         self.prefix = f"dl1:{{{hook}}}:"
         self._client: Any = None
         self._pid = 0
@@ -67,9 +70,9 @@ class Connection:
         try:
             self.identity, changes = result[0].decode(), int(result[1])
         except (AttributeError, TypeError, ValueError, LookupError) as error:
-            raise StoreError(f"{self._address.shown}: Redis has answered strangely ({type(error).__name__})") from None
+            raise StoreError(f"{self.address.shown}: Redis has answered strangely ({type(error).__name__})") from None
         if identity and self.identity != identity:
-            raise StoreError(f"{self._address.shown}: Redis has lost data")
+            raise StoreError(f"{self.address.shown}: Redis has lost data")
         self.changes = changes
         rest: list[Any] = result[2:]
         return rest
@@ -113,43 +116,41 @@ class Connection:
     def _execute(self, *command: Any) -> Any:
         return self._translated(lambda client: client.execute_command(*command))
 
-    def _translated(self, work: Any) -> Any:
+    def _translated(self, work: Callable[[Any], Any]) -> Any:
         redis = import_driver()
         if self._client is not None and self._pid != os.getpid():
             self.forget()
         is_new = self._client is None
-        try:
-            return self._try(redis, work)
-        except redis.exceptions.MovedError as error:
-            if self._is_cluster:
-                raise self._explain(redis, error) from None
+        for is_last in (False, True):
+            try:
+                return self._try(redis, work)
+            except (redis.exceptions.RedisError, OSError, ValueError, TypeError, AttributeError) as error:
+                may_repeat = not is_last and self._may_repeat(redis, error, is_new=is_new)
+                reason = explain(redis, error, self.address.secrets)
+            # What the connection says next may answer an earlier command.
+            self.close()
+            if not may_repeat:
+                break
+        # Outside of the handler, the error has no context, whose frames hold the password.
+        raise StoreError(f"{self.address.shown}: {reason}")
+
+    def _may_repeat(self, redis: Any, error: Exception, *, is_new: bool) -> bool:
+        """Tell whether the same may work at once by another connection."""
+        exceptions = redis.exceptions
+        if isinstance(error, exceptions.MovedError) and not self._is_cluster:
             self._is_cluster = True
-        except redis.exceptions.TimeoutError as error:
-            raise self._explain(redis, error) from None
-        except redis.exceptions.ConnectionError as error:
-            # The server may have closed a connection that was not used for a while.
-            if is_new or isinstance(error, redis.exceptions.AuthenticationError):
-                raise self._explain(redis, error) from None
-        except (redis.exceptions.RedisError, OSError, ValueError, TypeError, AttributeError) as error:
-            raise self._explain(redis, error) from None
-        self.close()
-        try:
-            return self._try(redis, work)
-        except (redis.exceptions.RedisError, OSError, ValueError, TypeError, AttributeError) as error:
-            raise self._explain(redis, error) from None
+            return True
+        # The server may have closed a connection that was not used for a while.
+        is_lost = isinstance(error, exceptions.ConnectionError) and not isinstance(error, exceptions.TimeoutError)
+        return is_lost and not is_new
 
     def _try(self, redis: Any, work: Any) -> Any:
         if self._client is None:
-            self._client, self._pid = _connect(redis, self._address, is_cluster=self._is_cluster), os.getpid()
+            self._client, self._pid = _connect(redis, self.address, is_cluster=self._is_cluster), os.getpid()
         try:
             return work(self._client)
         except redis.exceptions.NoScriptError:
             raise _UnknownScriptError from None
-
-    def _explain(self, redis: Any, error: Exception) -> StoreError:
-        """Return an error in words. The connection is closed: what it says next may answer an earlier command."""
-        self.close()
-        return StoreError(f"{self._address.shown}: {explain(redis, error, self._address.secrets)}")
 
 
 class _UnknownScriptError(Exception):

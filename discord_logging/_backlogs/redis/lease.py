@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 import uuid
 from collections import deque
 from pathlib import Path
@@ -29,6 +30,8 @@ MARGIN = 2.0
 """The seconds that a lease lasts beyond the time-out of a request."""
 _REMEMBERED, _MAX_REMEMBERED = 60.0, 100_000
 """For how many seconds, and how many, records are remembered that were settled."""
+_TOLERANCE = 0.5
+"""The seconds by which two clocks may differ."""
 _parts: dict[tuple[int, str, str], Part] = {}
 
 
@@ -42,6 +45,7 @@ class Part:
         until: When the lease ends at the earliest, on the monotonic clock.
         renew_at: When it is to be renewed.
         settled: How often records were settled in these data, as far as this process knows.
+        ahead: The seconds by which the clock of Redis is ahead of the one of this machine.
         lately: The records that were settled a short while ago, with the time, and the reason if they were dropped.
     """
 
@@ -51,6 +55,7 @@ class Part:
         self.token = ""
         self.until = self.renew_at = float("-inf")
         self.settled = 0
+        self.ahead = 0.0
         self.lately: deque[tuple[float, Sequence[Row], str | None]] = deque()
         self._remembered = 0
 
@@ -58,9 +63,10 @@ class Part:
         """Tell whether this process may send."""
         return bool(self.token) and clock.monotonic() < self.until
 
-    def note(self, began: float, length: float) -> None:
-        """Note that a call which began at a time has given the lease this length."""
-        self.until, self.renew_at = began + length, began + RENEWAL
+    def note_time(self, now: float) -> None:
+        """Note the present time of Redis. Clocks that agree almost count as equal: an answer takes its time, too."""
+        ahead = now - time.time()
+        self.ahead = ahead if abs(ahead) > _TOLERANCE else 0.0
 
     def give_back(self) -> None:
         """Have no lease."""
@@ -75,9 +81,9 @@ class Part:
             self._remembered -= len(self.lately.popleft()[1])
 
 
-def part_of(url: str, hook: str) -> Part:
+def part_of(place: str, hook: str) -> Part:
     """Return the part of this process. A child has none in that of its parent."""
-    return _parts.setdefault((os.getpid(), url, hook), Part())
+    return _parts.setdefault((os.getpid(), place, hook), Part())
 
 
 def new_token(writer: Writer) -> str:
