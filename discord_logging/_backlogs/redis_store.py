@@ -186,13 +186,12 @@ class RedisStore:
         self._glance = self._run("glance", name)
         self._unasked = {"changed", "check", "wish", "lead"}
         self._part.note_time(int(self._glance[4]) / 1e6)
-        is_less = self._redis.changes < most or int(self._glance[0]) < settled or int(self._glance[1]) < acked[1]
-        if known is not None and known == self._redis.identity and is_less:
+        if known is None or known != self._redis.identity:
+            return
+        is_settled = settled[0] != known or int(self._glance[0]) >= settled[1]
+        if self._redis.changes < most or not is_settled or int(self._glance[1]) < acked[1]:
             # A replica that had not received all has taken the place of the server.
-            self._part.settled = 0
             self._run("renew", known)
-        elif known != self._redis.identity:
-            self._part.settled = 0
 
     def has_changed(self) -> bool:
         """Tell whether another object or process has changed the store since the last call. Cheap."""
@@ -327,9 +326,8 @@ class RedisStore:
             token = part.token
         has_state, length = str(int(state is not None)), round(lease.LENGTH * 1_000)
         arguments = reason or "", has_state, state or b"", token, length, str(int(anew)), encode(facts)
-        before = self._known
         (settled,) = self._change("settle", *arguments)
-        part.settled = max(part.settled, settled) if before == self._known else 0
+        part.note_settled(self._known or "", settled)
 
     def tidy(self, max_bytes: int, max_age: float, now: float) -> list[int]:
         """Drop the records that are too old, then the least severe and oldest of too many; return their positions."""

@@ -14,7 +14,7 @@ from discord_logging._backlogs.redis.scripts import find_script
 from discord_logging._backlogs.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from discord_logging._records.redis_address import Address
 
@@ -42,6 +42,7 @@ class Connection:
         self.address = address
         self.prefix = f"dl1:{{{hook}}}:"
         self._client: Any = None
+        self._socket: Any = None
         self._pid = 0
         self._is_cluster = False
         self.identity: str | None = None
@@ -101,26 +102,38 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection."""
-        client, pid = self._client, self._pid
+        client, connection, pid = self._client, self._socket, self._pid
         self.forget()
-        if client is not None and pid == os.getpid():
+        if pid == os.getpid():
             with contextlib.suppress(Exception):
-                client.close()
+                if connection is not None:
+                    connection.disconnect()
+                if client is not None:
+                    client.close()
 
     def forget(self) -> None:
         """Have no connection. One that is open is the parent's."""
         if self._client is not None and self._pid != os.getpid():
-            _inherited.append(self._client)
-        self._client = self.identity = None
+            _inherited.append((self._client, self._socket))
+        self._client = self._socket = self.identity = None
 
     def _execute(self, *command: Any) -> Any:
-        return self._translated(lambda client: client.execute_command(*command))
+        return self._translated(lambda client: self._send(client, command))
+
+    def _send(self, client: Any, command: Sequence[Any]) -> Any:
+        if self._is_cluster:
+            return client.execute_command(*command)
+        # The client itself would take twice as long.
+        if self._socket is None:
+            self._socket = client.connection_pool.make_connection()
+        self._socket.send_command(*command, check_health=False)
+        return self._socket.read_response()
 
     def _translated(self, work: Callable[[Any], Any]) -> Any:
         redis = import_driver()
-        if self._client is not None and self._pid != os.getpid():
+        if self._pid != os.getpid():
             self.forget()
-        is_new = self._client is None
+        is_new = self._socket is None
         for is_last in (False, True):
             try:
                 return self._try(redis, work)
@@ -216,6 +229,7 @@ def explain(redis: Any, error: Exception, secrets: tuple[str, ...]) -> str:
 
 
 _WORDS = {
+    "unauthenticated": "Redis asks for a password",
     "NOAUTH": "Redis asks for a password",
     "WRONGPASS": "Redis refuses the password",
     "Authentication required": "Redis asks for a password",

@@ -44,7 +44,7 @@ class Part:
         token: The text in Redis that says who has the lease; `""` if this process never had it, or gave it back.
         until: When the lease ends at the earliest, on the monotonic clock.
         renew_at: When it is to be renewed.
-        settled: How often records were settled in these data, as far as this process knows.
+        settled: The identity of the data, and how often records were settled in them, as far as this process knows.
         ahead: The seconds by which the clock of Redis is ahead of the one of this machine.
         lately: The records that were settled a short while ago, with the time, and the reason if they were dropped.
     """
@@ -54,7 +54,7 @@ class Part:
         self.owner: weakref.ref[Any] | None = None
         self.token = ""
         self.until = self.renew_at = float("-inf")
-        self.settled = 0
+        self.settled = "", 0
         self.ahead = 0.0
         self.lately: deque[tuple[float, Sequence[Row], str | None]] = deque()
         self._remembered = 0
@@ -62,6 +62,10 @@ class Part:
     def is_held(self) -> bool:
         """Tell whether this process may send."""
         return bool(self.token) and clock.monotonic() < self.until
+
+    def note_settled(self, identity: str, number: int) -> None:
+        """Note how often records were settled in the data with this identity."""
+        self.settled = identity, max(number, self.settled[1] if self.settled[0] == identity else 0)
 
     def note_time(self, now: float) -> None:
         """Note the present time of Redis. Clocks that agree almost count as equal: an answer takes its time, too."""

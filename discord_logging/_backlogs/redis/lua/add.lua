@@ -30,6 +30,8 @@ for i, digest in ipairs(batch.settings) do
   call('HSET', settings, digest, ARGV[7 + #batch.records + i])
   call('ZADD', used, text(now), digest)
 end
+call('EXPIRE', settings, LONG)
+call('EXPIRE', used, LONG)
 if counts_losses then
   for _, each in ipairs(batch.dropped) do lose(writer, each[1], each[2], each[3]) end
 end

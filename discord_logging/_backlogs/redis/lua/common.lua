@@ -9,7 +9,9 @@ local call, head = redis.call, KEYS[1]
 local prefix = head:sub(1, -5)
 local records, tries, sender, beats = prefix .. 'records', prefix .. 'tries', prefix .. 'sender', prefix .. 'beats'
 local losses, settings, used = prefix .. 'losses', prefix .. 'settings', prefix .. 'used'
-local HIGHEST, KEPT = 5, 30 * 86400
+local HIGHEST = 5
+-- The seconds after which the numbers of a writer are forgotten, and those after which all is but the records.
+local KEPT, LONG = 30 * 86400, 400 * 86400
 
 local function text(number) return string.format('%.0f', number) end
 
@@ -41,7 +43,7 @@ local function changes() return tonumber(call('HGET', head, 'changes') or 0) end
 local function change(waiting, size)
   if waiting ~= 0 then call('HINCRBY', head, 'waiting', waiting) end
   if size ~= 0 then call('HINCRBY', head, 'bytes', text(size)) end
-  call('EXPIRE', head, KEPT)
+  call('EXPIRE', head, LONG)
   return call('HINCRBY', head, 'changes', 1)
 end
 
@@ -70,6 +72,7 @@ end
 local function lose(writer, reason, level, count)
   local kind = reason .. '\0' .. level
   call('HINCRBY', losses, kind, count)
+  call('EXPIRE', losses, LONG)
   if writer then call('HINCRBY', writer_key(writer), 'lost\0' .. kind, count) end
 end
 
