@@ -63,6 +63,7 @@ class RedisStore:
         self._redis.forget()
         self._checked = ""  # the identity of the data that the keeper has made whole
         self._known: str | None = None  # the identity of the data that the following are about
+        self._changed_at = float("-inf")  # when they became other ones
         self._acked: dict[str, int] = {}  # the last number of each writer that Redis has
         self._settings_at: dict[str, float] = {}
         self._writers: dict[str, Writer] = {}
@@ -95,9 +96,19 @@ class RedisStore:
         part = self._part
         return part.is_held() and part.owner is not None and part.owner() is self
 
+    def _run_checked(self, name: str, *args: str | bytes | float) -> list[Any]:
+        """Run a script that must not work with other data before the keeper has made them whole."""
+        try:
+            return self._run(name, *args, identity=self._checked)
+        except StoreError:
+            # The keeper finds other data by `check`.
+            self._checked = ""
+            raise
+
     def _run(self, name: str, *args: str | bytes | float, identity: str = "") -> list[Any]:
         result = self._redis.run(name, *args, identity=identity)
         if self._redis.identity != self._known:
+            self._changed_at = float("-inf") if self._known is None else clock.monotonic()
             self._known = self._redis.identity
             self._acked, self._seen, self._most = {}, -1, 0
             self._settings_at.clear()
@@ -105,9 +116,9 @@ class RedisStore:
         self._most = max(self._most, self._redis.changes)
         return result
 
-    def _change(self, name: str, *args: str | bytes | float, identity: str = "") -> list[Any]:
+    def _change(self, name: str, *args: str | bytes | float) -> list[Any]:
         """Run a script that changes something once. One's own changes are known."""
-        result = self._run(name, *args, identity=identity)
+        result = self._run(name, *args)
         if self._redis.changes == self._seen + 1:
             self._seen += 1
         return result
@@ -144,12 +155,12 @@ class RedisStore:
             packed = [(row, *entries.pack(row.writer, row)) for row in portion]
             facts = [[row.position, *each, row.writer.name, row.writer.host, row.writer.pid] for row, each, _ in packed]
             values = [value for _, _, value in packed] + [settings[digest] for digest in digests]
-            self._change("restore", encode(facts), encode(digests), *values)
+            self._change("restore", encode(facts), encode(digests), self._part.token, *values)
             digests = []
 
     def is_settled(self, writer: Writer, number: int) -> bool:
         """Tell whether no record of the writer up to this number is left."""
-        (is_settled,) = self._run("settled", writer.name, entries.number_of(number), identity=self._checked)
+        (is_settled,) = self._run_checked("settled", writer.name, entries.number_of(number))
         return bool(is_settled)
 
     def tally(self, writer: Writer) -> Tally:
@@ -216,6 +227,9 @@ class RedisStore:
             began = clock.monotonic()
             if part.is_held() and owner is self and began < part.renew_at:
                 return True
+            if not part.is_held() and began < self._changed_at + lease.LENGTH:
+                # Redis may have lost the lease, too. The process that has it knows the records.
+                return False
             holder = b"" if part.is_held() else self._ask("lead")[3]
             is_dead = bool(holder) and lease.has_ended(holder)
             if holder and not is_dead and holder != part.token.encode():
@@ -247,7 +261,7 @@ class RedisStore:
         """Return the first records behind a position, in order. Records of a future format are left out."""
         while True:
             bounds = after, limit, entries.VERSION, entries.MAX_VALUE, _READ_BYTES
-            found, damaged = self._run("read", *bounds, identity=self._checked)
+            found, damaged = self._run_checked("read", *bounds)
             rows = []
             for name, tries, value in found:
                 if row := entries.unpack(name, tries, value, self._find_writer):
@@ -338,7 +352,7 @@ class RedisStore:
         dropped: list[int] = []
         while True:
             bounds = repr(now - max_age), max_bytes, _PORTION, unused
-            (portion,) = self._change("tidy", *bounds, identity=self._checked)
+            (portion,) = self._change("tidy", *bounds)
             if not portion:
                 return dropped
             dropped += [int(name.partition(b":")[0]) for name in portion]

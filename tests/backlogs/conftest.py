@@ -90,6 +90,10 @@ class Disk:
         """Put another file in place of the present one."""
         self.file = self.file.copy() if keeps_content else File()
 
+    def open(self, process: object) -> Store:
+        """Return an object for the store."""
+        return FakeStore(self, process)
+
     def call(self, name: str) -> None:
         """Note a call, and fail if it is time to.
 
@@ -367,7 +371,7 @@ class Process:
         self._start()
 
     def _open_store(self) -> Store:
-        return FakeStore(self.disk, self)
+        return self.disk.open(self)
 
     def _wake(self) -> bool:
         self.wakes += 1

@@ -47,7 +47,7 @@ class Machine:
         self.patch.setattr("discord_logging._process.clock.monotonic", lambda: self.now)
         self.patch.setattr("discord_logging._process.clock.sleep", lambda _: None)
         self.place = f"{next(_places):x}"
-        self.disk = Disk()
+        self.disk = self.new_disk()
         self.texts = itertools.count()
         self.delivered: Counter[tuple[Writer, int]] = Counter()
         self.records: Counter[Writer] = Counter()
@@ -58,6 +58,10 @@ class Machine:
         self.settings = DeliverySettings(queue_size=size, repeat_window=window, backlog_age=1e12)
         self.workers = [self._worker() for _ in range(3)]
         self.gone: list[Worker] = []
+
+    def new_disk(self) -> Disk:
+        """Return the place of the store."""
+        return Disk()
 
     def _worker(self) -> Worker:
         return Worker(self.disk, self.settings, self.place)
@@ -139,8 +143,10 @@ class Machine:
                 sum(each.count if isinstance(each, Row) else 1 for each in entry.kept) for entry in entries
             ]
             worker.backlog.requeue(entries[carried:])
-            worker.flying = entries[:carried]
-            worker.backlog.note_flight(worker.flying)
+            if worker.backlog.note_flight(entries[:carried]):
+                worker.flying = entries[:carried]
+            else:
+                worker.backlog.requeue(entries[:carried])
 
     def ack(self, which: int, _: int = 0) -> None:
         """Let the message arrive."""

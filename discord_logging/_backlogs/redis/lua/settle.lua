@@ -5,20 +5,21 @@
 -- ARGV[5]  the state
 -- ARGV[6]  the lease of the caller, or ''
 -- ARGV[7]  the time of a lease without a flight, in milliseconds
--- ARGV[8]  '1' if the data may not know the records: then these are found by their numbers, too
+-- ARGV[8]  '1' if the data may never have had the records: those are counted, too
 -- ARGV[9]  JSON: the records (each its id, number, level, size, count, writer, name of the level)
 local reason, anew = ARGV[3], ARGV[8] == '1'
 local waiting, size, known = 0, 0, {}
 for _, row in ipairs(cjson.decode(ARGV[9])) do
   local id, number, level, bytes, count, writer, name = unpack(row)
   local is_gone = take(id, level, writer)
-  if anew and not is_gone then
+  if not is_gone then
+    -- It may have been stored again elsewhere.
     local found = call('ZRANGEBYSCORE', waiting_key(writer), text(number), text(number))[1]
-    known[writer] = known[writer] or load_numbers(writer)
     if found then
       is_gone = take(found, level, writer)
-    elseif learn(known[writer], number) then
-      count_ended(writer, reason, name, count)
+    elseif anew then
+      known[writer] = known[writer] or load_numbers(writer)
+      if learn(known[writer], number) then count_ended(writer, reason, name, count) end
     end
   end
   if is_gone then

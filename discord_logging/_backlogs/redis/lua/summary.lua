@@ -12,8 +12,11 @@ local waiting = tonumber(found[1] or 0)
 if waiting > 0 and call('EXISTS', records) == 0 then
   -- The records were evicted. Those who have some of them store them again.
   identity, waiting = ARGV[1], 0
-  call('HSET', head, 'id', identity, 'waiting', 0, 'bytes', 0)
-  for level = 0, HIGHEST do call('DEL', level_key(level)) end
+  call('HSET', head, 'id', identity, 'evicted', identity, 'waiting', 0, 'bytes', 0)
+  for level = 0, HIGHEST do
+    for _, id in ipairs(call('ZRANGE', level_key(level), 0, -1)) do call('HDEL', tries, id) end
+    call('DEL', level_key(level))
+  end
 end
 local oldest, least = '', math.huge
 for level = 0, HIGHEST do
