@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
@@ -60,7 +59,8 @@ class Server:
     def tell(self, *command: Any) -> Any:
         """Run a command, and return the answer."""
         if self._client is None:
-            self._client = redis.Redis(unix_socket_path=str(self.socket), protocol=2)
+            password = self._options.get("requirepass")
+            self._client = redis.Redis(unix_socket_path=str(self.socket), protocol=2, password=password)
         return self._client.execute_command(*command)
 
     def signal(self, number: int) -> None:
@@ -103,7 +103,3 @@ def serve(**options: str) -> Iterator[Server]:
     finally:
         server.kill()
         shutil.rmtree(server.folder, ignore_errors=True)
-
-
-def is_root() -> bool:
-    return os.geteuid() == 0
