@@ -97,6 +97,9 @@ class Connection:
         Raises:
             StoreError: They cannot be listed.
         """
+        # One node of a cluster has not all keys, and does not say so.
+        self._is_cluster = self._translated(lambda client: client.info("cluster")).get("cluster_enabled") == 1
+        self.close()
         names: list[bytes] = self._translated(lambda client: list(client.scan_iter(match=pattern, count=1_000)))
         return names
 
@@ -126,6 +129,7 @@ class Connection:
         # The client itself would take twice as long.
         if self._socket is None:
             self._socket = client.connection_pool.make_connection()
+            self._socket.connect()
         self._socket.send_command(*command, check_health=False)
         return self._socket.read_response()
 
