@@ -391,7 +391,9 @@ class Delivery:
         Args:
             ahead: The seconds by which the clock that both share is ahead of the one of this machine.
         """
-        return self._handover(ahead).to_data()
+        now = self._clock()
+        limits = self._limiter.export(self._url.key, now, time.time() + ahead - now)
+        return {**self._handover(ahead).to_data(), "limits": limits}
 
     def restore(self, data: Any, ahead: float = 0.0) -> None:
         """Go on from the result of `export`, of this or another process. A part that is malformed is left out.
@@ -408,6 +410,8 @@ class Delivery:
         self._posts = state.posts
         self._given_up = {setting: at - ahead for setting, at in state.given_up.items()}
         self._delayed_since = None if state.delayed_since is None else state.delayed_since - boot
+        if isinstance(data, dict):
+            self._limiter.restore(self._url.key, data.get("limits"), now - boot, boot)
 
     def isolate(self, entries: Sequence[Entry], *, plain: bool) -> None:
         """Send these entries before all others, and in halves; a single one as plain text, if so told."""

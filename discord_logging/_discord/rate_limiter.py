@@ -55,6 +55,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from discord_logging._discord.invalid_requests import STOP_AT, WINDOW
 from discord_logging._discord.pace import Budget, Pace, Urgency
 from discord_logging._discord.rate_limit_data import DATA_ERRORS, read_data, to_data
+from discord_logging._discord.rate_limit_handover import export_limits, restore_limits
 from discord_logging._discord.rate_limit_headers import read_rate_limit_info
 from discord_logging._discord.rate_limit_state import ASKING, LimitState, RateLimitBucket
 from discord_logging._process import clock
@@ -306,6 +307,22 @@ class DiscordRateLimiter:
                 self._has_changed = True
             others = state.rivals(webhook_state, client, now)
             return webhook_state.budget(now, sum(other.comes_before(client) for other in others), len(others))
+
+    def export(self, webhook: str, now: float, boot: float) -> dict[str, Any]:
+        """Return what a successor must know of a webhook, as data that JSON keeps.
+
+        Args:
+            webhook: The webhook.
+            now: The time.
+            boot: The time at which the clock began, on the wall clock that both share.
+        """
+        with self._lock(now) as state:
+            return export_limits(state, webhook, now, boot)
+
+    def restore(self, webhook: str, data: Any, now: float, boot: float) -> None:
+        """Take over from a process what it knew of a webhook, by its `export`. What is malformed is left out."""
+        with self._lock(now):
+            self._change(lambda state: restore_limits(state, webhook, data, now, boot))
 
     def info(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> dict[str, Any]:
         """Return the known limits of a webhook as plain data, ready for JSON; times are seconds from `now`.
