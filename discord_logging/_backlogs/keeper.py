@@ -382,8 +382,7 @@ class Keeper:
 
     def _park(self) -> None:
         backlog = self._backlog
-        # Until then, each process waits. From then on, it sends what it has.
-        backlog.may_send = self._recovery.lasts(self._store.patience)
+        backlog.may_send = self._store.may_send_alone(self._recovery.lasts())
         backlog.park(backlog.take_arrived(len(backlog.arrivals)))
         if backlog.flushes:
             backlog.release_repeats()
@@ -391,7 +390,7 @@ class Keeper:
 
     def _fail(self, reason: str) -> None:
         self._recovery.note_failure(reason)
-        if self._store.patience:
+        if self._store.has_hosts:
             # Another host may send them.
             self._backlog.withhold_rows()
             self._leads = False

@@ -54,9 +54,9 @@ class Recovery:
         self.trouble = reason
         self._retry_at, self._delay = clock.monotonic() + self._delay, min(2 * self._delay, _LAST_RETRY)
 
-    def lasts(self, seconds: float) -> bool:
-        """Tell whether the store has not worked for so many seconds."""
-        return clock.monotonic() >= self._failed_at + seconds
+    def lasts(self) -> float:
+        """Return for how many seconds the store has not worked."""
+        return clock.monotonic() - self._failed_at
 
     def note_success(self) -> None:
         """Note that the store works."""

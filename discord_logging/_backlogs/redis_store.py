@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import socket
 import time
 import weakref
 from collections import Counter, deque
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._backlogs.redis import entries, lease
 from discord_logging._backlogs.redis.connection import Connection
 from discord_logging._backlogs.redis.entries import encode, id_of, level_of, to_text
+from discord_logging._backlogs.redis.session import Session
 from discord_logging._backlogs.store import ALONE, Counts, NotLeadingError, StoreError, Summary, Tally, Writer
-from discord_logging._backlogs.workers import is_alive
 from discord_logging._process import clock
 from discord_logging._records.redis_address import parse_address
 from discord_logging._records.settings import DeliverySettings
@@ -34,6 +35,8 @@ _BEAT = 10.0
 """The seconds after which a process is heard of again."""
 _PATIENCE, _SPREAD = 10.0, 3.0
 """The seconds after which a process sends alone, and the largest number of seconds that are added by chance."""
+_TURN = 2.0
+"""The seconds within which the processes of one host send alone. The others do so as many seconds later."""
 _PORTION = 1_000
 """How many records are dropped in one transaction, so that others can write in between."""
 _READ_BYTES = 4_000_000
@@ -49,31 +52,22 @@ class RedisStore:
     """
 
     kind = "redis"
+    has_hosts = True
 
     def __init__(self, address: Address, hook: str) -> None:
         self._address, self._hook = address, hook
         self._timeout = DeliverySettings.timeout
-        self._redis = Connection(address, hook)
+        self._session = Session(address, hook, lambda: self._part)
+        self._hosts: list[str] = []
         # The processes that begin to send alone do not all begin at the same moment.
-        self.patience = _PATIENCE + random.uniform(0.0, _SPREAD)  # noqa: S311 - the number is not a secret
+        self._patience = _PATIENCE + random.uniform(0.0, _SPREAD)  # noqa: S311 - the number is not a secret
         self.after_fork_in_child()
 
     def after_fork_in_child(self) -> None:
         """Forget what is open, for it belongs to the parent. Opens and closes nothing."""
-        self._redis.forget()
-        self._checked = ""  # the identity of the data that the keeper has made whole
-        self._known: str | None = None  # the identity of the data that the following are about
-        self._changed_at = float("-inf")  # when they became other ones
-        self._acked: dict[str, int] = {}  # the last number of each writer that Redis has
-        self._settings_at: dict[str, float] = {}
-        self._writers: dict[str, Writer] = {}
+        self._session.forget()
         self._recent: deque[tuple[float, int, Writer, Batch]] = deque()
         self._recent_bytes = 0
-        self._seen = -1  # the number of changes that this object knows
-        self._most = 0  # the largest number of changes ever
-        self._glance: list[Any] = []
-        self._unasked: set[str] = set()  # the questions that the last glance has not answered yet
-        self._writer: Writer | None = None
         self._beat_at = self._sweep_at = float("-inf")
 
     @property
@@ -88,40 +82,13 @@ class RedisStore:
     @property
     def identity(self) -> object:
         """An object that another store in the same place has not; `None` if none is open."""
-        return self._redis.identity
+        return self._session.connection.identity
 
     @property
     def leads(self) -> bool:
         """Whether this object sends the records of the webhook."""
         part = self._part
         return part.is_held() and part.owner is not None and part.owner() is self
-
-    def _run_checked(self, name: str, *args: str | bytes | float) -> list[Any]:
-        """Run a script that must not work with other data before the keeper has made them whole."""
-        try:
-            return self._run(name, *args, identity=self._checked)
-        except StoreError:
-            # The keeper finds other data by `check`.
-            self._checked = ""
-            raise
-
-    def _run(self, name: str, *args: str | bytes | float, identity: str = "") -> list[Any]:
-        result = self._redis.run(name, *args, identity=identity)
-        if self._redis.identity != self._known:
-            self._changed_at = float("-inf") if self._known is None else clock.monotonic()
-            self._known = self._redis.identity
-            self._acked, self._seen, self._most = {}, -1, 0
-            self._settings_at.clear()
-            self._writers.clear()
-        self._most = max(self._most, self._redis.changes)
-        return result
-
-    def _change(self, name: str, *args: str | bytes | float) -> list[Any]:
-        """Run a script that changes something once. One's own changes are known."""
-        result = self._run(name, *args)
-        if self._redis.changes == self._seen + 1:
-            self._seen += 1
-        return result
 
     # The keeper of each process
 
@@ -135,12 +102,12 @@ class RedisStore:
             self._recent_bytes -= self._recent.popleft()[1]
 
     def _add(self, writer: Writer, batch: Batch) -> None:
-        self._writer, now = writer, time.time()
+        self._session.writer, now = writer, time.time()
         for part in entries.portions(batch):
-            digests = [digest for digest in part.settings if now - self._settings_at.get(digest, 0.0) > _DAY]
-            (last,) = self._change("add", *entries.pack_batch(writer, part, digests))
-            self._acked = {writer.name: int(last)}
-            self._settings_at.update(dict.fromkeys(digests, now))
+            digests = [digest for digest in part.settings if now - self._session.settings_at.get(digest, 0.0) > _DAY]
+            (last,) = self._session.change("add", *entries.pack_batch(writer, part, digests))
+            self._session.note_acked(writer, int(last))
+            self._session.settings_at.update(dict.fromkeys(digests, now))
 
     def restore(self, rows: Sequence[Row], settings: Mapping[str, bytes]) -> None:
         """Store rows again where they were, after the store was damaged or removed."""
@@ -155,12 +122,12 @@ class RedisStore:
             packed = [(row, *entries.pack(row.writer, row)) for row in portion]
             facts = [[row.position, *each, row.writer.name, row.writer.host, row.writer.pid] for row, each, _ in packed]
             values = [value for _, _, value in packed] + [settings[digest] for digest in digests]
-            self._change("restore", encode(facts), encode(digests), self._part.token, *values)
+            self._session.change("restore", encode(facts), encode(digests), self._part.token, *values)
             digests = []
 
     def is_settled(self, writer: Writer, number: int) -> bool:
         """Tell whether no record of the writer up to this number is left."""
-        (is_settled,) = self._run_checked("settled", writer.name, entries.number_of(number))
+        (is_settled,) = self._session.run_checked("settled", writer.name, entries.number_of(number))
         return bool(is_settled)
 
     def tally(self, writer: Writer) -> Tally:
@@ -170,79 +137,59 @@ class RedisStore:
 
     def wish(self, writer: Writer, deadline: float) -> None:
         """Ask the sender to hurry until `deadline`, on the wall clock."""
-        self._change("wish", repr(deadline), entries.beat_of(writer))
-        self._unasked.clear()
+        self._session.change("wish", repr(deadline), entries.beat_of(writer))
+        self._session.forget_glance()
 
     def checkpoint(self) -> None:
         """Do nothing: Redis itself writes to its disk, as often as it is told to."""
 
     def check(self) -> None:
         """Find out whether Redis has other data than before, or lacks some. Cheap."""
-        self._ask("check")
-        self._checked = self._redis.identity or ""
+        self._session.check()
 
     # What is asked for several times a second
 
-    def _ask(self, question: str) -> list[Any]:
-        """Return the last glance, unless it has answered the same question: one serves all questions of a step."""
-        if question not in self._unasked or self._redis.identity is None:
-            self._look()
-        self._unasked.discard(question)
-        return self._glance
-
-    def _look(self) -> None:
-        known, most, acked = self._known, self._most, next(iter(self._acked.items()), ("", 0))
-        settled = self._part.settled
-        name = acked[0] or (self._writer.name if self._writer else "")
-        self._glance = self._run("glance", name)
-        self._unasked = {"changed", "check", "wish", "lead"}
-        self._part.note_time(int(self._glance[4]) / 1e6)
-        if known is None or known != self._redis.identity:
-            return
-        is_settled = settled[0] != known or int(self._glance[0]) >= settled[1]
-        if self._redis.changes < most or not is_settled or int(self._glance[1]) < acked[1]:
-            # A replica that had not received all has taken the place of the server.
-            self._run("renew", known)
-
     def has_changed(self) -> bool:
         """Tell whether another object or process has changed the store since the last call. Cheap."""
-        self._ask("changed")
-        has_changed, self._seen = self._seen != self._redis.changes, self._redis.changes
-        return has_changed
+        return self._session.has_changed()
 
     def wishes(self, now: float) -> float | None:
         """Return the latest deadline that another process wishes for, on the wall clock, unless it is over."""
-        wish = float(self._ask("wish")[2] or "-inf")
+        wish = self._session.ask("wish").wish
         return wish if wish > now else None
 
     def try_to_lead(self, writer: Writer) -> bool:
         """Become the one process that sends, if there is none, and return whether this process is it. Cheap."""
+        self._session.writer = writer
+        with self._part.guard.hold() as is_held:
+            # Another thread, or the one that a signal handler has interrupted, is about to find out.
+            return self._try_to_lead(writer) if is_held else self.leads
+
+    def _try_to_lead(self, writer: Writer) -> bool:
         part = self._part
-        self._writer = writer
-        with part.guard:
-            owner = part.owner and part.owner()
-            # Another handler of this process may have the same Redis, with another token of the webhook.
-            if part.is_held() and owner not in (None, self):
-                return False
-            began = clock.monotonic()
-            if part.is_held() and owner is self and began < part.renew_at:
-                return True
-            if not part.is_held() and began < self._changed_at + lease.LENGTH:
-                # Redis may have lost the lease, too. The process that has it knows the records.
-                return False
-            holder = b"" if part.is_held() else self._ask("lead")[3]
-            is_dead = bool(holder) and lease.has_ended(holder)
-            if holder and not is_dead and holder != part.token.encode():
-                part.owner = None
-                return False
-            part.token = part.token or lease.new_token(writer)
-            began = clock.monotonic()
-            (leads,) = self._run("lead", part.token, holder if is_dead else "", round(lease.LENGTH * 1_000))
-            part.owner = weakref.ref(self) if leads else None
-            if leads:
-                part.until, part.renew_at = max(part.until, began + lease.LENGTH), began + lease.RENEWAL
-            else:
-                part.until = float("-inf")
+        owner = part.owner and part.owner()
+        # Another handler of this process may have the same Redis, with another token of the webhook.
+        if part.is_held() and owner not in (None, self):
+            return False
+        began = clock.monotonic()
+        if part.is_held() and owner is self and began < part.renew_at:
+            return True
+        if not part.is_held() and began < self._session.changed_at + lease.LENGTH:
+            # Redis may have lost the lease, too. The process that has it knows the records.
+            return False
+        holder = b"" if part.is_held() else self._session.ask("lead").holder
+        is_dead = bool(holder) and lease.has_ended(holder)
+        if holder and not is_dead and holder != part.token.encode():
+            part.owner = None
+            return False
+        part.token = part.token or lease.new_token(writer)
+        began = clock.monotonic()
+        (leads,) = self._session.run("lead", part.token, holder if is_dead else "", round(lease.LENGTH * 1_000))
+        part.owner = weakref.ref(self) if leads else None
+        if leads:
+            part.until, part.renew_at = max(part.until, began + lease.LENGTH), began + lease.RENEWAL
+        else:
+            part.until = float("-inf")
         return bool(leads)
 
     def resign(self) -> None:
@@ -252,8 +199,8 @@ class RedisStore:
             token = part.token
             part.give_back()
             with contextlib.suppress(StoreError):
-                self._run("resign", token)
-            self._unasked.clear()
+                self._session.run("resign", token)
+            self._session.forget_glance()
 
     # The sender
 
@@ -261,7 +208,7 @@ class RedisStore:
         """Return the first records behind a position, in order. Records of a future format are left out."""
         while True:
             bounds = after, limit, entries.VERSION, entries.MAX_VALUE, _READ_BYTES
-            found, damaged = self._run_checked("read", *bounds)
+            found, damaged = self._session.run_checked("read", *bounds)
             rows = []
             for name, tries, value in found:
                 if row := entries.unpack(name, tries, value, self._find_writer):
@@ -270,19 +217,19 @@ class RedisStore:
                     damaged.append(name)
             if damaged:
                 # The loss is counted, and told in the channel.
-                self._change("discard", encode([name.decode("ascii", "replace") for name in damaged]))
+                self._session.change("discard", encode([name.decode("ascii", "replace") for name in damaged]))
             if rows or not damaged:
                 return rows
 
     def _find_writer(self, name: str) -> Writer:
-        if name not in self._writers:
-            host, pid = self._redis.call("HMGET", f"writer:{name}", "host", "pid")
-            self._writers[name] = Writer(name, (host or b"?").decode("utf-8", "replace"), int(pid or 0))
-        return self._writers[name]
+        if name not in self._session.writers:
+            host, pid = self._session.connection.call("HMGET", f"writer:{name}", "host", "pid")
+            self._session.writers[name] = Writer(name, (host or b"?").decode("utf-8", "replace"), int(pid or 0))
+        return self._session.writers[name]
 
     def find_settings(self, digest: str) -> bytes | None:
         """Return settings by their digest."""
-        found: bytes | None = self._redis.call("HGET", "settings", to_text(digest))
+        found: bytes | None = self._session.connection.call("HGET", "settings", to_text(digest))
         return found
 
     def note_flight(self, rows: Sequence[Row], state: bytes, *, is_alone: bool) -> None:
@@ -296,7 +243,7 @@ class RedisStore:
         ids = encode([id_of(row) for row in rows])
         try:
             arguments = token, round(length * 1_000), state, ALONE if is_alone else 1, 0, ids
-            (is_noted,) = self._change("fly", *arguments)
+            (is_noted,) = self._session.change("fly", *arguments)
         except StoreError as error:
             if token:
                 raise NotLeadingError(error.reason) from None
@@ -312,7 +259,7 @@ class RedisStore:
         ids, step = encode([id_of(row) for row in rows]), ALONE if is_alone else 1
         self._land()
         arguments = self._part.token, round(lease.LENGTH * 1_000), state, -step, int(maybe_saved), ids
-        self._change("fly", *arguments)
+        self._session.change("fly", *arguments)
 
     def _land(self) -> None:
         part = self._part
@@ -340,8 +287,8 @@ class RedisStore:
             token = part.token
         has_state, length = str(int(state is not None)), round(lease.LENGTH * 1_000)
         arguments = reason or "", has_state, state or b"", token, length, str(int(anew)), encode(facts)
-        (settled,) = self._change("settle", *arguments)
-        part.note_settled(self._known or "", settled)
+        (settled,) = self._session.change("settle", *arguments)
+        self._session.note_settled(settled)
 
     def tidy(self, max_bytes: int, max_age: float, now: float) -> list[int]:
         """Drop the records that are too old, then the least severe and oldest of too many; return their positions."""
@@ -352,26 +299,26 @@ class RedisStore:
         dropped: list[int] = []
         while True:
             bounds = repr(now - max_age), max_bytes, _PORTION, unused
-            (portion,) = self._change("tidy", *bounds)
+            (portion,) = self._session.change("tidy", *bounds)
             if not portion:
                 return dropped
             dropped += [int(name.partition(b":")[0]) for name in portion]
 
     def load_state(self) -> bytes | None:
         """Return the state that was saved last."""
-        state: bytes | None = self._redis.call("HGET", "head", "state")
+        state: bytes | None = self._session.connection.call("HGET", "head", "state")
         return state
 
     def verify(self) -> None:
         """Repair the store if its parts contradict each other. Reads all of it."""
-        self._run("glance", "")
-        cursor, changes, waiting, size = b"0", self._redis.changes, 0, 0
+        self._session.run("glance", "")
+        cursor, changes, waiting, size = b"0", self._session.connection.changes, 0, 0
         while True:
-            cursor, *totals = self._run("verify", cursor)
+            cursor, *totals = self._session.run("verify", cursor)
             waiting, size = waiting + int(totals[0]), size + int(totals[1])
             if cursor == b"0":
                 break
-        self._run("recount", changes, waiting, size)
+        self._session.run("recount", changes, waiting, size)
 
     # Everybody
 
@@ -379,21 +326,32 @@ class RedisStore:
         """Apply new settings: the password may be another one, and a request may take longer."""
         self._timeout = settings.timeout
         if settings.backlog and settings.backlog != self._address.url:
-            self._address = self._redis.address = parse_address(settings.backlog)
+            self._address = self._session.connection.address = parse_address(settings.backlog)
 
     def may_exist(self) -> bool:
         """Tell whether earlier processes may have left records. Opens nothing."""
         return True
 
+    def may_send_alone(self, seconds: float) -> bool:
+        """Tell whether this process may send what it has, now that Redis has not worked for so many seconds.
+
+        The hosts take turns, for they do not know of each other's requests.
+        """
+        if seconds < self._patience or len(self._hosts) <= 1:
+            return seconds >= self._patience
+        turn, passed = divmod(time.time() + self.ahead, 2 * _TURN)
+        return self._hosts[int(turn) % len(self._hosts)] == socket.gethostname() and passed < _TURN
+
     def summary(self) -> Summary:
         """Return how many records wait, and for whom. Cheap."""
         now, beat = clock.monotonic(), ""
-        if self._writer and now > self._beat_at + _BEAT:
-            beat, self._beat_at = entries.beat_of(self._writer), now
-        waiting, _, oldest, heard, holder = self._run("summary", beat)
-        return Summary(
-            max(int(waiting), 0), float(oldest) if oldest else None, _count_alive(heard), lease.read_token(holder)
-        )
+        if self._session.writer and now > self._beat_at + _BEAT:
+            beat, self._beat_at = entries.beat_of(self._session.writer), now
+        waiting, _, oldest, heard, holder = self._session.run("summary", beat)
+        workers = list(entries.read_workers(heard))
+        self._hosts = sorted({socket.gethostname(), *(host for host, _ in workers)})
+        oldest = float(oldest) if oldest else None
+        return Summary(max(int(waiting), 0), oldest, len(workers), lease.read_token(holder))
 
     def losses(self) -> dict[tuple[str, str], int]:
         """Return all losses of the webhook ever, by reason and name of the level. Cheap."""
@@ -401,12 +359,14 @@ class RedisStore:
 
     def counts(self) -> Counts:
         """Count what is in the store."""
-        _, _, _, heard, holder = self._run("summary", "")
+        _, _, _, heard, holder = self._session.run("summary", "")
         by_level, by_writer = Counter[str](), Counter[str]()
         cursor, size, created = b"0", 0, list[float]()
         while True:
-            cursor, found, bytes_, oldest = self._run("count", cursor)
-            _add_up(by_level, by_writer, found)
+            cursor, found, bytes_, oldest = self._session.run("count", cursor)
+            counted = json.loads(found)
+            by_level.update(counted["by_level"])
+            by_writer.update(counted["by_writer"])
             size += int(bytes_)
             created += [float(oldest)] if oldest else []
             if cursor == b"0":
@@ -421,30 +381,18 @@ class RedisStore:
             oldest=min(created, default=None),
             by_level=dict(by_level),
             by_writer=dict(named),
-            workers=_count_alive(heard),
+            workers=len(list(entries.read_workers(heard))),
             sender=lease.read_token(holder),
             dropped=self.losses(),
         )
 
     def _fields(self, key: str) -> dict[bytes, bytes]:
-        found: Any = self._redis.call("HGETALL", key)
+        found: Any = self._session.connection.call("HGETALL", key)
         return found if isinstance(found, dict) else dict(zip(found[::2], found[1::2], strict=True))
 
     def close(self) -> None:
         """Close the store. It opens itself again at the next use; the process goes on leading."""
-        self._redis.close()
-
-
-def _count_alive(heard: Sequence[bytes]) -> int:
-    """Return how many processes live, which are given as JSON, each followed by the seconds of its silence."""
-    found = zip((json.loads(name) for name in heard[::2]), map(float, heard[1::2]), strict=True)
-    return sum(is_alive(str(host), int(pid), silence) for (host, pid), silence in found)
-
-
-def _add_up(by_level: Counter[str], by_writer: Counter[str], found: bytes) -> None:
-    data = json.loads(found)
-    by_level.update(data["by_level"])
-    by_writer.update(data["by_writer"])
+        self._session.connection.close()
 
 
 def find_hooks(address: Address) -> list[str]:

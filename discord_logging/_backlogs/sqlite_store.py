@@ -37,7 +37,8 @@ class SqliteStore:
     """
 
     kind = "sqlite"
-    patience = ahead = 0.0
+    has_hosts = False
+    ahead = 0.0
 
     def __init__(self, folder: Path, hook: str) -> None:
         # A file has one lock in the process, however its path is written. The folder itself may be no link.
@@ -232,6 +233,10 @@ class SqliteStore:
     def may_exist(self) -> bool:
         """Tell whether earlier processes may have left records. Opens nothing."""
         return os.path.lexists(self._folder)
+
+    def may_send_alone(self, seconds: float) -> bool:  # noqa: ARG002 - the processes of a machine share the limits
+        """Tell that this process may send what it has."""
+        return True
 
     def summary(self) -> Summary:
         """Return how many records wait, and for whom. Cheap."""

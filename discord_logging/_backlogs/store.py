@@ -146,15 +146,14 @@ class Store(Protocol):
 
     Attributes:
         kind: The name of the kind, for `health()`.
-        patience: For how many seconds the store may not work before each process sends its records itself. If it is not
-            0, other hosts may go on with the records that are in the store.
+        has_hosts: Whether processes of other hosts may use the store, too, and go on when this one loses it.
         ahead: The seconds by which the wall clock that all processes share is ahead of the one of this machine.
         leads: Whether this process sends the records of the webhook.
         identity: An object that another store in the same place has not; `None` if none is open.
     """
 
     kind: str
-    patience: float
+    has_hosts: bool
 
     @property
     def ahead(self) -> float: ...
@@ -242,6 +241,9 @@ class Store(Protocol):
 
     def may_exist(self) -> bool:
         """Tell whether earlier processes may have left records. Opens nothing."""
+
+    def may_send_alone(self, seconds: float) -> bool:
+        """Tell whether this process may send what it has, now that the store has not worked for so many seconds."""
 
     def summary(self) -> Summary:
         """Return how many records wait, and for whom. Cheap."""

@@ -116,7 +116,7 @@ class FakeStore:
         self._open: File | None = None
         self._seen: object = None
 
-    kind, patience, ahead = "sqlite", 0.0, 0.0
+    kind, has_hosts, ahead = "sqlite", False, 0.0
 
     @property
     def identity(self) -> object:
@@ -279,6 +279,10 @@ class FakeStore:
     def may_exist(self) -> bool:
         """Tell whether there may be records."""
         return self._disk.may_exist
+
+    def may_send_alone(self, seconds: float) -> bool:  # noqa: ARG002 - part of the contract
+        """Tell that the process may."""
+        return True
 
     def summary(self) -> Summary:
         """Return how many records wait."""

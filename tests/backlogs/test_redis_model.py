@@ -35,7 +35,14 @@ class OneOfMany(RedisStore):
         self._disk = disk
         self._own_part = part
         super().__init__(disk.address, disk.hook)
-        self.patience = 11.0
+        run = self._session.run
+
+        def run_if_it_works(name: str, *args: Any, identity: str = "") -> list[Any]:
+            disk.call(name)
+            return run(name, *args, identity=identity)
+
+        self._session.run = run_if_it_works  # type: ignore[method-assign]
+        self._patience = 11.0
 
     @property
     def _part(self) -> lease.Part:
@@ -45,10 +52,6 @@ class OneOfMany(RedisStore):
         """Let a lease run out first, as the server does by its own clock."""
         self._disk.expire()
         return super().try_to_lead(writer)
-
-    def _run(self, name: str, *args: Any, identity: str = "") -> list[Any]:
-        self._disk.call(name)
-        return super()._run(name, *args, identity=identity)
 
 
 class RedisDisk(Disk):
@@ -72,7 +75,7 @@ class RedisDisk(Disk):
         """End a lease that nobody has renewed in time. It covers a message in flight, however long that takes."""
         leader: Any = self.leader
         if not leader or not (leader.flying or self._parts[id(leader)][1].is_held()):
-            self._reader._redis.call("DEL", "sender")
+            self._reader._session.connection.call("DEL", "sender")
             for process, _ in self._parts.values():
                 self._note_repeats(cast("Worker", process))
 
@@ -98,23 +101,23 @@ class RedisDisk(Disk):
     def replace(self, *, keeps_content: bool) -> None:
         """Let Redis have other data."""
         if keeps_content:
-            self._reader._run("glance", "")
-            self._reader._run("renew", str(self._reader.identity))
+            self._reader._session.run("glance", "")
+            self._reader._session.run("renew", str(self._reader.identity))
         else:
-            for key in self._reader._redis.scan(f"dl1:{{{self.hook}}}:*"):
-                self._reader._redis._execute("DEL", key)
+            for key in self._reader._session.connection.scan(f"dl1:{{{self.hook}}}:*"):
+                self._reader._session.connection._execute("DEL", key)
 
     @property
     def leader(self) -> object:
         """The process that has the lease."""
-        token = self._reader._redis.call("GET", "sender")
+        token = self._reader._session.connection.call("GET", "sender")
         parts = self._parts.values()
         return next((process for process, part in parts if token and part.token.encode() == token), None)
 
     @leader.setter
     def leader(self, _: object) -> None:
         if hasattr(self, "_reader"):
-            self._reader._redis.call("DEL", "sender")
+            self._reader._session.connection.call("DEL", "sender")
 
 
 class _Dropped:

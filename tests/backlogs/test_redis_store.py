@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,11 @@ import pytest
 
 from discord_logging._backlogs.redis import connection, lease
 from discord_logging._backlogs.redis.entries import MAX_VALUE
-from discord_logging._backlogs.store import Batch, NotLeadingError, StoreError, Tally
+from discord_logging._backlogs.store import Batch, NotLeadingError, StoreError, Tally, Writer
 from tests.backlogs._redis import Server, serve
 from tests.backlogs._stores import (
     HOOK,
+    NOW,
     OTHER,
     WRITER,
     another,
@@ -106,7 +108,7 @@ class TestForeignData:
     def test_a_record_of_a_future_format_is_left_alone(self, server: Server, store: RedisStore) -> None:
         """A newer version reads it."""
         store.add(WRITER, batch(1, 2))
-        (name, *_) = store._redis.call("ZRANGE", "level:4", 0, 0)
+        (name, *_) = store._session.connection.call("ZRANGE", "level:4", 0, 0)
         value = server.tell("HGET", RECORDS, name)
         server.tell("HSET", RECORDS, name, b"2" + value[1:])
         assert numbers(store) == [2]
@@ -120,7 +122,7 @@ class TestForeignData:
     ) -> None:
         """It does not stop the others."""
         store.add(WRITER, batch(1, 2, 3))
-        name = store._redis.call("ZRANGE", "level:4", 1, 1)[0]
+        name = store._session.connection.call("ZRANGE", "level:4", 1, 1)[0]
         server.tell("HSET", RECORDS, name, value)
         assert numbers(store) == [1, 3]
         if value:
@@ -130,7 +132,7 @@ class TestForeignData:
     def test_a_huge_value_is_set_apart(self, server: Server, store: RedisStore) -> None:
         """It would take longer to read than a sender waits."""
         store.add(WRITER, batch(1, 2))
-        name = store._redis.call("ZRANGE", "level:4", 0, 0)[0]
+        name = store._session.connection.call("ZRANGE", "level:4", 0, 0)[0]
         server.tell("HSET", RECORDS, name, bytes(MAX_VALUE + 1))
         assert numbers(store) == [2]
         assert store.losses() == {("damaged", "?"): 1}
@@ -179,10 +181,10 @@ class TestOtherData:
         """It stores its own again before."""
         store.add(WRITER, batch(1))
         store.check()
-        checked = store._checked
+        checked = store._session._checked
         server.tell("FLUSHALL")
         for call in (lambda: store.read(0, 1), lambda: store.is_settled(WRITER, 1)):
-            store._checked = checked
+            store._session._checked = checked
             with pytest.raises(StoreError, match="Redis has lost data"):
                 call()
         store.check()
@@ -339,6 +341,25 @@ class TestLease:
         finally:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+class TestAlone:
+    def test_a_process_waits_before_it_sends_alone(self, store: RedisStore) -> None:
+        """Redis may be back soon."""
+        assert [store.may_send_alone(seconds) for seconds in (0.0, 9.9, 13.1)] == [False, False, True]
+
+    def test_hosts_take_turns(self, store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        """They do not know of each other's requests, and leave some time between their turns."""
+        for host in ("web-1", "web-2", "web-3"):
+            store.add(Writer(host, host, 1), batch(1))
+        assert store.summary().workers == 3
+        monkeypatch.setattr(socket, "gethostname", lambda: "web-2")
+        store.summary()
+        turns = []
+        for second in range(24):
+            monkeypatch.setattr(time, "time", lambda second=second: NOW + second)
+            turns.append(store.may_send_alone(20.0))
+        assert "".join("-x"[turn] for turn in turns * 2).strip("-").split("-" * 10) == ["xx"] * 4
 
 
 class TestTrouble:

@@ -60,7 +60,7 @@ def _make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "sqlite":
         return SqliteStore(tmp_path_factory.mktemp("store") / "backlog", HOOK)
     store = RedisStore(parse_address(request.getfixturevalue("redis_url")), HOOK)
-    store._redis._execute("FLUSHALL")
+    store._session.connection._execute("FLUSHALL")
     return store
 
 

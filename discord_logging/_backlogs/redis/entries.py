@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlogs.store import Row, Writer
+from discord_logging._backlogs.workers import is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -143,3 +144,11 @@ def losses_of(fields: dict[bytes, bytes], prefix: bytes = b"") -> dict[tuple[str
             reason, _, level = name[len(prefix) :].decode("utf-8", "replace").partition("\0")
             found[reason, level] = int(count)
     return found
+
+
+def read_workers(heard: Sequence[bytes]) -> Iterator[tuple[str, int]]:
+    """Yield the hosts and ids of living processes, given as JSON, each followed by the seconds of its silence."""
+    for name, silence in zip(heard[::2], heard[1::2], strict=True):
+        host, pid = json.loads(name)
+        if is_alive(str(host), int(pid), float(silence)):
+            yield str(host), int(pid)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import threading
 import time
 import uuid
 from collections import deque
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._process import clock
+from discord_logging._process.locks import Lock
 
 if TYPE_CHECKING:
     import weakref
@@ -50,7 +50,7 @@ class Part:
     """
 
     def __init__(self) -> None:
-        self.guard = threading.Lock()
+        self.guard = Lock()
         self.owner: weakref.ref[Any] | None = None
         self.token = ""
         self.until = self.renew_at = float("-inf")
