@@ -124,8 +124,10 @@ class DiscordHandler(logging.Handler):
             this machine that name the directory share one sender for each webhook, which folds the records of all of
             them. The directory and its files are for this user alone (modes 0700 and 0600), and hold only masked text.
             Python must have SQLite. A `~` at the beginning is the home, a relative path begins at the present working
-            directory, and a URL such as `"sqlite:///var/lib/shop/backlog"` means the same as its path. `None` takes the
-            environment variable `DISCORD_BACKLOG`; if that is not set, records wait in memory.
+            directory, and a URL such as `"sqlite:///var/lib/shop/backlog"` means the same as its path. The URL of a
+            Redis, such as `"redis://cache.example:6379/0"`, does the same for the processes of all machines that name
+            it (extra `[redis]`). `None` takes the environment variable `DISCORD_BACKLOG`; if that is not set, records
+            wait in memory.
         backlog_bytes: The largest estimated size of all records in that directory that wait for one webhook, in bytes,
             at least 1; 256,000,000 by default. If more come, the least severe and oldest are dropped and counted.
         backlog_age: The seconds after which a record in that directory is dropped and counted; 604,800 by default,
@@ -489,14 +491,14 @@ class DiscordHandler(logging.Handler):
             - `last_success`: The time of the last delivered message, as ISO 8601 in UTC, or `None`.
             - `last_error`: `time` and `reason` of the last message that was not delivered, or `None`.
             - `rate_limit`: The result of `get_rate_limit_info`.
-            - `backlog`: `{"kind": "memory"}`, or the state of the directory, which may be a second old: `kind`
-              (`"sqlite"`), `where`, whether it works (`ok`), and if not, the `reason`; `waiting`, the number of records
-              of all processes in it for this webhook, and `oldest`, the seconds that the oldest of them has waited;
-              `is_sender`, whether this process sends them, and `sender`, the `host` and `pid` of the process that does
-              (`None` if none is known); `workers`, the number of processes that have used it in the last hour and
-              live; `rescued`, the number of records that this process took over from the shared memory of dead ones;
-              `at_risk`, the number of records of this process that SIGKILL would lose; `ring`, the reason why the
-              process has no shared memory, or "". A disabled handler has no such key.
+            - `backlog`: `{"kind": "memory"}`, or the state of the directory or of Redis, which may be a second old:
+              `kind` (`"sqlite"` or `"redis"`), `where`, whether it works (`ok`), and if not, the `reason`; `waiting`,
+              the number of records of all processes in it for this webhook, and `oldest`, the seconds that the oldest
+              of them has waited; `is_sender`, whether this process sends them, and `sender`, the `host` and `pid` of
+              the process that does (`None` if none is known); `workers`, the number of processes that have used it in
+              the last hour and live; `rescued`, the number of records that this process took over from the shared
+              memory of dead ones; `at_risk`, the number of records of this process that SIGKILL would lose; `ring`, the
+              reason why the process has no shared memory, or "". A disabled handler has no such key.
         """
         if self._listener is None:
             return {

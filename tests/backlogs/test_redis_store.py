@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from discord_logging._backlogs.redis import connection, lease
 from discord_logging._backlogs.redis.entries import MAX_VALUE
+from discord_logging._backlogs.redis_store import find_hooks
 from discord_logging._backlogs.store import Batch, NotLeadingError, StoreError, Tally, Writer
 from tests.backlogs._redis import Server, serve
 from tests.backlogs._stores import (
@@ -341,6 +344,38 @@ class TestLease:
         finally:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+
+
+def test_the_rights_of_the_documentation_are_enough(server: Server) -> None:
+    """They are all that is used, but for the names of the user and of the password."""
+    page = (Path(__file__).parents[2] / "docs" / "redis.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^ACL SETUSER .*$", page, re.MULTILINE)
+    server.tell(*line.split())
+    server.tell("ACL", "LOG", "RESET")
+    store = server.store(url=f"unix://shop:secret@{server.socket}?db=1")
+    store.add(WRITER, Batch([record(1)._replace(tries=1), record(2), record(3)], 3, {"digest": b"{}"}, {("a", "b"): 1}))
+    assert store.try_to_lead(WRITER)
+    store.check()
+    rows = store.read(0, 10)
+    store.note_flight(rows[:1], b"", is_alone=True)
+    store.note_landing(rows[:1], b"", is_alone=True, maybe_saved=False)
+    store.settle(rows[:1], "rejected", b"")
+    store.settle(rows[:1])
+    store.wish(WRITER, NOW)
+    store.restore(rows, {"digest": b"{}"})
+    assert (store.wishes(NOW), store.has_changed(), store.find_settings("digest")) == (None, True, b"{}")
+    assert (store.is_settled(WRITER, 3), store.tally(WRITER).delivered, store.load_state()) == (False, 0, b"")
+    assert (store.summary().waiting, store.counts().waiting) == (2, 2)
+    store.verify()
+    store.tidy(0, 1e9, time.time() + 1e9)
+    store._session.connection.call("DEL", "records")
+    store.summary()
+    store._session.run("renew", str(store.identity))
+    store.resign()
+    assert find_hooks(store._address) == [HOOK]
+    assert "client" in str(server.tell("ACL", "LOG")) or server.tell("ACL", "LOG") == []
+    assert [each for each in server.tell("ACL", "LOG") if "client" not in str(each[b"object"])] == []
+    server.tell("ACL", "DELUSER", "shop")
 
 
 class TestAlone:
