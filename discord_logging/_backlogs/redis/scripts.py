@@ -22,7 +22,8 @@ class Script(NamedTuple):
 
 @functools.cache
 def find_script(name: str) -> Script:
-    """Return a script by its name. Its text begins with what all have in common."""
+    """Return a script by its name. Its text begins with what others have, too."""
     folder = files("discord_logging") / "_backlogs" / "redis" / "lua"
-    source = "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("common", name))
+    parts = ("identity", name) if name == "glance" else ("identity", "common", name)
+    source = "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())

@@ -140,7 +140,7 @@ class Session:
         settled, found, wish, holder, now = self.run("glance", name or (self.writer.name if self.writer else ""))
         self._glance = Glance(int(settled), int(found), float(wish or "-inf"), holder)
         self._unasked = set(_QUESTIONS)
-        part.note_time(int(now) / 1e6)
+        part.note_time(float(now))
         if known is None or known != self._known:
             return
         is_settled = identity != known or self._glance.settled >= number

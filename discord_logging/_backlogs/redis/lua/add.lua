@@ -9,16 +9,24 @@ local now, numbers = time(), load_numbers(writer)
 local counts_losses = batch.last > 0 and not knows(numbers, batch.last)
 local position = math.max(tonumber(call('HGET', head, 'position') or 0), now)
 local waiting, size = 0, 0
+local values, numbered, levels, tried_ids = {}, {}, {}, {}
 for i, each in ipairs(batch.records) do
   local number, level, bytes, count, tried = unpack(each)
   if learn(numbers, number) then
     position = position + 1
     local id = text(position) .. ':' .. text(number)
-    put(id, position, number, level, writer, ARGV[7 + i])
-    if tried > 0 then call('HSET', tries, id, tried) end
+    values[#values + 1], values[#values + 2] = id, ARGV[7 + i]
+    numbered[#numbered + 1], numbered[#numbered + 2] = text(number), id
+    local positions = levels[level] or {}
+    levels[level], positions[#positions + 1], positions[#positions + 2] = positions, text(position), id
+    if tried > 0 then tried_ids[#tried_ids + 1], tried_ids[#tried_ids + 2] = id, tried end
     waiting, size = waiting + count, size + bytes
   end
 end
+call_many('HSET', records, values)
+call_many('ZADD', waiting_key(writer), numbered)
+call_many('HSET', tries, tried_ids)
+for level, positions in pairs(levels) do call_many('ZADD', level_key(level), positions) end
 for _, number in ipairs(batch.covers) do learn(numbers, number) end
 if batch.last > 0 then learn(numbers, batch.last) end
 call('HSET', head, 'position', text(position))

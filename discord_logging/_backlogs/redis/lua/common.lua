@@ -1,13 +1,5 @@
--- The beginning of every script. A script is one transaction on the records of one webhook.
---
--- KEYS[1]  dl1:{webhook}:head, from which the names of all other keys come; they are in the same slot of a cluster
--- ARGV[1]  an identity for the data, if they are new
--- ARGV[2]  the identity that the caller knows, or '' if it works with any
---
--- The result begins with the identity of the data and the number of their changes.
-local call, head = redis.call, KEYS[1]
-local prefix = head:sub(1, -5)
-local records, tries, sender, beats = prefix .. 'records', prefix .. 'tries', prefix .. 'sender', prefix .. 'beats'
+-- What most scripts need, behind `identity.lua`.
+local tries, beats = prefix .. 'tries', prefix .. 'beats'
 local losses, settings, used = prefix .. 'losses', prefix .. 'settings', prefix .. 'used'
 local HIGHEST = 5
 -- The seconds after which the numbers of a writer are forgotten, and those after which all is but the records.
@@ -28,18 +20,6 @@ local function time()
   return tonumber(now[1]) * 1000000 + tonumber(now[2])
 end
 
-local identity = call('HGET', head, 'id')
-if not identity then
-  identity = ARGV[1]
-  call('HSET', head, 'id', identity)
-  -- Records are left if the head was evicted.
-  local left = call('HLEN', records)
-  if left > 0 then call('HSET', head, 'waiting', left) end
-end
-if ARGV[2] ~= '' and ARGV[2] ~= identity then return {identity, 0, false} end
-
-local function changes() return tonumber(call('HGET', head, 'changes') or 0) end
-
 local function change(waiting, size)
   if waiting ~= 0 then call('HINCRBY', head, 'waiting', waiting) end
   if size ~= 0 then call('HINCRBY', head, 'bytes', text(size)) end
@@ -59,6 +39,13 @@ local function put(id, position, number, level, writer, value)
   call('HSET', records, id, value)
   call('ZADD', level_key(level), text(position), id)
   call('ZADD', waiting_key(writer), text(number), id)
+end
+
+-- Calls a command with many arguments, in parts that Lua can pass: their number is even in each.
+local function call_many(name, key, arguments)
+  for first = 1, #arguments, 2000 do
+    call(name, key, unpack(arguments, first, math.min(first + 1999, #arguments)))
+  end
 end
 
 -- Removes a record, and tells whether it was there.
