@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -146,6 +147,15 @@ def test_all_records_of_workers_arrive(module: Callable[[str], Any], prefork: bo
     result = module("_shared").burst(2, 20, prefork=prefork)
     assert (result.tally.accepted, result.tally.delivered, result.tally.doubled) == (40, 40, 0)
     assert [is_done for is_done, _ in result.flushes] == [True] * result.flushers == [True, True]
+
+
+@pytest.mark.skipif("REQUIRE_REDIS" not in os.environ and not shutil.which("redis-server"), reason="there is no Redis")
+def test_all_records_of_workers_arrive_through_a_redis(module: Callable[[str], Any]) -> None:
+    """The Redis is started for the scenario alone, and ends with it."""
+    with module("_services").redis() as settings:
+        result = module("_shared").burst(2, 20, **settings)
+    assert (result.tally.accepted, result.tally.delivered, result.tally.doubled) == (40, 40, 0)
+    assert not Path(settings["backlog"].removeprefix("unix://")).exists()
 
 
 def test_the_sum_of_tallies_is_that_of_all_records(module: Callable[[str], Any]) -> None:

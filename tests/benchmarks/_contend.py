@@ -143,6 +143,11 @@ def stored(logger: Logger, **options: Any) -> None:
     importlib.import_module("_stored").measure(logger, url=sys.argv[3], report=report, **options)
 
 
+def keep(logger: Logger, **options: Any) -> None:
+    """Measure the pace of a backlog's keeper, and what it costs at rest."""
+    importlib.import_module("_stored").keep(logger, report=report, **options)
+
+
 def latency(logger: Logger, *, seconds: float, fill: int = 0, feed: int = 0, pause: float = 0.001) -> None:
     """Time single calls, and the wake-ups from a short sleep between them.
 
@@ -414,6 +419,7 @@ def secrets(name: str) -> None:
 
 _SCENARIOS: dict[str, Callable[..., None]] = {
     "cost": cost,
+    "keep": keep,
     "stored": stored,
     "latency": latency,
     "crowd": crowd,

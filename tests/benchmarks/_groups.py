@@ -195,6 +195,16 @@ def _add_stored(table: Table, runner: Runner, runs: int) -> None:
         Figure("first call of a process, ms", _number("first", 1), "<= 3"),
     ]
     table.add(_joined([{"ours": run()} for _ in range(runs)]), figures, "with a backlog: ")
+    # The keeper looks less often after ten seconds.
+    options = {"records": 200, "rest": 0.3} if runner.quick else {"records": 30_000, "rest": 20.0}
+    with _services.backlog() as backlog:
+        case = Case("keep", {**options, "settings": backlog}, NO_LIMITS, seconds=120)
+        outcomes = runner.run(case, only="ours")
+    kept = [
+        Figure("records stored a second, beside a loop that logs", _number("pace"), ">= 20,000"),
+        Figure("a process at rest, % of a core", _number("rest", 2, 100), "<= 0.1"),
+    ]
+    table.add(outcomes, kept, "with a backlog: ")
 
 
 def _loads(runner: Runner) -> dict[str, Callable[[str], Case]]:

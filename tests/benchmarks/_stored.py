@@ -1,4 +1,4 @@
-"""What a logging call costs with a backlog on disk, beside the same call without one."""
+"""This module measures what a backlog on disk costs: a logging call, the pace of its keeper, and a process at rest."""
 
 from __future__ import annotations
 
@@ -52,6 +52,28 @@ def measure(
             times[kind] = time_calls(call, _CALLS, 1, time.thread_time_ns)
         rounds.append(times)
     report(first=first * 1e3, rounds=rounds[len(rounds) > 1 :])
+
+
+def keep(logger: Logger, *, records: int, rest: float, report: Callable[..., object]) -> None:
+    """Log as fast as a loop can, until all records are stored, and then rest.
+
+    Args:
+        logger: A logger whose handler has a backlog.
+        records: The number of records.
+        rest: The seconds for which the process rests, after its keeper has slowed down.
+        report: A function that takes the results: the stored records a second, and the share of a core at rest.
+    """
+    _wait_until_stored(logger)
+    began = time.perf_counter()
+    for number in range(records):
+        logger.say("ERROR", "Order %06d could not be shipped", number)
+    _wait_until_stored(logger)
+    report(pace=records / (time.perf_counter() - began))
+    logger.handler.flush(_KEPT_SECONDS)
+    time.sleep(rest)
+    began, used = time.monotonic(), time.process_time()
+    time.sleep(rest)
+    report(rest=(time.process_time() - used) / (time.monotonic() - began))
 
 
 def _wait_until_stored(stored: Logger) -> None:
