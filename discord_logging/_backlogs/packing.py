@@ -103,7 +103,7 @@ def unpack(row: Row, find_settings: Callable[[str], CardSettings]) -> FrozenReco
     Raises:
         KeyError, TypeError, ValueError: The data are damaged.
     """
-    return from_data(json.loads(row.body), lambda _, digest: find_settings(digest))
+    return from_data(json.loads(row.body), find_settings(row.settings))
 
 
 def pack_lost(ring: LostRing) -> tuple[Writer, Batch]:

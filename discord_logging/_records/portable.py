@@ -3,8 +3,8 @@
 The data consist of dicts with texts as keys, lists, texts, numbers, booleans and `None`, so that JSON keeps them.
 Secrets are masked. The data contain the facts that only the process knows which logged: its host, its time zone, the
 paths of its files, the source lines of its tracebacks, and the card if a formatter of the user's own has made it. They
-contain no code, classes or settings. Settings are named by a number, which is valid in that process alone, and by a
-digest, which is the same wherever settings show records alike.
+contain no code, classes or settings. Whoever keeps the data names the settings beside them, by their digest, which is
+the same wherever settings show records alike.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from discord_logging._records.stored_card import StoredCard
 from discord_logging._records.values import to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from discord_logging._records.settings import CardSettings
 
@@ -56,7 +56,6 @@ def _circumstances_to_data(record: FrozenRecord) -> dict[str, Any]:
     numbers = {name: _number_or_text(value) for name in _NUMBERS if (value := getattr(record, name)) is not None}
     values: dict[str, Any] = {**texts, **numbers}
     data = {name: value_to_data(value) for name, value in values.items()}
-    data["settings"] = [record.settings.number, record.settings.digest]
     data["origin"] = [value_to_data(value) for value in record.origin]
     return data
 
@@ -80,12 +79,12 @@ def _details_to_data(record: FrozenRecord, known: dict[Hashable, Any]) -> dict[s
     return data
 
 
-def from_data(data: Mapping[str, Any], find_settings: Callable[[int, str], CardSettings]) -> FrozenRecord:
+def from_data(data: Mapping[str, Any], settings: CardSettings) -> FrozenRecord:
     """Return the record that `to_json` turned into JSON with this content.
 
     Args:
         data: The data.
-        find_settings: Returns the settings for a number, of the process that logged, and a digest.
+        settings: Settings with the digest of those that took the record.
 
     Raises:
         KeyError, TypeError, ValueError: `data` does not come from `to_json`.
@@ -95,12 +94,11 @@ def from_data(data: Mapping[str, Any], find_settings: Callable[[int, str], CardS
         texts = {name: parts.pop(name) for name in ("extra", "exc_text", "stack_info", "body")}
         details = Details(exception=_unlink(data.get("exceptions", ())), **texts)
         origin = Origin(*map(value_from_data, data["origin"]))
-        number, digest = data["settings"]
         card = StoredCard.from_data(data["card"]) if "card" in data else None
     if not isinstance(parts["message"], str) or not isinstance(details.extra, (dict, type(None))):
         raise TypeError("the message is no text, or the values have no names")
     snapshot = Snapshot(
-        settings=find_settings(number, digest),
+        settings=settings,
         relativeCreated=None,
         details=NO_DETAILS if details == NO_DETAILS else details,
         **parts,

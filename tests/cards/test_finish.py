@@ -57,7 +57,7 @@ def make(formatter: logging.Formatter | None, msg: str = "hello", **attributes: 
 
 def travel(record: FrozenRecord, settings: CardSettings = SENDER) -> FrozenRecord:
     """Return the record that arrives in a process that does not have the formatter."""
-    return from_data(json.loads(to_json(finish(record), {})), lambda *_: settings)
+    return from_data(json.loads(to_json(finish(record), {})), settings)
 
 
 def test_the_card_is_that_of_its_own_process() -> None:
@@ -205,7 +205,7 @@ def test_a_card_counts_in_the_size_of_its_record() -> None:
 def test_other_data_are_an_error(card: Any) -> None:
     """Another program may have written them."""
     with pytest.raises((KeyError, TypeError, ValueError)):
-        from_data({**json.loads(to_json(make(EmbedFormatter()), {})), "card": card}, lambda *_: SENDER)
+        from_data({**json.loads(to_json(make(EmbedFormatter()), {})), "card": card}, SENDER)
 
 
 def test_a_stored_card_that_is_no_card_makes_the_standard_card() -> None:

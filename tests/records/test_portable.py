@@ -63,7 +63,7 @@ def to_data(record: FrozenRecord) -> Any:
 
 def travel(record: FrozenRecord, settings: CardSettings = SETTINGS) -> FrozenRecord:
     """Return the record that arrives through JSON."""
-    return from_data(to_data(record), lambda *_: settings)
+    return from_data(to_data(record), settings)
 
 
 def attributes(record: FrozenRecord) -> dict[str, Any]:
@@ -117,24 +117,12 @@ def test_the_text_of_another_formatter_survives(body: str) -> None:
 
 
 def test_data_name_no_class_and_hold_no_code() -> None:
-    """JSON keeps the data, and settings are a number and a digest."""
+    """JSON keeps the data, and settings are kept beside them."""
     data = to_data(make())
-    assert data["settings"] == [SETTINGS.number, SETTINGS.digest]
+    assert "settings" not in data
     assert "EmbedFormatter" not in json.dumps(data)
     assert {"exceptions", "extra", "exc_text", "stack_info", "taskName"} & data.keys() == set()
     assert len(json.dumps(data)) < 600
-
-
-def test_the_settings_are_found_by_their_number_and_their_digest() -> None:
-    """The reading process has its own settings."""
-    asked: list[tuple[int, str]] = []
-
-    def find(number: int, digest: str) -> CardSettings:
-        asked.append((number, digest))
-        return SETTINGS
-
-    assert from_data(to_data(make()), find).settings is SETTINGS
-    assert asked == [(SETTINGS.number, SETTINGS.digest)]
 
 
 def test_secrets_stay_in_the_process() -> None:
@@ -323,7 +311,7 @@ def test_a_record_that_was_made_by_hand_survives(name: str, value: object) -> No
 def test_other_data_are_an_error(data: dict[str, Any]) -> None:
     """A later version may have written the store."""
     with pytest.raises((KeyError, TypeError, ValueError)):
-        from_data(data, lambda *_: SETTINGS)
+        from_data(data, SETTINGS)
 
 
 def test_host_zone_and_paths_are_those_of_the_process_that_logged(tmp_path: Path) -> None:
@@ -348,7 +336,7 @@ print(to_json(FrozenRecord(freeze(record, CardSettings(EmbedFormatter()))), {}).
     env = {**os.environ, "TZ": "Asia/Kolkata", "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     output = subprocess.check_output([sys.executable, "-c", script], env=env, cwd=tmp_path, text=True, timeout=60)
     (tmp_path / "orders.py").unlink()
-    copy = from_data(json.loads(output), lambda *_: SETTINGS)
+    copy = from_data(json.loads(output), SETTINGS)
     embed = lay_out(copy)
     assert "raise ValueError('no tea')" in embed["description"]
     assert 'File "orders.py", line 2, in buy' in embed["description"]

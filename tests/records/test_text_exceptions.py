@@ -159,7 +159,7 @@ class TestAsGoodAsAnException:
     def test_other_stores_keep_it(self) -> None:
         """The record as plain data has the exception, too."""
         record = frozen(make("failed\n" + TEXT))
-        copy = from_data(json.loads(to_json(record, {})), lambda *_: SETTINGS)
+        copy = from_data(json.loads(to_json(record, {})), SETTINGS)
         assert lay_out(copy) == lay_out(record)
         assert told(copy.exception) == told(record.exception)
 

@@ -329,7 +329,7 @@ class TestShown:
         frozen = record(lambda: divide(decimal.Decimal("4.20"), 0))
         data = json.loads(to_json(frozen, {}))
         assert "hunter2" not in json.dumps(data)
-        copy = from_data(data, lambda *_: SETTINGS)
+        copy = from_data(data, SETTINGS)
         assert frozen.exception
         assert copy.exception
         assert list(copy.exception.stack) == frozen.exception.stack
@@ -337,7 +337,7 @@ class TestShown:
             copy.size
             > from_data(
                 json.loads(to_json(record(lambda: divide(decimal.Decimal("4.20"), 0), CardSettings(None)), {})),
-                lambda *_: SETTINGS,
+                SETTINGS,
             ).size
         )
 
