@@ -497,8 +497,10 @@ class DiscordHandler(logging.Handler):
               of them has waited; `is_sender`, whether this process sends them, and `sender`, the `host` and `pid` of
               the process that does (`None` if none is known); `workers`, the number of processes that have used it in
               the last hour and live; `rescued`, the number of records that this process took over from the shared
-              memory of dead ones; `at_risk`, the number of records of this process that SIGKILL would lose; `ring`, the
-              reason why the process has no shared memory, or "". A disabled handler has no such key.
+              memory of dead ones; `damaged`, the number of records of all processes that could not be read; `all`, the
+              numbers of `accepted`, `delivered`, `pending` and `dropped` records of all processes that the store
+              knows; `at_risk`, the number of records of this process that SIGKILL would lose; `ring`, the reason why
+              the process has no shared memory, or "". A disabled handler has no such key.
         """
         if self._listener is None:
             return {

@@ -153,15 +153,25 @@ class Keeper:
         """Return the state of the store, as plain data."""
         summary = self._summary
         sender = summary and summary.sender
+        waiting, delivered = (summary.waiting, summary.delivered) if summary else (0, 0)
+        losses = self._backlog.accounts.totals
+        dropped = losses.total()
         return {
             "ok": not self.trouble,
             "reason": self.trouble,
-            "waiting": summary.waiting if summary else 0,
+            "waiting": waiting,
             "oldest": self.oldest_age(),
             "is_sender": self._leads,
             "sender": sender and {"host": sender[0], "pid": sender[1]},
             "workers": summary.workers if summary else 0,
             "rescued": self._rescued,
+            "damaged": sum(number for (reason, _), number in losses.items() if reason == "damaged"),
+            "all": {
+                "accepted": delivered + waiting + dropped,
+                "delivered": delivered,
+                "pending": waiting,
+                "dropped": dropped,
+            },
         }
 
     def oldest_age(self) -> float:

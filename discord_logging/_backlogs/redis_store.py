@@ -347,11 +347,11 @@ class RedisStore:
         now, beat = clock.monotonic(), ""
         if self._session.writer and now > self._beat_at + _BEAT:
             beat, self._beat_at = entries.beat_of(self._session.writer), now
-        waiting, _, oldest, heard, holder = self._session.run("summary", beat)
+        waiting, _, oldest, heard, holder, delivered = self._session.run("summary", beat)
         workers = list(entries.read_workers(heard))
         self._hosts = sorted({socket.gethostname(), *(host for host, _ in workers)})
         oldest = float(oldest) if oldest else None
-        return Summary(max(int(waiting), 0), oldest, len(workers), lease.read_token(holder))
+        return Summary(max(int(waiting), 0), oldest, len(workers), lease.read_token(holder), int(delivered))
 
     def losses(self) -> dict[tuple[str, str], int]:
         """Return all losses of the webhook ever, by reason and name of the level. Cheap."""
@@ -359,7 +359,7 @@ class RedisStore:
 
     def counts(self) -> Counts:
         """Count what is in the store."""
-        _, _, _, heard, holder = self._session.run("summary", "")
+        _, _, _, heard, holder, _ = self._session.run("summary", "")
         by_level, by_writer = Counter[str](), Counter[str]()
         cursor, size, created = b"0", 0, list[float]()
         while True:

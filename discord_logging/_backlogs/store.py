@@ -119,6 +119,8 @@ class Summary(NamedTuple):
     """The number of writers that live, as far as it is known."""
     sender: tuple[str, int] | None
     """The host and the process id of the process that leads."""
+    delivered: int
+    """The number of delivered records of all writers that the store knows."""
 
 
 class Counts(NamedTuple):

@@ -289,7 +289,11 @@ class FakeStore:
         rows = self._use("summary").rows.values()
         oldest = min((row.created for row in rows), default=None)
         return Summary(
-            sum(row.count for row in rows), oldest, self._disk.workers, ("web-1", 1) if self._disk.leader else None
+            sum(row.count for row in rows),
+            oldest,
+            self._disk.workers,
+            ("web-1", 1) if self._disk.leader else None,
+            self._disk.file.delivered.total(),
         )
 
     def losses(self) -> Mapping[tuple[str, str], int]:

@@ -207,13 +207,15 @@ class TestEnd:
 
     def test_the_summary_is_that_of_this_webhook(self, store: Store) -> None:
         """It has what is cheap to know, and the losses have a number for each reason and level."""
-        assert store.summary() == (0, None, 0, None)
+        assert store.summary() == (0, None, 0, None, 0)
         store.add(WRITER, batch(1, 2))
         store.try_to_lead(WRITER)
-        waiting, oldest, workers, sender = store.summary()
+        waiting, oldest, workers, sender, delivered = store.summary()
         assert (waiting, oldest, sender) == (2, store.counts().oldest, (WRITER.host, WRITER.pid))
-        assert workers == 1
+        assert (workers, delivered) == (1, 0)
         store.settle(store.read(0, 1), "too_old")
+        store.settle(store.read(0, 1))
+        assert store.summary()[::4] == (0, 1)
         assert store.losses() == store.counts().dropped
         assert list(store.losses().values()) == [1]
 

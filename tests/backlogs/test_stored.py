@@ -341,6 +341,27 @@ class TestState:
         process.step()
         assert process.backlog.health().items() >= {"ok": False, "reason": "the disk is full"}.items()
 
+    def test_health_has_the_numbers_of_all_processes(self) -> None:
+        """They are those of the store, whoever has logged, sent or lost a record."""
+        disk = Disk()
+        sender, other = Process(disk), Process(disk)
+        for process in (sender, other):
+            process.log("one")
+            process.log("two")
+            process.step()
+        sender.step()
+        sender.deliver()
+        other.log("three")
+        other.step()
+        disk.file.lose(other.writer, ("damaged", "?"), 1)
+        for process in (sender, other):
+            process.backlog.keeper._maintain_at = float("-inf")
+            process.backlog.flushes.append(Flush(0, float("inf")))
+            process.step()
+            health = process.backlog.health()
+            assert health["damaged"] == 1
+            assert health["all"] == {"accepted": 6, "delivered": 4, "pending": 1, "dropped": 1}
+
     def test_a_process_that_does_not_send_has_nothing_to_send(self) -> None:
         """Its listener sleeps."""
         disk = Disk()

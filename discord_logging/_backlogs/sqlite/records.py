@@ -289,6 +289,7 @@ def summarize(connection: sqlite3.Connection, hook: int) -> Summary:
         find_bounds(connection, hook)[1],
         len({(host, pid) for host, pid, beat in writers if is_alive(host, pid, now - beat)}),
         (host, pid) if host is not None and is_alive(host, pid, 0.0) else None,
+        connection.execute("SELECT coalesce(sum(delivered), 0) FROM writers WHERE hook = ?", (hook,)).fetchone()[0],
     )
 
 

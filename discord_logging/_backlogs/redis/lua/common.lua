@@ -68,6 +68,7 @@ local function count_ended(writer, reason, level, count)
     lose(writer, reason, level, count)
   else
     call('HINCRBY', writer_key(writer), 'delivered', count)
+    call('HINCRBY', head, 'delivered', count)
   end
   call('EXPIRE', writer_key(writer), KEPT)
 end

@@ -1,4 +1,4 @@
--- Returns how many records wait, since when, the workers and the sender.
+-- Returns how many records wait, since when, the workers, the sender, and how many records were delivered.
 --
 -- ARGV[3]  JSON: the host and the process id of the caller; '' notes nobody
 local now = time()
@@ -7,7 +7,7 @@ if ARGV[3] ~= '' then
   call('EXPIRE', beats, 3600)
 end
 call('ZREMRANGEBYSCORE', beats, '-inf', '(' .. text(now - 3600000000))
-local found = call('HMGET', head, 'waiting', 'bytes')
+local found = call('HMGET', head, 'waiting', 'bytes', 'delivered')
 local waiting = tonumber(found[1] or 0)
 if waiting > 0 and call('EXISTS', records) == 0 then
   -- The records were evicted. Those who have some of them store them again.
@@ -29,4 +29,4 @@ for level = 0, HIGHEST do
 end
 local heard = call('ZRANGE', beats, 0, -1, 'WITHSCORES')
 for i = 2, #heard, 2 do heard[i] = text((now - tonumber(heard[i])) / 1000000) end
-return {identity, changes(), text(waiting), found[2] or '0', oldest, heard, call('GET', sender) or ''}
+return {identity, changes(), text(waiting), found[2] or '0', oldest, heard, call('GET', sender) or '', found[3] or '0'}
