@@ -87,8 +87,8 @@ class Server:
         self.signal(signal.SIGCONT)
 
     def store(self, hook: str = HOOK, url: str = "") -> RedisStore:
-        """Return an object for the store in it."""
-        store = RedisStore(parse_address(url or self.url), hook)
+        """Return an object for the store in it, which is patient unless a URL is given: the machine may be busy."""
+        store = RedisStore(parse_address(url or f"{self.url}?socket_timeout=60"), hook)
         opened.append(store)
         return store
 

@@ -170,7 +170,7 @@ def test_every_record_is_delivered_or_dropped_once(
     redis_url: str, machine: type[RedisMachine], size: int, window: float, steps: list[tuple[str, int, int]]
 ) -> None:
     """The processes log, store, send, end, fork and close; Redis fails, works again, and has other data."""
-    RedisDisk.address = parse_address(redis_url)
+    RedisDisk.address = parse_address(f"{redis_url}?socket_timeout=60")
     state = machine(size, window)
     try:
         for name, which, number in steps:

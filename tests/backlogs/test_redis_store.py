@@ -423,16 +423,18 @@ class TestTrouble:
 
     def test_a_slow_server_is_an_error_and_nothing_is_stored_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """It carries out later what it was told."""
-        monkeypatch.setattr(connection, "PATIENCE", 0.2)
         with serve() as server:
-            store = server.store()
-            store.add(WRITER, batch(1))
+            server.store().add(WRITER, batch(1))
+            monkeypatch.setattr(connection, "PATIENCE", 0.2)
+            store = server.store(url=server.url)
             server.pause()
             with pytest.raises(StoreError, match="Redis does not answer"):
                 store.add(WRITER, batch(2))
             with pytest.raises(StoreError, match="Redis does not answer"):
                 store.read(0, 1)
             server.go_on()
+            monkeypatch.undo()
+            store = server.store()
             store.add(WRITER, batch(2, 3))
             assert numbers(store) == [1, 2, 3]
 
