@@ -83,7 +83,7 @@ OPTIONS = {
     "queue_bytes": _number(1000, "1000", 1.5, "1.5", 0),
     "backlog": Option(
         "/var/lib/shop", (Path("/var/lib/shop"), "sqlite:///var/lib/shop", " /var/lib/../lib/shop/\n"),
-        (5, True, b"/var", ["/var"], {}, "a\0b", "redis://shop.example/0", "sqlite://var/lib", "https://x.example/a"),
+        (5, True, b"/var", ["/var"], {}, "a\0b", "redis://shop.example/zero", "mongodb://x", "sqlite://x", "https://x.example/a"),
     ),
     "backlog_bytes": _number(1000, "1000", 1.5, "1.5", 0),
     "backlog_age": _number(3600, "3600", 0),

@@ -43,7 +43,7 @@ redis_store._PATIENCE, redis_store._SPREAD = 0.5, 0.0
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Keep the records of all programs in one Redis, which writes them to its disk at once. The machine may be busy."""
     with serve(appendonly="yes", appendfsync="always", requirepass=PASSWORD) as server:
-        monkeypatch.setenv("DISCORD_BACKLOG", f"unix://:{PASSWORD}@{server.socket}?socket_timeout=20")
+        monkeypatch.setenv("DISCORD_BACKLOG", f"unix://:{PASSWORD}@{server.socket}?socket_timeout=8")
         yield server
 
 
