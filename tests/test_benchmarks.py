@@ -36,6 +36,8 @@ FIGURES = [
     "with a backlog: 20-frame traceback",
     "with a backlog: traceback, beyond the call without",
     "with a backlog: first call of a process, ms",
+    "with a backlog: records stored a second, beside a loop that logs",
+    "with a backlog: a process at rest, % of a core",
     *(
         f"listener {state}: {figure}"
         for state in ("idle", "busy")

@@ -31,11 +31,12 @@ PRELUDE = """
 import logging, os, signal, sys, threading, time
 import discord_logging
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup leaves it ignored
-handler = discord_logging.DiscordHandler(flush_timeout=1)
+handler = discord_logging.DiscordHandler(flush_timeout=20)
 log = logging.getLogger("app")
 log.addHandler(handler)
 log.propagate = False
 """
+IMPATIENT = "handler._listener.flush_timeout = 1"
 HELLO = """
 discord_logging.flush_on_signals()
 log.error("hello")
@@ -112,7 +113,7 @@ class TestProcess:
     def test_stuck_network_does_not_delay_the_end(self, discord: LocalDiscord) -> None:
         """The process ends within `flush_timeout`, and reports the losses on one line."""
         discord.fail_next(Fault.stall(60), times=10)
-        process = start(HELLO, discord)
+        process = start(IMPATIENT + HELLO, discord)
         began = time.monotonic()
         process.terminate()
         code, _, err = end(process)
@@ -123,7 +124,7 @@ class TestProcess:
     def test_signal_that_comes_again_and_again(self, discord: LocalDiscord) -> None:
         """An impatient parent neither loses records nor moves the end."""
         discord.fail_next(Fault.stall(60), times=10)
-        process = start(HELLO, discord)
+        process = start(IMPATIENT + HELLO, discord)
         began = time.monotonic()
         while process.poll() is None:
             assert time.monotonic() < began + 15

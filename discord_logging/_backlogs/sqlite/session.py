@@ -50,7 +50,7 @@ class Session:
         """Have no connection. One that is open stays open: see `database`."""
         self._connection: sqlite3.Connection | None = None
         self._identity = 0, 0
-        self._pid = 0
+        self._pid, self._has_begun = 0, False
 
     def close(self) -> None:
         """Close the connection."""
@@ -118,7 +118,7 @@ class Session:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if not may_repair or not database.is_damage(error, is_read=is_read):
                 raise
-            if any(self._identity):
+            if self._connection is not None:
                 database.set_aside(self._folder, self._identity)
             return None
 
@@ -126,6 +126,9 @@ class Session:
         connection = self._connection
         if connection is None or self._pid != os.getpid():
             connection = self._open()
+        if not self._has_begun:
+            self._begin(connection)
+            self._has_begun = True
         if begin is None:
             return work(connection)
         connection.execute(begin)
@@ -141,11 +144,5 @@ class Session:
     def _open(self) -> sqlite3.Connection:
         self.forget()
         connection, self._identity = database.open_database(self._folder)
-        try:
-            self._begin(connection)
-        except BaseException:
-            # The next try begins anew.
-            database.close(self._folder, connection, self._identity)
-            raise
-        self._connection, self._pid = connection, os.getpid()
+        self._connection, self._pid, self._has_begun = connection, os.getpid(), False
         return connection
