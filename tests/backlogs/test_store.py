@@ -105,6 +105,23 @@ class TestRecords:
         assert store.counts().dropped == {("rejected", "?"): 1}
 
 
+class TestRestore:
+    def test_rows_are_stored_again_where_they_were(self, new_store: Callable[[], Store]) -> None:
+        """What is there stays as it is, and the numbers of the rows are known."""
+        first, second = new_store(), new_store()
+        first.add(WRITER, Batch([record(1), record(3, count=2)], 3, {"digest": b"{}"}))
+        first.add(OTHER, batch(1))
+        rows = first.read(0, 10)
+        second.restore(rows[1:], {"digest": b"{}"})
+        second.restore(rows, {})
+        assert second.read(0, 10) == rows
+        assert second.summary().waiting == 4
+        assert second.find_settings("digest") == b"{}"
+        second.add(WRITER, batch(1, 2, 3))
+        assert numbers(second)[:3] == [1, 3, 1]
+        assert numbers(second)[3:] == [2]
+
+
 class TestNumbers:
     def test_a_record_is_stored_once(self, store: Store) -> None:
         """A keeper repeats a batch of which it does not know whether it was stored."""
