@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from discord_logging._process.pids import has_ended
+from discord_logging._process.pids import has_ended, start_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,16 @@ def test_a_process_has_ended_before_and_after_its_parent_takes_note() -> None:
     assert has_ended(child.pid)
     child.wait()
     assert has_ended(child.pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
+def test_the_start_of_a_process_is_known_as_long_as_it_lives() -> None:
+    """Another process that gets its id later has another start."""
+    assert start_of(os.getpid()) == start_of(os.getpid()) != ""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert start_of(child.pid) != ""
+    child.communicate()
+    assert start_of(child.pid) == ""
 
 
 @pytest.mark.parametrize("pid", [2**70, -(2**70)])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging._process import clock
 from discord_logging._process.locks import Lock
+from discord_logging._process.pids import start_of
 
 if TYPE_CHECKING:
     import weakref
@@ -92,7 +93,7 @@ def part_of(place: str, hook: str) -> Part:
 
 def new_token(writer: Writer) -> str:
     """Return a text that names this process, and no other one."""
-    return json.dumps([writer.host, writer.pid, *_machine(), os.getpid(), _started(os.getpid()), uuid.uuid4().hex])
+    return json.dumps([writer.host, writer.pid, *_machine(), os.getpid(), start_of(os.getpid()), uuid.uuid4().hex])
 
 
 def read_token(token: bytes) -> tuple[str, int] | None:
@@ -109,7 +110,7 @@ def has_ended(token: bytes) -> bool:
         _, _, boot, space, pid, started, _ = json.loads(token)
         own = _machine()
         # Without a boot id, another machine could be meant.
-        return bool(own[0]) and (boot, space) == own and bool(started) and _started(int(pid)) != started
+        return bool(own[0]) and (boot, space) == own and bool(started) and start_of(int(pid)) != started
     return False
 
 
@@ -119,13 +120,3 @@ def _machine() -> tuple[str, str]:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return boot, os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - it names no path
     return "", ""
-
-
-def _started(pid: int) -> str:
-    """Return when a process has started, in a form that no other process has; `""` if there is none."""
-    with contextlib.suppress(OSError, LookupError):
-        # The name of the program comes before, in parentheses, and may have any characters.
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        # A zombie has no thread any more.
-        return "" if fields[0] in (b"Z", b"X") else fields[19].decode()
-    return ""
