@@ -15,6 +15,7 @@ from discord_logging._backlogs.store import ALONE, Counts, Row, StoreError, Summ
 from discord_logging._backlogs.stored import StoredBacklog
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import CardSettings, DeliverySettings
+from tests.backlogs._stores import opened
 
 if TYPE_CHECKING:
     import threading
@@ -449,6 +450,13 @@ class Clock:
     def monotonic(self) -> float:
         """Return the time that the test sets."""
         return self.now
+
+
+@pytest.fixture(autouse=True)
+def _closed_stores() -> Iterator[None]:
+    yield
+    while opened:
+        opened.pop().close()
 
 
 @pytest.fixture

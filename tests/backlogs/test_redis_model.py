@@ -144,6 +144,14 @@ class RedisMachine(Machine):
         """Return the place of the store."""
         return RedisDisk()
 
+    def end(self) -> None:
+        """Leave no ring and no connection behind."""
+        super().end()
+        for worker in [*self.workers, *self.gone]:
+            for store in (worker.backlog._store, worker.backlog.keeper._store):
+                store.close()
+        self.disk._reader.close()
+
     def fork(self, which: int, _: int = 0) -> None:
         """Fork a process, and kill the parent."""
         super().fork(which)
@@ -171,15 +179,4 @@ def test_every_record_is_delivered_or_dropped_once(
 ) -> None:
     """The processes log, store, send, end, fork and close; Redis fails, works again, and has other data."""
     RedisDisk.address = parse_address(f"{redis_url}?socket_timeout=60")
-    state = machine(size, window)
-    try:
-        for name, which, number in steps:
-            getattr(state, name)(which, number)
-            state.check()
-        state.finish()
-    finally:
-        state.end()
-        for worker in [*state.workers, *state.gone]:
-            worker.backlog._store.close()
-            worker.backlog.keeper._store.close()
-        state.disk._reader.close()
+    machine(size, window).play(steps)

@@ -29,7 +29,6 @@ from tests.backlogs._stores import (
     exit_if,
     forks,
     numbers,
-    opened,
     record,
     run,
     start,
@@ -46,10 +45,8 @@ PASSWORD = "hunter2Hunter2"
 
 
 @pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
+def _no_leases() -> Iterator[None]:
     yield
-    while opened:
-        opened.pop().close()
     lease._parts.clear()
 
 

@@ -38,13 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    while opened:
-        opened.pop().close()
-
-
 @pytest.fixture(params=["sqlite", "redis"])
 def new_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Store]:
     """Return a function that returns an object for an empty store."""

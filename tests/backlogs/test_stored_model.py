@@ -19,6 +19,8 @@ from discord_logging._records.settings import DeliverySettings
 from tests.backlogs.conftest import Disk, Process, frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from discord_logging._backlogs.entry import Entry
     from discord_logging._backlogs.store import Writer
 
@@ -65,6 +67,16 @@ class Machine:
 
     def _worker(self) -> Worker:
         return Worker(self.disk, self.settings, self.place)
+
+    def play(self, steps: Sequence[tuple[str, int, int]]) -> None:
+        """Take some steps, and then the last ones, and check after each that all is right."""
+        try:
+            for name, which, number in steps:
+                getattr(self, name)(which, number)
+                self.check()
+            self.finish()
+        finally:
+            self.end()
 
     def end(self) -> None:
         """Leave no ring behind."""
@@ -360,11 +372,4 @@ def test_every_record_is_delivered_or_dropped_once(
     machine: type[Machine], size: int, window: float, steps: list[tuple[str, int, int]]
 ) -> None:
     """The processes log, store, send, end, fork and close; the store fails, works again, and is replaced."""
-    state = machine(size, window)
-    try:
-        for name, which, number in steps:
-            getattr(state, name)(which, number)
-            state.check()
-        state.finish()
-    finally:
-        state.end()
+    machine(size, window).play(steps)

@@ -15,6 +15,7 @@ from discord_logging._backlogs.sqlite import forks
 from discord_logging._backlogs.sqlite_store import SqliteStore
 from discord_logging._backlogs.store import Batch, NewRecord, StoreError, Writer
 from discord_logging._process import clock
+from tests.backlogs._stores import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,14 +42,7 @@ def try_on(work: Callable[[], object]) -> None:
 
 def end_within(seconds: float, child: Callable[[], object]) -> int:
     """Run a function in a forked process, and return its exit status; kill it if it hangs."""
-    pid = os.fork()
-    if not pid:
-        status = 1
-        try:
-            child()
-            status = 0
-        finally:
-            os._exit(status)
+    pid = start(child)
     deadline = clock.monotonic() + seconds
     while not (found := os.waitpid(pid, os.WNOHANG))[0]:
         if clock.monotonic() > deadline:
