@@ -290,7 +290,7 @@ class Keeper:
         return bool(self.trouble or self._is_ending or has_moves or has_reads or backlog.find_losses())
 
     def _maintain(self) -> bool:
-        """Do what is due each second, and return whether records came or went."""
+        """Do what is due about once a second, and return whether records came or went."""
         self._backlog.arrivals.keep()
         rescued = list(store_lost(self._store, self._ring_place))
         self._rescued += sum(rescued)

@@ -147,7 +147,7 @@ class RedisStore:
         """Find out whether Redis has other data than before, or lacks some. Cheap."""
         self._session.check()
 
-    # What is asked for several times a second
+    # Questions that come several times a second
 
     def has_changed(self) -> bool:
         """Tell whether another object or process has changed the store since the last call. Cheap."""

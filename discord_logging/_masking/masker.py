@@ -59,6 +59,7 @@ _PORTION = 10_000
 """The number of characters that are searched at once. A search of five megabytes would hold the GIL for a third of a
 second."""
 _LONG_WORD = re.compile(rf"\S{{{MIN_TOKEN}}}")
+"""A word that is as long as the shortest token."""
 _MAX_KNOWN_TEXT = 100
 """The longest text whose masked form is remembered, such as the name of a logger, in characters."""
 _MAX_KNOWN = 1_000

@@ -144,7 +144,7 @@ class Connection:
             except (redis.exceptions.RedisError, OSError, ValueError, TypeError, AttributeError) as error:
                 may_repeat = not is_last and self._may_repeat(redis, error, is_new=is_new)
                 reason = explain(redis, error, self.address.secrets)
-            # What the connection says next may answer an earlier command.
+            # The next answer of the connection may be that to an earlier command.
             self.close()
             if not may_repeat:
                 break
@@ -213,12 +213,12 @@ def explain(redis: Any, error: Exception, secrets: tuple[str, ...]) -> str:
     """Return the reason of an error in words, without a password."""
     exceptions, text = redis.exceptions, str(error)
     kinds = [
-        (exceptions.AuthenticationError, "Redis refuses the password"),
+        (exceptions.AuthenticationError, _REFUSED),
         (exceptions.TimeoutError, "Redis does not answer"),
         (exceptions.BusyLoadingError, "Redis is loading its data"),
-        (exceptions.ReadOnlyError, "this Redis is a replica, and takes no records"),
-        (exceptions.OutOfMemoryError, "the memory of Redis is full (maxmemory)"),
-        (exceptions.NoPermissionError, "the user of Redis may not do this: see the list of commands in docs/redis.md"),
+        (exceptions.ReadOnlyError, _REPLICA),
+        (exceptions.OutOfMemoryError, _FULL),
+        (exceptions.NoPermissionError, _FORBIDDEN),
         (exceptions.ClusterDownError, "the cluster of Redis is down"),
     ]
     for kind, words in kinds:
@@ -232,14 +232,17 @@ def explain(redis: Any, error: Exception, secrets: tuple[str, ...]) -> str:
     return f"Redis cannot be reached ({text})" if isinstance(error, (exceptions.ConnectionError, OSError)) else text
 
 
+_UNKNOWN, _REFUSED = "Redis asks for a password", "Redis refuses the password"
+_REPLICA, _FULL = "this Redis is a replica, and takes no records", "the memory of Redis is full (maxmemory)"
+_FORBIDDEN = "the user of Redis may not do this: see the list of commands in docs/redis.md"
 _WORDS = {
-    "unauthenticated": "Redis asks for a password",
-    "NOAUTH": "Redis asks for a password",
-    "WRONGPASS": "Redis refuses the password",
-    "Authentication required": "Redis asks for a password",
-    "READONLY": "this Redis is a replica, and takes no records",
-    "OOM ": "the memory of Redis is full (maxmemory)",
-    "NOPERM": "the user of Redis may not do this: see the list of commands in docs/redis.md",
+    "unauthenticated": _UNKNOWN,
+    "NOAUTH": _UNKNOWN,
+    "WRONGPASS": _REFUSED,
+    "Authentication required": _UNKNOWN,
+    "READONLY": _REPLICA,
+    "OOM ": _FULL,
+    "NOPERM": _FORBIDDEN,
     "MISCONF": "Redis cannot write to its disk, and takes no records",
     "WRONGTYPE": "another program has put a key of another kind in the place of ours, which begin with dl1:",
     "NOREPLICAS": "Redis has too few replicas, and takes no records",

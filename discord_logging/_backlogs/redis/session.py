@@ -19,7 +19,7 @@ _QUESTIONS = frozenset({"changed", "check", "wish", "lead"})
 
 
 class Glance(NamedTuple):
-    """What a process looks for several times a second."""
+    """The facts that a process looks for several times a second."""
 
     settled: int = 0
     """How often records were settled."""

@@ -1,4 +1,4 @@
--- Returns what a process looks for several times a second.
+-- Returns the facts that a process looks for several times a second.
 --
 -- ARGV[3]  the name of the writer, or ''
 local found, now = call('HMGET', head, 'settled', 'wish'), call('TIME')
