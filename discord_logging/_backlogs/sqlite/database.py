@@ -128,12 +128,12 @@ def _open(folder: Path) -> tuple[sqlite3.Connection, tuple[int, int]]:
     connection = _connect(path)
     try:
         _set_up(connection)
+        identity = files.identify(path)
+        if identity is None:
+            raise StoreError(f"{path} was removed")
     except BaseException:
         connection.close()
         raise
-    identity = files.identify(path)
-    if identity is None:
-        raise StoreError(f"{path} was removed")
     # The database keeps the function and the function the connection, so that nothing but `close` ever closes it, not
     # even the end of the interpreter: closing an inherited connection waits for a thread that the child does not have.
     connection.create_function("itself", 0, lambda: id(connection))

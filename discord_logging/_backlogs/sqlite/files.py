@@ -100,7 +100,9 @@ class FileLock:
         return False
 
     def _is_current(self) -> bool:
-        return self._is_open() and identify(self._path) == self._identity
+        with contextlib.suppress(OSError):
+            return self._is_open() and identify(self._path) == self._identity
+        return False
 
 
 def lock_of(path: Path) -> FileLock:
@@ -136,10 +138,14 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def identify(path: Path) -> tuple[int, int] | None:
-    """Return the identity of a file, which no other file has as long as this one is open, or `None` without file."""
+    """Return the identity of a file, which no other file has as long as this one is open, or `None` without file.
+
+    Raises:
+        OSError: The process may not see whether there is one.
+    """
     try:
         return _identify(os.lstat(path))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
