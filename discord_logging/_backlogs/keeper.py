@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlogs.feeder import Feeder
 from discord_logging._backlogs.packing import Parcel, store_lost
+from discord_logging._backlogs.precedence import Precedence
 from discord_logging._backlogs.recovery import Recovery
 from discord_logging._backlogs.store import StoreError
 from discord_logging._process import clock
@@ -78,6 +79,7 @@ class Keeper:
         self._maintain_at = self._active_at = float("-inf")
         self._feeder = Feeder(self._backlog, self._store)
         self._recovery = Recovery(self._backlog, self._store, self._feeder)
+        self._precedence = Precedence()
         self._summary: Summary | None = None
         self._rescued = 0
         self._verify_at = float("-inf")
@@ -346,14 +348,17 @@ class Keeper:
     def _lead(self) -> None:
         """Try to become the process that sends, and go on where the last one stopped."""
         backlog = self._backlog
-        if self.is_refused:
-            # Another process may have a valid URL.
-            self._store.resign()
-        may_lead = not self.is_refused and (self._leads or not self._is_ending)
+        # Another process may have a valid URL.
+        gives_way = self.is_refused or (
+            self._summary is not None and self._precedence.is_due_to_others(self._summary, leads=self._leads)
+        )
+        may_lead = not gives_way and (self._leads or not self._is_ending)
         leads = may_lead and self._store.try_to_lead(backlog.arrivals.writer)
         if leads != self._leads and not backlog.stop_sending():
             # The message in flight comes first.
             return
+        if gives_way:
+            self._store.resign()
         if leads and not self._leads:
             self._feeder.tidy()
             self._feeder.take_over()

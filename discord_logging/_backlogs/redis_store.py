@@ -349,9 +349,11 @@ class RedisStore:
             beat, self._beat_at = entries.beat_of(self._session.writer), now
         waiting, _, oldest, heard, holder, delivered = self._session.run("summary", beat)
         workers = list(entries.read_workers(heard))
-        self._hosts = sorted({socket.gethostname(), *(host for host, _ in workers)})
+        self._hosts = sorted({socket.gethostname(), *(host for host, *_ in workers)})
         oldest = float(oldest) if oldest else None
-        return Summary(max(int(waiting), 0), oldest, len(workers), lease.read_token(holder), int(delivered))
+        newest = max((version for *_, version in workers), default=())
+        sender = lease.read_token(holder)
+        return Summary(max(int(waiting), 0), oldest, len(workers), sender, int(delivered), newest)
 
     def losses(self) -> dict[tuple[str, str], int]:
         """Return all losses of the webhook ever, by reason and name of the level. Cheap."""

@@ -121,6 +121,8 @@ class Summary(NamedTuple):
     """The host and the process id of the process that leads."""
     delivered: int
     """The number of delivered records of all writers that the store knows."""
+    newest: tuple[int, ...]
+    """The highest version of this package that a living writer has. See `workers.VERSION`."""
 
 
 class Counts(NamedTuple):

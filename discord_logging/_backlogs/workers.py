@@ -1,14 +1,25 @@
-"""This module tells whether a process that shares a store lives, as far as it is known."""
+"""This module tells which processes that share a store live, as far as it is known, and what version they have."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 
 from discord_logging._process.pids import has_ended
+from discord_logging._version import __version__
 
 HEARD_OF = 60.0
 """For how many seconds a process on another host counts as alive after it was heard of."""
+
+
+def read_version(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version, which compare as versions do. A text without any is the lowest version."""
+    return tuple(int(digits) for digits in re.findall(r"\d{1,9}", text))
+
+
+VERSION = read_version(__version__)
+"""The version of this process. The highest one leads, since it alone may know what its workers have stored."""
 
 
 def is_alive(host: str, pid: int, silence: float) -> bool:

@@ -68,6 +68,7 @@ class Disk:
         works_for: The number of calls that work before all fail, or `None`.
         calls: The names of the methods that were called.
         workers: The number of processes that live.
+        newest: The highest version that one of them has.
     """
 
     def __init__(self) -> None:
@@ -78,6 +79,7 @@ class Disk:
         self.works_for: int | None = None
         self.calls: list[str] = []
         self.workers = 1
+        self.newest: tuple[int, ...] = ()
 
     def fail(self, after: int = 0) -> None:
         """Let all calls fail after a number of calls that work."""
@@ -295,6 +297,7 @@ class FakeStore:
             self._disk.workers,
             ("web-1", 1) if self._disk.leader else None,
             self._disk.file.delivered.total(),
+            self._disk.newest,
         )
 
     def losses(self) -> Mapping[tuple[str, str], int]:

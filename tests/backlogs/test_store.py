@@ -14,7 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from discord_logging._backlogs.redis import entries
 from discord_logging._backlogs.redis_store import RedisStore
+from discord_logging._backlogs.sqlite import records
 from discord_logging._backlogs.sqlite_store import SqliteStore
 from discord_logging._backlogs.store import ALONE, Batch, NewRecord, Store, Tally, Writer
 from discord_logging._records.redis_address import parse_address
@@ -217,10 +219,10 @@ class TestEnd:
 
     def test_the_summary_is_that_of_this_webhook(self, store: Store) -> None:
         """It has what is cheap to know, and the losses have a number for each reason and level."""
-        assert store.summary() == (0, None, 0, None, 0)
+        assert store.summary() == (0, None, 0, None, 0, ())
         store.add(WRITER, batch(1, 2))
         store.try_to_lead(WRITER)
-        waiting, oldest, workers, sender, delivered = store.summary()
+        waiting, oldest, workers, sender, delivered, _ = store.summary()
         assert (waiting, oldest, sender) == (2, store.counts().oldest, (WRITER.host, WRITER.pid))
         assert (workers, delivered) == (1, 0)
         store.settle(store.read(0, 1), "too_old")
@@ -228,6 +230,18 @@ class TestEnd:
         assert store.summary()[::4] == (0, 1)
         assert store.losses() == store.counts().dropped
         assert list(store.losses().values()) == [1]
+
+    def test_the_newest_version_of_a_living_process_is_known(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The one that has ended does not count."""
+        for module in (entries, records):
+            monkeypatch.setattr(module, "__version__", "99.1")
+        living, ended = (Writer(name, socket.gethostname(), pid) for name, pid in (("a", os.getpid()), ("b", 2**22)))
+        store.add(ended, batch(1))
+        assert store.summary().newest == ()
+        store.add(living, batch(1))
+        assert store.summary().newest == (99, 1)
 
     def test_a_wish_is_seen_until_its_deadline(self, store: Store) -> None:
         """The latest one counts."""

@@ -69,6 +69,14 @@ def until(holds):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 """
+OLDER = """
+from discord_logging._backlogs import precedence
+from discord_logging._backlogs.redis import entries
+from discord_logging._backlogs.sqlite import records
+precedence.VERSION = (0, 0, 1)
+entries.__version__ = records.__version__ = "0.0.1"
+"""
+"""The program takes itself for one with an older version of the package."""
 _LOOP = """
 print("ready", flush=True)
 for line in sys.stdin:
@@ -310,6 +318,19 @@ class TestOneVoice:
         discord.start()
         assert alarming.ask("handler.flush(30)") == "True"
         assert "the pump is on fire" in str([message.embeds for message in discord.messages[:2]])
+
+    def test_the_newest_version_sends(self, discord: LocalDiscord, start: Start) -> None:
+        """Deploys replace the workers one after another, and may be taken back."""
+        older = start(code=OLDER)
+        assert older.ask("(log.error('before'), handler.flush(20), health('is_sender'))") == "(None, True, True)"
+        newer = start()
+        newer.ask("log.error('deployed')")
+        assert newer.ask("(until(lambda: health('is_sender')), handler.flush(20))") == "(None, True)"
+        assert older.ask("(log.error('together'), handler.flush(20), health('is_sender'))") == "(None, True, False)"
+        newer.kill()
+        older.ask("log.error('after')")
+        assert older.ask("(until(lambda: health('is_sender')), handler.flush(20))") == "(None, True)"
+        assert posted(discord) == ["before", "deployed", "together", "after"]
 
     def test_a_take_over_notifies_nobody_again(self, discord: LocalDiscord, start: Start) -> None:
         """The interval counts for all workers."""

@@ -10,7 +10,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlogs.store import Row, Writer
-from discord_logging._backlogs.workers import is_alive
+from discord_logging._backlogs.workers import is_alive, read_version
+from discord_logging._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -133,7 +134,7 @@ def pack_batch(writer: Writer, batch: Batch, digests: Sequence[str]) -> list[str
 
 def beat_of(writer: Writer) -> str:
     """Return the name of a process among those that live."""
-    return encode([writer.host, writer.pid])
+    return encode([writer.host, writer.pid, __version__])
 
 
 def losses_of(fields: dict[bytes, bytes], prefix: bytes = b"") -> dict[tuple[str, str], int]:
@@ -146,9 +147,9 @@ def losses_of(fields: dict[bytes, bytes], prefix: bytes = b"") -> dict[tuple[str
     return found
 
 
-def read_workers(heard: Sequence[bytes]) -> Iterator[tuple[str, int]]:
-    """Yield the hosts and ids of living processes, given as JSON, each followed by the seconds of its silence."""
+def read_workers(heard: Sequence[bytes]) -> Iterator[tuple[str, int, tuple[int, ...]]]:
+    """Yield the hosts, ids and versions of living processes, given as JSON, each followed by how long it was silent."""
     for name, silence in zip(heard[::2], heard[1::2], strict=True):
-        host, pid = json.loads(name)
+        host, pid, version, *_ = json.loads(name)
         if is_alive(str(host), int(pid), float(silence)):
-            yield str(host), int(pid)
+            yield str(host), int(pid), read_version(str(version))

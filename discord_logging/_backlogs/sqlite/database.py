@@ -39,7 +39,7 @@ CREATE TABLE hooks (
     host TEXT, pid INTEGER, wish REAL);
 CREATE TABLE writers (
     id INTEGER PRIMARY KEY, hook INTEGER, name TEXT, host TEXT, pid INTEGER, last INTEGER, gaps TEXT, beat REAL,
-    delivered INTEGER DEFAULT 0);
+    version TEXT DEFAULT '', delivered INTEGER DEFAULT 0);
 CREATE TABLE losses (
     id INTEGER PRIMARY KEY, hook INTEGER, writer INTEGER, reason TEXT, levelname TEXT, count INTEGER,
     UNIQUE (hook, writer, reason, levelname));
@@ -128,12 +128,12 @@ def _open(folder: Path) -> tuple[sqlite3.Connection, tuple[int, int]]:
     connection = _connect(path)
     try:
         _set_up(connection)
-        identity = files.identify(path)
-        if identity is None:
-            raise StoreError(f"{path} was removed")
     except BaseException:
         connection.close()
         raise
+    identity = files.identify(path)
+    if identity is None:
+        raise StoreError(f"{path} was removed")
     # The database keeps the function and the function the connection, so that nothing but `close` ever closes it, not
     # even the end of the interpreter: closing an inherited connection waits for a thread that the child does not have.
     connection.create_function("itself", 0, lambda: id(connection))

@@ -16,7 +16,8 @@ from discord_logging._backlogs.sqlite.driver import sqlite3
 from discord_logging._backlogs.sqlite.numbers import Numbers
 from discord_logging._backlogs.sqlite.salvage import add_loss
 from discord_logging._backlogs.store import ALONE, Counts, Row, Summary, Writer
-from discord_logging._backlogs.workers import is_alive
+from discord_logging._backlogs.workers import is_alive, read_version
+from discord_logging._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping, Sequence
@@ -49,9 +50,10 @@ _RESTORE = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _FIND_DAMAGED = "UPDATE losses SET count = max(count - ?, 0) WHERE hook = ? AND writer = 0 AND reason = 'damaged'"
 _INSERT_WRITER = """
-    INSERT INTO writers (name, host, pid, last, gaps, beat, hook, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+    INSERT INTO writers (name, host, pid, last, gaps, beat, version, hook, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _UPDATE_WRITER = """
-    UPDATE writers SET name = ?, host = ?, pid = ?, last = ?, gaps = ?, beat = ? WHERE hook = ? AND id = ?"""
+    UPDATE writers SET name = ?, host = ?, pid = ?, last = ?, gaps = ?, beat = ?, version = ?
+    WHERE hook = ? AND id = ?"""
 _SAVE_SETTINGS = """
     INSERT INTO settings (digest, body, used) VALUES (?, ?, ?)
     ON CONFLICT (digest) DO UPDATE SET body = excluded.body, used = excluded.used"""
@@ -100,7 +102,7 @@ def add(
             for number, levelno, levelname, created, size, settings, body, count, tries in fresh
         ],
     )
-    values = (writer.name, writer.host, writer.pid, numbers.last, numbers.to_text(), now)
+    values = (writer.name, writer.host, writer.pid, numbers.last, numbers.to_text(), now, __version__)
     connection.execute(_UPDATE_WRITER if known else _INSERT_WRITER, (*values, hook, key))
     for digest, body in batch.settings.items():
         if now - settings_at.get(digest, 0.0) > _DAY:
@@ -129,7 +131,7 @@ def restore(connection: sqlite3.Connection, hook: int, rows: Sequence[Row], sett
         for row in restored:
             if row.writer == writer:
                 numbers.add(row.number)
-        facts = (writer.name, writer.host, writer.pid, numbers.last, numbers.to_text(), now, hook, key)
+        facts = (writer.name, writer.host, writer.pid, numbers.last, numbers.to_text(), now, "", hook, key)
         execute(_UPDATE_WRITER if known else _INSERT_WRITER, facts)
     connection.executemany(_SAVE_SETTINGS, [(digest, body, now) for digest, body in settings.items()])
     count = sum(row.count for row in restored)
@@ -282,14 +284,16 @@ def summarize(connection: sqlite3.Connection, hook: int) -> Summary:
     """Return what is cheap to know. See `Store.summary`."""
     waiting, host, pid = connection.execute("SELECT waiting, host, pid FROM hooks WHERE id = ?", (hook,)).fetchone()
     now = time.time()
-    heard = "SELECT host, pid, beat FROM writers WHERE hook = ? AND beat > ?"
+    heard = "SELECT host, pid, beat, version FROM writers WHERE hook = ? AND beat > ?"
     writers = connection.execute(heard, (hook, now - _HEARD)).fetchall()
+    workers = {(host, pid): version for host, pid, beat, version in writers if is_alive(host, pid, now - beat)}
     return Summary(
         waiting,
         find_bounds(connection, hook)[1],
-        len({(host, pid) for host, pid, beat in writers if is_alive(host, pid, now - beat)}),
+        len(workers),
         (host, pid) if host is not None and is_alive(host, pid, 0.0) else None,
         connection.execute("SELECT coalesce(sum(delivered), 0) FROM writers WHERE hook = ?", (hook,)).fetchone()[0],
+        max(map(read_version, workers.values()), default=()),
     )
 
 

@@ -41,6 +41,7 @@ _WRITERS = {
     "last": _INT,
     "gaps": _TEXT,
     "beat": _REAL,
+    "version": _TEXT,
     "delivered": _INT,
 }
 _RECORDS = {
