@@ -52,6 +52,7 @@ class Backlog(Protocol):
         leased: The entries that are in flight.
         lost: The number of dropped records in all.
         pending: The number of records that wait or are in flight; never too few. Takes no lock.
+        sends_alone: Whether this process sends what it has without the others, since what they share does not work.
         is_ready: Whether records have come, wait or are due; if not, `peek` finds no entry. Takes no lock.
     """
 
@@ -74,6 +75,9 @@ class Backlog(Protocol):
 
     @property
     def pending(self) -> int: ...
+
+    @property
+    def sends_alone(self) -> bool: ...
 
     @property
     def is_ready(self) -> bool: ...

@@ -188,6 +188,11 @@ class MemoryBacklog(Intake):
         return tuple(self._leased)
 
     @property
+    def sends_alone(self) -> bool:
+        """Whether this process sends without others that it shares a backlog with: there are none."""
+        return False
+
+    @property
     def pending(self) -> int:
         """The number of records that wait, are held or are in flight; never too few. Takes no lock."""
         settled = self.delivered + self.lost

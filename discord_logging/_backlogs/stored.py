@@ -222,6 +222,11 @@ class StoredBacklog(StoredQueues):
         return self.accounts.totals + Counter(self._dropped)
 
     @property
+    def sends_alone(self) -> bool:
+        """Whether this process sends what it has without the others, since the store does not work."""
+        return bool(self.keeper.trouble)
+
+    @property
     def pending(self) -> int:
         """The number of records of this process that wait or are in flight, also in others. Takes no lock."""
         return max(self._balance, 0)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from discord_logging._records.record import FrozenRecord
     from discord_logging._records.settings import CardSettings
 
-_FOOTER_SEPARATOR = " · "
+FOOTER_SEPARATOR = " · "
 """The separator of the parts of a footer."""
 _REPEAT = "may be a repeat"
 _FENCES = len("```ansi\n\n```")
@@ -186,7 +186,7 @@ class _Draft:
         self.records: list[FrozenRecord] = []
         self.embeds: list[Embed] = []
         self.content = ""
-        self.room = lengths.EMBEDS_TOTAL - (len(note) + len(_FOOTER_SEPARATOR) if note else 0)
+        self.room = lengths.EMBEDS_TOTAL - (len(note) + len(FOOTER_SEPARATOR) if note else 0)
         self.text = io.BytesIO()
 
     def has_room(self, embed: Embed) -> bool:
@@ -433,7 +433,7 @@ class _StandInFormatter(EmbedFormatter):
         self._failure = failure
 
     def footer(self, record: FrozenRecord) -> str:
-        return f"{super().footer(record)}{_FOOTER_SEPARATOR}{self._failure}"
+        return f"{super().footer(record)}{FOOTER_SEPARATOR}{self._failure}"
 
 
 def _add_repeats(embed: Embed, record: FrozenRecord) -> None:
@@ -451,7 +451,7 @@ def _add_repeats(embed: Embed, record: FrozenRecord) -> None:
 
 def _add_to_footer(embed: Embed, *notes: str) -> None:
     text = embed["footer"]["text"] if "footer" in embed else ""
-    if joined := _FOOTER_SEPARATOR.join(part for part in (text, *notes) if part):
+    if joined := FOOTER_SEPARATOR.join(part for part in (text, *notes) if part):
         footer: EmbedFooter = {"text": joined}
         if icon_url := embed.get("footer", {}).get("icon_url"):
             footer["icon_url"] = icon_url

@@ -16,7 +16,7 @@ from collections import Counter
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from discord_logging._cards.compose import compose, compose_plain, put_above
+from discord_logging._cards.compose import FOOTER_SEPARATOR, compose, compose_plain, put_above
 from discord_logging._cards.plain_text import reader_time
 from discord_logging._delivery.backoff import Backoff
 from discord_logging._delivery.handover import Handover
@@ -273,7 +273,9 @@ class Delivery:
 
     def _note(self) -> str:
         delay = 0.0 if self._delayed_since is None else self._clock() - self._delayed_since
-        return f"delayed {delay:.0f} s" if delay >= _MIN_REPORTED_DELAY else ""
+        notes = [f"delayed {delay:.0f} s"] if delay >= _MIN_REPORTED_DELAY else []
+        # Other processes may send at the same moment, so that cards are out of order.
+        return FOOTER_SEPARATOR.join([*notes, *(["sent alone"] if self._backlog.sends_alone else [])])
 
     def _report_losses(self, payload: Payload) -> None:
         """Put the losses that no message has reported yet into the text of the message."""

@@ -1320,6 +1320,18 @@ def test_the_next_card_says_how_late_it_is(seconds: float, note: str | None) -> 
     assert "delayed" not in second + footers(world.sent[2])[0]
 
 
+def test_the_first_card_of_a_message_says_that_it_was_sent_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other processes may do the same meanwhile, so that the order is not that of all."""
+    world = World(limited(12))
+    monkeypatch.setattr(MemoryBacklog, "sends_alone", True)
+    world.put(range(2)).run()
+    monkeypatch.undo()
+    world.put([2]).run()
+    first, second = footers(world.sent[1])
+    assert first.endswith(" · delayed 12 s · sent alone")
+    assert "alone" not in second + footers(world.sent[2])[0]
+
+
 # Losses
 
 

@@ -197,6 +197,7 @@ class TestRedisInTrouble:
         worker.ask("until(lambda: health('ok'))")
         assert worker.ask("(log.error('together'), handler.flush(20), health('is_sender'))") == "(None, True, True)"
         assert posted(discord) == ["alone", "together"]
+        assert ["sent alone" in str(message.embeds) for message in discord.messages] == [True, False]
         code, err = worker.end()
         assert code == 0
         assert err.count("does not work") == 1
