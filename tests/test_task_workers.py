@@ -104,6 +104,11 @@ def leave():
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
+@app.task
+def log_and_die():
+    log.error("the last words of the process")
+    os.kill(os.getpid(), signal.SIGKILL)
+
 @app.task(soft_time_limit=0.5)
 def hurry():
     time.sleep(20)
@@ -333,6 +338,24 @@ def test_other_pools_report_failed_tasks_too(
 
 
 @pytest.mark.once
+def test_a_task_that_kills_its_process_loses_no_record_of_a_backlog(
+    discord: LocalDiscord, tmp_path: Path, clean_redis: str
+) -> None:
+    """The processes of the pool share the backlog, and the others deliver."""
+    backlog = str(tmp_path / "backlog")
+    with CeleryWorker(tmp_path, discord, clean_redis, "--concurrency", "2", DISCORD_BACKLOG=backlog) as worker:
+        for _ in range(3):
+            worker.send("log_and_die")
+        worker.send("speak")
+        worker.wait_for("of the shop", "the last words of the process")
+        cards = worker.end()
+        assert "discord_logging" not in worker.output()
+    assert cards.number("the last words of the process") == 3
+    assert cards.number("Task shop.log_and_die failed") == 3
+    assert cards.counts()["from a logger of the shop"] == 1
+
+
+@pytest.mark.once
 def test_beat_posts_its_start(discord: LocalDiscord, tmp_path: Path, clean_redis: str) -> None:
     """The notice is the one of beat."""
     tmp_path.joinpath("shop.py").write_text(_SHOP)
@@ -366,6 +389,10 @@ def retry():
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
+
+def log_and_die():
+    log.error("the last words of the process")
+    die()
 """
 
 
@@ -411,6 +438,22 @@ def test_each_failed_job_of_rq_is_one_card(discord: LocalDiscord, tmp_path: Path
     # RQ's own output is still there.
     assert "exception raised while executing (jobs.pay)" in output
     assert "not delivered" not in output
+
+
+@pytest.mark.once
+def test_a_job_that_kills_its_process_loses_no_record_of_a_backlog(
+    discord: LocalDiscord, tmp_path: Path, clean_redis: str
+) -> None:
+    """The worker delivers what the process of the job has left."""
+    tmp_path.joinpath("jobs.py").write_text(_JOBS)
+    with redis.Redis.from_url(clean_redis) as client:
+        for _ in range(3):
+            rq.Queue("shop", connection=client).enqueue("jobs.log_and_die")
+    command = ["-m", "rq.cli", "worker", "shop", "--url", clean_redis, "--burst"]
+    environment = {"DISCORD_WEBHOOK_URL": discord.webhook_url, "DISCORD_BACKLOG": str(tmp_path / "backlog")}
+    with _running(tmp_path, *command, "--worker-class", "discord_logging.rq.Worker", **environment) as process:
+        assert process.wait(60) == 0
+    assert Cards(discord).number("the last words of the process") == 3
 
 
 @pytest.mark.once

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="some servers need a platform that forks")
 
 _APP = """
-import logging, os
+import logging, os, signal
 from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
@@ -46,13 +46,17 @@ def burst(request):
         logging.getLogger("shop").error("burst %d", number)
     return PlainTextResponse("done")
 
+def die(request):
+    burst(request)
+    os.kill(os.getpid(), signal.SIGKILL)
+
 @asynccontextmanager
 async def lifespan(app):
     yield
     if os.environ.get("FAIL_AT_SHUTDOWN"):
         raise ValueError("no end")
 
-paths = {"/fail/{number}": fail, "/stream": stream, "/burst": burst}
+paths = {"/fail/{number}": fail, "/stream": stream, "/burst": burst, "/die": die}
 app = Starlette(routes=[Route(*each) for each in paths.items()], lifespan=lifespan)
 app.add_middleware(DiscordLogging, repeat_window=0, flush_timeout=10)
 
@@ -150,6 +154,20 @@ def test_a_failure_at_shutdown_is_one_card(command: str, serve: Callable[..., Se
     assert "ValueError: no end" in server.end()
     titles = [card.text.split("\n")[0] for card in cards() if "no end" in card.title]
     assert titles == ["Exception at shutdown"]
+
+
+@pytest.mark.once
+def test_a_killed_worker_loses_no_record_of_a_backlog(
+    serve: Callable[..., Server], discord: LocalDiscord, tmp_path: Path
+) -> None:
+    """The other workers, and the one in its place, share the backlog."""
+    server = serve(SERVERS["uvicorn, 4 workers"], DISCORD_BACKLOG=str(tmp_path / "backlog"))
+    assert server.ask("/die")[0] != 200
+    output = server.end()
+    posted = everything(discord)
+    assert [number for number in range(50) if not re.search(rf"burst {number}\b", posted)] == []
+    assert posted.count("application started") == 1
+    assert "discord_logging:" not in output
 
 
 @pytest.mark.once
