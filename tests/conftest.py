@@ -104,6 +104,7 @@ def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sanitize, "_own_tokens", {})
     monkeypatch.setattr(registry, "rate_limiter", DiscordRateLimiter())
     monkeypatch.setattr(_handler, "_reported", set())
+    earlier = set(threading.enumerate())
     root = logging.getLogger()
     handlers, level, disabled_level = root.handlers[:], root.level, root.manager.disable
     loggers = {name: getattr(logger, "disabled", False) for name, logger in root.manager.loggerDict.items()}
@@ -117,7 +118,7 @@ def _restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     registry._known.clear()
     deadline = time.monotonic() + 0.2
     for thread in threading.enumerate():
-        if thread.name.startswith("discord-logging-"):
+        if thread not in earlier and thread.name.startswith("discord-logging-"):
             # Its last words would be in the log of the next test. A thread in a stalled request says nothing.
             thread.join(max(deadline - time.monotonic(), 0.0))
     root.handlers[:], root.level = handlers, level
