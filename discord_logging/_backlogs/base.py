@@ -52,7 +52,8 @@ class Backlog(Protocol):
         leased: The entries that are in flight.
         lost: The number of dropped records in all.
         pending: The number of records that wait or are in flight; never too few. Takes no lock.
-        sends_alone: Whether this process sends what it has without the others, since what they share does not work.
+        lone_hosts: The number of hosts whose processes send what they have, each process its own, since what they share
+            does not work; 0 as long as it works.
         is_ready: Whether records have come, wait or are due; if not, `peek` finds no entry. Takes no lock.
     """
 
@@ -77,7 +78,7 @@ class Backlog(Protocol):
     def pending(self) -> int: ...
 
     @property
-    def sends_alone(self) -> bool: ...
+    def lone_hosts(self) -> int: ...
 
     @property
     def is_ready(self) -> bool: ...

@@ -99,6 +99,11 @@ class Keeper:
         return self._recovery.trouble
 
     @property
+    def lone_hosts(self) -> int:
+        """The number of hosts whose processes send what they have, if the store does not work; else 0."""
+        return self._store.hosts if self.trouble else 0
+
+    @property
     def identity(self) -> object:
         """The identity of the store that has all records of this process."""
         return self._recovery.identity

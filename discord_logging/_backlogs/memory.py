@@ -188,9 +188,9 @@ class MemoryBacklog(Intake):
         return tuple(self._leased)
 
     @property
-    def sends_alone(self) -> bool:
-        """Whether this process sends without others that it shares a backlog with: there are none."""
-        return False
+    def lone_hosts(self) -> int:
+        """0: this process shares nothing with others."""
+        return 0
 
     @property
     def pending(self) -> int:

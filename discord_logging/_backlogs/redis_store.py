@@ -58,7 +58,7 @@ class RedisStore:
         self._address, self._hook = address, hook
         self._timeout = DeliverySettings.timeout
         self._session = Session(address, hook, lambda: self._part)
-        self._hosts: list[str] = []
+        self._hosts = [socket.gethostname()]
         # The processes that begin to send alone do not all begin at the same moment.
         self._patience = _PATIENCE + random.uniform(0.0, _SPREAD)  # noqa: S311 - the number is not a secret
         self.after_fork_in_child()
@@ -78,6 +78,11 @@ class RedisStore:
     def ahead(self) -> float:
         """The seconds by which the clock of Redis is ahead of the one of this machine."""
         return self._part.ahead
+
+    @property
+    def hosts(self) -> int:
+        """The number of hosts whose processes use the store, as far as it is known; at least 1."""
+        return len(self._hosts)
 
     @property
     def identity(self) -> object:
@@ -337,7 +342,7 @@ class RedisStore:
 
         The hosts take turns, for they do not know of each other's requests.
         """
-        if seconds < self._patience or len(self._hosts) <= 1:
+        if seconds < self._patience or self.hosts == 1:
             return seconds >= self._patience
         turn, passed = divmod(time.time() + self.ahead, 2 * _TURN)
         return self._hosts[int(turn) % len(self._hosts)] == socket.gethostname() and passed < _TURN

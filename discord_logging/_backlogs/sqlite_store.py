@@ -38,6 +38,7 @@ class SqliteStore:
 
     kind = "sqlite"
     has_hosts = False
+    hosts = 1
     ahead = 0.0
 
     def __init__(self, folder: Path, hook: str) -> None:

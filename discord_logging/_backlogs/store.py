@@ -150,6 +150,7 @@ class Store(Protocol):
 
     Attributes:
         kind: The name of the kind, for `health()`.
+        hosts: The number of hosts whose processes use the store, as far as it is known; at least 1.
         has_hosts: Whether processes of other hosts may use the store, too, and go on when this one loses it.
         ahead: The seconds by which the wall clock that all processes share is ahead of the one of this machine.
         leads: Whether this process sends the records of the webhook.
@@ -158,6 +159,9 @@ class Store(Protocol):
 
     kind: str
     has_hosts: bool
+
+    @property
+    def hosts(self) -> int: ...
 
     @property
     def ahead(self) -> float: ...

@@ -222,9 +222,9 @@ class StoredBacklog(StoredQueues):
         return self.accounts.totals + Counter(self._dropped)
 
     @property
-    def sends_alone(self) -> bool:
-        """Whether this process sends what it has without the others, since the store does not work."""
-        return bool(self.keeper.trouble)
+    def lone_hosts(self) -> int:
+        """The number of hosts whose processes send what they have, if the store does not work; else 0."""
+        return self.keeper.lone_hosts
 
     @property
     def pending(self) -> int:

@@ -169,6 +169,7 @@ class Delivery:
         if delay := self._limiter.acquire(self._url.key, now, host=self._url.host):
             self.not_before = now + delay
             return (), delay
+        self._limiter.assume(self._url.key, now, self._backlog.lone_hosts - 1)
         entries = self._quarantine.lease(self._backlog, waiting)
         if not entries:
             self._note_unanswered()
@@ -275,7 +276,7 @@ class Delivery:
         delay = 0.0 if self._delayed_since is None else self._clock() - self._delayed_since
         notes = [f"delayed {delay:.0f} s"] if delay >= _MIN_REPORTED_DELAY else []
         # Other processes may send at the same moment, so that cards are out of order.
-        return FOOTER_SEPARATOR.join([*notes, *(["sent alone"] if self._backlog.sends_alone else [])])
+        return FOOTER_SEPARATOR.join([*notes, *(["sent alone"] if self._backlog.lone_hosts else [])])
 
     def _report_losses(self, payload: Payload) -> None:
         """Put the losses that no message has reported yet into the text of the message."""

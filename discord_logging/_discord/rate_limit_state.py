@@ -576,6 +576,12 @@ class LimitState:
         host_state.edge.sent(request)
         host_state.invalid.sent(now)
 
+    def assume(self, webhook: str, now: float, number: int) -> None:
+        """Count requests that others have probably sent to the channel."""
+        channel = self.webhook(webhook, now).channel
+        for _ in range(number):
+            channel.add(Request(now, answered_at=now), now)
+
     def answered(
         self, webhook: str, host: str, name: str, now: float, *, status: int, info: RateLimitInfo
     ) -> tuple[str, float] | None:

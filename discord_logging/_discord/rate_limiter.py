@@ -248,6 +248,12 @@ class DiscordRateLimiter:
                 self._change(lambda state: state.count(webhook, host, name, now))
             return wait
 
+    def assume(self, webhook: str, now: float, number: int) -> None:
+        """Count requests to the channel that others have probably sent at this moment, unknown to us."""
+        if number > 0:
+            with self._lock(now):
+                self._change(lambda state: state.assume(webhook, now, number))
+
     def wait_time(self, webhook: str, now: float, *, host: str = DEFAULT_HOST) -> float:
         """Return what `acquire` would, without counting anything. Never blocks for long."""
         with self._lock(now, is_patient=False) as state:

@@ -119,7 +119,7 @@ class FakeStore:
         self._open: File | None = None
         self._seen: object = None
 
-    kind, has_hosts, ahead = "sqlite", False, 0.0
+    kind, has_hosts, hosts, ahead = "sqlite", False, 1, 0.0
 
     @property
     def identity(self) -> object:

@@ -387,6 +387,7 @@ class TestAlone:
         assert store.summary().workers == 3
         monkeypatch.setattr(socket, "gethostname", lambda: "web-2")
         store.summary()
+        assert store.hosts == 3
         turns = []
         for second in range(24):
             monkeypatch.setattr(time, "time", lambda second=second: NOW + second)

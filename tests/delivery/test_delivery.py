@@ -1323,7 +1323,7 @@ def test_the_next_card_says_how_late_it_is(seconds: float, note: str | None) -> 
 def test_the_first_card_of_a_message_says_that_it_was_sent_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other processes may do the same meanwhile, so that the order is not that of all."""
     world = World(limited(12))
-    monkeypatch.setattr(MemoryBacklog, "sends_alone", True)
+    monkeypatch.setattr(MemoryBacklog, "lone_hosts", 1)
     world.put(range(2)).run()
     monkeypatch.undo()
     world.put([2]).run()
@@ -1580,6 +1580,18 @@ def test_the_form_gets_denser_when_a_deadline_is_near(max_lag: float, left: floa
     assert form(world.sent[1]) == expected
     world.run()
     assert sorted(world.arrived) == list(range(71))
+
+
+@pytest.mark.parametrize(("hosts", "expected"), [(0, 27), (1, 27), (2, 24), (4, 18)])
+def test_hosts_that_send_alone_share_the_limit_of_the_channel(
+    monkeypatch: pytest.MonkeyPatch, hosts: int, expected: int
+) -> None:
+    """None knows what the others send, so that each takes its part: three messages count for all."""
+    monkeypatch.setattr(MemoryBacklog, "lone_hosts", hosts)
+    world = paced()
+    for number in range(3):
+        world.put([number]).run()
+    assert world.limiter.info(URL.key, world.now)["channel"]["remaining"] == expected
 
 
 def test_a_deadline_that_has_passed_hurries_nobody() -> None:
