@@ -19,7 +19,7 @@ from discord_logging._backlogs.recovery import Recovery
 from discord_logging._backlogs.store import StoreError
 from discord_logging._process import clock
 from discord_logging._process.diagnostics import warn
-from discord_logging._process.locks import PATIENCE, Lock
+from discord_logging._process.locks import PATIENCE, Lock, start_once
 from discord_logging._process.own_threads import is_own_thread
 from discord_logging._process.wakeup import Wakeup
 
@@ -114,21 +114,10 @@ class Keeper:
         self._wakeup.set()
         if self.is_running():
             return True
-        # After a fork in a signal handler, `self._starting` is another lock.
-        starting = self._starting
-        if starting.is_held_by_this_thread():  # we interrupted the start
-            return True
-        try:
-            if starting.acquire(0) and not self.is_running():
-                self._start()
-        except RuntimeError:  # "can't start new thread", at interpreter exit or without memory
+        runs = start_once(self._starting, self.is_running, self._start)
+        if not runs:
             self.is_idle = True
-            return False
-        finally:
-            # Ctrl-C may have come right after the lock was acquired.
-            if starting.is_held_by_this_thread():
-                starting.release()
-        return True
+        return runs
 
     def is_running(self) -> bool:
         """Tell whether the thread is alive."""

@@ -365,33 +365,19 @@ class RedisStore:
         return entries.losses_of(self._fields("losses"))
 
     def counts(self) -> Counts:
-        """Count what is in the store."""
-        _, _, _, heard, holder, _ = self._session.run("summary", "")
+        """Count the records that wait. Reads all of them."""
         by_level, by_writer = Counter[str](), Counter[str]()
-        cursor, size, created = b"0", 0, list[float]()
+        cursor, size = b"0", 0
         while True:
-            cursor, found, bytes_, oldest = self._session.run("count", cursor)
+            cursor, found, bytes_ = self._session.run("count", cursor)
             counted = json.loads(found)
             by_level.update(counted["by_level"])
-            by_writer.update(counted["by_writer"])
+            for name, count in dict(counted["by_writer"]).items():
+                writer = self._find_writer(name)
+                by_writer[f"{writer.host} ({writer.pid})"] += count
             size += int(bytes_)
-            created += [float(oldest)] if oldest else []
             if cursor == b"0":
-                break
-        writers = {name: self._find_writer(name) for name in by_writer}
-        named = Counter[str]()
-        for name, count in by_writer.items():
-            named[f"{writers[name].host} ({writers[name].pid})"] += count
-        return Counts(
-            waiting=sum(by_level.values()),
-            bytes=size,
-            oldest=min(created, default=None),
-            by_level=dict(by_level),
-            by_writer=dict(named),
-            workers=len(list(entries.read_workers(heard))),
-            sender=lease.read_token(holder),
-            dropped=self.losses(),
-        )
+                return Counts(by_level.total(), size, dict(by_level), dict(by_writer))
 
     def _fields(self, key: str) -> dict[bytes, bytes]:
         found: Any = self._session.connection.call("HGETALL", key)

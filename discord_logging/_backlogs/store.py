@@ -126,21 +126,13 @@ class Summary(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """The state of a store, for the command line."""
+    """The records that wait in a store, one by one, for the command line."""
 
     waiting: int
     bytes: int
-    oldest: float | None
-    """When the oldest record was accepted, on the wall clock."""
     by_level: dict[str, int]
     by_writer: dict[str, int]
     """The number of waiting records by `host (pid)`."""
-    workers: int
-    """The number of writers that live, as far as it is known."""
-    sender: tuple[str, int] | None
-    """The host and the process id of the last process that led."""
-    dropped: Mapping[tuple[str, str], int]
-    """All losses of the webhook ever, by reason and name of the level."""
 
 
 class Store(Protocol):
@@ -260,7 +252,7 @@ class Store(Protocol):
         """Return all losses of the webhook ever, by reason and name of the level. Cheap."""
 
     def counts(self) -> Counts:
-        """Count what is in the store."""
+        """Count the records that wait. Reads all of them."""
 
     def close(self) -> None:
         """Close the store. It opens itself again at the next use; the process goes on leading."""

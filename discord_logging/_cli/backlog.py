@@ -94,21 +94,21 @@ def _describe(setting: str, hook: str) -> dict[str, Any]:
     """Return what waits for a webhook, as plain data."""
     store = open_store(setting, hook)
     try:
-        counts = store.counts()
+        summary, counts, losses = store.summary(), store.counts(), store.losses()
     finally:
         store.close()
     return {
         "webhook": hook,
         "waiting": counts.waiting,
         "bytes": counts.bytes,
-        "oldest": None if counts.oldest is None else round(max(time.time() - counts.oldest, 0.0), 3),
+        "oldest": None if summary.oldest is None else round(max(time.time() - summary.oldest, 0.0), 3),
         "by_level": counts.by_level,
         "by_process": counts.by_writer,
         "unstored": _count_unstored(find_ring_place(find_place(setting), hook)),
-        "workers": counts.workers,
-        "sender": counts.sender and {"host": counts.sender[0], "pid": counts.sender[1]},
-        "dropped": sum(counts.dropped.values()),
-        "dropped_by_reason": _by_reason(counts.dropped),
+        "workers": summary.workers,
+        "sender": summary.sender and {"host": summary.sender[0], "pid": summary.sender[1]},
+        "dropped": sum(losses.values()),
+        "dropped_by_reason": _by_reason(losses),
     }
 
 

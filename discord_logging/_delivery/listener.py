@@ -18,7 +18,7 @@ from discord_logging._discord import rate_limiter as rate_limits
 from discord_logging._exceptions import ends_program
 from discord_logging._process import clock
 from discord_logging._process.diagnostics import say, warn
-from discord_logging._process.locks import Lock
+from discord_logging._process.locks import Lock, start_once
 from discord_logging._process.own_threads import is_own_thread
 from discord_logging._process.slots import Slots
 from discord_logging._text.numbers import counted
@@ -140,20 +140,7 @@ class WebhookListener(logging.handlers.QueueListener):
         if self.is_running():
             self.backlog.wake()
             return True
-        # After a fork in a signal handler, `self._starting` is another lock.
-        starting = self._starting
-        if starting.is_held_by_this_thread():  # we interrupted the start
-            return True
-        try:
-            if starting.acquire(0) and not self.is_running():
-                self.start()
-        except RuntimeError:  # "can't start new thread", at interpreter exit or without memory
-            return False
-        finally:
-            # Ctrl-C may have come right after the lock was acquired.
-            if starting.is_held_by_this_thread():
-                starting.release()
-        return True
+        return start_once(self._starting, self.is_running, self.start)
 
     def _report_late_record(self) -> None:
         if not self._has_reported_late:

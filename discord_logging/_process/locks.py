@@ -11,13 +11,39 @@ from typing import TYPE_CHECKING
 from discord_logging._process import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PATIENCE = 0.3
 """The shortest wait for a lock that is only ever held for a moment, in seconds."""
 
 _postponed: deque[int] = deque()
 """The signals to raise when the main thread releases a lock."""
+
+
+def start_once(starting: Lock, is_running: Callable[[], bool], start: Callable[[], object]) -> bool:
+    """Start a thread, unless it runs, or someone is about to start it. Never waits.
+
+    Args:
+        starting: The lock of those who start the thread.
+        is_running: Tells whether the thread runs.
+        start: Starts the thread.
+
+    Returns:
+        Whether the thread runs, or soon will. At interpreter exit, or without memory, none can start.
+    """
+    if starting.is_held_by_this_thread():
+        # A signal handler has interrupted the start.
+        return True
+    try:
+        if starting.acquire(0) and not is_running():
+            start()
+    except RuntimeError:  # "can't start new thread"
+        return False
+    finally:
+        # Ctrl-C may have come right after the lock was acquired.
+        if starting.is_held_by_this_thread():
+            starting.release()
+    return True
 
 
 class Lock:

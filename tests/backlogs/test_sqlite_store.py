@@ -88,7 +88,7 @@ class TestBounds:
         store.tidy(100, 100, time.time() + 31 * 86_400)
         assert (store.find_settings("digest"), store.tally(WRITER)) == (None, Tally(0, {}))
         assert store.tally(alive) == Tally(1, {})
-        assert store.counts().dropped == {("rejected", "INFO"): 1}
+        assert store.losses() == {("rejected", "INFO"): 1}
 
 
 class TestLead:
@@ -99,7 +99,7 @@ class TestLead:
         (folder / database.NAME).unlink()
         store.check()
         assert store.try_to_lead(writer)
-        assert store.counts().sender == (writer.host, writer.pid)
+        assert store.summary().sender == (writer.host, writer.pid)
 
     def test_a_lock_that_was_removed_is_taken_anew(self, store: SqliteStore, folder: Path) -> None:
         """Otherwise another process would lead as well."""

@@ -298,26 +298,15 @@ def summarize(connection: sqlite3.Connection, hook: int) -> Summary:
 
 
 def count_all(connection: sqlite3.Connection, hook: int) -> Counts:
-    """Count what is in the store."""
-    writers = connection.execute("SELECT id, host, pid, beat FROM writers WHERE hook = ?", (hook,)).fetchall()
-    names = {key: f"{host} ({pid})" for key, host, pid, _ in writers}
+    """Count the records that wait. See `Store.counts`."""
+    writers = connection.execute("SELECT id, host, pid FROM writers WHERE hook = ?", (hook,)).fetchall()
+    names = {key: f"{host} ({pid})" for key, host, pid in writers}
     by_level, by_writer = Counter[str](), Counter[str]()
     for writer, levelname, count in connection.execute(_COUNT, (hook,)):
         by_level[levelname] += count
         by_writer[names.get(writer, "? (0)")] += count
-    size, oldest = find_bounds(connection, hook)
-    host, pid = connection.execute("SELECT host, pid FROM hooks WHERE id = ?", (hook,)).fetchone()
-    now = time.time()
-    return Counts(
-        waiting=sum(by_level.values()),
-        bytes=size,
-        oldest=oldest,
-        by_level=dict(by_level),
-        by_writer=dict(by_writer),
-        workers=len({(host, pid) for _, host, pid, beat in writers if is_alive(host, pid, now - beat)}),
-        sender=(host, pid) if host is not None and is_alive(host, pid, 0.0) else None,
-        dropped=find_losses(connection, (hook, 0), 0),
-    )
+    size, _ = find_bounds(connection, hook)
+    return Counts(by_level.total(), size, dict(by_level), dict(by_writer))
 
 
 def make_plain(record: NewRecord) -> NewRecord:

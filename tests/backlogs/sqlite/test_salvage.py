@@ -78,7 +78,7 @@ def test_what_can_be_read_is_kept_and_the_rest_is_counted(
         store.check()
     change(folder / database.NAME, damage)
     rows = read_all(store)
-    lost = store.counts().dropped["damaged", "?"]
+    lost = store.losses()["damaged", "?"]
     assert 0 < lost < 200
     assert len(rows) + lost == 200
     assert {row.writer for row in rows} == {WRITER}
@@ -116,7 +116,7 @@ def test_a_file_that_is_no_database_is_set_aside(folder: Path, content: bytes) -
     store = SqliteStore(folder, "hook")
     store.add(WRITER, batch(1, 2))
     assert len(read_all(store)) == 1
-    assert store.counts().dropped == {("damaged", "?"): 1}
+    assert store.losses() == {("damaged", "?"): 1}
     store.close()
 
 
@@ -143,7 +143,7 @@ def test_a_row_with_values_of_wrong_types_is_left_out(folder: Path) -> None:
     connection.close()
     store = SqliteStore(folder, "hook")
     assert [row.number for row in read_all(store)] == list(range(2, 201))
-    assert store.counts().dropped == {("damaged", "?"): 1}
+    assert store.losses() == {("damaged", "?"): 1}
     store.close()
 
 
@@ -191,7 +191,7 @@ def test_a_repair_that_was_interrupted_goes_on(folder: Path, monkeypatch: pytest
         with pytest.raises(StoreError, match="killed"):
             read_all(SqliteStore(folder, "hook"))
     store = SqliteStore(folder, "hook")
-    assert len(read_all(store)) + store.counts().dropped["damaged", "?"] == 200
+    assert len(read_all(store)) + store.losses()["damaged", "?"] == 200
     assert sorted(path.name for path in folder.glob("*damaged-?")) == ["backlog-1.db.damaged-1"]
     assert not list(folder.glob("*.repairing*"))
     store.close()
