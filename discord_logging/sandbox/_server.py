@@ -133,14 +133,22 @@ class LocalDiscord:
 
         Raises:
             OSError: The port cannot be opened, or another LocalDiscord uses the file.
+            Exception: The server cannot run, for instance because a plugin of pytest forbids sockets.
         """
         with self._lifecycle:
             if self._thread is None:
-                self._state.open()
-                ready: Future[int] = Future()
-                thread = threading.Thread(target=self._run, args=(ready,), name="LocalDiscord", daemon=True)
-                thread.start()
-                self._port = ready.result()
+                with contextlib.ExitStack() as undo:
+                    self._state.open()
+                    undo.callback(self._state.close)
+                    listening = undo.enter_context(self._listen())
+                    ready: Future[None] = Future()
+                    thread = threading.Thread(
+                        target=self._run, args=(listening, ready), name="LocalDiscord", daemon=True
+                    )
+                    thread.start()
+                    ready.result()
+                    undo.pop_all()
+                self._port = listening.getsockname()[1]
                 self._thread = thread
                 self._has_run = True
         return self
@@ -149,7 +157,8 @@ class LocalDiscord:
         """Stop the server, if it is running. Connections with an open request are closed."""
         with self._lifecycle:
             if self._thread is not None:
-                self._loop.call_soon_threadsafe(self._stopping.set)
+                with contextlib.suppress(RuntimeError):  # the thread has failed, and its loop is closed
+                    self._loop.call_soon_threadsafe(self._stopping.set)
                 self._thread.join()
                 self._thread = None
                 self._state.close()
@@ -305,14 +314,16 @@ class LocalDiscord:
     def _url_of(self, webhook: Webhook) -> str:
         return f"{self.url}/api/v10/webhooks/{webhook.id}/{webhook.token}"
 
-    def _run(self, ready: Future[int]) -> None:
+    def _run(self, listening: socket.socket, ready: Future[None]) -> None:
         try:
-            asyncio.run(self._serve(ready))
-        except OSError as error:
-            self._state.close()
+            asyncio.run(self._serve(listening, ready))
+        except BaseException as error:
+            if ready.done():
+                raise
+            # `start` waits for it.
             ready.set_exception(error)
 
-    async def _serve(self, ready: Future[int]) -> None:
+    async def _serve(self, listening: socket.socket, ready: Future[None]) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(
             client_max_size=_REQUEST_BYTES, middlewares=[loopback_only if self._loopback else nearby_only]
@@ -320,11 +331,11 @@ class LocalDiscord:
         app.add_routes(Api(self._state, self._webhooks, self._latency, self._stopping).routes())
         app.add_routes(Page(self._state, self._webhooks).routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        with self._listen() as listening:
+        with listening:
             try:
                 await runner.setup()
                 await web.SockSite(runner, listening).start()
-                ready.set_result(listening.getsockname()[1])
+                ready.set_result(None)
                 await self._stopping.wait()
             finally:
                 # asyncio never closes a connection that it has accepted but not yet attached when its server is closed.

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,6 +19,9 @@ import requests
 
 from discord_logging import sandbox
 from discord_logging.sandbox import Fault, LocalDiscord
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_exports_equal_all() -> None:
@@ -96,6 +100,41 @@ def test_a_port_may_be_chosen_and_may_be_taken() -> None:
             local.start()
     with local:
         assert requests.get(local.webhook_url, timeout=5).ok
+
+
+@pytest.mark.parametrize(
+    "place", ["socket.create_server", "asyncio.run", "aiohttp.web.AppRunner.setup", "threading.Thread.start"]
+)
+@pytest.mark.parametrize("error", [RuntimeError("a test tried to use a socket"), SystemExit(3)])
+def test_whatever_fails_at_the_start_is_raised_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str, error: BaseException
+) -> None:
+    """Regression: under a plugin that forbids sockets by an error of its own, the start waited for ever."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    local = LocalDiscord(keep=tmp_path / "kept")
+    with monkeypatch.context() as patch:
+        patch.setattr(place, fail)
+        with pytest.raises(type(error)):
+            local.start()
+    # Nothing stays open.
+    with LocalDiscord(keep=tmp_path / "kept") as other:
+        assert requests.get(other.url, timeout=10).ok
+    with local:
+        assert requests.get(local.url, timeout=10).ok
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_server_whose_thread_has_failed_can_be_stopped(discord: LocalDiscord) -> None:
+    """The thread has shown its error."""
+    discord._loop.call_soon_threadsafe(discord._loop.stop)
+    assert discord._thread
+    discord._thread.join(10)
+    discord.stop()
+    with discord:
+        assert requests.get(discord.url, timeout=10).ok
 
 
 def test_ipv6_loopback_is_supported() -> None:
