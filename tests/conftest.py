@@ -333,10 +333,12 @@ def catch(function: Callable[..., object], *args: object) -> BaseException:
 
 def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until a condition holds; fail after a number of seconds."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.01
     while not holds():
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(pause)
+        # Conditions that take long to hold take long to ask for, too.
+        pause = min(1.2 * pause, 0.2)
 
 
 @pytest.fixture
