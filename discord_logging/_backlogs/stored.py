@@ -250,7 +250,7 @@ class StoredBacklog(StoredQueues):
         waiters.append(flush.wakeup)
         try:
             # A child that a signal handler has forked meanwhile has no records to wait for.
-            while lock is self.lock and (self.pending or is_last) and not flush.is_settled:
+            while lock is self.lock and not flush.is_settled and (self.pending or (is_last and self._may_have_more())):
                 # After `close`, the records stay where they are, but for those in flight.
                 if self.keeper.is_refused or (self._closed and not self._leased):
                     break
@@ -263,6 +263,10 @@ class StoredBacklog(StoredQueues):
         finally:
             flushes.remove(flush)
             waiters.remove(flush.wakeup)
+
+    def _may_have_more(self) -> bool:
+        """Tell whether others may have left records for this process, or the store has still to learn something."""
+        return bool(self.unsettled or not self.keeper.trouble)
 
     def resume(self) -> None:
         """Deliver what earlier processes have left."""

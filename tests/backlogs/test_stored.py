@@ -220,6 +220,27 @@ class TestFlush:
         process.step()
         assert flush.is_settled
 
+    @pytest.mark.parametrize("fails_first", [False, True])
+    def test_the_last_one_waits_for_no_store_that_does_not_work(
+        self, monkeypatch: pytest.MonkeyPatch, *, fails_first: bool
+    ) -> None:
+        """Regression: a process without records ended at its deadline alone."""
+        disk = Disk()
+        process = Process(disk)
+        process.step()
+        disk.fail()
+        if fails_first:
+            process.step()
+        monkeypatch.setattr(process.backlog.keeper, "is_running", lambda: True)
+
+        def work() -> bool:
+            assert not fails_first
+            process.step()
+            return False
+
+        assert process.backlog.wait_until_settled(time.monotonic() + 60, work, is_last=True)
+        assert (process.backlog.flushes, process.backlog._waiters) == ([], [])
+
 
 class TestFlight:
     """The store knows which records are under way."""
