@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ class Address(NamedTuple):
         sentinels: The hosts and ports of the Sentinels, if they name the server.
         service: The name by which they know it.
         database: The number of its database.
-        options: What else the URL of Sentinels says, as redis-py takes it.
+        options: What else the URL of Sentinels says of the server, as redis-py names it.
+        sentinel_options: What it says of the Sentinels.
     """
 
     url: str
@@ -31,7 +32,8 @@ class Address(NamedTuple):
     sentinels: tuple[tuple[str, int], ...] = ()
     service: str = ""
     database: int = 0
-    options: Mapping[str, Any] = {}
+    options: Mapping[str, str] = {}
+    sentinel_options: Mapping[str, str] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.shown}>"
@@ -78,10 +80,8 @@ def _with_sentinels(address: Address, parts: SplitResult, hosts: str, query: Map
     service, _, database = parts.path.strip("/").partition("/")
     if not service:
         raise ValueError("it names no service of the Sentinels, as redis+sentinel://host:26379/mymaster does")
-    options: dict[str, Any] = {"sentinel_kwargs": {}}
-    for name, value in query.items():
-        own = options["sentinel_kwargs"] if name.startswith("sentinel_") else options
-        own[name.removeprefix("sentinel_")] = value
+    prefix = "sentinel_"
+    options = {name: value for name, value in query.items() if not name.startswith(prefix)}
     for name, given in (("username", parts.username), ("password", parts.password)):
         if given:
             options[name] = unquote(given)
@@ -90,6 +90,7 @@ def _with_sentinels(address: Address, parts: SplitResult, hosts: str, query: Map
         service=unquote(service),
         database=_read_database(database),
         options=options,
+        sentinel_options={name[len(prefix) :]: value for name, value in query.items() if name.startswith(prefix)},
     )
 
 

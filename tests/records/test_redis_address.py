@@ -31,12 +31,8 @@ def test_sentinels_have_a_service_and_options_of_their_own() -> None:
     address = parse_address("redis+sentinel://shop:a%40b@one:1,two/my%20master/3?sentinel_password=c&socket_timeout=5")
     assert address.sentinels == (("one", 1), ("two", 26379))
     assert (address.service, address.database) == ("my master", 3)
-    assert address.options == {
-        "sentinel_kwargs": {"password": "c"},
-        "socket_timeout": "5",
-        "username": "shop",
-        "password": "a@b",
-    }
+    assert address.options == {"socket_timeout": "5", "username": "shop", "password": "a@b"}
+    assert address.sentinel_options == {"password": "c"}
     assert parse_address("redis+sentinel://one/master").database == 0
 
 

@@ -14,7 +14,7 @@ from discord_logging._backlogs.redis.scripts import find_script
 from discord_logging._backlogs.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from discord_logging._records.redis_address import Address
 
@@ -201,19 +201,32 @@ def _connect(redis: Any, address: Address, *, is_cluster: bool) -> Any:
     if not address.sentinels:
         client = redis.Redis.from_url(address.url, retry=retry, **options)
     else:
-        given = dict(address.options)
-        own = {**options, **given.pop("sentinel_kwargs")}
+        given, own = (_with_types(redis, each) for each in (address.options, address.sentinel_options))
+        own = {"retry": retry, **options, **own}
         sentinel = redis.sentinel.Sentinel(address.sentinels, sentinel_kwargs=own, **{**options, **given})
         client = sentinel.master_for(address.service, db=address.database, retry=retry)
     client.connection_pool.connection_kwargs["decode_responses"] = False
     return client
 
 
+def _with_types(redis: Any, options: Mapping[str, str]) -> dict[str, Any]:
+    """Return options of a URL as redis-py reads them from other URLs.
+
+    Raises:
+        ValueError: One of them is no number.
+    """
+    parsers = {**redis.connection.URL_QUERY_ARGUMENT_PARSERS, "ssl": redis.connection.to_bool}
+    try:
+        return {name: parsers.get(name, str)(value) for name, value in options.items()}
+    except ValueError:
+        raise ValueError("an option of the URL is no number") from None
+
+
 def explain(redis: Any, error: Exception, secrets: tuple[str, ...]) -> str:
     """Return the reason of an error in words, without a password."""
     exceptions, text = redis.exceptions, str(error)
     kinds = [
-        (exceptions.AuthenticationError, _REFUSED),
+        (exceptions.AuthenticationError, _UNKNOWN if "required" in str(error) else _REFUSED),
         (exceptions.TimeoutError, "Redis does not answer"),
         (exceptions.BusyLoadingError, "Redis is loading its data"),
         (exceptions.ReadOnlyError, _REPLICA),
@@ -240,6 +253,8 @@ _WORDS = {
     "NOAUTH": _UNKNOWN,
     "WRONGPASS": _REFUSED,
     "Authentication required": _UNKNOWN,
+    "AuthenticationError": "the Sentinels ask for another password",
+    "No master found": "Redis cannot be reached (no Sentinel names a server)",
     "READONLY": _REPLICA,
     "OOM ": _FULL,
     "NOPERM": _FORBIDDEN,
