@@ -45,6 +45,8 @@ class Connection:
         self._socket: Any = None
         self._pid = 0
         self._is_cluster = False
+        self._nodes: list[tuple[str, int]] = []
+        self._has_asked = address.url.startswith("unix:") or bool(address.sentinels)
         self.identity: str | None = None
         self.changes = 0
         # Redis may be slow to be imported, and a child that is forked meanwhile would wait for ever for the import.
@@ -63,7 +65,9 @@ class Connection:
             StoreError: The script was not run, or it is not known whether it was.
         """
         script = find_script(name)
-        common = 1, f"{self.prefix}head", uuid.uuid4().hex, identity, *args
+        # While a cluster moves our keys, some are here and some there, and a script would end in its midst. Then Redis
+        # refuses a script that names several keys if one of them is missing, and the second one always is.
+        common = 2, f"{self.prefix}head", f"{self.prefix}never", uuid.uuid4().hex, identity, *args
         try:
             result = self._execute("EVALSHA", script.digest, *common)
         except _UnknownScriptError:
@@ -124,24 +128,45 @@ class Connection:
         return self._translated(lambda client: self._send(client, command))
 
     def _send(self, client: Any, command: Sequence[Any]) -> Any:
-        if self._is_cluster:
-            return client.execute_command(*command)
-        # The client itself would take twice as long.
+        # The client itself would take twice as long, and the one of a cluster would try again for many seconds.
         if self._socket is None:
+            if self._is_cluster:
+                client = client.get_redis_connection(client.get_node_from_key(self.prefix))
             self._socket = client.connection_pool.make_connection()
             self._socket.connect()
+            if not self._has_asked:
+                self._find_nodes()
         self._socket.send_command(*command, check_health=False)
         return self._socket.read_response()
 
+    def _find_nodes(self) -> None:
+        """Learn the nodes of a cluster, if this is one: the one that the URL names may end."""
+        try:
+            self._socket.send_command("CLUSTER", "SLOTS", check_health=False)
+            slots = self._socket.read_response()
+        except import_driver().exceptions.ResponseError:
+            slots = []
+        self._nodes = [(host.decode(), port) for _, _, *nodes in slots for host, port, *_ in nodes if host]
+        self._is_cluster, self._has_asked = bool(slots), True
+
     def _translated(self, work: Callable[[Any], Any]) -> Any:
         redis = import_driver()
+        exceptions = redis.exceptions
+        expected = (
+            exceptions.RedisError,
+            exceptions.RedisClusterException,
+            OSError,
+            ValueError,
+            TypeError,
+            AttributeError,
+        )
         if self._pid != os.getpid():
             self.forget()
         is_new = self._socket is None
         for is_last in (False, True):
             try:
                 return self._try(redis, work)
-            except (redis.exceptions.RedisError, OSError, ValueError, TypeError, AttributeError) as error:
+            except expected as error:
                 may_repeat = not is_last and self._may_repeat(redis, error, is_new=is_new)
                 reason = explain(redis, error, self.address.secrets)
             # The next answer of the connection may be that to an earlier command.
@@ -154,7 +179,8 @@ class Connection:
     def _may_repeat(self, redis: Any, error: Exception, *, is_new: bool) -> bool:
         """Tell whether the same may work at once by another connection."""
         exceptions = redis.exceptions
-        if isinstance(error, exceptions.MovedError) and not self._is_cluster:
+        # Old versions of redis-py know this error in clusters alone.
+        if isinstance(error, exceptions.MovedError) or str(error).startswith("MOVED "):
             self._is_cluster = True
             return True
         # The server may have closed a connection that was not used for a while.
@@ -163,11 +189,33 @@ class Connection:
 
     def _try(self, redis: Any, work: Any) -> Any:
         if self._client is None:
-            self._client, self._pid = _connect(redis, self.address, is_cluster=self._is_cluster), os.getpid()
+            self._client, self._pid = self._connect(redis), os.getpid()
         try:
             return work(self._client)
         except redis.exceptions.NoScriptError:
             raise _UnknownScriptError from None
+
+    def _connect(self, redis: Any) -> Any:
+        """Return a client, which opens its connection at the first command and tries nothing twice."""
+        address = self.address
+        options: dict[str, Any] = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, "protocol": 2}
+        retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
+        if self._is_cluster:
+            # The node that the URL names may be gone.
+            nodes = [redis.cluster.ClusterNode(*node) for node in self._nodes]
+            options["require_full_coverage"] = False
+            client = redis.cluster.RedisCluster.from_url(address.url, startup_nodes=nodes, **options)
+            self._nodes = [(node.host, node.port) for node in client.get_nodes()]
+            return client
+        if not address.sentinels:
+            client = redis.Redis.from_url(address.url, retry=retry, **options)
+        else:
+            given, own = (_with_types(redis, each) for each in (address.options, address.sentinel_options))
+            own = {"retry": retry, **options, **own}
+            sentinel = redis.sentinel.Sentinel(address.sentinels, sentinel_kwargs=own, **{**options, **given})
+            client = sentinel.master_for(address.service, db=address.database, retry=retry)
+        client.connection_pool.connection_kwargs["decode_responses"] = False
+        return client
 
 
 class _UnknownScriptError(Exception):
@@ -188,27 +236,6 @@ def import_driver() -> Any:
     return redis
 
 
-def _connect(redis: Any, address: Address, *, is_cluster: bool) -> Any:
-    """Return a client, which opens its connection at the first command and tries nothing twice."""
-    options = {
-        "socket_timeout": PATIENCE,
-        "socket_connect_timeout": PATIENCE,
-        "protocol": 2,
-    }
-    if is_cluster:
-        return redis.cluster.RedisCluster.from_url(address.url, **options)
-    retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
-    if not address.sentinels:
-        client = redis.Redis.from_url(address.url, retry=retry, **options)
-    else:
-        given, own = (_with_types(redis, each) for each in (address.options, address.sentinel_options))
-        own = {"retry": retry, **options, **own}
-        sentinel = redis.sentinel.Sentinel(address.sentinels, sentinel_kwargs=own, **{**options, **given})
-        client = sentinel.master_for(address.service, db=address.database, retry=retry)
-    client.connection_pool.connection_kwargs["decode_responses"] = False
-    return client
-
-
 def _with_types(redis: Any, options: Mapping[str, str]) -> dict[str, Any]:
     """Return options of a URL as redis-py reads them from other URLs.
 
@@ -224,7 +251,10 @@ def _with_types(redis: Any, options: Mapping[str, str]) -> dict[str, Any]:
 
 def explain(redis: Any, error: Exception, secrets: tuple[str, ...]) -> str:
     """Return the reason of an error in words, without a password."""
-    exceptions, text = redis.exceptions, str(error)
+    exceptions = redis.exceptions
+    if isinstance(error, exceptions.RedisClusterException) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    text = str(error)
     kinds = [
         (exceptions.AuthenticationError, _UNKNOWN if "required" in str(error) else _REFUSED),
         (exceptions.TimeoutError, "Redis does not answer"),
@@ -232,7 +262,8 @@ def explain(redis: Any, error: Exception, secrets: tuple[str, ...]) -> str:
         (exceptions.ReadOnlyError, _REPLICA),
         (exceptions.OutOfMemoryError, _FULL),
         (exceptions.NoPermissionError, _FORBIDDEN),
-        (exceptions.ClusterDownError, "the cluster of Redis is down"),
+        ((exceptions.ClusterDownError, exceptions.SlotNotCoveredError), "the cluster of Redis is down"),
+        ((exceptions.AskError, exceptions.TryAgainError), _MOVES),
     ]
     for kind, words in kinds:
         if isinstance(error, kind):
@@ -247,6 +278,7 @@ def explain(redis: Any, error: Exception, secrets: tuple[str, ...]) -> str:
 
 _UNKNOWN, _REFUSED = "Redis asks for a password", "Redis refuses the password"
 _REPLICA, _FULL = "this Redis is a replica, and takes no records", "the memory of Redis is full (maxmemory)"
+_MOVES = "the cluster of Redis moves the records to another server"
 _FORBIDDEN = "the user of Redis may not do this: see the list of commands in docs/redis.md"
 _WORDS = {
     "unauthenticated": _UNKNOWN,
@@ -258,8 +290,11 @@ _WORDS = {
     "READONLY": _REPLICA,
     "OOM ": _FULL,
     "NOPERM": _FORBIDDEN,
+    "Cluster mode is not enabled": _FORBIDDEN,
     "MISCONF": "Redis cannot write to its disk, and takes no records",
     "WRONGTYPE": "another program has put a key of another kind in the place of ours, which begin with dl1:",
+    "TRYAGAIN": _MOVES,
+    "ASK ": _MOVES,
     "NOREPLICAS": "Redis has too few replicas, and takes no records",
     "MASTERDOWN": "this Redis is a replica without its master",
     "UNBLOCKED": "Redis has become a replica",

@@ -1,6 +1,7 @@
 -- The beginning of every script. A script is one transaction on the records of one webhook.
 --
 -- KEYS[1]  dl1:{webhook}:head, from which the names of all other keys come; they are in the same slot of a cluster
+-- KEYS[2]  a key that never exists, see `connection`
 -- ARGV[1]  an identity for the data, if they are new
 -- ARGV[2]  the identity that the caller knows, or '' if it works with any
 --
