@@ -1,8 +1,11 @@
-"""A Redis of a test, which the test can stop, end and start again."""
+"""The servers of Redis of a test, which the test can stop, end and start again."""
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
+import itertools
+import os
 import shutil
 import signal
 import subprocess
@@ -22,18 +25,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+HOST = str(ipaddress.IPv4Address(0x7F000001 | os.getpid() << 1))
+"""An address on loopback at which no other process of the tests listens."""
+_ports = itertools.count(20_000)
+
+
+def new_port() -> str:
+    """Return a port at `HOST`, which is below those that the kernel gives away."""
+    return str(next(_ports))
+
+
+def find_program(name: str) -> str:
+    """Return the path of a program, without which the test is skipped."""
+    program = shutil.which(name)
+    if program:
+        return program
+    if os.environ.get("REQUIRE_REDIS"):
+        pytest.fail(f"REQUIRE_REDIS is set, but {name} is not installed")
+    pytest.skip(f"needs {name} (Debian: apt install redis-server openssl)")
+
+
 class Server:
     """A server that listens on a socket in a folder of its own, and keeps its data there if it is told to.
 
     Args:
+        arguments: Arguments of the command line that are no options.
         options: Its options.
     """
 
-    def __init__(self, **options: str) -> None:
+    def __init__(self, *arguments: str, **options: str) -> None:
         # The name of a socket must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="dl-"))
         self.socket = self.folder / "s"
-        self._options = {"port": "0", "unixsocket": str(self.socket), "save": "", "dir": str(self.folder), **options}
+        own = {"port": "0", "bind": HOST, "unixsocket": str(self.socket), "save": "", "dir": str(self.folder)}
+        self._options = {**own, **{name.replace("_", "-"): value for name, value in options.items()}}
+        self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self._client: Any = None
 
@@ -42,16 +68,24 @@ class Server:
         """The URL."""
         return f"unix://{self.socket}"
 
+    @property
+    def port(self) -> str:
+        """The port, at `HOST`."""
+        return self._options["port"]
+
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        program = shutil.which("redis-server")
-        if not program:
-            pytest.skip("needs redis-server (Debian: apt install redis-server)")
+        program = find_program("redis-server")
+        # A Sentinel writes what it finds out into its file.
+        (self.folder / "conf").touch()
         words = [word for name, value in self._options.items() for word in (f"--{name}", value)]
-        self._process = subprocess.Popen([program, *words], stdout=subprocess.DEVNULL)
+        command = [program, str(self.folder / "conf"), *self._arguments, *words]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         wait_until(self._answers)
 
     def _answers(self) -> bool:
+        assert self._process
+        assert self._process.poll() is None
         with contextlib.suppress(redis.RedisError):
             return bool(self.tell("PING"))
         return False
@@ -60,7 +94,9 @@ class Server:
         """Run a command, and return the answer."""
         if self._client is None:
             password = self._options.get("requirepass")
-            self._client = redis.Redis(unix_socket_path=str(self.socket), protocol=2, password=password)
+            self._client = redis.Redis(
+                unix_socket_path=str(self.socket), protocol=2, password=password, socket_timeout=60
+            )
         return self._client.execute_command(*command)
 
     def signal(self, number: int) -> None:
@@ -94,9 +130,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(**options: str) -> Iterator[Server]:
+def serve(*arguments: str, **options: str) -> Iterator[Server]:
     """Run a server."""
-    server = Server(**options)
+    server = Server(*arguments, **options)
     try:
         server.start()
         yield server
