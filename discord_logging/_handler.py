@@ -16,7 +16,7 @@ from discord_logging._delivery.registry import attach, detach, reattach
 from discord_logging._discord.webhook_url import WebhookURL, hide, hide_urls
 from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._process.diagnostics import warn
-from discord_logging._process.own_threads import is_own_thread
+from discord_logging._process.own_threads import is_own_thread, own_handlers
 from discord_logging._records.freeze import freeze, show_arguments
 from discord_logging._records.parse import LEVEL_RULE, is_blank, parse_enabled, parse_level
 from discord_logging._records.record import Details, Snapshot
@@ -249,6 +249,7 @@ class DiscordHandler(logging.Handler):
         self._accepted_at_timeout: int | None = None
         self._is_closed = False
         super().__init__(logging.NOTSET if is_blank(level) else parse_level("level", level, LEVEL_RULE))
+        own_handlers.add(self)
         if record_filter is not None:
             self.addFilter(record_filter)
         self.formatter: logging.Formatter | None = card.formatter

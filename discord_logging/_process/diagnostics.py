@@ -5,6 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from typing import TYPE_CHECKING
+
+from discord_logging._process.own_threads import is_own_thread, own_handlers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOGGER_NAME = "discord_logging"
 
@@ -25,7 +31,22 @@ def warn(text: str, *args: object, exc_info: bool = False) -> None:
     with contextlib.suppress(Exception):
         if logging.root.manager.disable < logging.WARNING >= logger.getEffectiveLevel():
             error = sys.exc_info() if exc_info else None
-            logger.handle(logger.makeRecord(LOGGER_NAME, logging.WARNING, __file__, 0, text, args, error))
+            record = logger.makeRecord(LOGGER_NAME, logging.WARNING, __file__, 0, text, args, error)
+            logger.handle(record)
+            if is_own_thread.get() and _is_deaf(logger) and logger.filter(record) and logging.lastResort:
+                logging.lastResort.handle(record)
+
+
+def _is_deaf(logger: logging.Logger) -> bool:
+    """Tell whether all handlers are ours, which ignore this thread, so that `logging` does not write to stderr."""
+    handlers = list(_handlers_of(logger))
+    return bool(handlers) and not logger.disabled and own_handlers.issuperset(handlers)
+
+
+def _handlers_of(logger: logging.Logger | None) -> Iterator[logging.Handler]:
+    while logger:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
 
 
 def say(text: str) -> None:

@@ -10,7 +10,9 @@ import threading
 
 import pytest
 
+from discord_logging import DiscordHandler
 from discord_logging._process.diagnostics import LOGGER_NAME, say, warn
+from discord_logging._process.own_threads import is_own_thread
 
 
 def test_warning_goes_to_the_logger_of_the_package(caplog: pytest.LogCaptureFixture) -> None:
@@ -58,6 +60,32 @@ def test_warning_shows_the_exception_that_is_being_handled(caplog: pytest.LogCap
     except ValueError:
         warn("failed", exc_info=True)
     assert "invalid literal" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_muted", "expected"),
+    [
+        ([], False, "the disk is full\n"),
+        ([DiscordHandler], False, "the disk is full\n"),
+        ([DiscordHandler], True, ""),
+        ([logging.NullHandler], False, ""),
+        ([DiscordHandler, logging.NullHandler], False, ""),
+    ],
+)
+def test_a_warning_that_no_handler_takes_is_on_stderr(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kinds: list[type[logging.Handler]],
+    is_muted: bool,
+    expected: str,
+) -> None:
+    """Regression: our handlers ignore their own threads, and `logging` took them for handlers all the same."""
+    monkeypatch.setattr(logging.root, "handlers", [kind() for kind in kinds])
+    monkeypatch.setattr(logging.getLogger(LOGGER_NAME), "filters", [lambda _: not is_muted])
+    token = is_own_thread.set(True)
+    warn("the disk is %s", "full")
+    is_own_thread.reset(token)
+    assert capsys.readouterr().err == expected
 
 
 def test_a_line_on_stderr_names_the_package(capsys: pytest.CaptureFixture[str]) -> None:
