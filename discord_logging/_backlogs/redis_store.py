@@ -222,7 +222,7 @@ class RedisStore:
                     damaged.append(name)
             if damaged:
                 # The loss is counted, and told in the channel.
-                self._session.change("discard", encode([name.decode("ascii", "replace") for name in damaged]))
+                self._session.change("discard", encode([name.decode("utf-8", "replace") for name in damaged]))
             if rows or not damaged:
                 return rows
 

@@ -229,6 +229,17 @@ class TestRedisInTrouble:
 
 
 class TestForks:
+    @pytest.mark.parametrize("is_away", [False, True])
+    def test_nothing_is_imported_after_the_handler_was_made(self, server: Server, start: Start, is_away: bool) -> None:
+        """Regression: a child that was forked meanwhile had half a module, and its store did not work."""
+        if is_away:
+            server.kill()
+        worker = start(code="import sys")
+        worker.ask("setattr(sys, 'before', set(sys.modules))")
+        worker.ask("log.error('one')")
+        worker.ask("until(lambda: not health('ok'))" if is_away else "handler.flush(20)")
+        assert worker.ask("set(sys.modules) - sys.before") == "set()"
+
     def test_each_child_is_a_process_of_its_own(self, discord: LocalDiscord, start: Start) -> None:
         """Parent and children use connections of their own, and each record is posted once."""
         parent = start()

@@ -49,9 +49,10 @@ class Connection:
         self._has_asked = address.url.startswith("unix:") or bool(address.sentinels)
         self.identity: str | None = None
         self.changes = 0
-        # Redis may be slow to be imported, and a child that is forked meanwhile would wait for ever for the import.
+        # A child that is forked while another thread imports something would have half of it, or wait for ever.
         with contextlib.suppress(StoreError):
-            import_driver()
+            # This makes redis-py import what it imports late, and opens nothing.
+            import_driver().Redis().connection_pool.make_connection()
 
     def run(self, name: str, *args: str | bytes | float, identity: str = "") -> list[Any]:
         """Run a script, and return its results.

@@ -117,6 +117,6 @@ def has_ended(token: bytes) -> bool:
 def _machine() -> tuple[str, str]:
     """Return names for the run of this machine and for its space of process ids, or empty texts."""
     with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         return boot, os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - it names no path
     return "", ""
