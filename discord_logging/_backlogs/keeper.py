@@ -36,7 +36,7 @@ _VERIFICATION = 60.0
 """The shortest time between two checks of a store that has rows which cannot be read, in seconds."""
 _PORTION = 500
 """The largest number of records that are stored at a time."""
-_POLL, _IDLE_POLL, _IDLE_AFTER = 0.05, 0.25, 10.0
+_POLL, _IDLE_POLL, _IDLE_AFTER = 0.05, 0.5, 10.0
 """The seconds between two looks into the store, and the same after so many seconds in which nothing happened."""
 _TOGETHER = 0.01
 """The seconds within which records are stored in one transaction. The ring keeps them meanwhile."""
