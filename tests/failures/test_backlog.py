@@ -599,6 +599,8 @@ class TestChildren:
                 os.read(reader, 1)
                 log.error("child")
                 print(handler.flush(20), health("is_sender"), flush=True)
+                # Its flush waits for its own records alone.
+                until(lambda: health("all")["delivered"] == 3)
             fork(live)
             log.error("last words of the parent")
             os.write(writer, b"x")
