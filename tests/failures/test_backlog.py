@@ -198,6 +198,17 @@ def refused(discord: LocalDiscord) -> int:
     return sum(request.status == 429 for request in discord.requests)
 
 
+def deploy(start: Start) -> tuple[Worker, Worker]:
+    """Start a worker with an older version, and then one with the newest, which sends from then on; return both."""
+    older = start(code=OLDER)
+    assert older.ask("(log.error('before'), handler.flush(20), health('is_sender'))") == "(None, True, True)"
+    newer = start()
+    newer.ask("log.error('deployed')")
+    assert newer.ask("(until(lambda: health('is_sender')), handler.flush(20))") == "(None, True)"
+    assert older.ask("(log.error('together'), handler.flush(20), health('is_sender'))") == "(None, True, False)"
+    return older, newer
+
+
 class TestKill:
     """A process is killed by SIGKILL, and its records are posted by another one."""
 
@@ -321,12 +332,7 @@ class TestOneVoice:
 
     def test_the_newest_version_sends(self, discord: LocalDiscord, start: Start) -> None:
         """Deploys replace the workers one after another, and may be taken back."""
-        older = start(code=OLDER)
-        assert older.ask("(log.error('before'), handler.flush(20), health('is_sender'))") == "(None, True, True)"
-        newer = start()
-        newer.ask("log.error('deployed')")
-        assert newer.ask("(until(lambda: health('is_sender')), handler.flush(20))") == "(None, True)"
-        assert older.ask("(log.error('together'), handler.flush(20), health('is_sender'))") == "(None, True, False)"
+        older, newer = deploy(start)
         newer.kill()
         older.ask("log.error('after')")
         assert older.ask("(until(lambda: health('is_sender')), handler.flush(20))") == "(None, True)"

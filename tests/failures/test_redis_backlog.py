@@ -17,7 +17,7 @@ from discord_logging._cli.main import main
 from discord_logging._discord.webhook_url import WebhookURL
 from discord_logging.sandbox import Fault
 from tests.backlogs._redis import Server, serve
-from tests.failures.test_backlog import _PRELUDE, OLDER, Worker, posted, refused
+from tests.failures.test_backlog import _PRELUDE, Worker, deploy, posted, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,12 +100,7 @@ class TestKilledProcess:
 
     def test_the_newest_version_sends(self, discord: LocalDiscord, start: Start) -> None:
         """The one that led gives its lease back."""
-        older = start(code=OLDER)
-        assert older.ask("(log.error('before'), handler.flush(20), health('is_sender'))") == "(None, True, True)"
-        newer = start()
-        newer.ask("log.error('deployed')")
-        assert newer.ask("(until(lambda: health('is_sender')), handler.flush(20))") == "(None, True)"
-        assert older.ask("(log.error('together'), handler.flush(20), health('is_sender'))") == "(None, True, False)"
+        deploy(start)
         assert posted(discord) == ["before", "deployed", "together"]
 
     def test_the_message_in_flight_is_marked(
