@@ -404,5 +404,5 @@ class Keeper:
             self._backlog.withhold_rows()
             self._leads = False
         self._park()
-        # Who waits for the records of others does so no longer.
+        # A flush that waited for the records of other processes alone may end now.
         self._backlog.notify_waiters()

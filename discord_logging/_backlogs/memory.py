@@ -189,7 +189,7 @@ class MemoryBacklog(Intake):
 
     @property
     def lone_hosts(self) -> int:
-        """0: this process shares nothing with others."""
+        """The number of hosts that send alone: 0, since this process shares nothing with others."""
         return 0
 
     @property
