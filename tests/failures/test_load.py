@@ -100,7 +100,7 @@ class _Reported:
         self.repeated = 0
         self.lost = 0
         for message in messages:
-            if match := re.match(r"⚠️ ([\d,]+) records were dropped since", message.content):
+            if match := re.match(r"⚠️ ([\d,]+) records? w(?:as|ere) dropped since", message.content):
                 self.lost += int(match[1].replace(",", ""))
             for text in self._texts(message):
                 self.ids.update(re.findall(r"rec\d-\d+", text))
