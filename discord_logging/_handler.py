@@ -128,10 +128,14 @@ class DiscordHandler(logging.Handler):
             Redis, such as `"redis://cache.example:6379/0"`, does the same for the processes of all machines that name
             it (extra `[redis]`). `None` takes the environment variable `DISCORD_BACKLOG`; if that is not set, records
             wait in memory.
-        backlog_bytes: The largest estimated size of all records in that directory that wait for one webhook, in bytes,
-            at least 1; 256,000,000 by default. If more come, the least severe and oldest are dropped and counted.
-        backlog_age: The seconds after which a record in that directory is dropped and counted; 604,800 by default,
-            which is a week.
+        backlog_dir: A directory on this machine for a `backlog` in Redis. While Redis is away, it keeps what waits in
+            this process, so that the records survive `kill -9` and restarts then, too, also if they have no room in the
+            shared memory; they go into Redis when it is back. `None` takes the environment variable
+            `DISCORD_BACKLOG_DIR`; if that is not set, there is no such directory.
+        backlog_bytes: The largest estimated size of all records in the backlog that wait for one webhook, in bytes, at
+            least 1; 256,000,000 by default. If more come, the least severe and oldest are dropped and counted.
+        backlog_age: The seconds after which a record in the backlog is dropped and counted; 604,800 by default, which
+            is a week.
         max_lag: The seconds that a record may wait for its message while Discord's limits allow it, 5 by default. If
             cards would make records wait for half of that, they are folded into lines, or into a summary with a file. A
             larger value folds later; 0 folds all records that one message cannot hold as cards. A channel permanently
@@ -188,6 +192,7 @@ class DiscordHandler(logging.Handler):
         queue_size: int | None = DeliverySettings.queue_size,
         queue_bytes: int | None = DeliverySettings.queue_bytes,
         backlog: str | os.PathLike[str] | None = None,
+        backlog_dir: str | os.PathLike[str] | None = None,
         backlog_bytes: int | None = DeliverySettings.backlog_bytes,
         backlog_age: float | None = DeliverySettings.backlog_age,
         max_lag: float | None = DeliverySettings.max_lag,
@@ -210,6 +215,7 @@ class DiscordHandler(logging.Handler):
             queue_size=queue_size,
             queue_bytes=queue_bytes,
             backlog=backlog,
+            backlog_dir=backlog_dir,
             backlog_bytes=backlog_bytes,
             backlog_age=backlog_age,
             max_lag=max_lag,

@@ -85,6 +85,10 @@ OPTIONS = {
         "/var/lib/shop", (Path("/var/lib/shop"), "sqlite:///var/lib/shop", " /var/lib/../lib/shop/\n"),
         (5, True, b"/var", ["/var"], {}, "a\0b", "redis://shop.example/zero", "mongodb://x", "sqlite://x", "https://x.example/a"),
     ),
+    "backlog_dir": Option(
+        "/var/lib/shop", (Path("/var/lib/shop"), "sqlite:///var/lib/shop"), (5, True, b"/var", ["/var"], {}, "redis://x.example/0"),
+        {"backlog": "redis://127.0.0.1:9/0"},
+    ),
     "backlog_bytes": _number(1000, "1000", 1.5, "1.5", 0),
     "backlog_age": _number(3600, "3600", 0),
     "max_lag": _number(2.5, "2.5"),

@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from discord_logging._records.settings import CardSettings
 
 
+def new_writer() -> Writer:
+    """Return a name for this process that no other one has."""
+    return Writer(uuid.uuid4().hex, socket.gethostname(), os.getpid())
+
+
 class Slot(NamedTuple):
     """The place of a record that is not in the store."""
 
     number: int
     """The number of the record within this process."""
     token: int | None
-    """The slot of the ring, or `None` if the record is not in the ring."""
+    """The slot of the ring, or `None` if the record is not in the ring: at risk, or in the fallback."""
 
 
 class Arrivals:
@@ -40,7 +45,7 @@ class Arrivals:
 
     Attributes:
         writer: This process.
-        at_risk: The numbers of the records that are neither in the ring nor in the store.
+        at_risk: The numbers of the records that are neither in the ring nor in a store.
     """
 
     def __init__(self, ring_place: str) -> None:
@@ -49,7 +54,7 @@ class Arrivals:
     def after_fork_in_child(self, numbers: Tickets) -> None:
         """Become empty and another writer, whose records have these numbers: the parent has what it accepted."""
         self._numbers = numbers
-        self.writer = Writer(uuid.uuid4().hex, socket.gethostname(), os.getpid())
+        self.writer = new_writer()
         self.at_risk: set[int] = set()
         self._deque: deque[tuple[int, int | None, tuple[Any, ...]]] = deque()
         self._has_ring = False  # whether it was tried to open the ring

@@ -206,6 +206,7 @@ class Keeper:
             with contextlib.suppress(StoreError):
                 self._store.resign()
                 self._store.close()
+            backlog.fallback.close()
             self._thread = None
             self.is_idle = True
         # The caller of a record that came meanwhile took this thread for a running one.
@@ -215,8 +216,10 @@ class Keeper:
 
     def _has_work(self) -> bool:
         """Tell whether the store has still to learn something, and works. Otherwise, others would send twice."""
-        backlog = self._backlog
-        return not self.trouble and bool(len(backlog.arrivals) or backlog.unsettled or backlog.has_parked)
+        backlog, has_arrived = self._backlog, len(self._backlog.arrivals) > 0
+        if self.trouble:
+            return has_arrived and backlog.fallback.works
+        return bool(has_arrived or backlog.unsettled or backlog.has_parked)
 
     def _poll(self) -> float:
         return _POLL if self._is_active() or self._backlog.flushes or self._is_ending else _IDLE_POLL
@@ -274,6 +277,7 @@ class Keeper:
         if self._leads and not self._is_ending:
             self._feeder.feed(flushes)
         self._recovery.write_off()
+        self._backlog.fallback.clear()
         if has_changed or flushes:
             self._active_at = clock.monotonic()
             self._serve(flushes)
@@ -281,14 +285,20 @@ class Keeper:
     def _has_duties(self) -> bool:
         """Tell whether there is something to do although the store has not changed."""
         backlog = self._backlog
-        has_moves = len(backlog.arrivals) or backlog.unsettled or backlog.has_parked or self._losses
+        has_moves = len(backlog.arrivals) or backlog.unsettled or backlog.has_parked or backlog.fallback.is_open
         has_reads = self._leads and self._feeder.has_duties
-        return bool(self.trouble or self._is_ending or has_moves or has_reads or backlog.find_losses())
+        has_losses = bool(self._losses or backlog.find_losses())
+        return bool(self.trouble or self._is_ending or has_moves or has_reads or has_losses)
 
     def _maintain(self) -> bool:
         """Do what is due about once a second, and return whether records came or went."""
-        self._backlog.arrivals.keep()
-        rescued = list(store_lost(self._store, self._ring_place))
+        arrivals = self._backlog.arrivals
+        arrivals.keep()
+        found = (
+            store_lost(self._store, self._ring_place),
+            self._backlog.fallback.move_lost(self._store, arrivals.writer),
+        )
+        rescued = [number for each in found for number in each]
         self._rescued += sum(rescued)
         # A record that is about to arrive must not count as dropped.
         may_drop = self._leads and not self._backlog.leased
@@ -319,7 +329,7 @@ class Keeper:
             try:
                 self._add(entries)
             except BaseException:
-                backlog.park(entries)
+                self._set_apart(entries)
                 raise
             found, entries = True, []
 
@@ -392,10 +402,19 @@ class Keeper:
     def _park(self) -> None:
         backlog = self._backlog
         backlog.may_send = self._store.may_send_alone(self._recovery.lasts())
-        backlog.park(backlog.take_arrived(len(backlog.arrivals)))
+        parked = backlog.take_parked() if backlog.fallback.is_due() else []
+        self._set_apart(parked + backlog.take_arrived(len(backlog.arrivals)))
+        backlog.fallback.settle()
         if backlog.flushes:
             backlog.release_repeats()
         backlog.wake_delivery()
+
+    def _set_apart(self, entries: Sequence[Entry]) -> None:
+        """Park records, and keep them in the directory for that, if there is one."""
+        try:
+            self._backlog.fallback.keep(entries, self._backlog.arrivals)
+        finally:
+            self._backlog.park(entries)
 
     def _fail(self, reason: str) -> None:
         self._recovery.note_failure(reason)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from discord_logging._records.record import FrozenRecord
 
 
-_LAST = 2**62
-"""A number beyond those of all records. Behind it, the rings of a dead process have numbers for their losses."""
+LAST = 2**62
+"""A number beyond those of all records, for losses. Behind it, the rings of a dead process have numbers for theirs."""
 
 
 class Parcel:
@@ -122,7 +122,7 @@ def pack_lost(ring: LostRing) -> tuple[Writer, Batch]:
     for number, record in found:
         # A record may have any time of its own, such as one that is not a number.
         parcel.add(record, [number], since=record.created if 0 < record.created < now else now)
-    last = _LAST + ring.ordinal if parcel.has_losses else max((number for number, _ in found), default=0)
+    last = LAST + ring.ordinal if parcel.has_losses else max((number for number, _ in found), default=0)
     return writer, parcel.batch(last)
 
 

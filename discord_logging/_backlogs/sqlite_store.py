@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import time
 import weakref
 from pathlib import Path
@@ -254,6 +255,15 @@ class SqliteStore:
     def close(self) -> None:
         """Close the store. It opens itself again at the next use; the process goes on leading."""
         self._session.close()
+
+    def abandon(self, *, removes: bool) -> None:
+        """Leave a store that no other object of this process uses, and perhaps remove its folder."""
+        self.resign()
+        self.close()
+        if removes:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        for path in (self._sender_file, self._folder / ".repair"):
+            files.forget_lock(path)
 
     def after_fork_in_child(self) -> None:
         """Forget what is open, for it belongs to the parent. Opens and closes nothing."""

@@ -20,6 +20,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from discord_logging._backlogs.fallback import Fallback
 from discord_logging._backlogs.keeper import Keeper
 from discord_logging._backlogs.store import NotLeadingError, StoreError
 from discord_logging._backlogs.stored_queues import StoredQueues, rows_of, slots_of
@@ -58,15 +59,17 @@ class StoredBacklog(StoredQueues):
         open_store: Returns an object for the store, which one thread uses at a time.
         place: The folder or the address of the store, as it may be shown.
         ring_place: The name that the rings of all processes share.
+        hook: The name of the webhook.
 
     Attributes:
         may_send: Whether the records in the queues may be leased: this process sends for all, or the store is down.
         flushes: The threads that wait until records are settled.
     """
 
-    def __init__(self, open_store: Callable[[], Store], place: str, ring_place: str) -> None:
+    def __init__(self, open_store: Callable[[], Store], place: str, ring_place: str, hook: str) -> None:
         self.place = place
         self._store = open_store()
+        self.fallback = Fallback(ring_place, hook)
         self.keeper = Keeper(self, open_store(), ring_place)
         self.wake_keeper = self.keeper.wake
         super().__init__(ring_place)
@@ -78,6 +81,7 @@ class StoredBacklog(StoredQueues):
         self.may_send = self._has_records = False
         super().after_fork_in_child()
         self._store.after_fork_in_child()
+        self.fallback.after_fork_in_child()
         self.keeper.after_fork_in_child()
 
     def configure(self, settings: DeliverySettings) -> None:
@@ -85,6 +89,7 @@ class StoredBacklog(StoredQueues):
         super().configure(settings)
         self.store_bytes, self.store_age = settings.backlog_bytes, settings.backlog_age
         self._store.configure(settings)
+        self.fallback.directory = settings.backlog_dir or ""
         self.keeper.configure(settings)
 
     # Callers of `logging`
@@ -307,4 +312,5 @@ class StoredBacklog(StoredQueues):
         """Return the state of the store, as plain data."""
         arrivals = self.arrivals
         risk = {"at_risk": len(arrivals.at_risk), "ring": arrivals.trouble}
-        return {"kind": self._store.kind, "where": self.place, **self.keeper.health(), **risk}
+        fallback = {"fallback": self.fallback.health()} if self.fallback.directory else {}
+        return {"kind": self._store.kind, "where": self.place, **self.keeper.health(), **risk, **fallback}

@@ -21,6 +21,7 @@ from discord_logging._records.record import Counts
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from discord_logging._backlogs.fallback import Fallback
     from discord_logging._backlogs.store import Tally
     from discord_logging._health import DropReason
     from discord_logging._records.record import FrozenRecord
@@ -39,9 +40,11 @@ class StoredQueues(MemoryBacklog):
         unsettled: Rows that are delivered or dropped, and that the store has still to remove, each with the reason.
         withheld: The rows of records that were queued, and that another host may send.
         has_parked: Whether records of the queues may be neither in the store nor in flight.
+        fallback: The directory that keeps records while Redis cannot take them. The backlog sets it.
         wake_keeper: A function that wakes the keeper. The backlog sets it.
     """
 
+    fallback: Fallback
     wake_keeper: Callable[[], object]
 
     def __init__(self, ring_place: str) -> None:
@@ -127,12 +130,13 @@ class StoredQueues(MemoryBacklog):
             return parked + held
 
     def give_up_parked(self) -> None:
-        """Drop the records, as `closed`, that are neither in the store nor in the ring: nobody would find them."""
+        """Drop the records, as `closed`, that are neither in a store nor in the ring: nobody would find them."""
         with self.lock:
             parked = self.take_parked() + self.take_arrived(len(self.arrivals))
             for entry in parked:
-                kept = tuple(slot for slot in slots_of([entry]) if slot.token is not None)
-                lost = [slot for slot in slots_of([entry]) if slot.token is None]
+                slots = slots_of([entry])
+                kept = tuple(slot for slot in slots if slot.token is not None or self.fallback.has(slot.number))
+                lost = [slot for slot in slots if slot not in kept]
                 self._dropped["closed", entry.record.levelname] += len(lost)
                 self._taken_in += len(lost)
                 self._free(lost)
@@ -225,6 +229,7 @@ class StoredQueues(MemoryBacklog):
 
     def _free(self, slots: Collection[Slot]) -> None:
         self.arrivals.free(slots)
+        self.fallback.release(slot.number for slot in slots)
         self._share_pending()
 
     def release_repeats(self) -> None:

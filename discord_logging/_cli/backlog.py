@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlogs import redis_store
+from discord_logging._backlogs.arrivals import new_writer
+from discord_logging._backlogs.fallback import Fallback
 from discord_logging._backlogs.packing import store_lost
 from discord_logging._backlogs.rescue import rescue
 from discord_logging._backlogs.sqlite_store import find_hooks
@@ -19,7 +21,12 @@ from discord_logging._backlogs.stored import StoredBacklog
 from discord_logging._delivery.registry import attach, detach, find_place, find_ring_place, open_store
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._process import clock
-from discord_logging._records.backlog_setting import find_in_environment, is_redis, parse_backlog
+from discord_logging._records.backlog_setting import (
+    find_directory_in_environment,
+    find_in_environment,
+    is_redis,
+    parse_backlog,
+)
 from discord_logging._records.redis_address import parse_address
 from discord_logging._records.settings import DeliverySettings
 from discord_logging._text.numbers import counted
@@ -216,7 +223,7 @@ class _Sending:
 
     def _run(self) -> int:
         losses = Counter(self._store.losses())
-        if rescued := sum(store_lost(self._store, self._ring_place)):
+        if rescued := self._rescue():
             _print(f"{counted(rescued, 'record')} of processes that ended {'was' if rescued == 1 else 'were'} found.")
         try:
             if self._store.summary().waiting:
@@ -225,6 +232,12 @@ class _Sending:
             left = self._store.summary().waiting
             self._report(left, Counter(self._store.losses()) - losses)
         return 1 if left else 0
+
+    def _rescue(self) -> int:
+        """Store the records that processes have left which ended, and return their number."""
+        fallback = Fallback(self._ring_place, self._url.key)
+        fallback.directory = find_directory_in_environment(self._setting) or ""
+        return sum((*store_lost(self._store, self._ring_place), *fallback.move_lost(self._store, new_writer())))
 
     def _deliver(self) -> None:
         # Nothing is dropped here: how long records may wait, and how many of them, is for the program to say.

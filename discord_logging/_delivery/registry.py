@@ -74,7 +74,7 @@ def _make_backlog(url: WebhookURL, setting: str, place: str) -> Backlog:
     # Most programs have no such backlog, and this module takes a while to be imported.
     from discord_logging._backlogs.stored import StoredBacklog  # noqa: PLC0415 - see above
 
-    return StoredBacklog(partial(open_store, setting, url.key), place, find_ring_place(place, url.key))
+    return StoredBacklog(partial(open_store, setting, url.key), place, find_ring_place(place, url.key), url.key)
 
 
 def open_store(setting: str, hook: str) -> Store:

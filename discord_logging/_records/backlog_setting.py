@@ -11,8 +11,8 @@ from discord_logging._records import redis_address
 from discord_logging._records.parse import DEFAULT_MASKER, is_blank
 from discord_logging._records.values import to_text
 
-VARIABLE = "DISCORD_BACKLOG"
-"""The environment variable with the place for handlers that have no such setting."""
+VARIABLE, DIRECTORY_VARIABLE = "DISCORD_BACKLOG", "DISCORD_BACKLOG_DIR"
+"""The environment variables with the place, and with the directory for it, for handlers without such settings."""
 _RULE = (
     "must be a directory such as '/var/lib/shop/backlog', or 'sqlite:///var/lib/shop/backlog' for the same, or a Redis"
     " such as 'redis://cache.example:6379/0'"
@@ -41,6 +41,22 @@ def parse_backlog(name: str, value: object) -> str:
         raise error.with_traceback(None)  # noqa: B904 - it is the same error
 
 
+def parse_directory(name: str, value: object, backlog: str | None) -> str:
+    """Return the absolute path of the directory that keeps records while the Redis of `backlog` cannot.
+
+    Raises:
+        InvalidSettingError: `value` is no directory, or `backlog` needs none.
+    """
+    directory = parse_backlog(name, value)
+    if is_redis(directory):
+        raise InvalidSettingError(f"{name} must be a directory such as '/var/lib/shop/backlog', not a Redis.")
+    if backlog is None or not is_redis(backlog):
+        raise InvalidSettingError(
+            f"{name} must come with a backlog in Redis, not alone: backlog={directory!r} keeps it in a directory."
+        )
+    return directory
+
+
 def is_redis(backlog: str) -> bool:
     """Tell whether a setting that was parsed is the URL of a Redis, and no path."""
     return isinstance(backlog, HiddenText)
@@ -53,6 +69,18 @@ def find_in_environment() -> str | None:
         InvalidSettingError: The variable names no place.
     """
     return None if is_blank(os.environ.get(VARIABLE)) else parse_backlog(VARIABLE, os.environ[VARIABLE])
+
+
+def find_directory_in_environment(backlog: str | None) -> str | None:
+    """Return the directory that the environment names for a backlog in Redis; `None` for another one.
+
+    Raises:
+        InvalidSettingError: The variable names no directory.
+    """
+    given = os.environ.get(DIRECTORY_VARIABLE)
+    if is_blank(given) or backlog is None or not is_redis(backlog):
+        return None
+    return parse_directory(DIRECTORY_VARIABLE, given, backlog)
 
 
 def _read(name: str, value: object) -> str:

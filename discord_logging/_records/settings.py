@@ -16,7 +16,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._exceptions import InvalidSettingError
-from discord_logging._records.backlog_setting import find_in_environment, parse_backlog
+from discord_logging._records.backlog_setting import (
+    find_directory_in_environment,
+    find_in_environment,
+    parse_backlog,
+    parse_directory,
+)
 from discord_logging._records.parse import (
     COLORS,
     DEFAULT_MASKER,
@@ -196,6 +201,8 @@ class DeliverySettings:
     mention_interval: float = 300.0
     backlog: str | None = None
     """The path of the directory, or the URL of the Redis, that keeps what waits; `None` stands for the memory."""
+    backlog_dir: str | None = None
+    """The path of the directory that keeps what the Redis cannot take; `None` stands for none."""
     backlog_bytes: int = 256_000_000
     backlog_age: float = 604_800.0
 
@@ -203,7 +210,7 @@ class DeliverySettings:
     def from_options(cls, **options: object) -> DeliverySettings:
         """Return the settings. An option that is empty, or that is missing, has its default.
 
-        The default of `backlog` is the place that the environment names.
+        The defaults of `backlog` and `backlog_dir` are the places that the environment names.
 
         Raises:
             InvalidSettingError: A setting has a wrong type or value.
@@ -217,6 +224,10 @@ class DeliverySettings:
                 given[name] = None
         if "backlog" not in given:
             given["backlog"] = find_in_environment()
+        if "backlog_dir" in given:
+            given["backlog_dir"] = parse_directory("backlog_dir", given["backlog_dir"], given["backlog"])
+        else:
+            given["backlog_dir"] = find_directory_in_environment(given["backlog"])
         return cls(**given)
 
 
@@ -225,6 +236,8 @@ def _parse_delivery(name: str, value: object) -> Any:
         return parse_delays(name, value)
     if name == "backlog":
         return parse_backlog(name, value)
+    if name == "backlog_dir":
+        return value
     return parse_number(name, value, minimum=_MINIMA.get(name, 0.0), whole=name in _WHOLE_NUMBERS)
 
 

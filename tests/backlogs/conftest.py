@@ -15,7 +15,7 @@ from discord_logging._backlogs.store import ALONE, Counts, Row, StoreError, Summ
 from discord_logging._backlogs.stored import StoredBacklog
 from discord_logging._records.freeze import freeze
 from discord_logging._records.settings import CardSettings, DeliverySettings
-from tests.backlogs._stores import opened
+from tests.backlogs._stores import HOOK, opened
 
 if TYPE_CHECKING:
     import threading
@@ -375,7 +375,7 @@ class Process:
         self.disk = disk
         self.delivery = FakeDelivery()
         self.wakes = 0
-        self.backlog = StoredBacklog(self._open_store, "/backlog", ring_place)
+        self.backlog = StoredBacklog(self._open_store, "/backlog", ring_place, HOOK)
         self.backlog.delivery = cast("Resumable", self.delivery)
         self.backlog.wake_listener = self._wake
         self.backlog.configure(settings or bounds())

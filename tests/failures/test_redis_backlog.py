@@ -21,6 +21,7 @@ from tests.failures.test_backlog import _PRELUDE, Worker, deploy, posted, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from discord_logging.sandbox import LocalDiscord
     from tests.failures.conftest import Run
@@ -221,6 +222,98 @@ class TestRedisInTrouble:
         server.tell("CONFIG", "SET", "maxmemory", "0")
         assert worker.ask("handler.flush(60)") == "True"
         assert sorted(posted(discord)) == ["before", *all_of("full")]
+
+
+class TestFallback:
+    """Redis is away, and a directory of the machine keeps what waits."""
+
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Name the directory."""
+        monkeypatch.setenv("DISCORD_BACKLOG_DIR", str(tmp_path / "fallback"))
+        return tmp_path / "fallback"
+
+    def test_killed_processes_lose_nothing_that_has_no_room_in_shared_memory(
+        self, server: Server, discord: LocalDiscord, start: Start, folder: Path
+    ) -> None:
+        """The next process moves the records into Redis when it is back."""
+        server.kill()
+        discord.stop()
+        names = [f"{name} {part}" for name in ("first", "second") for part in range(20)]
+        for name in ("first", "second"):
+            worker = start()
+            for part in range(20):
+                log(worker, f"{name} {part}")
+            worker.ask("until(lambda: health('fallback')['waiting'] == 4000)")
+            assert worker.ask("health('at_risk')") == "0"
+            worker.kill()
+        token = WebhookURL.parse(discord.webhook_url).token.encode()
+        files = [path for path in folder.glob("*/*") if path.is_file()]
+        assert not any(token in path.read_bytes() for path in files)
+        assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+        assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o700}
+        server.start()
+        discord.start()
+        last = start()
+        assert last.ask("(log.error('the last'), until(lambda: health('rescued') == 8000), handler.flush(60))")
+        assert sorted(posted(discord)) == sorted(["the last", *all_of(*names)])
+        assert list(folder.iterdir()) == []
+
+    def test_the_records_of_a_living_process_go_into_redis_when_it_is_back(
+        self, server: Server, discord: LocalDiscord, start: Start, folder: Path
+    ) -> None:
+        """They are sent once, and nothing is left in the directory."""
+        workers = {"first": start(), "second": start()}
+        for name, worker in workers.items():
+            worker.ask(f"(log.error('{name}'), handler.flush(20))")
+        server.kill()
+        for name, worker in workers.items():
+            log(worker, name)
+            worker.ask("until(lambda: health('fallback')['waiting'] == 200)")
+        server.start()
+        assert [worker.ask("handler.flush(40)") for worker in workers.values()] == ["True", "True"]
+        assert sorted(posted(discord)) == sorted([*workers, *all_of(*workers)])
+        for worker in workers.values():
+            worker.ask("until(lambda: not health('fallback')['waiting'])")
+        assert [worker.end() for worker in workers.values()] != []
+        assert list(folder.iterdir()) == []
+
+    def test_what_was_sent_alone_does_not_come_again(
+        self, server: Server, discord: LocalDiscord, start: Start, folder: Path
+    ) -> None:
+        """The process is killed after that, while Redis is still away."""
+        server.kill()
+        worker = start(code=IMPATIENT)
+        log(worker, "alone")
+        assert worker.ask("handler.flush(60)") == "True"
+        worker.ask("until(lambda: not health('fallback')['waiting'])")
+        worker.kill()
+        server.start()
+        other = start()
+        assert other.ask("(log.error('other'), handler.flush(20))") == "(None, True)"
+        assert sorted(posted(discord)) == sorted([*all_of("alone"), "other"])
+        assert list(folder.iterdir()) == []
+
+    def test_the_end_of_a_process_leaves_its_records(
+        self, server: Server, discord: LocalDiscord, start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also those that have no room in shared memory; the command finds them."""
+        server.kill()
+        discord.stop()
+        worker = start()
+        names = [f"worker {part}" for part in range(20)]
+        for name in names:
+            log(worker, name)
+        worker.ask("setattr(handler._listener, 'flush_timeout', 0)")
+        _, err = worker.end()
+        assert "4,000 records wait" in err
+        assert "were not delivered" not in err
+        server.start()
+        discord.start()
+        monkeypatch.setenv("DISCORD_WEBHOOK_URL", discord.webhook_url)
+        assert main(["backlog", "--send"]) == 0
+        assert sorted(posted(discord)) == all_of(*names)
+        assert list(folder.iterdir()) == []
 
 
 class TestForks:

@@ -146,3 +146,23 @@ def test_a_path_that_is_no_utf8_is_kept() -> None:
     """The file system accepts any bytes."""
     name = os.fsdecode(b"/var/lib/sh\xf6p") if sys.platform != "win32" else "C:\\shop"
     assert parse_backlog("backlog", name) == name
+
+
+class TestDirectory:
+    """The directory that stands in for a Redis."""
+
+    def test_the_environment_names_it_for_all_handlers_with_a_redis(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A setting goes before it, and a handler without Redis needs none."""
+        monkeypatch.setenv("DISCORD_BACKLOG_DIR", "/var/lib/shop")
+        monkeypatch.setenv("DISCORD_BACKLOG", "redis://cache.example")
+        assert DeliverySettings.from_options().backlog_dir == str(Path("/var/lib/shop").absolute())
+        assert DeliverySettings.from_options(backlog_dir="/srv").backlog_dir == str(Path("/srv").absolute())
+        assert DeliverySettings.from_options(backlog="/srv").backlog_dir is None
+        monkeypatch.delenv("DISCORD_BACKLOG")
+        assert DeliverySettings.from_options().backlog_dir is None
+
+    def test_a_wrong_value_in_the_environment_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The error names the variable."""
+        monkeypatch.setenv("DISCORD_BACKLOG_DIR", "rediss://cache.example")
+        with pytest.raises(InvalidSettingError, match=r"^DISCORD_BACKLOG_DIR must be a directory .*, not a Redis"):
+            DeliverySettings.from_options(backlog="redis://cache.example")

@@ -76,6 +76,7 @@ def test_standard_delivery() -> None:
         channel_limit=30,
         mention_interval=300.0,
         backlog=None,
+        backlog_dir=None,
         backlog_bytes=256_000_000,
         backlog_age=604_800.0,
     )
@@ -220,6 +221,10 @@ class TestDeliverySettings:
             ({"backlog_bytes": 0}, "backlog_bytes must be a whole number, at least 1, not 0"),
             ({"backlog_age": 0}, "backlog_age must be a number of seconds, at least 0.1, not 0"),
             ({"backlog": 5}, "backlog must be a directory such as '/var/lib/shop/backlog', or 'sqlite:///.*, not 5"),
+            (
+                {"backlog_dir": "/var/lib/shop"},
+                "backlog_dir must come with a backlog in Redis, not alone: backlog='/var",
+            ),
             ({"mention_interval": -1}, "mention_interval must be a number of seconds, at least 0, not -1"),
             ({"mention_interval": 1e10}, r"mention_interval must be a number of seconds, at most 1e\+09, not"),
         ],

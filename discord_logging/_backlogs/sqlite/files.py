@@ -115,6 +115,13 @@ def lock_of(path: Path) -> FileLock:
     return _locks.setdefault(own, FileLock(path))
 
 
+def forget_lock(path: Path) -> None:
+    """Close the file of a lock that was given back, or that this process did not get."""
+    own = os.getpid(), path
+    if own in _locks and not _locks[own].is_held:
+        _locks.pop(own).close()
+
+
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Open, make, repair or close the database of a folder while no other thread and no other process does so.

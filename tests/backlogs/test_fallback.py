@@ -1,0 +1,334 @@
+"""While Redis is away, a directory of the machine keeps what waits, until it is in Redis or delivered."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from discord_logging._backlogs.packing import Parcel
+from discord_logging._backlogs.sqlite import records
+from discord_logging._backlogs.sqlite_store import SqliteStore
+from tests.backlogs._stores import HOOK
+from tests.backlogs.conftest import Clock, Disk, Process, bounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def disk() -> Disk:
+    """Return the Redis, which is away."""
+    disk = Disk()
+    disk.fail()
+    return disk
+
+
+@pytest.fixture
+def start(disk: Disk, tmp_path: Path) -> Callable[..., Process]:
+    """Return a function that starts a process with the directory."""
+    return lambda **given: Process(disk, bounds(backlog_dir=str(tmp_path / "fallback"), **given))
+
+
+def folders(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "fallback").glob("*"))
+
+
+def kept(tmp_path: Path) -> list[int]:
+    """Return the numbers of the records that the directory has."""
+    found = []
+    for folder in folders(tmp_path):
+        store = SqliteStore(folder, HOOK)
+        found += [row.number for row in store.read(0, 10_000)]
+        store.close()
+    return sorted(found)
+
+
+def free_slots(process: Process) -> int:
+    return len(process.backlog.arrivals._ring._free)
+
+
+def die(process: Process) -> None:
+    """Let the kernel free all locks of the process, which does nothing any more."""
+    process.die()
+    store: Any = process.backlog.fallback._store
+    store.resign()
+
+
+class TestOwnRecords:
+    """The records of a process that lives."""
+
+    def test_they_need_no_room_in_shared_memory(
+        self, disk: Disk, start: Callable[..., Process], tmp_path: Path
+    ) -> None:
+        """The shared memory has room for what comes next."""
+        process = start()
+        process.log("the first")
+        process.step()
+        free = free_slots(process)
+        for number in range(3_000):
+            process.log(f"record {number}")
+            if number % 500 == 0:
+                process.step()
+        process.recover()
+        assert (len(kept(tmp_path)), free_slots(process)) == (3_001, free)
+        assert process.backlog.health()["at_risk"] == 0
+        assert process.backlog.health()["fallback"] == {
+            "where": str(tmp_path / "fallback"),
+            "reason": "",
+            "waiting": 3_001,
+        }
+        disk.work()
+        process.recover()
+        assert len(disk.file.rows) == 3_001
+        assert folders(tmp_path) == []
+
+    def test_a_record_that_was_delivered_is_removed(self, start: Callable[..., Process], tmp_path: Path) -> None:
+        """The process sends alone."""
+        process = start()
+        process.log("one")
+        process.log("two")
+        process.step()
+        assert kept(tmp_path) == [1, 2]
+        assert process.deliver() == ["one", "two"]
+        process.log("three")
+        process.step()
+        assert kept(tmp_path) == [3]
+
+    def test_a_record_that_was_dropped_is_removed(self, start: Callable[..., Process], tmp_path: Path) -> None:
+        """The memory has no room for it, and the loss is counted."""
+        process = start(queue_size=2)
+        for number in range(5):
+            process.log(f"record {number}")
+            process.step()
+        assert kept(tmp_path) == [4, 5]
+        assert process.backlog.count()["dropped"] == 3
+
+    def test_repeats_are_kept_with_their_record(
+        self, disk: Disk, start: Callable[..., Process], tmp_path: Path
+    ) -> None:
+        """The second try finds the first three folded into one, and the fourth not kept yet."""
+        process = start(repeat_window=60.0)
+        for _ in range(3):
+            process.log("again")
+        process.step()
+        process.recover()
+        process.log("again")
+        process.recover()
+        assert sum(row.count for row in _rows(tmp_path)) == 4
+        die(process)
+        disk.work()
+        other = start()
+        other.recover()
+        assert sum(row.count for row in disk.file.rows.values()) == 4
+
+    def test_the_directory_is_made_anew_if_it_was_removed(
+        self, clock: Clock, start: Callable[..., Process], tmp_path: Path
+    ) -> None:
+        """The next try keeps all records again."""
+        process = start()
+        process.log("before")
+        process.step()
+        shutil.rmtree(tmp_path / "fallback")
+        process.log("after")
+        process.recover()
+        clock.now += 5
+        process.recover()
+        assert kept(tmp_path) == [1, 2]
+
+    def test_a_directory_that_cannot_be_used_costs_nothing(
+        self, disk: Disk, clock: Clock, start: Callable[..., Process], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The records stay in shared memory, and the reason is told once."""
+        (tmp_path / "fallback").write_text("no directory")
+        process = start()
+        for text in ("one", "two"):
+            process.log(text)
+            process.recover()
+        health = process.backlog.health()
+        assert "Not a directory" in health["fallback"]["reason"]
+        assert caplog.text.count("Records cannot be kept") == 1
+        assert health["at_risk"] == 0
+        (tmp_path / "fallback").unlink()
+        clock.now += 5
+        process.recover()
+        assert kept(tmp_path) == [1, 2]
+        disk.work()
+        process.recover()
+        assert len(disk.file.rows) == 2
+
+    def test_a_record_that_cannot_be_stored_stays_in_memory(
+        self, start: Callable[..., Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The others are kept, and it is tried once."""
+        tries = []
+
+        def fail_for_one(self: Any, record: Any, numbers: Any, **given: Any) -> None:
+            tries.append(record.message)
+            if record.message != "odd":
+                add(self, record, numbers, **given)
+
+        add = Parcel.add
+        monkeypatch.setattr(Parcel, "add", fail_for_one)
+        process = start()
+        for text in ("even", "odd"):
+            process.log(text)
+        process.step()
+        process.backlog.fallback.keep(process.backlog.take_parked(), process.backlog.arrivals)
+        assert kept(tmp_path) == [1]
+        assert tries.count("odd") == 1
+
+    def test_nothing_is_kept_without_a_directory(self, disk: Disk) -> None:
+        """The shared memory has the records."""
+        process = Process(disk)
+        process.log("one")
+        process.step()
+        assert not process.backlog.fallback.is_open
+        assert "fallback" not in process.backlog.health()
+
+    def test_a_child_has_a_folder_of_its_own(self, start: Callable[..., Process], tmp_path: Path) -> None:
+        """The one of its parent has the records of the parent."""
+        process = start()
+        process.log("of the parent")
+        process.step()
+        lead = process.backlog.fallback._store
+        process.fork()
+        process.log("of the child")
+        process.step()
+        assert len(folders(tmp_path)) == 2
+        assert lead is not process.backlog.fallback._store
+
+
+class TestEnd:
+    """A process ends while Redis is away."""
+
+    def test_the_records_stay_for_others(self, disk: Disk, start: Callable[..., Process], tmp_path: Path) -> None:
+        """Also those that have come last, and no loss is counted."""
+        process = start()
+        process.log("one")
+        process.step()
+        process.log("two")
+        process.backlog.close()
+        assert process.backlog.count() == {"accepted": 2, "delivered": 0, "pending": 2, "dropped": 0}
+        assert kept(tmp_path) == [1, 2]
+        disk.work()
+        other = start()
+        other.recover()
+        assert sorted(row.number for row in disk.file.rows.values()) == [1, 2]
+        assert folders(tmp_path) == []
+        assert other.backlog.health()["rescued"] == 2
+
+    def test_no_folder_is_left_without_records(self, start: Callable[..., Process], tmp_path: Path) -> None:
+        """All of them were delivered."""
+        process = start()
+        process.log("one")
+        process.step()
+        process.deliver()
+        process.backlog.close()
+        assert folders(tmp_path) == []
+
+    def test_a_process_that_goes_on_finds_its_own(
+        self, disk: Disk, start: Callable[..., Process], tmp_path: Path
+    ) -> None:
+        """Its handler was opened again."""
+        process = start()
+        process.log("one")
+        process.step()
+        process.backlog.close()
+        process.backlog.reopen()
+        process._start()
+        process.log("two")
+        process.step()
+        disk.work()
+        process.recover()
+        process.backlog.close()
+        Process(disk, bounds(backlog_dir=str(tmp_path / "fallback"))).recover()
+        assert sorted(row.number for row in disk.file.rows.values()) == [1, 2]
+        assert folders(tmp_path) == []
+
+
+class TestLostRecords:
+    """Another process moves the records of one that was killed into Redis."""
+
+    @pytest.fixture
+    def killed(self, start: Callable[..., Process]) -> Process:
+        """Return a process that was killed while Redis was away."""
+        process = start()
+        for number in range(3):
+            process.log(f"record {number}")
+        process.step()
+        die(process)
+        return process
+
+    def test_each_is_stored_once(
+        self, disk: Disk, start: Callable[..., Process], tmp_path: Path, killed: Process
+    ) -> None:
+        """Redis has got one of them already, but the answer was lost."""
+        disk.work()
+        writer, first = killed.writer, _rows(tmp_path)[0]
+        disk.file.numbers[writer] = {first.number}
+        other = start()
+        other.recover()
+        assert sorted((row.writer, row.number) for row in disk.file.rows.values()) == [(writer, 2), (writer, 3)]
+        assert folders(tmp_path) == []
+        assert sorted(other.deliver()) == ["record 1", "record 2"]
+
+    @pytest.mark.usefixtures("killed")
+    def test_they_stay_while_redis_is_away(self, disk: Disk, start: Callable[..., Process], tmp_path: Path) -> None:
+        """They are found the next time."""
+        disk.fail(after=disk.calls.count("add"))
+        other = start()
+        other.recover()
+        assert kept(tmp_path) == [1, 2, 3]
+        disk.work()
+        other.recover()
+        assert len(disk.file.rows) == 3
+
+    def test_the_folder_of_a_living_process_is_left_alone(
+        self, disk: Disk, start: Callable[..., Process], tmp_path: Path
+    ) -> None:
+        """That process has the records in its memory."""
+        living, other = start(), start()
+        living.log("one")
+        living.step()
+        disk.work()
+        other.recover()
+        assert not disk.file.rows
+        assert kept(tmp_path) == [1]
+        living.recover()
+        assert len(disk.file.rows) == 1
+
+    def test_losses_by_damage_are_told(
+        self, disk: Disk, start: Callable[..., Process], tmp_path: Path, killed: Process
+    ) -> None:
+        """The file is damaged while nobody uses it."""
+        killed.backlog.fallback._store.close()  # type: ignore[union-attr]  # it has one
+        (folder,) = folders(tmp_path)
+        (folder / "backlog-1.db").write_bytes(b"noise" * 10_000)
+        disk.work()
+        other = start()
+        other.recover()
+        assert disk.file.losses
+        assert folders(tmp_path) == []
+
+    @pytest.mark.usefixtures("killed")
+    def test_records_of_a_future_format_are_left(
+        self, disk: Disk, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A later version of the package finds them."""
+        monkeypatch.setattr(records, "_VERSION", 0)
+        disk.work()
+        start().recover()
+        assert not disk.file.rows
+        monkeypatch.undo()
+        start().recover()
+        assert len(disk.file.rows) == 3
+
+
+def _rows(tmp_path: Path) -> list[Any]:
+    store = SqliteStore(folders(tmp_path)[0], HOOK)
+    found = store.read(0, 10_000)
+    store.close()
+    return found
