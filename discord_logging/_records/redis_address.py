@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
 _SENTINEL_PORT = 26_379
+_DECODING = re.compile(r"(?<=[?&])decode_responses=[^&]*&?")
+"""An option of the URL that other programs need: here, all answers are bytes."""
 
 
 class Address(NamedTuple):
@@ -50,7 +53,7 @@ def parse_address(url: str) -> Address:
         ValueError: The URL is malformed. The text says in words why, and shows no part of the URL.
     """
     scheme, separator, rest = url.partition("://")
-    scheme = scheme.lower()
+    scheme, rest = scheme.lower(), _DECODING.sub("", rest)
     if scheme not in SCHEMES or not separator:
         raise ValueError("its scheme is unknown")
     try:

@@ -477,8 +477,11 @@ class TestAccess:
             ("rediss://:{secret}@{host}:{tls}?ssl_ca_certs={folder}/other.pem", "certificate verify failed"),
             ("rediss://:{secret}@{host}:{tls}?ssl_ca_certs={folder}/none.pem", "No such file"),
             ("rediss://:{secret}@{host}:{wrong}?ssl_ca_certs={folder}/ca.pem", "IP address mismatch"),
-            ("rediss://:{secret}@{host}:{plain}?ssl_ca_certs={folder}/ca.pem", "Redis does not answer"),
-            ("redis://:{secret}@{host}:{tls}", "Redis cannot be reached"),
+            (
+                "rediss://:{secret}@{host}:{plain}?ssl_ca_certs={folder}/ca.pem",
+                "if it uses no TLS, the URL begins with redis://",
+            ),
+            ("redis://:{secret}@{host}:{tls}", "if it uses TLS, the URL begins with rediss://"),
             ("redis://:{secret}2@{host}:{plain}", "Redis refuses the password"),
             ("redis://{host}:{plain}", "Redis asks for a password"),
             ("redis://reader:{secret}@{host}:{plain}", "the user of Redis may not do this"),

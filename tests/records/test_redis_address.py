@@ -36,6 +36,14 @@ def test_sentinels_have_a_service_and_options_of_their_own() -> None:
     assert parse_address("redis+sentinel://one/master").database == 0
 
 
+@pytest.mark.parametrize("url", ["redis://cache.example", "unix:///run/redis.sock", "redis+sentinel://one/shop"])
+def test_an_option_for_texts_is_left_out(url: str) -> None:
+    """Other programs that share the URL need it, and we read bytes."""
+    assert parse_address(f"{url}?decode_responses=true&socket_timeout=5") == parse_address(f"{url}?socket_timeout=5")
+    other = parse_address(f"{url}?socket_timeout=5&decode_responses=1")
+    assert (other.shown, "decode" in f"{other.url} {other.options}") == (url, False)
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -170,12 +171,22 @@ class Connection:
             except expected as error:
                 may_repeat = not is_last and self._may_repeat(redis, error, is_new=is_new)
                 reason = explain(redis, error, self.address.secrets)
+                if is_new:
+                    reason += self._find_hint(str(error))
             # The next answer of the connection may be that to an earlier command.
             self.close()
             if not may_repeat:
                 break
         # Outside of the handler, the error has no context, whose frames hold the password.
         raise StoreError(f"{self.address.shown}: {reason}")
+
+    def _find_hint(self, error: str) -> str:
+        """Return why a new connection may have failed, or `""`."""
+        if self.address.url.startswith("redis:") and re.search("while reading|closed by server", error):
+            return "; if it uses TLS, the URL begins with rediss://"
+        if self.address.url.startswith("rediss:") and re.search("timed out|Timeout|WRONG_VERSION|record layer", error):
+            return "; if it uses no TLS, the URL begins with redis://"
+        return ""
 
     def _may_repeat(self, redis: Any, error: Exception, *, is_new: bool) -> bool:
         """Tell whether the same may work at once by another connection."""
@@ -209,14 +220,11 @@ class Connection:
             self._nodes = [(node.host, node.port) for node in client.get_nodes()]
             return client
         if not address.sentinels:
-            client = redis.Redis.from_url(address.url, retry=retry, **options)
-        else:
-            given, own = (_with_types(redis, each) for each in (address.options, address.sentinel_options))
-            own = {"retry": retry, **options, **own}
-            sentinel = redis.sentinel.Sentinel(address.sentinels, sentinel_kwargs=own, **{**options, **given})
-            client = sentinel.master_for(address.service, db=address.database, retry=retry)
-        client.connection_pool.connection_kwargs["decode_responses"] = False
-        return client
+            return redis.Redis.from_url(address.url, retry=retry, **options)
+        given, own = (_with_types(redis, each) for each in (address.options, address.sentinel_options))
+        own = {"retry": retry, **options, **own}
+        sentinel = redis.sentinel.Sentinel(address.sentinels, sentinel_kwargs=own, **{**options, **given})
+        return sentinel.master_for(address.service, db=address.database, retry=retry)
 
 
 class _UnknownScriptError(Exception):
