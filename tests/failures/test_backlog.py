@@ -239,7 +239,9 @@ class TestKill:
         other.ask("log.error('goes on')")
         assert other.ask("handler.flush(20)") == "True"
         assert other.ask("health('is_sender')") == "True"
-        assert other.end() == (0, "")
+        code, err = other.end()
+        # The other process may have found Discord away.
+        assert (code, "were not delivered" in err) == (0, False)
 
     @pytest.mark.parametrize("is_saved", [True, False])
     def test_the_message_in_flight_is_marked(

@@ -97,7 +97,9 @@ class TestKilledProcess:
         discord.wait_for("the last", timeout=20)
         discord.wait_for("words", timeout=20)
         assert other.ask("(log.error('goes on'), handler.flush(20), health('is_sender'))") == "(None, True, True)"
-        assert other.end() == (0, "")
+        code, err = other.end()
+        # The other process may have found Discord away.
+        assert (code, "were not delivered" in err) == (0, False)
 
     def test_the_newest_version_sends(self, discord: LocalDiscord, start: Start) -> None:
         """The one that led gives its lease back."""
