@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._state import State
     from ._webhooks import Webhooks
 
-_TOKEN = re.compile(r"(/webhooks/\d+/)[^/?]+")
+_TOKEN = re.compile(r"(/webhooks/[^/?]+/)[^/?]+")
 
 
 class Api:

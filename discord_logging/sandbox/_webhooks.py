@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from ._state import State
 
 PATH = re.compile(
-    r"/api(?:/v(?P<version>\d{1,9}))?/webhooks/(?P<id>\d{1,20})/(?P<token>[^/]+)"
-    r"(?:/messages/(?P<message_id>\d{1,20}))?/?",
+    r"/api(?:/v(?P<version>\d{1,9}))?/webhooks/(?P<id>[^/]+)/(?P<token>[^/]+)(?:/messages/(?P<message_id>[^/]+))?/?",
     re.ASCII,
 )
 
@@ -92,6 +91,11 @@ class Webhooks:
         return replace(answer, headers={**_answers.VIA, **answer.headers})
 
     def _within_limits(self, call: Call, match: re.Match[str]) -> Answer:
+        fields = Fields()
+        for name, value in (("webhook_id", match["id"]), ("message_id", match["message_id"])):
+            fields.snowflake(value, (name,))
+        if fields.errors:
+            return invalid_form(fields.errors).answer
         webhook = self._state.webhook(match["id"])
         route = f"{call.method} {'message' if match['message_id'] else 'webhook'}"
         posts = call.executes and webhook is not None and webhook.token == match["token"]

@@ -244,11 +244,34 @@ def test_any_boundary_is_understood(boundary: str) -> None:
     assert [file.data for file in parse_body(f"multipart/form-data; boundary={boundary}", data).files] == [b"x"]
 
 
-@pytest.mark.parametrize("path", ["/api/v{n}/webhooks/1/x", "/api/webhooks/{n}/x", "/attachments/1/{n}/x"])
-def test_endless_numbers_in_an_address_are_unknown(unlimited: LocalDiscord, http: requests.Session, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/api/v{n}/webhooks/1/x", 404), ("/api/v10/webhooks/{n}/x", 400), ("/attachments/1/{n}/x", 404)],
+)
+def test_endless_numbers_in_an_address_are_refused(
+    unlimited: LocalDiscord, http: requests.Session, path: str, status: int
+) -> None:
     """Python refuses to read numbers of thousands of digits, which was an internal error."""
     for number in ("1" * 5000, "\u0661"):
-        assert http.get(unlimited.url + path.format(n=number)).status_code == 404
+        assert http.get(unlimited.url + path.format(n=number)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "value"),
+    [
+        ("webhooks/hook/x", "webhook_id", "hook"),
+        ("webhooks/007/x", "webhook_id", "007"),
+        ("webhooks/1/x/messages/last", "message_id", "last"),
+    ],
+)
+def test_ids_must_be_snowflakes(
+    unlimited: LocalDiscord, http: requests.Session, path: str, key: str, value: str
+) -> None:
+    """The response to another id is a 400, and not that of an unknown webhook."""
+    answer = http.get(f"{unlimited.url}/api/v10/{path}")
+    leaf = {"code": "NUMBER_TYPE_COERCE", "message": f'Value "{value}" is not snowflake.'}
+    assert (answer.status_code, answer.json()["errors"]) == (400, {key: {"_errors": [leaf]}})
+    assert "/x" not in unlimited.requests[0].path
 
 
 def test_errors_quote_values_shortened(unlimited: LocalDiscord, http: requests.Session) -> None:
