@@ -118,6 +118,7 @@ class Message:
         pings: The mentions that notify somebody: ``@everyone``, ``@here``, ``<@user id>``, ``<@&role id>``.
         payload: The JSON of the request that posted the message, or of the request that edited it last.
         size: The approximate memory of the message, in bytes.
+        tts: Whether the message is read aloud.
     """
 
     id: str
@@ -135,6 +136,7 @@ class Message:
     pings: list[str]
     payload: dict[str, Any]
     size: int = field(default=0, repr=False)
+    tts: bool = False
 
     @property
     def text(self) -> str:

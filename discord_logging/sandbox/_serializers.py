@@ -43,7 +43,7 @@ def message_json(message: Message, base_url: str) -> dict[str, Any]:
         "mentions": [_mentioned(user_id) for user_id in _pinged(message, "@")],
         "mention_roles": _pinged(message, "@&"),
         "pinned": False,
-        "tts": False,
+        "tts": message.tts,
         "flags": message.flags,
         "timestamp": message.timestamp.isoformat(),
         "edited_timestamp": message.edited and message.edited.isoformat(),

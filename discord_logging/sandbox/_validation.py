@@ -43,6 +43,7 @@ class Form:
     allowed_mentions: dict[str, Any] | None
     thread_name: str | None
     applied_tags: list[str]
+    tts: bool
 
     def keeps(self, file: File) -> bool:
         """Return whether an edit keeps this file of the message."""
@@ -71,7 +72,6 @@ def validate(payload: Any, files: list[File], *, with_components: bool, existing
     layout: list[dict[str, Any]] = []
     if with_components:
         layout = components(fields, source.get("components"), names, v2=bool(flags & IS_COMPONENTS_V2))
-    fields.boolean(source.get("tts"), ("tts",))
     form = Form(
         content=fields.text(source.get("content"), ("content",), 2000) or "",
         username=_username(fields, source.get("username")),
@@ -84,6 +84,7 @@ def validate(payload: Any, files: list[File], *, with_components: bool, existing
         allowed_mentions=_allowed_mentions(fields, source.get("allowed_mentions")),
         thread_name=fields.text(source.get("thread_name"), ("thread_name",), 100, 1),
         applied_tags=_snowflakes(fields, source.get("applied_tags"), ("applied_tags",), 5),
+        tts=fields.boolean(source.get("tts"), ("tts",)),
     )
     if flags & IS_COMPONENTS_V2:
         _check_no_legacy_fields(fields, source)

@@ -164,6 +164,7 @@ class Webhooks:
             pings=[],
             payload=payload,
             size=call.body.size,
+            tts=form.tts,
         )
         settled = _settled(message, form)
         posted = replace(settled, channel_id=self._destination(webhook, query.thread_id, form))

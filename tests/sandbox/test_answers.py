@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.once
 
 
-def posted(http: requests.Session, url: str, payload: dict[str, Any], **settings: Any) -> Any:
+def posted(http: requests.Session, url: str, payload: dict[str, Any]) -> Any:
     """Post a message and return Discord's object for it."""
-    answer = http.post(url, params={"wait": "true", "with_components": "true"}, json=payload, **settings)
+    answer = http.post(url, params={"wait": "true", "with_components": "true"}, json=payload)
     assert answer.ok, answer.text
     return answer.json()
 
@@ -59,3 +59,11 @@ def test_all_webhooks_are_in_one_guild(unlimited: LocalDiscord, http: requests.S
     webhooks = [http.get(url).json() for url in (unlimited.webhook_url, unlimited.add_webhook())]
     (guild_id,) = {webhook["guild_id"] for webhook in webhooks}
     assert guild_id not in {webhook[key] for webhook in webhooks for key in ("id", "channel_id")}
+
+
+def test_a_message_is_read_aloud_if_it_says_so(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The key `tts` is returned as it was sent, also after an edit."""
+    spoken, silent = (posted(http, unlimited.webhook_url, {"content": "x", "tts": tts}) for tts in (True, None))
+    assert (spoken["tts"], silent["tts"]) == (True, False)
+    edited = http.patch(f"{unlimited.webhook_url}/messages/{spoken['id']}", json={"content": "y"}).json()
+    assert (edited["tts"], unlimited.messages[0].tts) == (True, True)
