@@ -14,7 +14,7 @@ from ._answers import Answer, Refusal, invalid_form
 from ._components import text_of
 from ._fields import Fields
 from ._mentions import pings
-from ._models import Message, snowflake
+from ._models import Message, Thread, snowflake
 from ._serializers import message_json, webhook_json
 from ._validation import MAX_FILES, SUPPRESS_EMBEDS, Form, validate, webhook_name
 
@@ -167,14 +167,14 @@ class Webhooks:
             tts=form.tts,
         )
         settled = _settled(message, form)
-        posted = replace(settled, channel_id=self._destination(webhook, query.thread_id, form))
+        posted = replace(settled, channel_id=self._destination(webhook, query.thread_id, form, message.id))
         self._state.post(posted)
         if query.wait or posted.files:
             return Answer(200, message_json(posted, call.base_url))
         return Answer(204)
 
-    def _destination(self, webhook: Webhook, thread_id: str | None, form: Form) -> str:
-        """Return the channel to post to, and open the thread that the form names."""
+    def _destination(self, webhook: Webhook, thread_id: str | None, form: Form, message_id: str) -> str:
+        """Return the channel to post to, and open the thread that the form names, which has its first message's id."""
         if not webhook.forum:
             if form.thread_name is not None:
                 raise Refusal(400, 220003, "Webhooks can only create threads in forum channels")
@@ -185,7 +185,8 @@ class Webhooks:
         elif thread_id is None:
             if webhook.requires_tags and not form.applied_tags:
                 raise Refusal(400, 40067, "A tag is required to create a forum post in this channel")
-            return self._state.add_thread(webhook.channel_id)
+            self._state.put_thread(Thread(message_id, webhook.channel_id, locked=False))
+            return message_id
         if thread_id is None:
             return webhook.channel_id
         thread = self._state.thread(thread_id)

@@ -67,3 +67,13 @@ def test_a_message_is_read_aloud_if_it_says_so(unlimited: LocalDiscord, http: re
     assert (spoken["tts"], silent["tts"]) == (True, False)
     edited = http.patch(f"{unlimited.webhook_url}/messages/{spoken['id']}", json={"content": "y"}).json()
     assert (edited["tts"], unlimited.messages[0].tts) == (True, True)
+
+
+def test_the_first_message_of_a_post_has_the_id_of_its_thread(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """Clients find the first message of a forum post by it; later messages have ids of their own."""
+    forum = unlimited.add_webhook(forum=True)
+    first = posted(http, forum, {"content": "x", "thread_name": "T"})
+    assert first["id"] == first["channel_id"]
+    second = http.post(forum, params={"wait": "1", "thread_id": first["id"]}, json={"content": "y"}).json()
+    assert second["channel_id"] == first["id"] != second["id"]
+    assert http.get(f"{forum}/messages/{first['id']}", params={"thread_id": first["id"]}).json() == first
