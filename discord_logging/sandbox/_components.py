@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from ._fields import Fields, Path
 
 
-class _Type(IntEnum):
+class Type(IntEnum):
+    """The types of components."""
+
     ACTION_ROW = 1
     BUTTON = 2
     SECTION = 9
@@ -23,23 +25,28 @@ class _Type(IntEnum):
     CONTAINER = 17
 
 
-_TOP = (_Type.ACTION_ROW, _Type.SECTION, _Type.TEXT, _Type.GALLERY, _Type.FILE, _Type.SEPARATOR, _Type.CONTAINER)
-_CHILDREN = {_Type.ACTION_ROW: (_Type.BUTTON,), _Type.SECTION: (_Type.TEXT,), _Type.CONTAINER: _TOP[:-1]}
-_MAX_CHILDREN = {_Type.ACTION_ROW: 5, _Type.SECTION: 3, _Type.CONTAINER: 40}
-_LINK = 5
+_TOP = (Type.ACTION_ROW, Type.SECTION, Type.TEXT, Type.GALLERY, Type.FILE, Type.SEPARATOR, Type.CONTAINER)
+CHILDREN = {Type.ACTION_ROW: (Type.BUTTON,), Type.SECTION: (Type.TEXT,), Type.CONTAINER: _TOP[:-1]}
+_MAX_CHILDREN = {Type.ACTION_ROW: 5, Type.SECTION: 3, Type.CONTAINER: 40}
+LINK = 5
 _MAX_COMPONENTS = 40
 _MAX_CHARACTERS = 4000
+_MAX_ID = 2**31 - 1
 
 
 def components(fields: Fields, value: Any, names: Collection[str], *, v2: bool) -> list[dict[str, Any]]:
     """Read the components of a message; without the flag `v2` only rows of links are allowed."""
     items = fields.items(value, ("components",), _MAX_COMPONENTS)
-    allowed = _TOP if v2 else (_Type.ACTION_ROW,)
+    allowed = _TOP if v2 else (Type.ACTION_ROW,)
     for index, item in enumerate(items):
         _check(fields, item, ("components", index), allowed, names)
     if fields.errors:
         return []
-    if sum(1 for _ in _walk(items)) > _MAX_COMPONENTS:
+    given = [item_id for item in walk(items) if (item_id := id_of(item))]
+    if len(given) > len(set(given)):
+        # The rule is documented (https://docs.discord.com/developers/components/reference), but its code is not.
+        fields.error(("components",), "COMPONENT_ID_DUPLICATED", "Component ids must be unique within a message.")
+    if sum(1 for _ in walk(items)) > _MAX_COMPONENTS:
         message = f"Total number of components cannot exceed {_MAX_COMPONENTS}"
         fields.error(("components",), "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", message)
     if sum(map(len, text_of(items))) > _MAX_CHARACTERS:
@@ -50,15 +57,33 @@ def components(fields: Fields, value: Any, names: Collection[str], *, v2: bool) 
 
 def text_of(items: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the texts of components."""
-    return [str(item["content"]) for item in _walk(items) if item["type"] == _Type.TEXT]
+    return [str(item["content"]) for item in walk(items) if item["type"] == Type.TEXT]
 
 
-def _walk(items: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def media_of(items: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the addresses of the pictures and files that components show."""
+    media = []
+    for item in walk(items):
+        if item["type"] == Type.GALLERY:
+            media += [entry["media"] for entry in item["items"]]
+        elif item["type"] in (Type.THUMBNAIL, Type.FILE):
+            media.append(item["media" if item["type"] == Type.THUMBNAIL else "file"])
+    return [str(each["url"]).strip() for each in media]
+
+
+def id_of(item: Mapping[str, Any]) -> int | None:
+    """Return the id that a component was sent with, or `None`; 0 stands for none."""
+    item_id = item.get("id")
+    return item_id if item_id and isinstance(item_id, int) else None
+
+
+def walk(items: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield components, each before those in it."""
     for item in items:
         yield item
-        if item["type"] in _CHILDREN:
-            yield from _walk(item["components"])
-        if item["type"] == _Type.SECTION:
+        if item["type"] in CHILDREN:
+            yield from walk(item["components"])
+        if item["type"] == Type.SECTION:
             yield item["accessory"]
 
 
@@ -69,18 +94,19 @@ def _check(fields: Fields, value: Any, path: Path, allowed: Collection[int], nam
         message = f'Value of field "type" must be one of {tuple(map(int, allowed))}.'
         fields.error((*path, "type"), "UNION_TYPE_CHOICES", message)
         return
-    if kind in _CHILDREN:
+    fields.integer(item.get("id"), (*path, "id"), _MAX_ID)
+    if kind in CHILDREN:
         children = fields.items(item.get("components"), (*path, "components"), _MAX_CHILDREN[kind])
         if not children:
             fields.error((*path, "components"), "BASE_TYPE_REQUIRED", "This field is required")
         for index, child in enumerate(children):
-            _check(fields, child, (*path, "components", index), _CHILDREN[kind], names)
+            _check(fields, child, (*path, "components", index), CHILDREN[kind], names)
     if kind in _CHECKS:
         _CHECKS[kind](fields, item, path, names)
 
 
 def _check_section(fields: Fields, item: Mapping[str, Any], path: Path, names: Collection[str]) -> None:
-    _check(fields, item.get("accessory"), (*path, "accessory"), (_Type.BUTTON, _Type.THUMBNAIL), names)
+    _check(fields, item.get("accessory"), (*path, "accessory"), (Type.BUTTON, Type.THUMBNAIL), names)
 
 
 def _check_text(fields: Fields, item: Mapping[str, Any], path: Path, _: Collection[str]) -> None:
@@ -88,8 +114,8 @@ def _check_text(fields: Fields, item: Mapping[str, Any], path: Path, _: Collecti
 
 
 def _check_link(fields: Fields, item: Mapping[str, Any], path: Path, _: Collection[str]) -> None:
-    if item.get("style") != _LINK:
-        fields.error((*path, "style"), "BASE_TYPE_CHOICES", f"Value must be one of ({_LINK},).")
+    if item.get("style") != LINK:
+        fields.error((*path, "style"), "BASE_TYPE_CHOICES", f"Value must be one of ({LINK},).")
     fields.text(item.get("label"), (*path, "label"), 80)
     fields.url(item.get("url"), (*path, "url"), max_length=512, required=True)
 
@@ -98,6 +124,7 @@ def _check_media(fields: Fields, item: Mapping[str, Any], path: Path, names: Col
     media = fields.model(item.get("media"), (*path, "media"))
     fields.media(media.get("url"), (*path, "media", "url"), names)
     fields.text(item.get("description"), (*path, "description"), 1024)
+    fields.boolean(item.get("spoiler"), (*path, "spoiler"))
 
 
 def _check_gallery(fields: Fields, item: Mapping[str, Any], path: Path, names: Collection[str]) -> None:
@@ -112,6 +139,7 @@ def _check_gallery(fields: Fields, item: Mapping[str, Any], path: Path, names: C
 def _check_file(fields: Fields, item: Mapping[str, Any], path: Path, names: Collection[str]) -> None:
     file = fields.model(item.get("file"), (*path, "file"))
     fields.media(file.get("url"), (*path, "file", "url"), names, ("attachment",))
+    fields.boolean(item.get("spoiler"), (*path, "spoiler"))
 
 
 def _check_separator(fields: Fields, item: Mapping[str, Any], path: Path, _: Collection[str]) -> None:
@@ -126,12 +154,12 @@ def _check_container(fields: Fields, item: Mapping[str, Any], path: Path, _: Col
 
 
 _CHECKS = {
-    _Type.SECTION: _check_section,
-    _Type.TEXT: _check_text,
-    _Type.BUTTON: _check_link,
-    _Type.THUMBNAIL: _check_media,
-    _Type.GALLERY: _check_gallery,
-    _Type.FILE: _check_file,
-    _Type.SEPARATOR: _check_separator,
-    _Type.CONTAINER: _check_container,
+    Type.SECTION: _check_section,
+    Type.TEXT: _check_text,
+    Type.BUTTON: _check_link,
+    Type.THUMBNAIL: _check_media,
+    Type.GALLERY: _check_gallery,
+    Type.FILE: _check_file,
+    Type.SEPARATOR: _check_separator,
+    Type.CONTAINER: _check_container,
 }

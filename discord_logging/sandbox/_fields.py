@@ -21,7 +21,9 @@ Path = tuple[str | int, ...]
 _STRIPPED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\u202a-\u202e\u2066-\u2069]")
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?")
 _MEDIA_SCHEMES = ("http", "https", "attachment")
-_TRUE, _FALSE = (True, "true", "True", "1"), (False, "false", "False", "0")
+_OWN_FILE = re.compile(r"http://[^/?#\s]+/attachments/\d+/\d+/[\w.-]+", re.ASCII)
+"""The address of a file in an answer, which clients send back with an embed; its host may be ``localhost``."""
+TRUE, _FALSE = (True, "true", "True", "1"), (False, "false", "False", "0")
 
 
 class Fields:
@@ -73,9 +75,9 @@ class Fields:
 
     def boolean(self, value: Any, path: Path) -> bool:
         """Read a boolean, in a query or a form as well; absent is false."""
-        if value is not None and value not in _TRUE + _FALSE:
+        if value is not None and value not in TRUE + _FALSE:
             self.error(path, "BOOLEAN_TYPE_CONVERT", "Must be either true or false.")
-        return value in _TRUE
+        return value in TRUE
 
     def snowflake(self, value: Any, path: Path) -> str | None:
         """Read an id."""
@@ -135,6 +137,8 @@ class Fields:
         self, value: Any, path: Path, names: Collection[str], schemes: Sequence[str] = _MEDIA_SCHEMES
     ) -> str | None:
         """Read the required URL of a picture or a file; ``attachment://`` must name one of `names`."""
+        if isinstance(value, str) and _OWN_FILE.fullmatch(value) and "http" in schemes:
+            return value
         url = self.url(value, path, schemes, required=True)
         if url and url.startswith("attachment://") and url.removeprefix("attachment://") not in names:
             code = "UNFURLED_MEDIA_ITEM_REFERENCED_ATTACHMENT_NOT_FOUND"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ._faults import TROUBLES
-from ._serializers import attachment_path
+from ._media import attachment_path, content_type
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -98,7 +98,7 @@ class Page:
             web.get(f"/static/{{name:{'|'.join(map(re.escape, _FILES))}}}", self._static),
             web.get("/messages", self._messages),
             web.post("/trouble", self._trouble),
-            web.get("/attachments/{message_id}/{index:[0-9]{1,3}}/{filename}", self._attachment),
+            web.get("/attachments/{message_id}/{file_id}/{filename}", self._attachment),
         ]
 
     async def _index(self, _: web.Request) -> web.FileResponse:
@@ -155,13 +155,14 @@ class Page:
 
     async def _attachment(self, request: web.Request) -> web.Response:
         message = self._state.message(request.match_info["message_id"])
-        index = int(request.match_info["index"])
-        if message is None or index >= len(message.files):
+        files = message.files if message else []
+        file = next((file for file in files if file.id == request.match_info["file_id"]), None)
+        if file is None:
             return web.Response(status=404, headers=_HEADERS, text="the file does not exist\n")
-        file = message.files[index]
-        content_type = file.content_type if file.content_type in _SHOWN_INLINE else "application/octet-stream"
+        kind = content_type(file)
+        shown_type = kind if kind in _SHOWN_INLINE else "application/octet-stream"
         disposition = f'attachment; filename="{file.filename}"'
-        headers = {**_HEADERS, "Content-Type": content_type, "Content-Disposition": disposition}
+        headers = {**_HEADERS, "Content-Type": shown_type, "Content-Disposition": disposition}
         return web.Response(body=file.data, headers=headers)
 
     def _shown(self, message: Message) -> dict[str, Any]:
@@ -180,7 +181,7 @@ class Page:
             "avatar_url": message.avatar_url,
             "embeds": message.embeds,
             "components": message.components,
-            "files": [_file(message, index, file) for index, file in enumerate(message.files)],
+            "files": [_file(message, file) for file in message.files],
             "flags": message.flags,
             "timestamp": message.timestamp.isoformat(),
             "edited": message.edited and message.edited.isoformat(),
@@ -194,7 +195,7 @@ def _number(request: web.Request, name: str) -> float:
     return float(text) if re.fullmatch(r"\d{1,15}(?:\.\d{1,15})?", text, re.ASCII) else 0.0
 
 
-def _file(message: Message, index: int, file: File) -> dict[str, Any]:
+def _file(message: Message, file: File) -> dict[str, Any]:
     kind = file.content_type.partition(";")[0].strip().lower()
     text = kind.startswith("text/") or kind == "application/json" or _TEXT_NAME.fullmatch(file.filename)
     return {
@@ -202,9 +203,9 @@ def _file(message: Message, index: int, file: File) -> dict[str, Any]:
         "title": file.title,
         "description": file.description,
         "size": len(file.data),
-        "picture": file.content_type in _SHOWN_INLINE,
+        "picture": content_type(file) in _SHOWN_INLINE,
         "preview": file.data[:_MAX_PREVIEW_BYTES].decode("utf-8", "ignore") if text else None,
-        "url": attachment_path(message, index, file),
+        "url": attachment_path(message, file),
     }
 
 

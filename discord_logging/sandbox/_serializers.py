@@ -6,11 +6,19 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
+from ._component_json import components_json
+from ._media import file_json, media_json, used_ids
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ._models import File, Message, Webhook
 
 _GUILD_ID = "100000000000000000"
 """The id of the guild that all channels belong to."""
+_NEEDED = {"author": "name", "footer": "text", "image": "url", "thumbnail": "url"}
+"""The key of each part of an embed without which the part does not appear (discord-api-docs#1516)."""
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d+))?(Z|[+-]\d\d:?\d\d)")
 
 
 def webhook_json(webhook: Webhook) -> dict[str, Any]:
@@ -29,6 +37,7 @@ def webhook_json(webhook: Webhook) -> dict[str, Any]:
 
 def message_json(message: Message, base_url: str) -> dict[str, Any]:
     """Return a message; the addresses of its files begin with `base_url`."""
+    used = used_ids(message)
     return {
         "id": message.id,
         "channel_id": message.channel_id,
@@ -36,9 +45,9 @@ def message_json(message: Message, base_url: str) -> dict[str, Any]:
         "type": 0,
         "content": message.content,
         "author": _author(message),
-        "embeds": message.embeds,
-        "components": message.components,
-        "attachments": [_attachment_json(message, index, file, base_url) for index, file in enumerate(message.files)],
+        "embeds": [_embed_json(message, embed, base_url) for embed in message.embeds],
+        "components": components_json(message, base_url),
+        "attachments": [_attachment_json(message, file, base_url) for file in message.files if file.id not in used],
         "mention_everyone": any(ping in message.pings for ping in ("@everyone", "@here")),
         "mentions": [_mentioned(user_id) for user_id in _pinged(message, "@")],
         "mention_roles": _pinged(message, "@&"),
@@ -48,11 +57,6 @@ def message_json(message: Message, base_url: str) -> dict[str, Any]:
         "timestamp": message.timestamp.isoformat(),
         "edited_timestamp": message.edited and message.edited.isoformat(),
     }
-
-
-def attachment_path(message: Message, index: int, file: File) -> str:
-    """Return the path of a file."""
-    return f"/attachments/{message.id}/{index}/{file.filename}"
 
 
 def _author(message: Message) -> dict[str, Any]:
@@ -85,15 +89,33 @@ def _user(user_id: str, username: str, discriminator: str) -> dict[str, Any]:
     }
 
 
-def _attachment_json(message: Message, index: int, file: File, base_url: str) -> dict[str, Any]:
-    url = base_url + attachment_path(message, index, file)
-    return {
+def _attachment_json(message: Message, file: File, base_url: str) -> dict[str, Any]:
+    shown = {
         "id": file.id,
         "filename": file.filename,
         "title": file.title,
-        "description": file.description,
         "size": len(file.data),
-        "content_type": file.content_type,
-        "url": url,
-        "proxy_url": url,
+        **file_json(message, file, base_url),
     }
+    return shown if file.description is None else {**shown, "description": file.description}
+
+
+def _embed_json(message: Message, embed: Mapping[str, Any], base_url: str) -> dict[str, Any]:
+    shown = {key: part for key, part in embed.items() if key not in _NEEDED or part.get(_NEEDED[key])}
+    for key in ("image", "thumbnail"):
+        if key in shown:
+            shown[key] = {**shown[key], **media_json(message, shown[key]["url"], base_url)}
+    for key in ("author", "footer"):
+        if "icon_url" in shown.get(key, {}):
+            icon = media_json(message, shown[key]["icon_url"], base_url)
+            shown[key] = {**shown[key], "icon_url": icon["url"], "proxy_icon_url": icon["proxy_url"]}
+    if "timestamp" in shown:
+        shown["timestamp"] = _TIME.sub(_iso8601, shown["timestamp"])
+    return shown
+
+
+def _iso8601(sent: re.Match[str]) -> str:
+    """Return a time as Python 3.10 reads it too: with seconds, with no or six digits after them, and with a colon."""
+    day, minute, second, fraction, offset = sent.groups()
+    zone = "+00:00" if offset == "Z" else f"{offset[:3]}:{offset[-2:]}"
+    return f"{day}T{minute}{second or ':00'}{f'.{fraction[:6]:0<6}' if fraction else ''}{zone}"

@@ -13,6 +13,7 @@ from . import _answers
 from ._answers import Answer, Refusal, invalid_form
 from ._components import text_of
 from ._fields import Fields
+from ._media import used_ids
 from ._mentions import pings
 from ._models import Message, Thread, snowflake
 from ._serializers import message_json, webhook_json
@@ -199,21 +200,24 @@ class Webhooks:
     def _edit(self, call: Call, message: Message) -> Answer:
         query = _Query(call.query)
         payload, form = _form(call, query, message)
-        files = [file for file in message.files if form.keeps(file)] + _stored(form.files)
-        if len(files) > MAX_FILES:
-            raise Refusal(400, 30015, f"Maximum number of attachments in a message reached ({MAX_FILES})")
+        new = _stored(form.files)
         edited = replace(
             message,
             content=form.content if "content" in payload else message.content,
             embeds=form.embeds if "embeds" in payload else message.embeds,
             components=form.components if "components" in payload and query.with_components else message.components,
             flags=form.flags if "flags" in payload else message.flags,
-            files=files,
+            files=[*message.files, *new],
             edited=datetime.now(timezone.utc),
             payload=payload,
-            size=call.body.size + sum(len(file.data) for file in files),
         )
-        settled = _settled(edited, form)
+        # Answers do not list the files that embeds and components show, so no client can list them to keep them.
+        used = used_ids(edited)
+        files = [file for file in message.files if file.id in used or form.keeps(file)] + new
+        if len(files) > MAX_FILES:
+            raise Refusal(400, 30015, f"Maximum number of attachments in a message reached ({MAX_FILES})")
+        size = call.body.size + sum(len(file.data) for file in files)
+        settled = _settled(replace(edited, files=files, size=size), form)
         self._state.edit(settled)
         return Answer(200, message_json(settled, call.base_url))
 

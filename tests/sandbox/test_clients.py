@@ -106,7 +106,7 @@ class TestSyncWebhook:
             ("b.txt", None, "t"),
         ]
         assert webhook.fetch_message(sent.id).embeds[0].title == "Title"
-        edited = sent.edit(content="bye", attachments=[sent.attachments[1], discord_py.File(io.BytesIO(b"c"), "c.txt")])
+        edited = sent.edit(content="bye", attachments=[*sent.attachments, discord_py.File(io.BytesIO(b"c"), "c.txt")])
         assert [attachment.filename for attachment in edited.attachments] == ["b.txt", "c.txt"]
         assert unlimited.messages[0].edited is not None
         sent.delete()
