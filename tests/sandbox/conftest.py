@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from discord_logging.sandbox import LocalDiscord
+from tests.sandbox._schema import check_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ def unlimited() -> Iterator[LocalDiscord]:
 
 @pytest.fixture
 def http() -> Iterator[requests.Session]:
-    """An HTTP session of a client."""
+    """An HTTP session of a client that expects each response of the API to be as Discord describes it."""
     with requests.Session() as session:
+        session.hooks["response"].append(check_response)
         yield session

@@ -49,6 +49,7 @@ def test_any_answer_can_be_scripted(
     unlimited: LocalDiscord, http: requests.Session, fault: Fault, text: str, content_type: str
 ) -> None:
     """Status, body and headers are the given ones."""
+    http.hooks["response"].clear()  # they need not be as Discord describes them
     unlimited.fail_next(fault)
     answer = post(unlimited, http)
     assert (answer.status_code, answer.headers["Content-Type"]) == (fault.status, content_type)
