@@ -32,7 +32,7 @@ def _frame(marker: int, width: int, height: int) -> bytes:
         (_JPEG + _frame(0xC0, 640, 480), ("image/jpeg", 640, 480)),
         (_JPEG + b"\xff\xff\xff\x01" + _frame(0xC2, 3, 4), ("image/jpeg", 3, 4)),
         (_JPEG + b"\xff\xc4\0\x04ab" + _frame(0xC1, 5, 6), ("image/jpeg", 5, 6)),
-        (_LOSSY + b"\0\0\0\x9d\x01\x2a" + struct.pack("<HH", 640 | 1 << 14, 480), ("image/webp", 640, 480)),
+        (_LOSSY + b"\0\0\0\x9d\x01\x2a" + struct.pack("<HH", 640, 480), ("image/webp", 640, 480)),
         (_LOSSLESS + b"\x2f" + struct.pack("<I", 639 | 479 << 14 | 1 << 28), ("image/webp", 640, 480)),
         (_EXTENDED + b"\0\0\0\0" + b"\x7f\x02\0" + b"\xff\xff\x01", ("image/webp", 640, 131_072)),
     ],
