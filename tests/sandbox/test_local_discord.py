@@ -30,11 +30,12 @@ def test_exports_equal_all() -> None:
 
 
 @pytest.mark.measured
-def test_without_aiohttp_the_error_names_the_extra() -> None:
+@pytest.mark.parametrize("name", ["aiohttp", "imagesize", "multipart"])
+def test_without_a_library_the_error_names_it_and_the_extra(name: str) -> None:
     """The import fails with a text that has the right command."""
-    code = "import sys; sys.modules['aiohttp'] = None; import discord_logging.sandbox"
+    code = f"import sys; sys.modules[{name!r}] = None; import discord_logging.sandbox"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "pip install 'discord-log-handler[sandbox]'" in done.stderr
+    assert f"discord_logging.sandbox needs {name}: pip install 'discord-log-handler[sandbox]'" in done.stderr
 
 
 def test_the_webhook_url_looks_real(discord: LocalDiscord) -> None:
