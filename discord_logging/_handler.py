@@ -154,7 +154,8 @@ class DiscordHandler(logging.Handler):
         channel_limit: The number of messages that the channel accepts in 60 seconds, which no header contains
             (https://github.com/discord/discord-api-docs/issues/1454); 30 by default. The limit adapts if others post
             there too. `None` means no such limit, and `""` the default.
-        allow_http: Whether the URL may be plain http although its host is not loopback.
+        allow_http: Whether the URL may be plain http although its host is not loopback, so that all machines on the way
+            can read it. `None` takes the environment variable `DISCORD_ALLOW_HTTP`, which is false if it is not set.
         enabled: `False` disables the handler. `None` takes the environment variable `DISCORD_NOTIFICATIONS_ENABLED`,
             which is true if it is not set.
 
@@ -202,7 +203,7 @@ class DiscordHandler(logging.Handler):
         retry_delays: Sequence[float] | None = DeliverySettings.retry_delays,
         max_retry_delay: float | None = DeliverySettings.max_retry_delay,
         channel_limit: int | None = DeliverySettings.channel_limit,
-        allow_http: bool | str | None = False,
+        allow_http: bool | str | None = None,
         enabled: bool | str | None = None,
         **unknown: NoReturn,
     ) -> None:
@@ -563,7 +564,7 @@ def is_enabled_in_environment() -> bool:
 def _find_url(webhook_url: object, enabled: object, *, allow_http: object) -> tuple[WebhookURL | None, str]:
     """Return the webhook to post to, or `None` and the reason, which is reported once."""
     is_enabled = is_enabled_in_environment() if is_blank(enabled) else parse_enabled(enabled)
-    is_http_allowed = not is_blank(allow_http) and parse_enabled(allow_http, name="allow_http")
+    is_http_allowed = None if is_blank(allow_http) else parse_enabled(allow_http, name="allow_http")
     url = hide(os.environ.get("DISCORD_WEBHOOK_URL") if is_blank(webhook_url) else webhook_url)
     if not is_enabled:
         reason = "switched off by enabled or DISCORD_NOTIFICATIONS_ENABLED"

@@ -63,7 +63,8 @@ def _clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     if request.node.get_closest_marker("measured") is None:
         # A program takes half as long without coverage, and hundreds of them cover what other tests cover.
         monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-    for name in ("DISCORD_WEBHOOK_URL", "DISCORD_NOTIFICATIONS_ENABLED", "DISCORD_BACKLOG", "DISCORD_BACKLOG_DIR"):
+    variables = ("WEBHOOK_URL", "NOTIFICATIONS_ENABLED", "BACKLOG", "BACKLOG_DIR", "ALLOW_HTTP")
+    for name in (f"DISCORD_{variable}" for variable in variables):
         monkeypatch.delenv(name, raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)

@@ -18,7 +18,7 @@ import flask
 import pytest
 import yaml
 
-from discord_logging import DiscordHandler, DiscordNotifier, InvalidSettingError
+from discord_logging import DiscordHandler, DiscordNotifier, InvalidSettingError, InvalidWebhookURLError
 from discord_logging._records.settings import at_level
 from discord_logging.flask import DiscordLogging
 
@@ -307,6 +307,16 @@ class TestOtherPlaces:
         assert configured()["is_enabled"] is is_enabled
         monkeypatch.setenv("DISCORD_WEBHOOK_URL", " ")
         assert DiscordHandler().health()["status"] == "disabled"
+
+    @pytest.mark.parametrize(("given", "is_accepted"), [(None, True), ("", True), ("false", False)])
+    def test_the_environment_may_allow_plain_http(
+        self, given: str | None, *, is_accepted: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The setting goes before the variable if it is given."""
+        monkeypatch.setenv("DISCORD_ALLOW_HTTP", "true")
+        url = "http://sandbox:8065/api/webhooks/1/token"
+        with contextlib.nullcontext() if is_accepted else pytest.raises(InvalidWebhookURLError):
+            DiscordHandler(url, allow_http=given)
 
     def test_a_wrong_switch_in_flask_is_named_by_its_key(self) -> None:
         """The keys of the extension are as strict as the settings."""

@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from discord_logging import DiscordHandler
+from discord_logging._cli.main import _build_parser
 from discord_logging.sandbox import LocalDiscord
 
 pytestmark = pytest.mark.once
@@ -40,6 +42,18 @@ def test_example_runs_and_posts(example: Path) -> None:
     with LocalDiscord() as discord:
         done = run(str(example), url=discord.webhook_url)
         assert (done.returncode, bool(discord.messages)) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize("name", ["hosts", "sandbox"])
+def test_a_container_runs_a_sandbox_that_others_reach(name: str) -> None:
+    """The command takes the options, and the container has a name for its URL and the port of the page."""
+    services = yaml.safe_load((TOP / "examples" / name / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    service = services["discord"]
+    options = re.findall(r"sandbox (--host \S+ --keep \S+)", service["command"][-1])[0].split()
+    parsed = _build_parser().parse_args(["sandbox", *options])
+    assert (parsed.host, parsed.keep) == ("0.0.0.0", "/channel/channel.db")  # noqa: S104 - inside the container
+    assert service["ports"][0].endswith(f":{parsed.port}")
+    assert service["hostname"]
 
 
 def test_settings_example_applies_its_filters() -> None:

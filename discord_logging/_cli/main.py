@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from discord_logging._cli.demo import run_demo
 from discord_logging._cli.lines.formats import LEVELS
 from discord_logging._cli.url import URL_HELP, find_url, find_url_text
+from discord_logging._discord.webhook_url import is_loopback
 from discord_logging._exceptions import DiscordLoggingError, InvalidSettingError
 from discord_logging._handler import is_enabled_in_environment
 from discord_logging._records.parse import parse_level
@@ -241,7 +242,12 @@ def _add_command(
         allow_abbrev=False,
     )
     command.add_argument("--url-file", metavar="PATH", help="a file with the webhook URL in its first line")
-    command.add_argument("--allow-http", action="store_true", help="allow a plain http URL to another machine")
+    command.add_argument(
+        "--allow-http",
+        action="store_true",
+        default=None,
+        help="allow a plain http URL to another machine, as DISCORD_ALLOW_HTTP=true in the environment does",
+    )
     command.set_defaults(error_code=2)
     return command
 
@@ -320,11 +326,13 @@ def _run_sandbox(options: argparse.Namespace) -> NoReturn:
     from discord_logging.sandbox import LocalDiscord  # noqa: PLC0415 - needs the extra
 
     with LocalDiscord(host=options.host, port=options.port, keep=options.keep, public=True) as discord:
-        sys.stdout.write(
-            f"The channel is at {discord.url}\n\n"
-            f"export DISCORD_WEBHOOK_URL={discord.webhook_url}\n\n"
-            "Press Ctrl-C to end.\n"
-        )
+        sys.stdout.write(f"The channel is at {discord.url}\n\nexport DISCORD_WEBHOOK_URL={discord.webhook_url}\n")
+        if not is_loopback(options.host):
+            sys.stdout.write(
+                "export DISCORD_ALLOW_HTTP=true\n\n"
+                "The URL is plain http, which handlers refuse without the second line.\n"
+            )
+        sys.stdout.write("\nPress Ctrl-C to end.\n")
         _wait_for_interrupt()
 
 

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from discord_logging._discord.webhook_url import is_loopback
 from discord_logging._exceptions import TransportError
+from discord_logging._process.environment import NO
 
 VARIABLE = "DISCORD_LOCAL_ONLY"
 """The variable. Any text but an empty one or a word for no switches the bound on."""
-_NO = frozenset({"", "false", "no", "off", "0", "n", "f"})
 
 
 class LocalOnlyError(TransportError):
@@ -27,7 +27,7 @@ class LocalOnlyError(TransportError):
 
 def is_set() -> bool:
     """Tell whether only webhooks on this machine may be posted to."""
-    return os.environ.get(VARIABLE, "").strip().lower() not in _NO
+    return os.environ.get(VARIABLE, "").strip().lower() not in {"", *NO}
 
 
 def refuses(url: str) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from discord_logging._exceptions import InvalidWebhookURLError
+from discord_logging._process.environment import YES
 from discord_logging._text.sanitize import register_token
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ _HOST = re.compile(r"[\w.:-]+")
 _ID = re.compile(r"\d{1,20}", re.ASCII)
 _DISCORD_ID = re.compile(r"\d{17,20}", re.ASCII)
 _DISCORD_TOKEN_LENGTH = 60
+_ALLOW_HTTP = "DISCORD_ALLOW_HTTP"
 _EXPECTED = "expected https://discord.com/api/webhooks/<id>/<token>, as copied from the channel's settings in Discord"
 
 
@@ -87,7 +90,7 @@ class WebhookURL(NamedTuple):
     thread_id: str | None
 
     @classmethod
-    def parse(cls, url: object, *, allow_http: bool = False) -> WebhookURL:
+    def parse(cls, url: object, *, allow_http: bool | None = None) -> WebhookURL:
         """Parse a webhook URL in any form that people paste.
 
         At Discord's own hosts (with and without a version, `discordapp.com`, `ptb.`, `canary.`) the URL becomes
@@ -97,7 +100,8 @@ class WebhookURL(NamedTuple):
 
         Args:
             url: The URL.
-            allow_http: Whether plain http is allowed for a host that is not loopback.
+            allow_http: Whether plain http is allowed for a host that is not loopback. `None` takes the environment
+                variable `DISCORD_ALLOW_HTTP`, which is false if it is not set.
 
         Raises:
             InvalidWebhookURLError: The URL is malformed. The text shows no part of it.
@@ -123,7 +127,7 @@ class WebhookURL(NamedTuple):
         return f"{self.base}/{self.id}/***"
 
 
-def _read(url: object, *, allow_http: bool) -> WebhookURL:
+def _read(url: object, *, allow_http: bool | None) -> WebhookURL:
     if not isinstance(url, str):
         raise _invalid(f"must be a str, not {type(url).__name__}")
     host: str | None = None
@@ -150,11 +154,15 @@ def _read(url: object, *, allow_http: bool) -> WebhookURL:
     return WebhookURL(base, path["id"], token, host, thread_id)
 
 
-def _check_origin(scheme: str, host: str, username: str | None, *, allow_http: bool) -> None:
+def _check_origin(scheme: str, host: str, username: str | None, *, allow_http: bool | None) -> None:
     if scheme not in ("http", "https") or not _HOST.fullmatch(host):
         raise _invalid("does not begin with https:// and a host")
+    if allow_http is None:
+        # A misspelt word allows nothing, and the error below shows a right one.
+        allow_http = os.environ.get(_ALLOW_HTTP, "").strip().lower() in YES
     if scheme == "http" and not allow_http and not is_loopback(host):
-        raise _invalid("uses plain http, which is for loopback hosts alone unless allow_http=True")
+        words = f"unless allow_http=True or {_ALLOW_HTTP}=true in the environment"
+        raise _invalid(f"uses plain http, which is for loopback hosts alone {words}")
     if username is not None:
         raise _invalid("holds a user name")
 

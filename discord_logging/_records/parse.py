@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from discord_logging._discord import lengths
 from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._masking.masker import SecretMasker
+from discord_logging._process.environment import NO, YES
 from discord_logging._records.values import to_text
 from discord_logging._text.sanitize import clean
 
@@ -31,8 +32,6 @@ _HEX_COLOR = re.compile(r"(?:#|0x)([0-9a-fA-F]{6})")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _MAX_DIGITS = 40
 _LEVELS = ("NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
-_FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
 
 
 def is_blank(value: object) -> bool:
@@ -318,8 +317,8 @@ def parse_enabled(value: object, *, name: str = "enabled") -> bool:
     if isinstance(value, bool) or (type(value) is int and value in (0, 1)):
         return bool(value)
     word = value.strip().lower() if isinstance(value, str) else ""
-    if word in _TRUE | _FALSE:
-        return word in _TRUE
+    if word in YES | NO:
+        return word in YES
     raise InvalidSettingError(
         f"{name} must be true or false, not {value!r}. As text it is one of true, yes, on, 1, false, no, off and 0."
     )

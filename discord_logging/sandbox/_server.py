@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, overload
 
 from aiohttp import web
 
+from ._addresses import reachable_host
 from ._api import Api
 from ._faults import Fault
 from ._fields import shorten
@@ -105,6 +106,7 @@ class LocalDiscord:
         if not 0 <= port <= _LAST_PORT:
             raise ValueError(f"port must be between 0 and {_LAST_PORT}, not {port}")
         self._host = host
+        self._reachable_host = reachable_host(host)
         self._port = port
         self._limits = {
             "webhook": webhook_limit,
@@ -173,14 +175,14 @@ class LocalDiscord:
 
     @property
     def url(self) -> str:
-        """The address of the page.
+        """The address of the page. If the server listens on all addresses, it has this machine's name or address.
 
         Raises:
             RuntimeError: The server has never been started, and no port was given.
         """
         if not self._port:
             raise RuntimeError("LocalDiscord has no port yet: start it first")
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        host = f"[{self._reachable_host}]" if ":" in self._reachable_host else self._reachable_host
         return f"http://{host}:{self._port}"
 
     @property

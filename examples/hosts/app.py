@@ -1,6 +1,7 @@
 """An app of four processes, each of which logs an error about once a second until SIGTERM, and then how many it logged.
 
-The webhook is in DISCORD_WEBHOOK_URL, and the Redis that all hosts share in DISCORD_BACKLOG.
+The webhook is in DISCORD_WEBHOOK_URL, and the Redis that all hosts share in DISCORD_BACKLOG. The channel is on another
+machine, without TLS, which DISCORD_ALLOW_HTTP allows.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ ENDS = {signal.SIGTERM, signal.SIGINT}
 def work(worker: int, reader: Connection, writer: Connection) -> None:
     """Log until the main process ends or closes the pipe, and deliver what is left."""
     writer.close()
-    # The channel is on another machine, without TLS. If a host that posts is cut off, the others wait for `timeout`.
-    logging.getLogger().addHandler(DiscordHandler(allow_http=True, timeout=2))
+    # If a host that posts is cut off, the others wait for `timeout`.
+    logging.getLogger().addHandler(DiscordHandler(timeout=2))
     logger, host, number = logging.getLogger("shop"), socket.gethostname(), 0
     while not reader.poll(random.uniform(0, 2 * PAUSE)):  # noqa: S311 - it is no secret
         number += 1

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ipaddress
+import itertools
 import os
 import select
 import shutil
@@ -90,10 +91,10 @@ class Machines:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory())
         redis = ("redis-server", "--bind", NODES["redis"], "--protected-mode", "no", "--save", "", "--dir", folder)
         self._run("redis", *redis, "--appendonly", "yes", "--maxmemory-policy", "noeviction")
-        # It prints the line that a shell would read.
+        # It prints the lines that a shell would read: the URL, and that it may be plain http.
         lines = self._run("discord", *COMMAND, "sandbox", "--host", NODES["discord"]).stdout
-        url = next(line.split("=")[1].strip() for line in lines or () if line.startswith("export "))
-        self._environment["DISCORD_WEBHOOK_URL"] = url
+        exports = (line.removeprefix("export ").strip() for line in lines or () if line.startswith("export "))
+        self._environment |= dict(export.split("=") for export in itertools.islice(exports, 2))
         for host in HOSTS:
             self.start_host(host)
         self._stack.callback(self.end, *HOSTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from discord_logging import DiscordHandler
 from discord_logging._cli import demo
 from discord_logging._cli.main import main
 from discord_logging.sandbox import LocalDiscord
@@ -236,13 +238,22 @@ def test_sandbox_keeps_its_channel(
     assert "was not written by a sandbox" in capsys.readouterr().err
 
 
-def test_sandbox_warns_of_an_address_that_others_reach(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--host` makes the server listen there, with a warning."""
+def test_sandbox_on_all_addresses_prints_what_others_need(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler in a shell with the printed lines posts to it; a warning says who can reach it."""
 
-    def interrupt() -> None:
+    def post() -> None:
+        exports = dict(re.findall(r"^export (\w+)=(\S+)$", capsys.readouterr().out, re.MULTILINE))
+        for name, value in exports.items():
+            monkeypatch.setenv(name, value)
+        handler = DiscordHandler()
+        handler.handle(logging.makeLogRecord({"msg": "reached"}))
+        assert handler.flush(10)
+        handler.close()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("discord_logging._cli.main._wait_for_interrupt", interrupt)
+    monkeypatch.setattr("discord_logging._cli.main._wait_for_interrupt", post)
     with pytest.warns(UserWarning, match="anybody who can reach it"):
         assert main(["sandbox", "--port", "0", "--host", "0.0.0.0"]) == 130  # noqa: S104 - the point of the test
 

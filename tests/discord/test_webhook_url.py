@@ -129,6 +129,31 @@ def test_plain_http_must_be_allowed(host: str) -> None:
     assert WebhookURL.parse(RIGHT.replace("https", "http"), allow_http=True).execute_url == RIGHT
 
 
+@pytest.mark.parametrize(
+    ("word", "allow_http", "is_accepted"),
+    [
+        ("true", None, True),
+        (" YES\n", None, True),
+        ("", None, False),
+        ("false", None, False),
+        ("ture", None, False),
+        ("true", False, False),
+        ("false", True, True),
+    ],
+)
+def test_the_environment_may_allow_plain_http(
+    word: str, allow_http: bool | None, *, is_accepted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An argument goes before the variable, a misspelt word allows nothing, and the error names both."""
+    monkeypatch.setenv("DISCORD_ALLOW_HTTP", word)
+    url = f"http://sandbox:8065/api/webhooks/{ID}/{TOKEN}"
+    if is_accepted:
+        assert WebhookURL.parse(url, allow_http=allow_http).host == "sandbox:8065"
+        return
+    with pytest.raises(InvalidWebhookURLError, match="unless allow_http=True or DISCORD_ALLOW_HTTP=true in the env"):
+        WebhookURL.parse(url, allow_http=allow_http)
+
+
 def test_a_url_never_shows_its_token() -> None:
     """Its text, its repr, log lines and its key all hide the token."""
     url = WebhookURL.parse(RIGHT)
