@@ -64,6 +64,8 @@ _FOOTER_ROOM = 150
 """The room for the footer of the lines or of the digest, in characters."""
 _HEADING_ROOM = 120
 """The room for the line above the block of lines, in characters."""
+_PREVIEW_ROOM = 10_000
+"""The room at the beginning of the file for the lines about its worst records, in bytes."""
 _ABOVE_ROOM = 700
 """The room above a text for mentions and losses, which the delivery adds, in characters."""
 
@@ -220,7 +222,7 @@ class _Draft:
         content = _joined(self.content, text)
         if is_text and len(content) > lengths.CONTENT:
             return False
-        if not self.has_room(embed) or (is_cut and not self.attach(full_text(record, self.zone, with_context=True))):
+        if not self.has_room(embed) or (is_cut and not self.attach(full_text(record, self.zone, for_card=True))):
             return False
         if is_text:
             self.room -= len(text) + 1 + (0 if self.content else _ABOVE_ROOM)
@@ -234,10 +236,16 @@ class _Draft:
         """Put `text` into the file if there is room. There is always room for the first one."""
         content = text.encode()
         size = self.text.tell()
-        if size and size + len(content) > lengths.FILE_BYTES:
+        if size and size + len(content) > lengths.FILE_BYTES - _PREVIEW_ROOM:
             return False
         self.text.write(content)
         return True
+
+    def begin_file(self, text: str) -> None:
+        """Put `text`, for which there is room, at the beginning of the file."""
+        content = text.encode() + self.text.getvalue()
+        self.text = io.BytesIO()
+        self.text.write(content)
 
     def message(self) -> Composed:
         """Return the finished message, with the note in the footer of its first embed."""
@@ -305,6 +313,7 @@ def _digest(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draf
             break
         draft.records.append(record)
     summary = Summary(yield_gil_between(draft.records))
+    draft.begin_file(summary.preview())
     draft.room -= _FOOTER_ROOM
     first = min(draft.records, key=attrgetter("created"))
     embed = summary.embed(first, max(draft.records, key=attrgetter("last_created")))

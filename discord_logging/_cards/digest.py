@@ -6,7 +6,8 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from discord_logging._cards.plain_text import one_line, reader_time
+from discord_logging._cards.extra_values import repeats_exception
+from discord_logging._cards.plain_text import PREVIEW_LINES, exception_line, one_line, place_text, reader_time
 from discord_logging._discord import lengths
 from discord_logging._records.settings import nearest_level
 from discord_logging._records.values import to_text
@@ -97,11 +98,32 @@ class Summary:
             ],
         }
 
+    def preview(self) -> str:
+        """Return the lines of the worst kinds as plain text, and a blank line, for the beginning of the file.
+
+        Discord shows the beginning of a text file above the cards. The records themselves follow in their order.
+        """
+        lines = [_preview_line(tally) for tally in self._ranked()[: PREVIEW_LINES - 1]]
+        return "".join(f"{line}\n" for line in (*lines, ""))
+
+
+def _preview_line(tally: _Tally) -> str:
+    record = tally.first
+    names = map(_short, (record.levelname, to_text(record.name), place_text(record)))
+    head = " ".join((f"×{tally.count:,}", *filter(None, names)))  # noqa: RUF001 - the sign for times
+    text = "" if repeats_exception(record) else _shown_text(tally)
+    said = " — ".join(filter(None, (text, clean(exception_line(record)))))
+    return ": ".join(filter(None, (head, said)))
+
+
+def _shown_text(tally: _Tally) -> str:
+    return ("" if tally.has_one_text else "e.g. ") + one_line(tally.text, 120)
+
 
 def _kind_line(tally: _Tally, emojis: Mapping[int, str]) -> str:
     record = tally.first
     emoji = nearest_level(emojis, record.levelno)
-    text = ("" if tally.has_one_text else "e.g. ") + plain(one_line(tally.text, 120), 160)
+    text = plain(_shown_text(tally), 165)
     if record.exception:
         text += f" — {_name(record.exception.type_name)}"
     first, last = reader_time(record.created), reader_time(tally.last.last_created)
@@ -115,7 +137,11 @@ def _text(record: FrozenRecord) -> str:
 
 
 def _name(text: str, end: str = "") -> str:
-    return plain(one_line(on_one_line(text[:120]), 60) + end, 80)
+    return plain(_short(text) + end, 80)
+
+
+def _short(text: str) -> str:
+    return one_line(on_one_line(text[:120]), 60)
 
 
 def _date_and_time(seconds: float) -> str:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from discord_logging._cards.extra_values import repeats_exception, shown_values
-from discord_logging._cards.plain_text import to_datetime, traceback_text
+from discord_logging._cards.plain_text import exception_line, to_datetime, traceback_text
 from discord_logging._cards.tables import split_tables
 from discord_logging._cards.traceback_card import format_card
-from discord_logging._cards.traceback_text import headline
 from discord_logging._discord import lengths
 from discord_logging._masking.harmless import MARKDOWN_MASK
 from discord_logging._records.freeze import freeze
@@ -41,8 +40,6 @@ _REST_ROOM = 200
 """The room for the field that names the fields left out, in characters."""
 _NOTE_ROOM = 150
 """The room in the footer for notes of the delivery, in characters."""
-_MAX_HEADLINE = 120
-"""The longest exception in a title, in characters."""
 _MIN_SHARED_CONTEXT = 3
 """The smallest number of short values of the context that share a line."""
 _MAX_CONTEXT_LINE = 200
@@ -95,12 +92,8 @@ class EmbedFormatter(logging.Formatter):
         emoji = nearest_level(record.settings.emojis, record.levelno)
         parts = [_name(record.levelname, 60), _name(record.name, 160)]
         if record.exception:
-            # A secret may be recognised by the line above it, so the text is masked before it becomes one line.
-            text = " ".join(record.mask(headline(record.exception)).split())
-            if len(text) > _MAX_HEADLINE:
-                # The traceback has the whole text, so this is no cut that needs a file.
-                text = text[: _MAX_HEADLINE - 1] + ELLIPSIS
-            parts.insert(0, _name(text, lengths.TITLE))
+            # The traceback has the whole text, so its cut is none that needs a file.
+            parts.insert(0, _name(exception_line(record), lengths.TITLE))
         return f"{emoji} {' · '.join(parts)}".strip()
 
     def description(self, record: FrozenRecord) -> str:

@@ -8,11 +8,11 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from discord_logging._cards.extra_values import shown_values
-from discord_logging._cards.traceback_text import format_exception
+from discord_logging._cards.extra_values import repeats_exception, shown_values
+from discord_logging._cards.traceback_text import format_exception, headline
 from discord_logging._process.gil import yield_gil_between
 from discord_logging._records.values import to_text, value_line
-from discord_logging._text.markdown import break_fences, shorten
+from discord_logging._text.markdown import ELLIPSIS, break_fences, shorten
 from discord_logging._text.sanitize import clean, on_one_line
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ _RESET = "\x1b[0m"
 _ANSI_COLORS = ((50, "\x1b[1;31m"), (40, "\x1b[31m"), (30, "\x1b[33m"), (20, "\x1b[34m"))
 _LINE_BREAK = "\n         "
 _LOOKS_LIKE_RECORD = re.compile(r"\n(?=[^\w\n]{0,40}(?:\d{4}-\d\d-\d\d|--:--:--))")
+_MAX_HEADLINE = 120
+"""The longest exception on one line, in characters."""
+PREVIEW_LINES = 6
+"""The number of lines of a file that a message shows above its cards."""
 _PORTION = 10_000
 """The number of characters that are searched at once, so that other threads get their turn."""
 _NO_TIME = "--:--:--"
@@ -77,7 +81,22 @@ def traceback_text(record: FrozenRecord) -> str:
     return record.mask(format_exception(record.exception)) if record.exception else record.exc_text or ""
 
 
-def full_text(record: FrozenRecord, zone: timezone | None = None, *, with_context: bool = False) -> str:
+def exception_line(record: FrozenRecord) -> str:
+    """Return type and text of the record's exception on one line, or `""`; the end of a long text is left out."""
+    if not record.exception:
+        return ""
+    # A secret may be recognised by the line above it, so the text is masked before it becomes one line.
+    text = " ".join(record.mask(headline(record.exception)).split())
+    return text if len(text) <= _MAX_HEADLINE else text[: _MAX_HEADLINE - 1] + ELLIPSIS
+
+
+def place_text(record: FrozenRecord) -> str:
+    """Return the file and the line of the record's place, or `""` for a line that another program wrote."""
+    place = record.place
+    return f"{ntpath.basename(_one_word(place.filename))}:{place.lineno}" if place.lineno else ""
+
+
+def full_text(record: FrozenRecord, zone: timezone | None = None, *, for_card: bool = False) -> str:
     """Return the whole record: a line that begins with time, level and logger, then all other parts.
 
     Lines of a text that begin as a record does are indented.
@@ -85,21 +104,24 @@ def full_text(record: FrozenRecord, zone: timezone | None = None, *, with_contex
     Args:
         record: The record.
         zone: The zone of its times; `None` stands for that of its process.
-        with_context: Whether to add the handler's context, which is the same for all its records.
+        for_card: Whether the text is that of a card. It has the handler's context then, which is the same for all its
+            records, and names an exception above its traceback if that ends below the preview of the file.
     """
     shown_in = zone or record.zone
     head = [exact_time(record.created, shown_in), _one_word(record.levelname), _one_word(record.name)]
     # A line that another program wrote has neither a thread nor a line number.
     if record.threadName:
         head.append(f"[{_one_word(record.threadName)}]")
-    place = record.place
-    if place.lineno:
-        head.append(f"{ntpath.basename(_one_word(place.filename))}:{place.lineno}:")
+    if place := place_text(record):
+        head.append(f"{place}:")
     head.append(record.message)
     if repeats := describe_repeats(record, lambda seconds: exact_time(seconds, shown_in)):
         head.append(f"({repeats})")
-    context = _pairs(record.settings.context) if with_context else ""
-    parts = [" ".join(head), extra_text(record), context, traceback_text(record), record.stack_info]
+    context = _pairs(record.settings.context) if for_card else ""
+    traceback = traceback_text(record)
+    is_far = for_card and traceback.count("\n") >= PREVIEW_LINES - 1 and not repeats_exception(record)
+    error = exception_line(record) if is_far else ""
+    parts = [" ".join(head), error, extra_text(record), context, traceback, record.stack_info]
     portions = yield_gil_between(_portions(clean("\n".join(part for part in parts if part))))
     return "".join(_LOOKS_LIKE_RECORD.sub("\n    ", portion) for portion in portions) + "\n"
 

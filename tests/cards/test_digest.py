@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,8 +65,10 @@ def make(
 
 
 def summarize(records: Sequence[FrozenRecord]) -> Embed:
-    """Return the summary card of a backlog."""
-    return Summary(records).embed(records[0], records[-1])
+    """Return the summary card of a backlog, whose file has a preview without faults."""
+    summary = Summary(records)
+    assert preview_problems(summary.preview(), min(len(summary._kinds), 5)) == []
+    return summary.embed(records[0], records[-1])
 
 
 def clock(seconds: int) -> str:
@@ -96,6 +99,16 @@ def problems(embed: Embed) -> list[str]:
     found += ["lines"] if not 3 <= len(lines) <= 7 or "attached file" not in lines[-1] else []
     found += ["heading"] if any(line.lstrip().startswith(("# ", ">", "- ")) for line in lines) else []
     return found + (["loggers"] if len(values[2].split("\n")) > 5 else [])
+
+
+def preview_problems(preview: str, kinds: int) -> list[str]:
+    """Return the faults of the lines at the beginning of a file."""
+    *lines, blank, end = preview.split("\n")
+    found = ["lines"] if len(lines) != kinds or blank or end else []
+    found += [line for line in lines if not re.match(r"×[\d,]+ ", line) or len(line) > 500]  # noqa: RUF001 - the sign
+    found += ["token"] if TOKEN[:9] in preview else []
+    found += ["codes"] if "\x1b" in preview or "\x00" in preview else []
+    return found + (["bytes"] if len(preview.encode()) > 10_000 else [])
 
 
 class TestSummary:
@@ -186,6 +199,36 @@ class TestSummary:
         card = summarize([make(card=CardSettings(EmbedFormatter(), emojis={0: ""}))])
         assert card["title"] == "1 records in 0 s"
         assert card["description"].split("\n")[1].startswith("**×1**")  # noqa: RUF001 - the sign
+
+
+class TestPreview:
+    """Discord shows the first six lines of the file above the cards, so they tell the worst."""
+
+    def test_the_worst_kinds_have_a_line_each(self) -> None:
+        """The line has number, level, logger, place, text and exception; a blank line follows."""
+        records = [make("user %s logged in", name, level=20) for name in ("ann", "bob")]
+        records += [make("no disk", level=50, name="shop.db", lineno=0)]
+        records += [make(f"order {number}", exc_info=OSError("no\nroom")) for number in range(1200)]
+        assert Summary(records).preview() == (
+            "×1 CRITICAL shop.db: no disk\n"  # noqa: RUF001 - the sign
+            "×1,200 ERROR shop orders.py:42: e.g. order 0 — OSError: no room\n"  # noqa: RUF001 - the sign
+            "×2 INFO shop orders.py:42: user %s logged in\n"  # noqa: RUF001 - the sign
+            "\n"
+        )
+
+    def test_a_text_that_says_the_same_as_the_exception_is_not_repeated(self) -> None:
+        """Many programs log the exception itself; some log nothing."""
+        records = [make(OSError("no room"), exc_info=OSError("no room")), make("", level=30)]
+        assert Summary(records).preview() == (
+            "×1 ERROR shop orders.py:42: OSError: no room\n"  # noqa: RUF001 - the sign
+            "×1 WARNING shop orders.py:42\n"  # noqa: RUF001 - the sign
+            "\n"
+        )
+
+    def test_of_many_kinds_five_have_a_line(self) -> None:
+        """The sixth line is blank."""
+        preview = Summary([make("x" * 500, lineno=number + 1, name="y" * 500) for number in range(9)]).preview()
+        assert [len(line) for line in preview.split("\n")] == [203] * 5 + [0, 0]
 
 
 class TestKinds:

@@ -273,7 +273,7 @@ class TestDigest:
     def test_a_record_in_a_file_begins_one_line(self, data: tuple[str, str, str, str]) -> None:
         """A line of a text that begins so is indented."""
         forged = [part.replace("12:30:45", "2001-09-09T01:46:40.000+00:00 CRITICAL till:") for part in data]
-        first, *others = full_text(make(forged), with_context=True).splitlines()
+        first, *others = full_text(make(forged), for_card=True).splitlines()
         assert FILE_HEAD.match(first)
         assert not any(map(FILE_HEAD.match, others))
 

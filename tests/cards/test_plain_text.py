@@ -44,6 +44,19 @@ def make(msg: object = "hello", **attributes: object) -> FrozenRecord:
     return FrozenRecord(freeze(record, CardSettings(EmbedFormatter(), context={"service": "shop", "env": "test"})))
 
 
+def raised(depth: int) -> ValueError:
+    """Return an exception that was raised in the last of some calls."""
+
+    def fail(left: int) -> None:
+        if left:
+            fail(left - 1)
+        raise ValueError("declined\nby the bank")
+
+    with pytest.raises(ValueError, match="declined") as caught:
+        fail(depth)
+    return caught.value
+
+
 class TestTimes:
     """The times in a text: for the reader, or in a zone that the text names."""
 
@@ -120,9 +133,31 @@ class TestFullText:
             "order=17 user=ann\nTraceback:\nno\nStack:\nhere\n"
         )
 
-    def test_the_context_is_added_on_request(self) -> None:
+    def test_an_exception_far_below_stands_among_the_first_lines(self) -> None:
+        """Discord shows six lines of a file above the card."""
+        record = make("Order 17 was not paid", order=17, exc_info=raised(3))
+        lines = full_text(record, ZONE, for_card=True).splitlines()
+        assert lines[1:4] == ["ValueError: declined by the bank", "order=17", "service=shop env=test"]
+        assert lines[-2:] == ["ValueError: declined", "by the bank"]
+
+    @pytest.mark.parametrize(
+        ("msg", "error", "second"),
+        [
+            ("Order 17 was not paid", ValueError("declined"), "service=shop env=test"),
+            ("declined\nby the bank", raised(3), "by the bank"),
+        ],
+    )
+    def test_an_exception_among_the_first_lines_is_not_named_again(
+        self, msg: str, error: ValueError, second: str
+    ) -> None:
+        """The traceback is short, or the message says the same."""
+        lines = full_text(make(msg, exc_info=error), ZONE, for_card=True).splitlines()
+        assert lines[1] == second
+        assert sum("ValueError: declined" in line for line in lines) == 1
+
+    def test_the_text_of_a_card_has_the_context(self) -> None:
         """The context is the same for all records of a handler."""
-        assert full_text(make(order=17), ZONE, with_context=True).endswith(": hello\norder=17\nservice=shop env=test\n")
+        assert full_text(make(order=17), ZONE, for_card=True).endswith(": hello\norder=17\nservice=shop env=test\n")
         assert "service" not in full_text(make(order=17), ZONE)
 
     @pytest.mark.parametrize("created", [*NO_TIMES, None, "now"])
@@ -140,7 +175,7 @@ class TestFullText:
         """The head line has time, level and logger; the text is UTF-8 without codes and tokens."""
         extra = {f"_{key}": value for key, value in extra.items()}
         record = make(f"id {msg}", name=name, levelname=levelname, threadName=thread, pathname=thread, **extra)
-        text = full_text(record, ZONE, with_context=True)
+        text = full_text(record, ZONE, for_card=True)
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.250\+05:30 .*:42: id ", text)
         assert re.search(r"[^\n\t\x20-\x7e\xa0-\U0010ffff]", text.encode().decode()) is None
         assert TOKEN[:9] not in text

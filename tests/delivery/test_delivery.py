@@ -73,7 +73,8 @@ def record(number: int, settings: CardSettings = PLAIN, levelno: int = logging.E
 def shown(message: Message) -> list[int]:
     """Return the numbers of the records that `message` shows: of each card, of each line, or of the digest's file."""
     if form(message) == "digest":
-        return numbers_in(message.files[0].content.decode())
+        _, _, records = message.files[0].content.decode().partition("\n\n")
+        return numbers_in(records)
     parts: Sequence[Any] = message.payload.get("embeds", ()) or [message.payload["content"]]
     return [
         number for part in parts for number in numbers_in(json.dumps(part))[: None if "```ansi" in str(part) else 1]

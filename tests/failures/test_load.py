@@ -112,7 +112,8 @@ class _Reported:
     def _texts(message: Message) -> list[str]:
         """Return a text for each record in a message: a line of its file, or of its block, or a card."""
         if message.files:
-            return [line for file in message.files for line in file.text.splitlines()]
+            # A preview of the worst kinds of records stands above them.
+            return [line for file in message.files for line in file.text.partition("\n\n")[2].splitlines()]
         # A lone record whose card got no answer three times is posted as plain text.
         texts = [] if message.embeds else [message.content]
         for embed in message.embeds:

@@ -98,7 +98,7 @@ def test_any_record_survives(message: str, value: object, created: float, body: 
     frozen = make(message, body=body, **attributes)
     record, copy = FrozenRecord(frozen), travel(frozen)
     assert card(copy) == card(record)
-    assert CARETS.sub("", full_text(copy, with_context=True)) == CARETS.sub("", full_text(record, with_context=True))
+    assert CARETS.sub("", full_text(copy, for_card=True)) == CARETS.sub("", full_text(record, for_card=True))
     assert repr(copy.fingerprint()) == repr(record.fingerprint())  # NaN is not equal to itself
     assert copy.kind() == record.kind()
 

@@ -86,7 +86,7 @@ def test_everything_that_a_card_shows_survives() -> None:
     copy = travel(record)
     assert attributes(copy) == attributes(record)
     assert lay_out(copy) == lay_out(record)
-    assert full_text(copy, with_context=True) == full_text(record, with_context=True)
+    assert full_text(copy, for_card=True) == full_text(record, for_card=True)
     assert copy.fingerprint() == record.fingerprint()
     assert copy.kind() == record.kind()
     assert travel(copy).fingerprint() == record.fingerprint()
@@ -144,7 +144,7 @@ def test_secrets_stay_in_the_process() -> None:
     text = to_json(record, {}).decode()
     assert secret not in text
     assert "raise ValueError" in text
-    assert secret not in full_text(travel(record), with_context=True)
+    assert secret not in full_text(travel(record), for_card=True)
 
 
 @pytest.mark.parametrize(
