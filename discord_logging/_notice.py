@@ -154,8 +154,8 @@ class TitledCard(EmbedFormatter):
         self.text = "\n".join(part for part in (title, description) if part)
 
     def title(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the overridden method needs it
-        """Return the given title."""
-        return self._title
+        """Return the given title, without Markdown."""
+        return plain(self._title, lengths.TITLE, keep_links=False)
 
     def color(self, record: FrozenRecord) -> int:
         """Return the given colour, or the colour of the level."""
@@ -225,6 +225,10 @@ class RichCard(TitledCard):
         if "footer" in embed and (icon_url := self._parts["footer"].get("icon_url")):
             embed["footer"]["icon_url"] = icon_url
         return embed
+
+    def title(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the overridden method needs it
+        """Return the given title."""
+        return self._title
 
     def description(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the overridden method needs it
         """Return the given text, or its beginning."""

@@ -304,6 +304,15 @@ class TestLife:
         assert [embed["title"] for embed in message.embeds] == ["🟢 Started", "⏹️ Stopped"]
         assert "service" not in fields(message.embeds[0])
 
+    def test_a_service_is_shown_as_it_is_named(self, discord: LocalDiscord) -> None:
+        """A Python package run as a program is called `__main__`, which Discord would underline."""
+        notifier = DiscordNotifier(discord.webhook_url, service="__main__")
+        assert notifier.send_startup()
+        assert notifier.send_rate_limit_warning()
+        (message,) = posted(notifier, discord)
+        titles = [embed["title"] for embed in message.embeds]
+        assert titles == [r"🟢 \_\_main\_\_ started", r"🚦 Rate limit · \_\_main\_\_"]
+
 
 class TestError:
     """`send_error` posts an exception with its traceback."""

@@ -223,7 +223,11 @@ def _fit(text: str, limit: int) -> str:
 
 
 def _name(value: object, limit: int) -> str:
-    return plain(on_one_line(to_text(value)), limit)
+    """Return `value` for a title or the name of a field, where Discord may make no link of an address.
+
+    The signs of an address that is no link would be marks.
+    """
+    return plain(on_one_line(to_text(value)), limit, keep_links=False)
 
 
 def as_field(name: str, value: str) -> EmbedField:

@@ -115,7 +115,7 @@ class _Card(EmbedFormatter):
 
     def title(self, record: FrozenRecord) -> str:
         emoji = nearest_level(record.settings.emojis, record.levelno)
-        return f"{emoji} {plain(self._title or record.levelname, lengths.TITLE - 10)}"
+        return f"{emoji} {plain(self._title or record.levelname, lengths.TITLE - 10, keep_links=False)}"
 
     def fields(self, record: FrozenRecord) -> list[EmbedField]:
         return [as_field(name, value) for name, value in record.settings.context.items()]

@@ -447,6 +447,7 @@ class TestException:
             (ValueError("x" * 500), f"ValueError: {'x' * 107}…"),
             (ValueError("**a** <@1> <t:1>"), r"ValueError: \*\*a\*\* \<@1> \<t:1>"),
             (ValueError("password=hunter2"), r"ValueError: password=\*\*\*"),
+            (OSError("404: https://x.y/__a__"), r"OSError: 404: https:\//x.y/\_\_a\_\_"),
         ],
         ids=lambda value: str(value)[:20],
     )

@@ -177,7 +177,11 @@ class TestCard:
     @given(EVERYWHERE)
     @example(("hello", "", "", ""))
     def test_all_data_is_text(self, parser: Parser, data: tuple[str, str, str, str]) -> None:
-        """The message is shown as it was logged, and only our own blocks and small print are Markdown."""
+        """The message is shown as it was logged, and only our own blocks and small print are Markdown.
+
+        Titles and names have not even addresses: Discord makes links of them in some places, and marks of their signs
+        in others.
+        """
         check_card(parser, data)
 
     @pytest.mark.parametrize("fault", KNOWN_FAULTS)
@@ -211,12 +215,12 @@ def check_card(parser: Parser, data: tuple[str, str, str, str]) -> None:
     before = [*(node["type"] for node in description), "codeBlock", "subtext"]
     first = min(before.index("codeBlock"), before.index("subtext"))
     assert without_brackets(shown(description[:first])) == without_brackets(expected(message))
-    assert problems(title) == []
+    assert {node["type"] for node in title} <= {"text"}
     assert len(embed["title"].splitlines()) == 1
     flat = " ".join(name.splitlines())
     assert without_brackets(shown(title)) == without_brackets(f"❌ {clean(flat)} · {clean(flat)}".replace("\t", "    "))
     for (_, markdown), names, values in zip(fields, parts[::2], parts[1::2], strict=True):
-        assert problems(names) == []
+        assert {node["type"] for node in names} <= {"text"}
         assert "\n" not in shown(names)
         assert problems(values, *(["codeBlock"] if markdown.startswith("```\n") else [])) == []
         content = shown(values).replace("\u200b", "")
