@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from discord_logging._records.record import FrozenRecord
 
 _RESET = "\x1b[0m"
-_ANSI_COLORS = ((50, "\x1b[1;31m"), (40, "\x1b[31m"), (30, "\x1b[33m"), (20, "\x1b[34m"))
+_ANSI_COLORS = ((50, "\x1b[1;31m"), (40, "\x1b[31m"), (30, "\x1b[33m"))
 _LINE_BREAK = "\n         "
 _LOOKS_LIKE_RECORD = re.compile(r"\n(?=[^\w\n]{0,40}(?:\d{4}-\d\d-\d\d|--:--:--))")
 _MAX_HEADLINE = 120
@@ -146,7 +146,7 @@ def ansi_line(record: FrozenRecord, zone: timezone) -> str:
 
     The times are in `zone`, which the line does not name.
 
-    The line sets only one colour, so that it stays readable in clients that show the codes as they are.
+    Phones show the codes as they are, so the level is a word, has the only colour, and has none below `WARNING`.
     """
     color = next((code for level, code in _ANSI_COLORS if record.levelno >= level), "")
     level = f"{color}{_one_word(record.levelname)}{_RESET if color else ''}"

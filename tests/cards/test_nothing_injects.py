@@ -238,7 +238,7 @@ class TestLines:
         message, name, value, _ = data
         # More would not be lines, but a digest.
         short = (message[:60], name, value[:40], "")
-        records = [make(short, levelno=20, levelname="INFO") for _ in range(12)]
+        records = [make(short, levelno=30, levelname="WARNING") for _ in range(12)]
         composed = compose(records)
         [embed] = composed.message.payload["embeds"]
         heading, _, rest = embed["description"].partition("\n")
@@ -247,7 +247,7 @@ class TestLines:
         assert (block["type"], block["lang"]) == ("codeBlock", "ansi")
         heads = re.findall(r"^\S.*", block["content"], re.MULTILINE)
         assert len(heads) == len(composed.records) == 12
-        assert all(re.match("\\d\\d:\\d\\d:\\d\\d \x1b\\[34mINFO\x1b\\[0m ", head) for head in heads)
+        assert all(re.match("\\d\\d:\\d\\d:\\d\\d \x1b\\[33mWARNING\x1b\\[0m ", head) for head in heads)
         assert block["content"].count("\x1b") == 2 * len(heads)
 
 

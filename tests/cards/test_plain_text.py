@@ -205,10 +205,13 @@ class TestAnsiLine:
     """The line for a block that looks like a terminal."""
 
     @pytest.mark.parametrize(
-        ("level", "color"), [(10, ""), (20, "34"), (25, "34"), (30, "33"), (40, "31"), (50, "1;31"), (99, "1;31")]
+        ("level", "color"), [(10, ""), (20, ""), (29, ""), (30, "33"), (40, "31"), (50, "1;31"), (99, "1;31")]
     )
     def test_the_level_has_its_colour(self, level: int, color: str) -> None:
-        """Only the level is coloured, so that the line is readable where the codes are shown."""
+        """Only the level is coloured, and only from `WARNING` on, so that the line is readable on phones.
+
+        They show the codes as they are.
+        """
         shown = f"\x1b[{color}mERROR\x1b[0m" if color else "ERROR"
         assert ansi_line(make(levelno=level), ZONE) == f"07:16:40 {shown} shop: hello"
 
