@@ -75,6 +75,12 @@ def rate_limited(retry_after: float, scope: str) -> Answer:
     return Answer(429, body, headers | {"X-RateLimit-Global": "true"} if scope == "global" else headers)
 
 
+def too_many_old_edits(retry_after: float) -> Answer:
+    """Return the 429 for edits of messages older than an hour, which no header shows: `retry_after` in seconds."""
+    message = "Maximum number of edits to messages older than 1 hour reached. Try again later"
+    return Answer(429, {"message": message, "retry_after": retry_after, "global": False, "code": 30046})
+
+
 def edge_page() -> Answer:
     """Return the page that Cloudflare sends to a blocked address."""
     return Answer(429, _EDGE_PAGE, {"Content-Type": "text/html; charset=UTF-8", "Server": "cloudflare"})
@@ -96,7 +102,9 @@ def as_v6(answer: Answer) -> Answer:
         return answer
     if "retry_after" in answer.body:
         milliseconds = math.ceil(answer.body["retry_after"] * 1000)
-        headers = {**answer.headers, "Retry-After": str(milliseconds)}
+        headers = {
+            name: str(milliseconds) if name == "Retry-After" else value for name, value in answer.headers.items()
+        }
         return Answer(answer.status, {**answer.body, "retry_after": milliseconds}, headers)
     if "errors" in answer.body:
         old = {key: _as_list(branch) for key, branch in answer.body["errors"].items()}

@@ -1,14 +1,14 @@
 """Discord's rate limits, as pure functions of ``now``.
 
-A request passes, in this order, the global limit, the bucket of its webhook and route, and the hidden limit of the
-channel. The headers of every response show the bucket alone. A 429 shows the channel's limit, together with headers of
-a bucket that has requests left. All webhooks show the same bucket hash, although each has its own bucket. Every request
-counts in the bucket, whatever its response is.
+A request passes, in this order, the global limit, the bucket of its webhook, and the hidden limits of the channel. One
+bucket counts all requests for messages: to post, read, edit and delete them. Requests for the webhook itself have none.
+The headers of every response show the bucket alone. A 429 shows the channel's limits, together with headers of a bucket
+that has requests left. All webhooks show the same bucket hash, although each has its own bucket. Every request counts
+in the bucket, whatever its response is.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Limit = tuple[int, float]
 
 _BAN_SECONDS = 3600.0
+_BUCKET_HASH = "b9f2a5d07a6b3c9f51d4b8e0c7a16e42"
+_OLD_EDITS: Limit = (3, 6.0)
+"""The edits that a channel takes for messages that are older than an hour; Discord does not document the number."""
 _MAX_BUCKETS = 10_000
 _MAX_LEVELS = 8
 
@@ -113,7 +116,6 @@ class Verdict:
     scope: str | None
     retry_after: float
     bucket: Take | None
-    bucket_hash: str
 
     def answer(self) -> Answer | None:
         """Return the response with status 429, or `None` for a request that may pass."""
@@ -128,7 +130,7 @@ class Verdict:
             "X-RateLimit-Remaining": str(self.bucket.remaining),
             "X-RateLimit-Reset": f"{wall + self.bucket.reset_after:.3f}",
             "X-RateLimit-Reset-After": f"{_milliseconds(self.bucket.reset_after):.3f}",
-            "X-RateLimit-Bucket": self.bucket_hash,
+            "X-RateLimit-Bucket": _BUCKET_HASH,
         }
 
 
@@ -149,41 +151,51 @@ class RateLimits:
         self._everybody = Window(*everybody) if everybody else None
         self._invalid = Window(*invalid) if invalid else None
         self._kind = LeakyBucket if sliding else Window
-        self._buckets: dict[tuple[str, str], Bucket] = {}
+        self._buckets: dict[str, Bucket] = {}
         self._channels: dict[str, Bucket] = {}
+        self._old_edits: dict[str, Bucket] = {}
         self._banned_until = -math.inf
 
-    def take(self, route: str, webhook_id: str, channel_id: str | None, now: float) -> Verdict:
-        """Take a request; `channel_id` is `None` for requests that the channel's limit does not count."""
-        bucket_hash = hashlib.blake2s(route.encode(), digest_size=16).hexdigest()
+    def take(self, webhook_id: str | None, channel_id: str | None, now: float) -> Verdict:
+        """Take a request.
+
+        Args:
+            webhook_id: The webhook whose bucket counts the request; `None` for requests that no bucket counts.
+            channel_id: The channel whose limit counts the request; `None` for requests that it does not count.
+            now: A monotonic time in seconds.
+        """
         if self._everybody and not (everybody := self._everybody.take(now)).allowed:
-            return Verdict("global", everybody.retry_after, None, bucket_hash)
+            return Verdict("global", everybody.retry_after, None)
         take = None
-        if self._webhook:
-            bucket = self._buckets.setdefault((route, webhook_id), self._kind(*self._webhook))
+        if self._webhook and webhook_id is not None:
+            bucket = self._buckets.setdefault(webhook_id, self._kind(*self._webhook))
             if len(self._buckets) > _MAX_BUCKETS:  # guessed ids must not fill the memory
                 del self._buckets[next(iter(self._buckets))]
             take = bucket.take(now)
             if not take.allowed:
-                return Verdict("user", take.retry_after, take, bucket_hash)
+                return Verdict("user", take.retry_after, take)
         if self._channel and channel_id is not None:
             channel = self._channels.setdefault(channel_id, Window(*self._channel)).take(now)
             if not channel.allowed:
-                return Verdict("shared", channel.retry_after, take, bucket_hash)
-        return Verdict(None, 0.0, take, bucket_hash)
+                return Verdict("shared", channel.retry_after, take)
+        return Verdict(None, 0.0, take)
+
+    def take_old_edit(self, channel_id: str, now: float) -> Answer | None:
+        """Take an edit of a message that is older than an hour; return the 429 for one too many."""
+        take = self._old_edits.setdefault(channel_id, Window(*_OLD_EDITS)).take(now)
+        return None if take.allowed else _answers.too_many_old_edits(_milliseconds(take.retry_after))
 
     def levels(self, now: float) -> list[Level]:
         """Return how much of every limit is used at the time `now`, with the buckets of webhooks first."""
         buckets: dict[str, Bucket] = {}
-        for kind, existing in (("", self._buckets), ("channel", self._channels)):
+        for kind, existing in (("webhook", self._buckets), ("channel", self._channels)):
             for key, bucket in list(existing.items())[-_MAX_LEVELS:]:
-                parts = key if isinstance(key, tuple) else (kind, key)
-                buckets[f"{parts[0]} …{parts[1][-4:]}"] = bucket
+                buckets[f"{kind} …{key[-4:]}"] = bucket
         named = {**buckets, "global": self._everybody, "invalid requests": self._invalid}
         return [bucket.level(name, now) for name, bucket in named.items() if bucket]
 
     def count_invalid(self, now: float) -> None:
-        """Count a response with 401, 403 or 429; the last allowed one bans the address."""
+        """Count an invalid request; the last allowed one bans the address."""
         if self._invalid and not self._invalid.take(now).remaining:
             self._banned_until = now + _BAN_SECONDS
 

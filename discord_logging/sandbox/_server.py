@@ -52,13 +52,16 @@ class LocalDiscord:
     Args:
         host: The address to listen on. An address other than loopback needs `public`.
         port: The TCP port; 0 (the default) takes a free port at the first start.
-        webhook_limit: The number of requests in a time in seconds for each webhook and route; default 5 in 2 s. `None`
-            switches the limit off, and responses have no rate limit headers.
+        webhook_limit: The number of requests for messages (to post, read, edit and delete them) in a time in seconds
+            for each webhook; default 5 in 2 s. `None` switches the limit off, and responses have no rate limit headers.
         channel_limit: The number of messages in a time in seconds for each channel, which no header shows; default 30
             in 60 s. `None` switches the limit off.
+        count_edits: Whether `channel_limit` counts edits of messages, too. Discord does not say whether it does. The
+            default is `True`, so that a program that meets no 429 here will meet none there, either way.
         global_limit: The number of all requests in a time in seconds; default 50 in 1 s. `None` switches the limit off.
-        invalid_limit: The number of responses with 401, 403 or 429 in a time in seconds, after which the client's
-            address is banned for an hour; default 10,000 in 600 s. `None` switches the limit off.
+        invalid_limit: The number of invalid requests in a time in seconds, after which the client's address is banned
+            for an hour; default 10,000 in 600 s. `None` switches the limit off. A request is invalid if its response is
+            a 401, a 403, a 429 that is not ``shared``, or the 404 for a webhook that does not exist.
         sliding: Whether the limit of a webhook is a sliding window instead of a fixed one.
         latency: The time from handling a request to its response, in seconds; default 0.
         max_messages: The largest number of messages, and of requests, that are kept; default 10,000. The oldest are
@@ -68,6 +71,9 @@ class LocalDiscord:
         keep: An SQLite file for webhooks, threads and messages, which the next LocalDiscord with this file has again.
             A missing file is created. If others can open the file, they lose that right, with a warning. A message
             that is damaged is left out, with a warning. `None` (the default) keeps everything in memory.
+        clock: A function that returns the time by which messages are dated, in seconds since the epoch. The default is
+            `time.time`; a test that sets it an hour forward meets the limit for edits of old messages (3 in 6 s for
+            each channel, a 429 with the code 30046).
         public: Whether `host` may be an address that others can reach, so that they can see the channel and post to
             it. A warning says so. Requests are answered if they name the server by an IP address, by a name without a
             dot (such as that of a container), by a name below ``.local``, or by this machine's own name. Other names
@@ -85,6 +91,7 @@ class LocalDiscord:
         port: int = 0,
         webhook_limit: Limit | None = (5, 2.0),
         channel_limit: Limit | None = (30, 60.0),
+        count_edits: bool = True,
         global_limit: Limit | None = (50, 1.0),
         invalid_limit: Limit | None = (10_000, 600.0),
         sliding: bool = False,
@@ -92,6 +99,7 @@ class LocalDiscord:
         max_messages: int = 10_000,
         max_bytes: int = 256 * 1024 * 1024,
         keep: str | Path | None = None,
+        clock: Callable[[], float] = time.time,
         public: bool = False,
     ) -> None:
         self._loopback = ipaddress.ip_address(host).is_loopback
@@ -117,7 +125,7 @@ class LocalDiscord:
         self._sliding = sliding
         self._latency = latency
         self._state = State(max_messages, max_bytes) if keep is None else KeptState(max_messages, max_bytes, keep)
-        self._webhooks = Webhooks(self._state, self._fresh_limits())
+        self._webhooks = Webhooks(self._state, self._fresh_limits(), clock, count_edits=count_edits)
         first = self._state.first_webhook()
         self._webhook = first or self._state.add_webhook(None, forum=False, requires_tags=False)
         self._state.close()

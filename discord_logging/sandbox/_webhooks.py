@@ -6,7 +6,8 @@ import re
 import sqlite3
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from . import _answers
@@ -20,7 +21,7 @@ from ._serializers import message_json, webhook_json
 from ._validation import MAX_FILES, SUPPRESS_EMBEDS, Form, validate, webhook_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ._body import Body
     from ._models import File, Webhook
@@ -32,9 +33,12 @@ PATH = re.compile(
     re.ASCII,
 )
 
+_UNKNOWN_WEBHOOK = 10015
 _VERSIONS = range(6, 11)
 _FIRST_MODERN_VERSION = 8
 _BLOCKED_AGENTS = re.compile(r"Python-urllib/|Mozilla/")
+_OLD = timedelta(hours=1)
+"""The age from which on a message has a limit of its own for edits."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,20 @@ class Call:
 
 
 class Webhooks:
-    """Answers calls as Discord does."""
+    """Answers calls as Discord does.
 
-    def __init__(self, state: State, limits: RateLimits) -> None:
+    Args:
+        state: The webhooks and messages.
+        limits: The rate limits.
+        clock: The time that messages are dated by, in seconds since the epoch.
+        count_edits: Whether the limit of a channel counts edits, too.
+    """
+
+    def __init__(self, state: State, limits: RateLimits, clock: Callable[[], float], *, count_edits: bool) -> None:
         self._state = state
         self.limits = limits
+        self._clock = clock
+        self._count_edits = count_edits
 
     def reads_body(self, call: Call) -> bool:
         """Return whether the body of a call matters. Only a caller that has a token may have its body read."""
@@ -82,8 +95,7 @@ class Webhooks:
         if version not in _VERSIONS:
             return self._from_the_api(Refusal(400, 50041, "Invalid API version provided").answer)
         answer = self._from_the_api(self._within_limits(call, match))
-        uncounted = answer.headers.get("X-RateLimit-Scope") == "shared"
-        if answer.status in (401, 403, 429) and not uncounted:
+        if _is_invalid(answer):
             self.limits.count_invalid(call.now)
         return answer if version >= _FIRST_MODERN_VERSION else _answers.as_v6(answer)
 
@@ -98,10 +110,11 @@ class Webhooks:
         if fields.errors:
             return invalid_form(fields.errors).answer
         webhook = self._state.webhook(match["id"])
-        route = f"{call.method} {'message' if match['message_id'] else 'webhook'}"
-        posts = call.executes and webhook is not None and webhook.token == match["token"]
-        channel_id = webhook.channel_id if webhook and posts else None
-        verdict = self.limits.take(route, match["id"], channel_id, call.now)
+        in_bucket = call.executes or match["message_id"] is not None
+        counts = call.executes or (in_bucket and call.method == "PATCH" and self._count_edits)
+        known = webhook is not None and webhook.token == match["token"]
+        channel_id = webhook.channel_id if webhook and known and counts else None
+        verdict = self.limits.take(match["id"] if in_bucket else None, channel_id, call.now)
         answer = verdict.answer()
         if answer is None:
             try:
@@ -114,7 +127,7 @@ class Webhooks:
 
     def _dispatch(self, call: Call, match: re.Match[str], webhook: Webhook | None) -> Answer:
         if webhook is None:
-            raise Refusal(404, 10015, "Unknown Webhook")
+            raise Refusal(404, _UNKNOWN_WEBHOOK, "Unknown Webhook")
         if match["token"] != webhook.token:
             raise Refusal(401, 50027, "Invalid Webhook Token")
         if match["message_id"]:
@@ -160,7 +173,7 @@ class Webhooks:
             components=form.components,
             files=_stored(form.files),
             flags=form.flags,
-            timestamp=datetime.now(timezone.utc),
+            timestamp=self._now(),
             edited=None,
             pings=[],
             payload=payload,
@@ -198,6 +211,10 @@ class Webhooks:
         return thread_id
 
     def _edit(self, call: Call, message: Message) -> Answer:
+        if self._now() - message.timestamp > _OLD:
+            limited = self.limits.take_old_edit(message.channel_id, call.now)
+            if limited is not None:
+                return limited
         query = _Query(call.query)
         payload, form = _form(call, query, message)
         new = _stored(form.files)
@@ -208,7 +225,7 @@ class Webhooks:
             components=form.components if "components" in payload and query.with_components else message.components,
             flags=form.flags if "flags" in payload else message.flags,
             files=[*message.files, *new],
-            edited=datetime.now(timezone.utc),
+            edited=self._now(),
             payload=payload,
         )
         # Answers do not list the files that embeds and components show, so no client can list them to keep them.
@@ -220,6 +237,20 @@ class Webhooks:
         settled = _settled(replace(edited, files=files, size=size), form)
         self._state.edit(settled)
         return Answer(200, message_json(settled, call.base_url))
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), timezone.utc)
+
+
+def _is_invalid(answer: Answer) -> bool:
+    """Return whether Discord counts the request as invalid.
+
+    Repeated requests to a webhook that does not exist lead to a temporary restriction, too
+    (https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans).
+    """
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return bool(answer.body["code"] == _UNKNOWN_WEBHOOK)
+    return answer.status in (401, 403, 429) and answer.headers.get("X-RateLimit-Scope") != "shared"
 
 
 def _payload(call: Call) -> Any:

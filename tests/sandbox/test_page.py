@@ -147,7 +147,7 @@ def test_limits_are_shown_as_they_fill(discord: LocalDiscord, http: requests.Ses
         http.post(discord.webhook_url, json={"content": "a"})
     gauges = _news(http, discord)["gauges"]
     assert [(gauge["name"].partition(" …")[0], gauge["limit"], gauge["used"]) for gauge in gauges[:2]] == [
-        ("POST webhook", 5, 2),
+        ("webhook", 5, 2),
         ("channel", 30, 2),
     ]
     assert 0 < gauges[1]["reset_after"] <= 60
@@ -158,7 +158,7 @@ def test_a_sliding_limit_empties_slot_by_slot() -> None:
     """Reading a limit takes nothing from it."""
     limits = RateLimits(webhook=(5, 5.0), channel=None, everybody=None, invalid=None, sliding=True)
     for _ in range(3):
-        limits.take("POST webhook", "1234", "1", 10.0)
+        limits.take("1234", "1", 10.0)
     assert [(level.used, level.reset_after) for now in (10.0, 11.5, 20.0) for level in limits.levels(now)] == [
         (3, 3.0),
         (2, 1.5),

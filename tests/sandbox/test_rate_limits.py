@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from discord_logging.sandbox import LocalDiscord
-from discord_logging.sandbox._rate_limits import LeakyBucket, RateLimits, Window
+from discord_logging.sandbox._rate_limits import LeakyBucket, RateLimits, Verdict, Window
 
 if TYPE_CHECKING:
     import requests
@@ -45,15 +45,16 @@ def test_a_sliding_limit_frees_one_slot_at_a_time() -> None:
 def test_limits_are_taken_in_order() -> None:
     """The global limit comes first, then the bucket, then the channel, whose 429 shows a bucket with requests left."""
     some = limits(webhook=(2, 2.0), channel=(3, 60.0), everybody=(5, 1.0))
-    passed = [some.take("POST", webhook, "c", 0.0).scope for webhook in ("a", "a", "a", "b", "b")]
+    passed = [some.take(webhook, "c", 0.0).scope for webhook in ("a", "a", "a", "b", "b")]
     assert passed == [None, None, "user", None, "shared"]
-    everybody = some.take("POST", "b", "c", 0.5)
+    everybody = some.take("b", "c", 0.5)
     assert (everybody.scope, everybody.retry_after, everybody.headers(0.0)) == ("global", 0.5, {})
-    shared = some.take("POST", "z", "c", 10.0)
+    shared = some.take("z", "c", 10.0)
     assert (shared.scope, shared.retry_after) == ("shared", 50.0)
     assert shared.bucket is not None
     assert (shared.bucket.remaining, shared.bucket.reset_after) == (1, 2.0)
-    assert some.take("GET", "z", None, 10.0).scope is None
+    assert some.take("z", None, 10.0).scope is None
+    assert some.take(None, None, 10.0) == Verdict(None, 0.0, None)
 
 
 def test_too_many_invalid_requests_ban_for_an_hour() -> None:
@@ -124,6 +125,57 @@ def test_limits_that_are_off_do_not_show(unlimited: LocalDiscord, http: requests
     assert "X-RateLimit-Limit" not in answers[0].headers
 
 
+def test_messages_of_a_webhook_have_one_bucket(http: requests.Session) -> None:
+    """Posting, reading, editing and deleting count together, and requests for the webhook itself do not count."""
+    with LocalDiscord(webhook_limit=(5, 60.0)) as local:
+        http.get(local.webhook_url)
+        message = http.post(local.webhook_url, params={"wait": "1"}, json={"content": "x"})
+        url = f"{local.webhook_url}/messages/{message.json()['id']}"
+        answers = [message, http.get(url), http.patch(url, json={"content": "y"}), http.delete(url), http.get(url)]
+        assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["4", "3", "2", "1", "0"]
+        assert len({answer.headers["X-RateLimit-Bucket"] for answer in answers}) == 1
+        assert http.get(url).status_code == 429
+        free = [http.get(local.webhook_url), http.patch(local.webhook_url, json={"name": "New"})]
+        free.append(http.delete(local.webhook_url))
+        assert [answer.status_code for answer in free] == [200, 200, 204]
+        assert not any("X-RateLimit-Limit" in answer.headers for answer in free)
+
+
+@pytest.mark.parametrize(("count_edits", "status"), [(True, 429), (False, 200)])
+def test_the_channel_limit_may_count_edits(http: requests.Session, count_edits: bool, status: int) -> None:
+    """It counts them by default, since a program that obeys it then meets no 429 from Discord, either way."""
+    with LocalDiscord(channel_limit=(1, 60.0), count_edits=count_edits) as local:
+        http.post(local.webhook_url, json={"content": "x"})
+        url = f"{local.webhook_url}/messages/{local.messages[0].id}"
+        assert http.get(url).status_code == 200
+        assert http.patch(url, json={"content": "y"}).status_code == status
+
+
+def test_edits_of_old_messages_have_a_limit_of_their_own(http: requests.Session) -> None:
+    """From an hour on, a channel takes three edits; the 429 is known by its code, and its headers do not show it."""
+    now = [1.8e9]
+    with LocalDiscord(webhook_limit=(50, 60.0), clock=lambda: now[0]) as local:
+        http.post(local.webhook_url, json={"content": "x"})
+        url = f"{local.webhook_url}/messages/{local.messages[0].id}"
+
+        def edit(times: int) -> list[requests.Response]:
+            return [http.patch(url, json={"content": str(number)}) for number in range(times)]
+
+        now[0] += 3600
+        assert [answer.status_code for answer in edit(4)] == [200] * 4
+        now[0] += 1
+        *passed, limited = edit(4)
+        assert [answer.status_code for answer in passed] == [200] * 3
+        body = limited.json()
+        assert (limited.status_code, body["code"], body["global"]) == (429, 30046, False)
+        assert 0 < body["retry_after"] <= 6
+        assert not {"Retry-After", "X-RateLimit-Scope"} & set(limited.headers)
+        assert int(limited.headers["X-RateLimit-Remaining"]) > 0
+        assert local.messages[0].content == "2"
+        assert http.patch(url.replace("/v10", ""), json={"content": "x"}).json()["retry_after"] > 100
+        assert http.post(local.webhook_url, json={"content": "new"}).status_code == 204
+
+
 def test_a_sliding_limit_shows_both_times(http: requests.Session) -> None:
     """Retry-After is one slot, and Reset-After is all slots."""
     with LocalDiscord(sliding=True, webhook_limit=(2, 60.0)) as local:
@@ -143,3 +195,14 @@ def test_hammering_gets_the_address_banned(http: requests.Session) -> None:
         assert (answer.status_code, answer.json()["code"]) == (429, 0)
         assert "retry_after" not in answer.json()
         assert "Via" not in answer.headers
+
+
+def test_use_of_a_deleted_webhook_gets_the_address_banned(http: requests.Session) -> None:
+    """Each 404 for the webhook counts, and that for a message does not."""
+    with LocalDiscord(invalid_limit=(2, 600.0)) as local:
+        for _ in range(3):
+            assert http.get(f"{local.webhook_url}/messages/1").json()["code"] == 10008
+        http.delete(local.webhook_url)
+        for _ in range(2):
+            assert http.post(local.webhook_url, json={"content": "x"}).json()["code"] == 10015
+        assert http.post(local.add_webhook(), json={"content": "x"}).status_code == 429
