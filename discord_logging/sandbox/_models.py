@@ -83,6 +83,7 @@ class File:
         description: The alternative text, or `None`.
         id: The attachment's id. The id of a file in a request is the number ``n`` in ``files[n]``, or the name of its
             part if that has another form.
+        spoiler: Whether the file is blurred until somebody clicks on it.
     """
 
     filename: str
@@ -91,6 +92,7 @@ class File:
     title: str
     description: str | None
     id: str
+    spoiler: bool = False
 
     @property
     def text(self) -> str:
@@ -117,6 +119,7 @@ class Message:
         edited: The time of the last edit (UTC), or `None`.
         pings: The mentions that notify somebody: ``@everyone``, ``@here``, ``<@user id>``, ``<@&role id>``.
         payload: The JSON of the request that posted the message, or of the request that edited it last.
+        suppressed_embeds: The embeds that the flag ``SUPPRESS_EMBEDS`` hides; an edit that unsets it shows them again.
         size: The approximate memory of the message, in bytes.
         tts: Whether the message is read aloud.
     """
@@ -135,6 +138,7 @@ class Message:
     edited: datetime | None
     pings: list[str]
     payload: dict[str, Any]
+    suppressed_embeds: list[Embed] = field(default_factory=list, repr=False)
     size: int = field(default=0, repr=False)
     tts: bool = False
 

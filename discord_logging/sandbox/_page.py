@@ -203,6 +203,7 @@ def _file(message: Message, file: File) -> dict[str, Any]:
         "title": file.title,
         "description": file.description,
         "size": len(file.data),
+        "spoiler": file.spoiler,
         "picture": content_type(file) in _SHOWN_INLINE,
         "preview": file.data[:_MAX_PREVIEW_BYTES].decode("utf-8", "ignore") if text else None,
         "url": attachment_path(message, file),

@@ -19,6 +19,7 @@ _GUILD_ID = "100000000000000000"
 _NEEDED = {"author": "name", "footer": "text", "image": "url", "thumbnail": "url"}
 """The key of each part of an embed without which the part does not appear (discord-api-docs#1516)."""
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d+))?(Z|[+-]\d\d:?\d\d)")
+_IS_SPOILER = 1 << 3
 
 
 def webhook_json(webhook: Webhook) -> dict[str, Any]:
@@ -96,6 +97,7 @@ def _attachment_json(message: Message, file: File, base_url: str) -> dict[str, A
         "title": file.title,
         "size": len(file.data),
         **file_json(message, file, base_url),
+        "flags": _IS_SPOILER if file.spoiler else 0,
     }
     return shown if file.description is None else {**shown, "description": file.description}
 

@@ -22,15 +22,23 @@ if TYPE_CHECKING:
 
 SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, IS_COMPONENTS_V2 = 1 << 2, 1 << 12, 1 << 15
 
-_FLAGS = (SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, IS_COMPONENTS_V2)
+_FLAGS = SUPPRESS_EMBEDS | SUPPRESS_NOTIFICATIONS | IS_COMPONENTS_V2
+_EDITABLE_FLAGS = SUPPRESS_EMBEDS | IS_COMPONENTS_V2
+_EDITABLE = ("content", "embeds", "allowed_mentions", "components", "attachments", "flags")
+"""The keys that an edit reads (https://docs.discord.com/developers/resources/webhook#edit-webhook-message)."""
 _MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_FILES = 10
 _MAX_EMBED_CHARACTERS = 6000
+_SPOILER = "SPOILER_"
+"""The beginning of the name of a file that is blurred."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """A valid payload: trimmed, in Discord's form, and without the keys that Discord ignores."""
+    """A valid payload: trimmed, in Discord's form, and without the keys that Discord ignores.
+
+    `files` are the new files, and `kept_files` are those that an edited message keeps.
+    """
 
     content: str
     username: str | None
@@ -39,15 +47,11 @@ class Form:
     components: list[dict[str, Any]]
     flags: int
     files: list[File]
-    kept_attachments: list[str] | None
+    kept_files: list[File]
     allowed_mentions: dict[str, Any] | None
     thread_name: str | None
     applied_tags: list[str]
     tts: bool
-
-    def keeps(self, file: File) -> bool:
-        """Return whether an edit keeps this file of the message."""
-        return self.kept_attachments is None or file.id in self.kept_attachments
 
 
 def validate(payload: Any, files: list[File], *, with_components: bool, existing: Message | None = None) -> Form:
@@ -65,10 +69,12 @@ def validate(payload: Any, files: list[File], *, with_components: bool, existing
     _check_unicode(payload)
     fields = Fields()
     source = fields.model(payload, ())
-    old_files, old_flags = (existing.files, existing.flags) if existing else ([], 0)
-    described, kept = _attachments(fields, source, files, old_files)
-    names = {file.filename for file in (*described, *old_files)}
-    flags = _flags(fields, source.get("flags")) | old_flags & IS_COMPONENTS_V2
+    if existing:
+        source = {key: source[key] for key in _EDITABLE if key in source}
+    old = existing.files if existing else []
+    described, kept = _attachments(fields, source, files, old)
+    names = {file.filename for file in (*described, *old)}
+    flags = _flags(fields, source.get("flags"), existing)
     layout: list[dict[str, Any]] = []
     if with_components:
         layout = components(fields, source.get("components"), names, v2=bool(flags & IS_COMPONENTS_V2))
@@ -80,14 +86,14 @@ def validate(payload: Any, files: list[File], *, with_components: bool, existing
         components=layout,
         flags=flags,
         files=described,
-        kept_attachments=kept,
+        kept_files=kept,
         allowed_mentions=_allowed_mentions(fields, source.get("allowed_mentions")),
         thread_name=fields.text(source.get("thread_name"), ("thread_name",), 100, 1),
         applied_tags=_snowflakes(fields, source.get("applied_tags"), ("applied_tags",), 5),
         tts=fields.boolean(source.get("tts"), ("tts",)),
     )
     if flags & IS_COMPONENTS_V2:
-        _check_no_legacy_fields(fields, source)
+        _check_no_legacy_fields(fields, {**_legacy_fields(existing), **source})
     if fields.errors:
         raise invalid_form(fields.errors)
     return form
@@ -115,6 +121,12 @@ def _check_unicode(payload: Any) -> None:
         raise Refusal(500, 0, "500: Internal Server Error") from None
 
 
+def _legacy_fields(message: Message | None) -> dict[str, Any]:
+    if message is None:
+        return {}
+    return {"content": message.content, "embeds": message.embeds or message.suppressed_embeds}
+
+
 def _check_no_legacy_fields(fields: Fields, source: Mapping[str, Any]) -> None:
     for key in ("content", "embeds", "poll"):
         if source.get(key):
@@ -122,11 +134,11 @@ def _check_no_legacy_fields(fields: Fields, source: Mapping[str, Any]) -> None:
             fields.error((key,), "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2", message)
 
 
-def _flags(fields: Fields, value: Any) -> int:
-    flags = fields.integer(value, ("flags",), 2**31 - 1) or 0
-    if flags & ~sum(_FLAGS):
-        fields.error(("flags",), "BASE_TYPE_CHOICES", f"Value must be one of {set(_FLAGS)}.")
-    return flags
+def _flags(fields: Fields, value: Any, existing: Message | None) -> int:
+    """Return the flags of the message. Discord ignores flags that a webhook cannot set, and an edit unsets only one."""
+    flags = fields.integer(value, ("flags",), 2**31 - 1)
+    old, settable = (existing.flags, _EDITABLE_FLAGS) if existing else (0, _FLAGS)
+    return old if flags is None else old & ~SUPPRESS_EMBEDS | flags & settable
 
 
 def _username(fields: Fields, value: Any, key: str = "username") -> str | None:
@@ -166,32 +178,46 @@ def _allowed_mentions(fields: Fields, value: Any) -> dict[str, Any] | None:
 
 
 def _attachments(
-    fields: Fields, source: Mapping[str, Any], files: list[File], existing: Collection[File]
-) -> tuple[list[File], list[str] | None]:
-    """Return the new files with their names and descriptions, and the ids of the existing files to keep."""
+    fields: Fields, source: Mapping[str, Any], files: list[File], existing: list[File]
+) -> tuple[list[File], list[File]]:
+    """Return the new files and the existing files to keep, with their names, descriptions and spoilers."""
     if any(len(file.data) > _MAX_FILE_BYTES for file in files):
         raise Refusal(413, 40005, "Request entity too large")
     if len(files) > MAX_FILES:
         raise Refusal(400, 30015, "Maximum number of attachments in a message reached (10)")
-    described = {file.id: file for file in files}
-    existing_ids = {file.id for file in existing}
+    new = {file.id: file for file in files}
+    old = {file.id: file for file in existing}
     kept = []
     for index, item in enumerate(fields.items(source.get("attachments"), ("attachments",), MAX_FILES)):
         path = ("attachments", index)
         entry = fields.model(item, path)
         number = fields.snowflake(entry.get("id"), (*path, "id")) or ""
-        name = fields.text(entry.get("filename"), (*path, "filename"), 1024, 1)
-        description = fields.text(entry.get("description"), (*path, "description"), 1024)
-        title = fields.text(entry.get("title"), (*path, "title"), 1024)
-        if number in existing_ids:
-            kept.append(number)
-        elif number in described:
-            filename = secure_filename(name or described[number].title)
-            title = title or name or described[number].title
-            described[number] = replace(described[number], filename=filename, title=title, description=description)
+        if number in old:
+            kept.append(_described(fields, entry, path, old[number]))
+        elif number in new:
+            new[number] = _renamed(fields, entry, path, _described(fields, entry, path, new[number]))
         elif not fields.errors:
             raise Refusal(400, 50146, "Uploaded file not found.")
-    return list(described.values()), None if source.get("attachments") is None else kept
+    blurred = [replace(file, spoiler=file.spoiler or file.filename.startswith(_SPOILER)) for file in new.values()]
+    return blurred, existing if source.get("attachments") is None else kept
+
+
+def _described(fields: Fields, entry: Mapping[str, Any], path: Path, file: File) -> File:
+    """Return the file with the description and the spoiler that the entry has."""
+    description = fields.text(entry.get("description"), (*path, "description"), 1024)
+    spoiler = fields.boolean(entry.get("is_spoiler"), (*path, "is_spoiler"))
+    return replace(
+        file,
+        description=description if "description" in entry else file.description,
+        spoiler=file.spoiler if entry.get("is_spoiler") is None else spoiler,
+    )
+
+
+def _renamed(fields: Fields, entry: Mapping[str, Any], path: Path, file: File) -> File:
+    """Return the new file with the name and the title that the entry has."""
+    name = fields.text(entry.get("filename"), (*path, "filename"), 1024, 1)
+    title = fields.text(entry.get("title"), (*path, "title"), 1024)
+    return replace(file, filename=secure_filename(name or file.title), title=title or name or file.title)
 
 
 def _embeds(fields: Fields, value: Any, names: Collection[str]) -> list[Embed]:

@@ -218,19 +218,20 @@ class Webhooks:
         query = _Query(call.query)
         payload, form = _form(call, query, message)
         new = _stored(form.files)
+        kept = {file.id: file for file in (*form.kept_files, *new)}
         edited = replace(
             message,
             content=form.content if "content" in payload else message.content,
-            embeds=form.embeds if "embeds" in payload else message.embeds,
+            embeds=form.embeds if "embeds" in payload else message.embeds + message.suppressed_embeds,
             components=form.components if "components" in payload and query.with_components else message.components,
-            flags=form.flags if "flags" in payload else message.flags,
-            files=[*message.files, *new],
+            flags=form.flags,
+            files=[*(kept.get(file.id, file) for file in message.files), *new],
             edited=self._now(),
             payload=payload,
         )
         # Answers do not list the files that embeds and components show, so no client can list them to keep them.
         used = used_ids(edited)
-        files = [file for file in message.files if file.id in used or form.keeps(file)] + new
+        files = [file for file in edited.files if file.id in used or file.id in kept]
         if len(files) > MAX_FILES:
             raise Refusal(400, 30015, f"Maximum number of attachments in a message reached ({MAX_FILES})")
         size = call.body.size + sum(len(file.data) for file in files)
@@ -270,12 +271,12 @@ def _stored(files: list[File]) -> list[File]:
 
 
 def _settled(message: Message, form: Form) -> Message:
-    """Return the message with its pings, and refuse an empty message."""
+    """Return the message with its pings and without embeds that it hides, and refuse an empty message."""
     if not (message.content or message.embeds or message.components or message.files):
         raise Refusal(400, 50006, "Cannot send an empty message")
     text = "\n".join([message.content, *text_of(message.components)])
-    shown = [] if message.flags & SUPPRESS_EMBEDS else message.embeds
-    return replace(message, embeds=shown, pings=pings(text, form.allowed_mentions))
+    shown, hidden = ([], message.embeds) if message.flags & SUPPRESS_EMBEDS else (message.embeds, [])
+    return replace(message, embeds=shown, suppressed_embeds=hidden, pings=pings(text, form.allowed_mentions))
 
 
 class _Query:

@@ -31,7 +31,7 @@ def test_a_message_can_be_read_edited_and_deleted(unlimited: LocalDiscord, http:
     assert message.edited is not None
     assert edited.json()["edited_timestamp"] == message.edited.isoformat()
     http.patch(url, json={"content": None, "flags": 0})
-    assert (unlimited.messages[0].content, unlimited.messages[0].flags) == ("", 0)
+    assert (unlimited.messages[0].content, unlimited.messages[0].flags) == ("", 4096)
     assert http.put(url).status_code == 405
     assert http.delete(url).status_code == 204
     assert unlimited.messages == []
@@ -81,10 +81,62 @@ def test_an_edit_pings_without_its_own_allowed_mentions(unlimited: LocalDiscord,
     assert unlimited.messages[0].pings == ["@everyone"]
 
 
-def test_suppressed_embeds_are_hidden(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """The flag hides the message's own embeds."""
-    post(unlimited, http, {"content": "x", "embeds": [{"title": "t"}], "flags": 4})
+def test_suppressed_embeds_come_back(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The flag hides the message's own embeds, also through other edits, until an edit unsets it."""
+    url = post(unlimited, http, {"content": "x", "embeds": [{"title": "t"}], "flags": 4})
     assert unlimited.messages[0].embeds == []
+    http.patch(url, json={"content": "y"})
+    assert (unlimited.messages[0].embeds, unlimited.messages[0].flags) == ([], 4)
+    shown = http.patch(url, json={"flags": 0}).json()
+    assert (shown["embeds"], shown["flags"]) == ([{"type": "rich", "title": "t"}], 0)
+    hidden = http.patch(url, json={"flags": 4}).json()
+    assert (hidden["embeds"], hidden["flags"]) == ([], 4)
+    assert http.patch(url, json={"embeds": [{"title": "u"}]}).json()["embeds"] == []
+    assert http.patch(url, json={"flags": 0}).json()["embeds"] == [{"type": "rich", "title": "u"}]
+
+
+def test_an_edit_reads_no_names(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The name, the picture and the thread of a message cannot be edited, so that their keys mean nothing."""
+    url = post(unlimited, http, {"content": "a", "username": "Ann"})
+    ignored = {"username": "discord", "avatar_url": 1, "thread_name": [], "applied_tags": "x", "tts": 3}
+    assert http.patch(url, json={"content": "b", **ignored}).json()["author"]["username"] == "Ann"
+
+
+@pytest.mark.parametrize(
+    ("before", "key"),
+    [
+        ({"content": "a"}, "content"),
+        ({"embeds": [{"title": "t"}]}, "embeds"),
+        ({"embeds": [{"title": "t"}], "flags": 4}, "embeds"),
+    ],
+)
+def test_a_switch_to_components_needs_an_empty_message(
+    unlimited: LocalDiscord, http: requests.Session, before: dict[str, Any], key: str
+) -> None:
+    """Setting the flag is refused while the message has content or embeds, unless the same edit removes them."""
+    url = post(unlimited, http, before)
+    switch = {"flags": 32768, "components": [{"type": 10, "content": "new"}]}
+    refused = http.patch(url, params={"with_components": "1"}, json=switch)
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, [key])
+    assert http.patch(url, params={"with_components": "1"}, json={**switch, key: None}).status_code == 200
+    (message,) = unlimited.messages
+    assert (message.content, message.embeds, message.flags) == ("", [], 32768)
+
+
+def test_an_edit_describes_and_blurs_files(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """A kept file keeps what the edit does not name; a name that begins with SPOILER_ blurs a file from the start."""
+    uploads = [("files[0]", ("SPOILER_a.png", b"a")), ("files[1]", ("b.png", b"b"))]
+    posted = http.post(unlimited.webhook_url, files=uploads)
+    url = f"{unlimited.webhook_url}/messages/{posted.json()['id']}"
+    first, second = (file["id"] for file in posted.json()["attachments"])
+    assert [file["flags"] for file in posted.json()["attachments"]] == [8, 0]
+    described = {"id": second, "description": "words", "is_spoiler": True}
+    http.patch(url, json={"attachments": [{"id": first}, described]})
+    assert [(file.description, file.spoiler) for file in unlimited.messages[0].files] == [(None, True), ("words", True)]
+    http.patch(url, json={"attachments": [{"id": second, "description": None}]})
+    assert [(file.description, file.spoiler) for file in unlimited.messages[0].files] == [(None, True)]
+    wrong = http.patch(url, json={"attachments": [{"id": second, "is_spoiler": "perhaps"}]})
+    assert list(wrong.json()["errors"]["attachments"]["0"]) == ["is_spoiler"]
 
 
 def test_components_are_stored_and_ping(unlimited: LocalDiscord, http: requests.Session) -> None:
