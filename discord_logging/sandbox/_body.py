@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from multipart import MultipartSegment
 
 _TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
-_FILE_PART = re.compile(r"files\[(\d)\]", re.ASCII)
+_FILE_PART = re.compile(r"files\[(\d{1,20})\]", re.ASCII)
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200})(?![^\s;]))', re.IGNORECASE)
 _EXTENDED_NAME = re.compile(r";\s*filename\*=([^\s;']*)'[^\s;']*'([^\s;]*)", re.IGNORECASE)
 """A file name with its encoding (https://www.rfc-editor.org/rfc/rfc8187), which some clients send."""

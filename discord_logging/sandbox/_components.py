@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from ._emoji import emoji, exists
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -30,14 +32,15 @@ CHILDREN = {Type.ACTION_ROW: (Type.BUTTON,), Type.SECTION: (Type.TEXT,), Type.CO
 _MAX_CHILDREN = {Type.ACTION_ROW: 5, Type.SECTION: 3, Type.CONTAINER: 40}
 LINK = 5
 _MAX_COMPONENTS = 40
+_MAX_ROWS = 5
 _MAX_CHARACTERS = 4000
 _MAX_ID = 2**31 - 1
 
 
 def components(fields: Fields, value: Any, names: Collection[str], *, v2: bool) -> list[dict[str, Any]]:
     """Read the components of a message; without the flag `v2` only rows of links are allowed."""
-    items = fields.items(value, ("components",), _MAX_COMPONENTS)
-    allowed = _TOP if v2 else (Type.ACTION_ROW,)
+    allowed, max_count = (_TOP, _MAX_COMPONENTS) if v2 else ((Type.ACTION_ROW,), _MAX_ROWS)
+    items = fields.items(value, ("components",), max_count)
     for index, item in enumerate(items):
         _check(fields, item, ("components", index), allowed, names)
     if fields.errors:
@@ -118,6 +121,9 @@ def _check_link(fields: Fields, item: Mapping[str, Any], path: Path, _: Collecti
         fields.error((*path, "style"), "BASE_TYPE_CHOICES", f"Value must be one of ({LINK},).")
     fields.text(item.get("label"), (*path, "label"), 80)
     fields.url(item.get("url"), (*path, "url"), max_length=512, required=True)
+    found = emoji(fields, item.get("emoji"), (*path, "emoji"))
+    if found and not exists(found):
+        fields.error((*path, "emoji", "id" if found["id"] else "name"), "COMPONENT_INVALID_EMOJI", "Invalid emoji")
 
 
 def _check_media(fields: Fields, item: Mapping[str, Any], path: Path, names: Collection[str]) -> None:

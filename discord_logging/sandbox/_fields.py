@@ -19,7 +19,7 @@ Path = tuple[str | int, ...]
 # Discord does not document which characters it strips. It was seen to strip the C0 controls except tab, newline, CR and
 # ESC, and the bidirectional controls.
 _STRIPPED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\u202a-\u202e\u2066-\u2069]")
-_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?")
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?")
 _MEDIA_SCHEMES = ("http", "https", "attachment")
 _OWN_FILE = re.compile(r"http://[^/?#\s]+/attachments/\d+/\d+/[\w.-]+", re.ASCII)
 """The address of a file in an answer, which clients send back with an embed; its host may be ``localhost``."""
@@ -85,7 +85,19 @@ class Fields:
             return None
         if isinstance(value, bool) or not re.fullmatch(r"0|[1-9][0-9]{0,19}", str(value)):
             self.error(path, "NUMBER_TYPE_COERCE", f'Value "{shorten(value)}" is not snowflake.')
+            return None
         return str(value)
+
+    def snowflakes(self, value: Any, path: Path, max_count: int) -> list[str]:
+        """Read a list of ids."""
+        items = self.items(value, path, max_count)
+        return [self.snowflake(item, (*path, index)) or "" for index, item in enumerate(items)]
+
+    def unique(self, items: list[str], path: Path) -> None:
+        """Refuse items that stand in the list already."""
+        for index, item in enumerate(items):
+            if item in items[:index]:
+                self.error((*path, index), "SET_TYPE_ALREADY_CONTAINS_VALUE", "The set already contains this value")
 
     def items(self, value: Any, path: Path, max_count: int) -> list[Any]:
         """Read a list of up to `max_count` items; the items after them are not read."""
@@ -134,12 +146,18 @@ class Fields:
         return url
 
     def media(
-        self, value: Any, path: Path, names: Collection[str], schemes: Sequence[str] = _MEDIA_SCHEMES
+        self,
+        value: Any,
+        path: Path,
+        names: Collection[str],
+        schemes: Sequence[str] = _MEDIA_SCHEMES,
+        *,
+        required: bool = True,
     ) -> str | None:
-        """Read the required URL of a picture or a file; ``attachment://`` must name one of `names`."""
+        """Read the URL of a picture or a file; ``attachment://`` must name one of `names`."""
         if isinstance(value, str) and _OWN_FILE.fullmatch(value) and "http" in schemes:
             return value
-        url = self.url(value, path, schemes, required=True)
+        url = self.url(value, path, schemes, required=required)
         if url and url.startswith("attachment://") and url.removeprefix("attachment://") not in names:
             code = "UNFURLED_MEDIA_ITEM_REFERENCED_ATTACHMENT_NOT_FOUND"
             self.error(path, code, "Referenced attachment was not found in the attachments of the message.")
@@ -155,7 +173,8 @@ class Fields:
         except ValueError:
             self.error(path, "DATE_TIME_TYPE_PARSE", f"Could not parse {shorten(value)}. Should be ISO8601.")
             return None
-        return str(value) if match and match[3] else f"{value}+00:00"
+        time = str(value).replace(" ", "T")
+        return time if match and match[3] else f"{time}+00:00"
 
 
 def shorten(value: Any, limit: int = 200) -> str:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 _GUILD_ID = "100000000000000000"
 """The id of the guild that all channels belong to."""
-_NEEDED = {"author": "name", "footer": "text", "image": "url", "thumbnail": "url"}
-"""The key of each part of an embed without which the part does not appear (discord-api-docs#1516)."""
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d+))?(Z|[+-]\d\d:?\d\d)")
 _IS_SPOILER = 1 << 3
 
@@ -103,7 +101,7 @@ def _attachment_json(message: Message, file: File, base_url: str) -> dict[str, A
 
 
 def _embed_json(message: Message, embed: Mapping[str, Any], base_url: str) -> dict[str, Any]:
-    shown = {key: part for key, part in embed.items() if key not in _NEEDED or part.get(_NEEDED[key])}
+    shown = dict(embed)
     for key in ("image", "thumbnail"):
         if key in shown:
             shown[key] = {**shown[key], **media_json(message, shown[key]["url"], base_url)}

@@ -14,6 +14,7 @@ from ._answers import Refusal, invalid_form
 from ._body import secure_filename
 from ._components import components
 from ._fields import Fields, Path
+from ._mentions import allowed_mentions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -87,9 +88,9 @@ def validate(payload: Any, files: list[File], *, with_components: bool, existing
         flags=flags,
         files=described,
         kept_files=kept,
-        allowed_mentions=_allowed_mentions(fields, source.get("allowed_mentions")),
+        allowed_mentions=allowed_mentions(fields, source.get("allowed_mentions")),
         thread_name=fields.text(source.get("thread_name"), ("thread_name",), 100, 1),
-        applied_tags=_snowflakes(fields, source.get("applied_tags"), ("applied_tags",), 5),
+        applied_tags=fields.snowflakes(source.get("applied_tags"), ("applied_tags",), 5),
         tts=fields.boolean(source.get("tts"), ("tts",)),
     )
     if flags & IS_COMPONENTS_V2:
@@ -151,30 +152,6 @@ def _username(fields: Fields, value: Any, key: str = "username") -> str | None:
     if name.lower() in ("everyone", "here"):
         fields.error((key,), "USERNAME_INVALID", f'Username cannot be "{name.lower()}"')
     return name
-
-
-def _snowflakes(fields: Fields, value: Any, path: Path, max_count: int) -> list[str]:
-    items = fields.items(value, path, max_count)
-    return [fields.snowflake(item, (*path, index)) or "" for index, item in enumerate(items)]
-
-
-def _allowed_mentions(fields: Fields, value: Any) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    path = ("allowed_mentions",)
-    source = fields.model(value, path)
-    parse = fields.items(source.get("parse"), (*path, "parse"), 3)
-    for index, kind in enumerate(parse):
-        if kind not in ("users", "roles", "everyone"):
-            message = "Value must be one of ('users', 'everyone', 'roles')."
-            fields.error((*path, "parse", index), "BASE_TYPE_CHOICES", message)
-    ids = {kind: _snowflakes(fields, source.get(kind), (*path, kind), 100) for kind in ("users", "roles")}
-    for kind, listed in ids.items():
-        if kind in parse and listed:
-            message = f'parse:["{kind}"] and {kind}: [ids...] are mutually exclusive.'
-            fields.error(path, "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE", message)
-    fields.boolean(source.get("replied_user"), (*path, "replied_user"))
-    return {"parse": [str(kind) for kind in parse], **ids}
 
 
 def _attachments(
@@ -267,27 +244,25 @@ def _field(fields: Fields, value: Any, path: Path) -> dict[str, Any]:
 def _signed(
     fields: Fields, value: Any, path: Path, text: tuple[str, int], names: Collection[str]
 ) -> dict[str, Any] | None:
-    """Read a footer or an author: a text with an icon."""
-    if value is None:
-        return None
+    """Read a footer or an author: a text with an icon. Without the text it does not appear (discord-api-docs#1516)."""
     source = fields.model(value, path)
     key, max_length = text
-    icon = source.get("icon_url")
-    return _present(
-        **{key: fields.text(source.get(key), (*path, key), max_length, required=True)},
+    signed = _present(
+        **{key: fields.text(source.get(key), (*path, key), max_length)},
         url=fields.url(source.get("url"), (*path, "url")) if key == "name" else None,
-        icon_url=fields.media(icon, (*path, "icon_url"), names) if icon is not None else None,
+        icon_url=fields.media(source.get("icon_url"), (*path, "icon_url"), names, required=False),
     )
+    return signed if key in signed else None
 
 
 def _image(fields: Fields, value: Any, path: Path, names: Collection[str]) -> dict[str, Any] | None:
-    if value is None:
-        return None
+    """Read an image or a thumbnail. Without a URL it does not appear."""
     source = fields.model(value, path)
-    return _present(
-        url=fields.media(source.get("url"), (*path, "url"), names),
+    image = _present(
+        url=fields.media(source.get("url"), (*path, "url"), names, required=False),
         description=fields.text(source.get("description"), (*path, "description"), 4096),
     )
+    return image if "url" in image else None
 
 
 def _present(**values: Any) -> dict[str, Any]:

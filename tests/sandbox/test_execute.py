@@ -32,7 +32,12 @@ def test_without_wait_the_answer_is_empty(discord: LocalDiscord, http: requests.
 @pytest.mark.parametrize("wait", ["true", "True", "1"])
 def test_with_wait_the_answer_is_the_message(discord: LocalDiscord, http: requests.Session, wait: str) -> None:
     """The response has the data that a client needs to edit the message and to link to it."""
-    payload = {"content": "hi <@1> <@&2> @here", "username": " a  b ", "avatar_url": "https://example.org/a.png"}
+    payload = {
+        "content": "hi <@1> <@&2> @here",
+        "username": " a  b ",
+        "avatar_url": "https://example.org/a.png",
+        "allowed_mentions": {"parse": ["users", "roles", "everyone"]},
+    }
     answer = http.post(discord.webhook_url, params={"wait": wait}, json={**payload, "tts": False, "flags": 4096})
     (message,) = discord.messages
     body = answer.json()
@@ -65,6 +70,21 @@ def test_files_come_as_multipart_and_force_wait(discord: LocalDiscord, http: req
     assert (shown["id"], shown["size"]) == (first.id, len(data))
     assert http.get(shown["url"]).content == data
     assert [file.title for file in discord.requests[0].files] == ["x.txt", "_pic.png"]
+
+
+def test_files_may_have_any_number(discord: LocalDiscord, http: requests.Session) -> None:
+    """The metadata of ``files[17]`` has that id, whatever the other numbers are."""
+    payload = {"attachments": [{"id": "17", "description": "words"}]}
+    parts: dict[str, Any] = {
+        "payload_json": (None, json.dumps(payload)),
+        "files[17]": ("a.txt", b"x"),
+        "files[3]": ("b.txt", b"y"),
+    }
+    assert http.post(discord.webhook_url, files=parts).status_code == 200
+    assert [(file.filename, file.description) for file in discord.messages[0].files] == [
+        ("a.txt", "words"),
+        ("b.txt", None),
+    ]
 
 
 def test_escaped_brackets_break_an_upload(discord: LocalDiscord, http: requests.Session) -> None:

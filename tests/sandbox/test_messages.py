@@ -75,10 +75,10 @@ def test_a_message_in_a_thread_is_found_with_the_thread(unlimited: LocalDiscord,
 
 def test_an_edit_pings_without_its_own_allowed_mentions(unlimited: LocalDiscord, http: requests.Session) -> None:
     """The `allowed_mentions` of the first message do not apply to its edits."""
-    url = post(unlimited, http, {"content": "@everyone", "allowed_mentions": {"parse": []}})
+    url = post(unlimited, http, {"content": "<@7>", "allowed_mentions": {"parse": []}})
     assert unlimited.messages[0].pings == []
     http.patch(url, json={"embeds": []})
-    assert unlimited.messages[0].pings == ["@everyone"]
+    assert unlimited.messages[0].pings == ["<@7>"]
 
 
 def test_suppressed_embeds_come_back(unlimited: LocalDiscord, http: requests.Session) -> None:
@@ -141,9 +141,9 @@ def test_an_edit_describes_and_blurs_files(unlimited: LocalDiscord, http: reques
 
 def test_components_are_stored_and_ping(unlimited: LocalDiscord, http: requests.Session) -> None:
     """The flag stays through edits, and mentions in components ping."""
-    text = {"type": 10, "content": "<@&7>"}
+    text = {"type": 10, "content": "<@7>"}
     url = post(unlimited, http, {"flags": 32768, "components": [text]})
-    assert (unlimited.messages[0].components, unlimited.messages[0].pings) == ([text], ["<@&7>"])
+    assert (unlimited.messages[0].components, unlimited.messages[0].pings) == ([text], ["<@7>"])
     assert http.patch(url, json={"content": "x"}).json()["code"] == 50035
     http.patch(url, json={"components": []})
     assert unlimited.messages[0].components == [text]
@@ -154,7 +154,7 @@ def test_components_are_stored_and_ping(unlimited: LocalDiscord, http: requests.
 @pytest.mark.parametrize(
     ("allowed", "expected"),
     [
-        (None, ["@everyone", "<@1>", "<@2>", "<@&3>", "@here"]),
+        (None, ["<@1>", "<@2>"]),
         ({"parse": []}, []),
         ({}, []),
         ({"parse": ["users"]}, ["<@1>", "<@2>"]),
@@ -165,5 +165,5 @@ def test_components_are_stored_and_ping(unlimited: LocalDiscord, http: requests.
     ],
 )
 def test_mentions_ping_as_allowed(allowed: dict[str, Any] | None, expected: list[str]) -> None:
-    """Each mention pings once; without `allowed_mentions` all mentions ping, which a client must be prepared for."""
+    """Each mention pings once; without `allowed_mentions` those of users ping."""
     assert pings("@everyone <@1> <@!2> <@&3> <@1> @here <#5>", allowed) == expected

@@ -109,12 +109,9 @@ def test_the_sum_over_all_embeds_has_a_limit() -> None:
         (embed(title="x" * 257), "embeds.0.title", "BASE_TYPE_MAX_LENGTH"),
         (embed(description="x" * 4097), "embeds.0.description", "BASE_TYPE_MAX_LENGTH"),
         (embed(footer={"text": "x" * 2049}), "embeds.0.footer.text", "BASE_TYPE_MAX_LENGTH"),
-        (embed(footer={}), "embeds.0.footer.text", "BASE_TYPE_REQUIRED"),
         (embed(footer={"text": "x", "icon_url": "ftp://a.b"}), "embeds.0.footer.icon_url", "URL_TYPE_INVALID_SCHEME"),
         (embed(author={"name": "x" * 257}), "embeds.0.author.name", "BASE_TYPE_MAX_LENGTH"),
-        (embed(author={"url": "https://a.b"}), "embeds.0.author.name", "BASE_TYPE_REQUIRED"),
         (embed(author={"name": "x", "url": "attachment://a"}), "embeds.0.author.url", "URL_TYPE_INVALID_SCHEME"),
-        (embed(image={}), "embeds.0.image.url", "BASE_TYPE_REQUIRED"),
         (
             embed(image={"url": "attachment://b.png"}),
             "embeds.0.image.url",
@@ -142,6 +139,12 @@ def test_the_sum_over_all_embeds_has_a_limit() -> None:
         ({"allowed_mentions": {"users": [1] * 101}}, "allowed_mentions.users", "BASE_TYPE_MAX_LENGTH"),
         ({"allowed_mentions": {"roles": ["x"]}}, "allowed_mentions.roles.0", "NUMBER_TYPE_COERCE"),
         (
+            {"allowed_mentions": {"parse": ["roles", "users", "roles"]}},
+            "allowed_mentions.parse.2",
+            "SET_TYPE_ALREADY_CONTAINS_VALUE",
+        ),
+        ({"allowed_mentions": {"users": [1, "1"]}}, "allowed_mentions.users.1", "SET_TYPE_ALREADY_CONTAINS_VALUE"),
+        (
             {"allowed_mentions": {"parse": ["users"], "users": ["1"]}},
             "allowed_mentions",
             "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE",
@@ -166,6 +169,8 @@ def test_each_broken_rule_has_its_path_and_code(payload: dict[str, Any], path: s
         {"allowed_mentions": {"parse": None, "users": None}},
         embed(timestamp="2026-08-06T11:31"),
         embed(timestamp="2026-08-06T11:31:01.123456789Z"),
+        embed(author={"url": "https://example.org"}, footer={"icon_url": "https://example.org/i.png"}),
+        embed(image={"url": None, "description": "alt"}, thumbnail={}),
         embed(color="255"),
         embed(url="HTTPS://example.org"),
         {"flags": 4 | 4096},
@@ -177,10 +182,20 @@ def test_unusual_but_valid_payloads_pass(payload: dict[str, Any]) -> None:
 
 
 def test_a_time_without_an_offset_is_utc() -> None:
-    """A missing offset is added, and a given one is kept."""
-    times = ["2026-08-06T11:31:01", "2026-08-06T11:31:01+02:00"]
+    """A missing offset is added, and a given one is kept; a space may stand for the T."""
+    times = ["2026-08-06T11:31:01", "2026-08-06T11:31:01+02:00", "2026-08-06 11:31:01"]
     form = accept({"embeds": [{"title": "x", "timestamp": time} for time in times]})
-    assert [part["timestamp"] for part in form.embeds] == ["2026-08-06T11:31:01+00:00", "2026-08-06T11:31:01+02:00"]
+    utc, offset = "2026-08-06T11:31:01+00:00", "2026-08-06T11:31:01+02:00"
+    assert [part["timestamp"] for part in form.embeds] == [utc, offset, utc]
+
+
+def test_parts_without_their_main_value_do_not_exist() -> None:
+    """An author without a name, a footer without a text and an image without an address are left out."""
+    icon = {"icon_url": "https://example.org/i.png"}
+    form = accept(
+        embed(title="x", author={**icon, "name": " "}, footer=icon, image={"url": None, "description": "alt"})
+    )
+    assert form.embeds == [{"type": "rich", "title": "x"}]
 
 
 def test_flags_that_a_webhook_cannot_set_are_ignored() -> None:
@@ -241,6 +256,42 @@ def test_a_layout_of_every_component_passes() -> None:
     """With the flag all components without interaction pass; without it, only rows of links."""
     assert accept({"flags": 32768, "components": LAYOUT}, file("a.png")).components == LAYOUT
     assert accept({"content": "x", "components": LAYOUT[-1:]}).components == LAYOUT[-1:]
+
+
+def test_without_the_flag_there_are_five_rows() -> None:
+    """Five rows pass and six do not; with the flag there may be more."""
+    row = {"type": 1, "components": [LINK]}
+    assert len(accept({"content": "x", "components": [row] * 5}).components) == 5
+    six = {"content": "x", "components": [row] * 6}
+    assert leaf(refuse(six)["errors"], "components") == ["BASE_TYPE_MAX_LENGTH"]
+    assert len(accept({"flags": 32768, "components": [row] * 6}).components) == 6
+
+
+# A pictograph, with a variant selector, a skin tone, a joiner and tags; a flag, a key and a custom emoji.
+EMOJI = "\U0001f6a8 \u26a0\ufe0f \U0001f44d\U0001f3fd \U0001f468\u200d\U0001f4bb \U0001f3f4\U000e0067\U000e007f"
+EMOJI += " \U0001f1eb\U0001f1f7 1\ufe0f\u20e3"
+
+
+@pytest.mark.parametrize("emoji", [*({"name": name} for name in EMOJI.split()), {"id": "41771983429993937"}, {}, None])
+def test_buttons_may_have_emoji(emoji: dict[str, Any] | None) -> None:
+    """An emoji of Unicode and an id that a custom emoji can have pass."""
+    accept({"content": "x", "components": [{"type": 1, "components": [{**LINK, "emoji": emoji}]}]})
+
+
+@pytest.mark.parametrize(
+    ("emoji", "key", "code"),
+    [
+        ({"name": "\u25b2"}, "name", "COMPONENT_INVALID_EMOJI"),
+        ({"name": ":tada:"}, "name", "COMPONENT_INVALID_EMOJI"),
+        ({"name": "\U0001f6a8!"}, "name", "COMPONENT_INVALID_EMOJI"),
+        ({"name": "x", "id": "1"}, "id", "COMPONENT_INVALID_EMOJI"),
+        ({"id": "x"}, "id", "NUMBER_TYPE_COERCE"),
+    ],
+)
+def test_unknown_emoji_are_refused(emoji: dict[str, Any], key: str, code: str) -> None:
+    """A symbol that is no emoji, a name in colons, and an id that Discord cannot have given are errors."""
+    tree = refuse({"content": "x", "components": [{"type": 1, "components": [{**LINK, "emoji": emoji}]}]})["errors"]
+    assert leaf(tree, f"components.0.components.0.emoji.{key}") == [code]
 
 
 @pytest.mark.parametrize(
