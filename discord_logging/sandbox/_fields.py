@@ -39,26 +39,29 @@ class Fields:
             branch = branch.setdefault(str(step), {})
         branch.setdefault("_errors", []).append({"code": code, "message": message})
 
+    def present(self, value: Any, path: Path) -> bool:
+        """Refuse a missing value; return whether it is there."""
+        if value is None:
+            self.error(path, "BASE_TYPE_REQUIRED", "This field is required")
+        return value is not None
+
     def text(
         self, value: Any, path: Path, max_length: int, min_length: int = 0, *, required: bool = False
     ) -> str | None:
         """Read a string, strip it as Discord does, and check its length in code points."""
         if value is None:
             if required:
-                self.error(path, "BASE_TYPE_REQUIRED", "This field is required")
+                self.present(value, path)
             return None
         if not isinstance(value, str | int | float):
             self.error(path, "STRING_TYPE_CONVERT", f'Could not interpret "{shorten(value)}" as string.')
             return None
         text = _STRIPPED.sub("", str(value)).strip()
-        if min_length and not min_length <= len(text) <= max_length:
-            self.error(path, "BASE_TYPE_BAD_LENGTH", f"Must be between {min_length} and {max_length} in length.")
-        elif len(text) > max_length:
-            self.error(path, "BASE_TYPE_MAX_LENGTH", f"Must be {max_length} or fewer in length.")
+        self._check_length(len(text), path, max_length, min_length)
         return text
 
-    def integer(self, value: Any, path: Path, maximum: int) -> int | None:
-        """Read a number from 0 to `maximum`."""
+    def integer(self, value: Any, path: Path, maximum: int, minimum: int = 0) -> int | None:
+        """Read a number from `minimum` to `maximum`."""
         if value is None:
             return None
         try:
@@ -69,9 +72,11 @@ class Fields:
             self.error(path, "NUMBER_TYPE_COERCE", f'Value "{shorten(value)}" is not int.')
         elif number > maximum:
             self.error(path, "NUMBER_TYPE_MAX", f"int value should be less than or equal to {maximum}.")
-        elif number < 0:
-            self.error(path, "NUMBER_TYPE_MIN", "int value should be greater than or equal to 0.")
-        return number
+        elif number < minimum:
+            self.error(path, "NUMBER_TYPE_MIN", f"int value should be greater than or equal to {minimum}.")
+        else:
+            return number
+        return None
 
     def boolean(self, value: Any, path: Path) -> bool:
         """Read a boolean, in a query or a form as well; absent is false."""
@@ -99,15 +104,16 @@ class Fields:
             if item in items[:index]:
                 self.error((*path, index), "SET_TYPE_ALREADY_CONTAINS_VALUE", "The set already contains this value")
 
-    def items(self, value: Any, path: Path, max_count: int) -> list[Any]:
-        """Read a list of up to `max_count` items; the items after them are not read."""
+    def items(self, value: Any, path: Path, max_count: int, min_count: int = 0) -> list[Any]:
+        """Read a list of `min_count` to `max_count` items; the items after them are not read."""
         if value is None:
+            if min_count:
+                self.present(value, path)
             return []
         if not isinstance(value, list):
             self.error(path, "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
             return []
-        if len(value) > max_count:
-            self.error(path, "BASE_TYPE_MAX_LENGTH", f"Must be {max_count} or fewer in length.")
+        self._check_length(len(value), path, max_count, min_count)
         return value[:max_count]
 
     def model(self, value: Any, path: Path) -> dict[str, Any]:
@@ -175,6 +181,12 @@ class Fields:
             return None
         time = str(value).replace(" ", "T")
         return time if match and match[3] else f"{time}+00:00"
+
+    def _check_length(self, length: int, path: Path, maximum: int, minimum: int) -> None:
+        if minimum and not minimum <= length <= maximum:
+            self.error(path, "BASE_TYPE_BAD_LENGTH", f"Must be between {minimum} and {maximum} in length.")
+        elif length > maximum:
+            self.error(path, "BASE_TYPE_MAX_LENGTH", f"Must be {maximum} or fewer in length.")
 
 
 def shorten(value: Any, limit: int = 200) -> str:

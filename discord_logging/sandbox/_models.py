@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ._components import text_of
+from ._polls import texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from ._faults import Fault
+    from ._polls import Poll
 
 _DISCORD_EPOCH = 1_420_070_400_000
 _increments = itertools.count()
@@ -119,6 +121,7 @@ class Message:
         edited: The time of the last edit (UTC), or `None`.
         pings: The mentions that notify somebody: ``@everyone``, ``@here``, ``<@user id>``, ``<@&role id>``.
         payload: The JSON of the request that posted the message, or of the request that edited it last.
+        poll: The poll in Discord's form, with `question`, `answers` and `expiry`; `None` for a message without a poll.
         suppressed_embeds: The embeds that the flag ``SUPPRESS_EMBEDS`` hides; an edit that unsets it shows them again.
         size: The approximate memory of the message, in bytes.
         tts: Whether the message is read aloud.
@@ -138,19 +141,21 @@ class Message:
     edited: datetime | None
     pings: list[str]
     payload: dict[str, Any]
+    poll: Poll | None = None
     suppressed_embeds: list[Embed] = field(default_factory=list, repr=False)
     size: int = field(default=0, repr=False)
     tts: bool = False
 
     @property
     def text(self) -> str:
-        """All text of the message, in lines: the content, embeds, components, and the names and text of files."""
+        """All text of the message, in lines: the content, embeds, components, poll, and the names and text of files."""
         lines = [self.content]
         for embed in self.embeds:
             lines += [embed.get("author", {}).get("name", ""), embed.get("title", ""), embed.get("description", "")]
             lines += [line for part in embed.get("fields", ()) for line in (part["name"], part["value"])]
             lines.append(embed.get("footer", {}).get("text", ""))
         lines += text_of(self.components)
+        lines += texts(self.poll) if self.poll else []
         for file in self.files:
             lines += [file.filename, file.data.decode("utf-8", "replace")]
         return "\n".join(filter(None, lines))

@@ -181,6 +181,7 @@ class Page:
             "avatar_url": message.avatar_url,
             "embeds": message.embeds,
             "components": message.components,
+            "poll": message.poll,
             "files": [_file(message, file) for file in message.files],
             "flags": message.flags,
             "timestamp": message.timestamp.isoformat(),

@@ -55,6 +55,7 @@ def message_json(message: Message, base_url: str) -> dict[str, Any]:
         "flags": message.flags,
         "timestamp": message.timestamp.isoformat(),
         "edited_timestamp": message.edited and message.edited.isoformat(),
+        **({"poll": message.poll} if message.poll else {}),
     }
 
 

@@ -34,6 +34,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "list": list,
     "dict": dict,
     "datetime": datetime,
+    "Poll | None": (dict, type(None)),
     "datetime | None": (datetime, type(None)),
 }
 """The types of the objects that are kept, by the names of the types of their attributes."""

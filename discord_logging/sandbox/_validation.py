@@ -15,6 +15,7 @@ from ._body import secure_filename
 from ._components import components
 from ._fields import Fields, Path
 from ._mentions import allowed_mentions
+from ._polls import poll_request
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -38,7 +39,7 @@ _SPOILER = "SPOILER_"
 class Form:
     """A valid payload: trimmed, in Discord's form, and without the keys that Discord ignores.
 
-    `files` are the new files, and `kept_files` are those that an edited message keeps.
+    `files` are the new files, `kept_files` those that an edited message keeps, and `poll` is the request for a poll.
     """
 
     content: str
@@ -53,6 +54,7 @@ class Form:
     thread_name: str | None
     applied_tags: list[str]
     tts: bool
+    poll: dict[str, Any] | None
 
 
 def validate(payload: Any, files: list[File], *, with_components: bool, existing: Message | None = None) -> Form:
@@ -71,6 +73,8 @@ def validate(payload: Any, files: list[File], *, with_components: bool, existing
     fields = Fields()
     source = fields.model(payload, ())
     if existing:
+        if existing.poll or source.get("poll"):
+            raise Refusal(400, 520003, "Cannot edit a poll message")
         source = {key: source[key] for key in _EDITABLE if key in source}
     old = existing.files if existing else []
     described, kept = _attachments(fields, source, files, old)
@@ -92,6 +96,7 @@ def validate(payload: Any, files: list[File], *, with_components: bool, existing
         thread_name=fields.text(source.get("thread_name"), ("thread_name",), 100, 1),
         applied_tags=fields.snowflakes(source.get("applied_tags"), ("applied_tags",), 5),
         tts=fields.boolean(source.get("tts"), ("tts",)),
+        poll=poll_request(fields, source.get("poll")),
     )
     if flags & IS_COMPONENTS_V2:
         _check_no_legacy_fields(fields, {**_legacy_fields(existing), **source})

@@ -17,6 +17,7 @@ from ._fields import Fields
 from ._media import used_ids
 from ._mentions import pings
 from ._models import Message, Thread, snowflake
+from ._polls import open_poll
 from ._serializers import message_json, webhook_json
 from ._validation import MAX_FILES, SUPPRESS_EMBEDS, Form, validate, webhook_name
 
@@ -162,6 +163,7 @@ class Webhooks:
     def _execute(self, call: Call, webhook: Webhook) -> Answer:
         query = _Query(call.query)
         payload, form = _form(call, query)
+        now = self._now()
         message = Message(
             id=snowflake(),
             channel_id=webhook.channel_id,
@@ -173,10 +175,11 @@ class Webhooks:
             components=form.components,
             files=_stored(form.files),
             flags=form.flags,
-            timestamp=self._now(),
+            timestamp=now,
             edited=None,
             pings=[],
             payload=payload,
+            poll=open_poll(form.poll, now) if form.poll else None,
             size=call.body.size,
             tts=form.tts,
         )
@@ -272,7 +275,7 @@ def _stored(files: list[File]) -> list[File]:
 
 def _settled(message: Message, form: Form) -> Message:
     """Return the message with its pings and without embeds that it hides, and refuse an empty message."""
-    if not (message.content or message.embeds or message.components or message.files):
+    if not (message.content or message.embeds or message.components or message.files or message.poll):
         raise Refusal(400, 50006, "Cannot send an empty message")
     text = "\n".join([message.content, *text_of(message.components)])
     shown, hidden = ([], message.embeds) if message.flags & SUPPRESS_EMBEDS else (message.embeds, [])

@@ -43,13 +43,17 @@ _COMPONENT = st.recursive(
     ),
     max_leaves=6,
 )
-_KEYS = ["content", "username", "avatar_url", "tts", "allowed_mentions", "flags", "thread_name", "applied_tags", "poll"]
+_KEYS = ["content", "username", "avatar_url", "tts", "allowed_mentions", "flags", "thread_name", "applied_tags"]
+_MEDIA = st.fixed_dictionaries({}, optional={"text": _JSON, "emoji": _JSON})
+_ANSWER = st.fixed_dictionaries({}, optional={"poll_media": _MEDIA | _JSON})
+_POLL_KEYS = {"question": _MEDIA, "answers": st.lists(_ANSWER | _JSON, max_size=3), "duration": _JSON}
 _PAYLOAD = st.fixed_dictionaries(
     {},
     optional={
         **dict.fromkeys(_KEYS, _JSON),
         "flags": st.sampled_from([0, 4, 32768]) | _JSON,
         "components": st.lists(_COMPONENT, max_size=3) | _JSON,
+        "poll": st.fixed_dictionaries({}, optional=_POLL_KEYS) | _JSON,
         "attachments": st.lists(st.fixed_dictionaries({}, optional={"id": _JSON, "filename": _JSON}), max_size=3)
         | _JSON,
         "embeds": _JSON

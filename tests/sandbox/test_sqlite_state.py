@@ -34,7 +34,7 @@ def kept(path: Path, **settings: object) -> LocalDiscord:
 
 
 def test_the_channel_survives_a_restart(path: Path, http: requests.Session) -> None:
-    """Messages, files, edits, deletions, threads and the webhook with its token and name are restored."""
+    """Messages, files, polls, edits, deletions, threads and the webhook with its token and name are restored."""
     with kept(path) as before:
         url = before.webhook_url
         forum = before.add_webhook(forum=True)
@@ -47,9 +47,9 @@ def test_the_channel_survives_a_restart(path: Path, http: requests.Session) -> N
         http.delete(deleted)
         http.patch(url, json={"name": "Shop"})
         http.delete(gone)
-        thread = http.post(forum, params={"wait": "1"}, json={"content": "post", "thread_name": "n"}).json()[
-            "channel_id"
-        ]
+        poll = {"question": {"text": "Why?"}, "answers": [{"poll_media": {"text": "Because"}}]}
+        post = {"content": "post", "thread_name": "n", "poll": poll}
+        thread = http.post(forum, params={"wait": "1"}, json=post).json()["channel_id"]
         messages = before.messages
     port = int(url.split("/")[2].rpartition(":")[2])
     with kept(path, port=port) as after:
