@@ -19,6 +19,7 @@ from ._mentions import pings
 from ._models import Message, Thread, snowflake
 from ._polls import open_poll
 from ._serializers import message_json, webhook_json
+from ._slack import slack_payload
 from ._validation import MAX_FILES, SUPPRESS_EMBEDS, Form, validate, webhook_name
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from ._state import State
 
 PATH = re.compile(
-    r"/api(?:/v(?P<version>\d{1,9}))?/webhooks/(?P<id>[^/]+)/(?P<token>[^/]+)(?:/messages/(?P<message_id>[^/]+))?/?",
+    r"/api(?:/v(?P<version>\d{1,9}))?/webhooks/(?P<id>[^/]+)/(?P<token>[^/]+)"
+    r"(?:/messages/(?P<message_id>[^/]+)|/(?P<service>slack))?/?",
     re.ASCII,
 )
 
@@ -133,6 +135,11 @@ class Webhooks:
             raise Refusal(401, 50027, "Invalid Webhook Token")
         if match["message_id"]:
             return self._on_message(call, webhook, match["message_id"])
+        if match["service"]:
+            return self._serve(call, webhook)
+        return self._on_webhook(call, webhook)
+
+    def _on_webhook(self, call: Call, webhook: Webhook) -> Answer:
         if call.method == "POST":
             return self._execute(call, webhook)
         if call.method == "GET":
@@ -162,7 +169,24 @@ class Webhooks:
 
     def _execute(self, call: Call, webhook: Webhook) -> Answer:
         query = _Query(call.query)
-        payload, form = _form(call, query)
+        form = validate(_payload(call), call.body.files, with_components=query.with_components)
+        posted = self._post(call, webhook, query.thread_id, form)
+        if query.wait or posted.files:
+            return Answer(200, message_json(posted, call.base_url))
+        return Answer(204)
+
+    def _serve(self, call: Call, webhook: Webhook) -> Answer:
+        """Post a message in Slack's form. Slack's clients expect the text ``ok``."""
+        if call.method != "POST":
+            return _answers.general(405)
+        thread_id = _Query(call.query).thread_id
+        if webhook.forum and thread_id is None:
+            raise Refusal(400, 220004, "Webhook services cannot be used in forum channels")
+        form = validate(slack_payload(_payload(call)), [], with_components=False)
+        self._post(call, webhook, thread_id, form)
+        return Answer(200, "ok")
+
+    def _post(self, call: Call, webhook: Webhook, thread_id: str | None, form: Form) -> Message:
         now = self._now()
         message = Message(
             id=snowflake(),
@@ -178,17 +202,15 @@ class Webhooks:
             timestamp=now,
             edited=None,
             pings=[],
-            payload=payload,
+            payload=call.body.payload or {},
             poll=open_poll(form.poll, now) if form.poll else None,
             size=call.body.size,
             tts=form.tts,
         )
         settled = _settled(message, form)
-        posted = replace(settled, channel_id=self._destination(webhook, query.thread_id, form, message.id))
+        posted = replace(settled, channel_id=self._destination(webhook, thread_id, form, message.id))
         self._state.post(posted)
-        if query.wait or posted.files:
-            return Answer(200, message_json(posted, call.base_url))
-        return Answer(204)
+        return posted
 
     def _destination(self, webhook: Webhook, thread_id: str | None, form: Form, message_id: str) -> str:
         """Return the channel to post to, and open the thread that the form names, which has its first message's id."""
@@ -219,7 +241,8 @@ class Webhooks:
             if limited is not None:
                 return limited
         query = _Query(call.query)
-        payload, form = _form(call, query, message)
+        payload = _payload(call) or {}
+        form = validate(payload, call.body.files, with_components=query.with_components, existing=message)
         new = _stored(form.files)
         kept = {file.id: file for file in (*form.kept_files, *new)}
         edited = replace(
@@ -261,12 +284,6 @@ def _payload(call: Call) -> Any:
     if call.body.refusal:
         raise call.body.refusal
     return call.body.payload
-
-
-def _form(call: Call, query: _Query, existing: Message | None = None) -> tuple[dict[str, Any], Form]:
-    payload = _payload(call)
-    form = validate(payload, call.body.files, with_components=query.with_components, existing=existing)
-    return payload or {}, form
 
 
 def _stored(files: list[File]) -> list[File]:
