@@ -48,6 +48,7 @@ class Api:
             path=incoming.path,
             query=incoming.query,
             user_agent=incoming.headers.get("User-Agent", ""),
+            github_event=incoming.headers.get("X-GitHub-Event", ""),
             body=Body(),
             base_url=f"http://{incoming.host}",
             now=now,

@@ -14,6 +14,7 @@ from . import _answers
 from ._answers import Answer, Refusal, invalid_form
 from ._components import text_of
 from ._fields import Fields
+from ._github import github_payload
 from ._media import used_ids
 from ._mentions import pings
 from ._models import Message, Thread, snowflake
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 PATH = re.compile(
     r"/api(?:/v(?P<version>\d{1,9}))?/webhooks/(?P<id>[^/]+)/(?P<token>[^/]+)"
-    r"(?:/messages/(?P<message_id>[^/]+)|/(?P<service>slack))?/?",
+    r"(?:/messages/(?P<message_id>[^/]+)|/(?P<service>slack|github))?/?",
     re.ASCII,
 )
 
@@ -52,6 +53,7 @@ class Call:
     path: str
     query: Mapping[str, str]
     user_agent: str
+    github_event: str
     body: Body
     base_url: str
     now: float
@@ -136,7 +138,7 @@ class Webhooks:
         if match["message_id"]:
             return self._on_message(call, webhook, match["message_id"])
         if match["service"]:
-            return self._serve(call, webhook)
+            return self._serve(call, webhook, match["service"])
         return self._on_webhook(call, webhook)
 
     def _on_webhook(self, call: Call, webhook: Webhook) -> Answer:
@@ -175,16 +177,18 @@ class Webhooks:
             return Answer(200, message_json(posted, call.base_url))
         return Answer(204)
 
-    def _serve(self, call: Call, webhook: Webhook) -> Answer:
-        """Post a message in Slack's form. Slack's clients expect the text ``ok``."""
+    def _serve(self, call: Call, webhook: Webhook, service: str) -> Answer:
+        """Post a message in Slack's form or about an event of GitHub. Slack's clients expect the text ``ok``."""
         if call.method != "POST":
             return _answers.general(405)
         thread_id = _Query(call.query).thread_id
         if webhook.forum and thread_id is None:
             raise Refusal(400, 220004, "Webhook services cannot be used in forum channels")
-        form = validate(slack_payload(_payload(call)), [], with_components=False)
-        self._post(call, webhook, thread_id, form)
-        return Answer(200, "ok")
+        body = _payload(call)
+        payload = slack_payload(body) if service == "slack" else github_payload(call.github_event, body)
+        if payload is not None:
+            self._post(call, webhook, thread_id, validate(payload, [], with_components=False))
+        return Answer(200, "ok") if service == "slack" else Answer(204)
 
     def _post(self, call: Call, webhook: Webhook, thread_id: str | None, form: Form) -> Message:
         now = self._now()

@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import time
+from functools import partial
 from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,7 +21,9 @@ from hypothesis import strategies as st
 from discord_logging.sandbox import LocalDiscord
 from discord_logging.sandbox._answers import Refusal
 from discord_logging.sandbox._body import Body, parse_body
+from discord_logging.sandbox._github import github_payload
 from discord_logging.sandbox._models import Request
+from discord_logging.sandbox._slack import slack_payload
 from discord_logging.sandbox._state import State
 from discord_logging.sandbox._validation import validate
 
@@ -81,6 +84,29 @@ def test_any_types_in_a_payload_are_read_or_refused(payload: Any, components: bo
         refusal.answer.encoded()
     else:
         json.dumps([form.embeds, form.components])
+
+
+_SERVICE_KEYS = "action attachments color commits fields forced head_commit id issue ref repository text title ts url"
+_SERVICE_BODY = st.recursive(
+    _JSON | st.sampled_from(["opened", "refs/heads/x", "https://a.b", "#f00"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(_SERVICE_KEYS.split()), inner, max_size=6)
+    ),
+    max_leaves=12,
+)
+_SENDER = {"login": "ann", "html_url": "https://a.b/ann", "avatar_url": "https://a.b/ann.png"}
+_READERS = {"slack": slack_payload} | {name: partial(github_payload, name) for name in ("push", "issues", "star")}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("read", _READERS.values(), ids=_READERS)
+@given(body=_SERVICE_BODY)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_types_in_a_message_of_a_service_are_read_or_refused(read: Callable[[Any], Any], body: Any) -> None:
+    """Messages in Slack's form and events of GitHub have Discord's errors, too."""
+    whole = {"sender": _SENDER, **body} if isinstance(body, dict) else body
+    with contextlib.suppress(Refusal):
+        validate(read(whole) or {}, [], with_components=False)
 
 
 @pytest.mark.once

@@ -115,7 +115,7 @@ def _webhooks(webhook_limit: Limit | None = None) -> tuple[Webhooks, str, str]:
 def _answer(webhooks: Webhooks, method: str, path: str, body: Body, **query: str) -> tuple[int, Any]:
     """Return the status and the JSON of a response, which is checked."""
     query = {"wait": "1", "with_components": "1", **query}
-    answer = webhooks.respond(Call(method, path, query, "", body, "http://localhost:1", 0.0))
+    answer = webhooks.respond(Call(method, path, query, "", "", body, "http://localhost:1", 0.0))
     if answer.body:
         check(method, path, answer.status, answer.body)
     return answer.status, answer.body
