@@ -156,8 +156,8 @@ class Webhooks:
         return _answers.general(405)
 
     def _on_message(self, call: Call, webhook: Webhook, message_id: str) -> Answer:
-        message = self._state.message(message_id)
-        channel_id = _Query(call.query).thread_id or webhook.channel_id
+        message, thread_id = self._state.message(message_id), _Query(call.query).thread_id
+        channel_id = self._thread(webhook, thread_id).id if thread_id else webhook.channel_id
         if message is None or (message.webhook_id, message.channel_id) != (webhook.id, channel_id):
             raise Refusal(404, 10008, "Unknown Message")
         if call.method == "GET":
@@ -232,12 +232,15 @@ class Webhooks:
             return message_id
         if thread_id is None:
             return webhook.channel_id
+        if self._thread(webhook, thread_id).locked:
+            raise Refusal(400, 160005, "Thread is locked")
+        return thread_id
+
+    def _thread(self, webhook: Webhook, thread_id: str) -> Thread:
         thread = self._state.thread(thread_id)
         if thread is None or thread.channel_id != webhook.channel_id:
             raise Refusal(404, 10003, "Unknown Channel")
-        if thread.locked:
-            raise Refusal(400, 160005, "Thread is locked")
-        return thread_id
+        return thread
 
     def _edit(self, call: Call, message: Message) -> Answer:
         if self._now() - message.timestamp > _OLD:

@@ -73,6 +73,21 @@ def test_a_message_in_a_thread_is_found_with_the_thread(unlimited: LocalDiscord,
     assert http.get(neighbour + tail).status_code == 404
 
 
+def test_what_is_gone_cannot_be_edited(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The code says whether the message, its thread or its webhook does not exist."""
+    url = post(unlimited, http, {"content": "a"})
+    http.delete(url)
+
+    def edit(**params: str) -> tuple[int, int]:
+        answer = http.patch(url, params=params, json={"content": "b"})
+        return answer.status_code, answer.json()["code"]
+
+    assert edit() == edit(thread_id=unlimited.add_thread()) == (404, 10008)
+    assert edit(thread_id="1") == (404, 10003)
+    http.delete(unlimited.webhook_url)
+    assert edit() == (404, 10015)
+
+
 def test_an_edit_pings_without_its_own_allowed_mentions(unlimited: LocalDiscord, http: requests.Session) -> None:
     """The `allowed_mentions` of the first message do not apply to its edits."""
     url = post(unlimited, http, {"content": "<@7>", "allowed_mentions": {"parse": []}})
