@@ -19,7 +19,7 @@ Path = tuple[str | int, ...]
 # Discord does not document which characters it strips. It was seen to strip the C0 controls except tab, newline, CR and
 # ESC, and the bidirectional controls.
 _STRIPPED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\u202a-\u202e\u2066-\u2069]")
-_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?")
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?(Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)?")
 _MEDIA_SCHEMES = ("http", "https", "attachment")
 _OWN_FILE = re.compile(r"http://[^/?#\s]+/attachments/\d+/\d+/[\w.-]+", re.ASCII)
 """The address of a file in an answer, which clients send back with an embed; its host may be ``localhost``."""
@@ -61,11 +61,12 @@ class Fields:
         return text
 
     def integer(self, value: Any, path: Path, maximum: int, minimum: int = 0) -> int | None:
-        """Read a number from `minimum` to `maximum`."""
+        """Read a whole number from `minimum` to `maximum`; 24.0 is one, too."""
         if value is None:
             return None
+        whole = isinstance(value, str | int) or (isinstance(value, float) and value.is_integer())
         try:
-            number = int(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+            number = int(value) if whole and not isinstance(value, bool) else None
         except ValueError:
             number = None
         if number is None:

@@ -24,7 +24,7 @@ POLL = {
         {"answer_id": 7, "poll_media": {"text": "No", "emoji": {"id": "41771983429993937", "name": "no"}}},
         {"poll_media": {"text": "Later"}},
     ],
-    "duration": 72,
+    "duration": 72.0,
     "allow_multiselect": True,
     "layout_type": 1,
 }
