@@ -66,6 +66,14 @@ def lint(session: nox.Session) -> None:
     session.run("pyright", "--verifytypes", "discord_logging", "--ignoreexternal")
 
 
+@nox.session
+def clients(session: nox.Session) -> None:
+    """Run clients of others against the local Discord, each in an environment of its own."""
+    session.chdir(TOP)
+    session.install("-e", ".[test]", "uv")
+    session.run(*PYTEST, "-m", "clients", "tests/sandbox/test_clients.py")
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Test the wheel, without the tests for which one version of Python is enough; arguments go to pytest."""
