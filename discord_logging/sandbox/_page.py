@@ -26,17 +26,7 @@ if TYPE_CHECKING:
     _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _STATIC = Path(__file__).parent / "static"
-_FILES = (
-    "page.css",
-    "message.css",
-    "theme.js",
-    "dom.js",
-    "code.js",
-    "markdown.js",
-    "message.js",
-    "panel.js",
-    "page.js",
-)
+_FILES = [path.relative_to(_STATIC).as_posix() for path in _STATIC.rglob("*") if path.suffix in (".css", ".js")]
 _MAX_MESSAGES = 5000
 _MAX_BATCH = 250
 _MAX_REFUSED = 100
