@@ -238,6 +238,83 @@ def test_a_spoiler_opens_on_click(page: Page) -> None:
     assert page.text(".body > .text") == "it was the gardener"
 
 
+def test_titles_and_fields_have_less_markdown(page: Page) -> None:
+    """Titles and names of fields have no pills of users, headings or links with a text; values only lack headings."""
+    text = "# a <@5> [b](https://example.com/b) <t:0:R> `c` ||d|| :fire:"
+    page.post(embeds=[{"title": text, "fields": [{"name": text, "value": text}]}])
+    page.wait(lambda: page.find(".field"))
+    for place in (".embed .title", ".field .name"):
+        assert page.text(place).startswith("# a <@5> [b](https://example.com/b) ")
+        assert page.text(place).endswith("🔥")
+        assert [len(page.find(f"{place} {part}")) for part in ("h3", ".mention", "time", "code", ".spoiler")] == [
+            *(0, 0, 1, 1, 1)
+        ]
+    value = ".field > .text"
+    assert [len(page.find(f"{value} {part}")) for part in ("h3", ".mention", "a")] == [0, 1, 1]
+
+
+def test_the_parts_of_a_message_have_the_order_of_discord(page: Page) -> None:
+    """Files stand above embeds, and a message with more than a text is "(edited)" below them."""
+    payload = {"content": "text", "embeds": [{"title": "T"}]}
+    files = {"files[0]": ("a.bin", b"\0", "application/octet-stream")}
+    page.http.post(page.discord.webhook_url, data={"payload_json": json.dumps(payload)}, files=files)
+    page.http.patch(f"{page.discord.webhook_url}/messages/{page.discord.messages[0].id}", json={"content": "new"})
+    page.wait(lambda: page.texts() == ["new"])
+    shown = page.run("return [...document.querySelector('.body').children].map((part) => part.classList[0])")
+    assert shown == ["by", "text", "file", "embed", "edited"]
+
+
+def test_embeds_with_one_address_are_one(page: Page) -> None:
+    """The first has the images of all, at most four, and an embed with another address stays apart."""
+    url = "https://example.com/1"
+    images = [{"url": url, "image": {"url": f"https://example.com/{number}.png"}} for number in range(5)]
+    page.post(embeds=[{"title": "first", **images[0]}, *images[1:], {"title": "other", "url": f"{url}#2"}])
+    page.wait(lambda: page.find(".embed"))
+    assert [embed.text for embed in page.find(".embed .title")] == ["first", "other"]
+    assert len(page.find(".embed .images.of-4 > .image")) == 4
+
+
+def test_white_is_no_colour(page: Page) -> None:
+    """A white embed has the bar of an embed without a colour, and almost white is a colour."""
+    page.post(embeds=[{"title": "white", "color": 0xFFFFFF}, {"title": "none"}, {"title": "light", "color": 0xFFFFFE}])
+    page.wait(lambda: len(page.find(".embed")) == 3)
+    white, none, light = (_color(embed, "border-left-color") for embed in page.find(".embed"))
+    assert white == none != light == "rgba(255, 255, 254, 1)"
+
+
+def test_a_picture_with_a_spoiler_opens_on_click(page: Page) -> None:
+    """It is blurred until the reader clicks on it, which saves nothing."""
+    gif = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+    page.http.post(page.discord.webhook_url, files={"files[0]": ("SPOILER_a.gif", gif, "image/gif")})
+    page.wait(lambda: page.find(".picture.covered"))
+    assert "blur" in page.find(".picture img")[0].value_of_css_property("filter")
+    page.click(".picture")
+    assert page.find(".picture img")[0].value_of_css_property("filter") == "none"
+
+
+def test_a_poll_is_drawn(page: Page) -> None:
+    """It has its question, its answers with their votes, and the time that is left."""
+    draw = """
+        const [poll, done] = arguments;
+        import("/static/poll.js").then(({ poll: draw }) => {
+            document.getElementById("messages").append(draw(poll));
+            done();
+        });
+    """
+    answers = [
+        {"answer_id": 1, "poll_media": {"text": "tea", "emoji": {"name": "🍵"}}},
+        {"answer_id": 2, "poll_media": {"text": "<b>coffee</b>"}},
+    ]
+    expiry = (datetime.now(timezone.utc) + timedelta(hours=23, minutes=30)).isoformat()
+    poll = {"question": {"text": "What now?"}, "answers": answers, "expiry": expiry, "allow_multiselect": False}
+    results = {"is_finalized": False, "answer_counts": [{"id": 1, "count": 3, "me_voted": False}]}
+    page.browser.execute_async_script(draw, {**poll, "results": results})
+    assert page.text(".poll").split("\n") == [
+        *("What now?", "Select one answer", "🍵", "tea", "3 votes, 100%", "<b>coffee</b>", "0 votes, 0%"),
+        "3 votes • 24h left",
+    ]
+
+
 def test_all_parts_of_an_embed_are_shown(page: Page) -> None:
     """The bar has the embed's colour, and fields stand in columns, at most three in a row."""
     fields = [{"name": f"n{number}", "value": "v", "inline": number < 4} for number in range(5)]
@@ -272,10 +349,25 @@ def test_files_are_previewed(page: Page) -> None:
     page.http.post(page.discord.webhook_url, data={"payload_json": json.dumps(payload)}, files=files)
     page.wait(lambda: page.find(".file"))
     assert (len(page.find("img")), len(page.find("img.thumbnail")), len(page.find(".file"))) == (2, 1, 2)
-    assert "line 499" not in page.text(".preview")
+    assert page.text(".preview") == "\n".join(f"line {number}" for number in range(6))
     page.click(".expand")
-    page.wait(lambda: "line 499" in page.text(".preview"))
+    page.wait(lambda: page.text(".preview").endswith("line 99\n… (401 lines left)"))
+    page.click(".expand:not([aria-expanded])")
+    page.wait(lambda: page.text(".preview").endswith("line 499"))
+    page.click(".expand")
+    page.wait(lambda: page.text(".preview").endswith("line 5"))
     assert page.find(".file a[download='c.bin']")
+
+
+def test_an_expanded_file_shows_its_first_50000_bytes(page: Page) -> None:
+    """A file of few long lines ends there, until the whole file is asked for."""
+    page.http.post(page.discord.webhook_url, files={"files[0]": ("a.txt", b"x" * 60_000, "text/plain")})
+    page.wait(lambda: page.find(".expand"))
+    length = "return document.querySelector('.preview').textContent.length"
+    page.click(".expand")
+    page.wait(lambda: page.run(length) == 50_000)
+    page.click(".expand:not([aria-expanded])")
+    page.wait(lambda: page.run(length) == 60_000)
 
 
 @pytest.mark.parametrize(

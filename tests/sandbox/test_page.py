@@ -48,7 +48,7 @@ def test_every_file_of_the_page_is_served(discord: LocalDiscord, http: requests.
         served = http.get(f"{discord.url}/static/{file.relative_to(_STATIC).as_posix()}")
         assert served.content == file.read_bytes()
         assert {".css": "text/css", ".js": "javascript"}[file.suffix] in served.headers["Content-Type"]
-    for name in ("__init__.py", "index.html", "..%2f_page.py", "nothing.js", "vendor/highlight.LICENSE.txt"):
+    for name in ("__init__.py", "index.html", "..%2f_page.py", "nothing.js", "vendor/emoji.LICENSE.txt"):
         assert http.get(f"{discord.url}/static/{name}").status_code == 404
 
 

@@ -47,6 +47,25 @@ export function button(text, className, act) {
   return made;
 }
 
+// Hide an element until the reader clicks on it.
+export function cover(made) {
+  made.classList.add("covered");
+  made.tabIndex = 0;
+  made.setAttribute("role", "button");
+  made.setAttribute("aria-label", "Spoiler");
+  const open = (event) => {
+    if (!made.classList.contains("covered") || (event.key && event.key !== "Enter" && event.key !== " ")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    made.classList.remove("covered");
+    made.removeAttribute("role");
+    made.removeAttribute("aria-label");
+  };
+  made.addEventListener("click", open, { capture: true });
+  made.addEventListener("keydown", open, { capture: true });
+  return made;
+}
+
 // ---- times
 
 const date = (options) => new Intl.DateTimeFormat(undefined, options);

@@ -1,6 +1,7 @@
 // The channel: asks for what is new, keeps the list, searches and filters it.
 import { element, icon } from "./dom.js";
-import { LEVELS, fill, groups, levels, words } from "./message.js";
+import { LEVELS } from "./embed.js";
+import { fill, groups, levels, words } from "./message.js";
 import { learnPace, showPanel } from "./panel.js";
 
 const POLL_MILLISECONDS = 250;
@@ -164,6 +165,8 @@ search.addEventListener("input", () => {
 
 // ---- the list: a message is built when it comes near the screen
 
+const draw = (data) => fill(data.made, data, { channel: channelName });
+
 const near = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     const data = byId.get(target.dataset.id);
@@ -171,7 +174,7 @@ const near = new IntersectionObserver((entries) => {
     data.near = isIntersecting;
     if (isIntersecting && !data.filled) {
       data.filled = true;
-      fill(target, data, channelName);
+      draw(data);
     }
   }
   if (terms().length) mark();
@@ -192,7 +195,7 @@ function add(data) {
     data.made = old.made;
     messages[messages.indexOf(old)] = data;
     data.filled = old.filled;
-    if (data.filled) fill(data.made, data, channelName);
+    if (data.filled) draw(data);
     return false;
   }
   data.made = element("article", "message");
