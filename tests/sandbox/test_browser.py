@@ -315,6 +315,30 @@ def test_a_poll_is_drawn(page: Page) -> None:
     ]
 
 
+def test_the_page_can_be_seen_as_on_a_phone(page: Page) -> None:
+    """There fields stand one below the other, without colours of a terminal and previews; a reload keeps the choice."""
+    fields = [{"name": "n", "value": "v", "inline": True}] * 2
+    payload = {"embeds": [{"description": "```ansi\n\x1b[31mred\x1b[0m\n```", "fields": fields}]}
+    files = {"files[0]": ("a.txt", b"text", "text/plain")}
+    page.http.post(page.discord.webhook_url, data={"payload_json": json.dumps(payload)}, files=files)
+    page.wait(lambda: page.find(".ansi-31") and page.find(".preview"))
+
+    def are_in_a_row() -> bool:
+        first, second = (field.location["y"] for field in page.find(".field"))
+        return bool(first == second)
+
+    assert are_in_a_row()
+    page.click("#phone")
+    for _ in range(2):
+        page.wait(lambda: page.text("pre") == "\x1b[31mred\x1b[0m")
+        assert not page.find(".ansi-31, .preview")
+        assert not are_in_a_row()
+        page.browser.refresh()
+    page.wait(lambda: page.find("pre"))
+    page.click("#phone")
+    page.wait(lambda: page.find(".ansi-31") and are_in_a_row())
+
+
 def test_all_parts_of_an_embed_are_shown(page: Page) -> None:
     """The bar has the embed's colour, and fields stand in columns, at most three in a row."""
     fields = [{"name": f"n{number}", "value": "v", "inline": number < 4} for number in range(5)]

@@ -16,6 +16,7 @@ export function svg(name, attributes = {}, ...children) {
 
 const ICONS = {
   menu: "M3 6h18v2H3zm0 5h18v2H3zm0 5h18v2H3z",
+  phone: "M7 1h10a2 2 0 0 1 2 2v18a2 2 0 0 1-2 2H7a2 2 0 0 1-2-2V3a2 2 0 0 1 2-2zm0 3v14h10V4zm4 15.500v2h2v-2z",
   theme: "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 2v16a8 8 0 0 1 0-16z",
   pulse: "M2 13v-2h5l2-6h2l3 11 2-5h6v2h-5l-2 6h-2L10 8.500 8.500 13z",
   bell: "M12 2a7 7 0 0 0-7 7v5l-2 3v1h18v-1l-2-3V9a7 7 0 0 0-7-7zm-2 18a2 2 0 0 0 4 0z",

@@ -41,7 +41,7 @@ function file(data, at) {
   const save = download(data, icon("download"));
   save.setAttribute("aria-label", `Download ${data.title}`);
   const bar = element("div", "bar", icon("file"), download(data, data.title), element("span", "size", size(data.size)), save);
-  if (data.preview === null) return element("div", "file", bar);
+  if (data.preview === null || at.phone) return element("div", "file", bar);
   const text = element("pre", "preview");
   text.tabIndex = 0;
   const made = element("div", "file with-preview", text, bar);

@@ -5,8 +5,8 @@ import { parse } from "./grammar.js";
 
 const wrap = (tag) => ({ content }, at) => element(tag, "", ...draw(content, at));
 
-// How a node of each type is drawn. `at` may have `pings`, the mentions that notify, and `channel`, a channel's name by
-// its id.
+// How a node of each type is drawn. `at` may have `pings`, the mentions that notify, `channel`, a channel's name by its
+// id, and `phone`.
 const DRAWN = {
   emphasis: wrap("em"), strong: wrap("strong"), underline: wrap("u"), strike: wrap("s"), quote: wrap("blockquote"), subtext: wrap("small"),
   heading: ({ level, content }, at) => element(`h${level + 2}`, "", ...draw(content, at)),
@@ -25,8 +25,8 @@ const DRAWN = {
 
 const draw = (nodes, at) => nodes.map((node) => (typeof node === "string" ? node : DRAWN[node.type](node, at)));
 
-function codeBlock({ language, text }) {
-  const inner = element("code", language ? `language-${language.toLowerCase()}` : "", code(language, text));
+function codeBlock({ language, text }, at) {
+  const inner = element("code", language ? `language-${language.toLowerCase()}` : "", at.phone ? text : code(language, text));
   const made = element("pre", "", inner);
   made.tabIndex = 0;
   return made;

@@ -94,7 +94,7 @@ function edited(data, parts) {
   return parts;
 }
 
-// Fill the empty element of a message. `at` has `channel`, a channel's name by its id.
+// Fill the empty element of a message. `at` has `channel`, a channel's name by its id, and `phone`.
 export function fill(made, data, at) {
   const parts = content(data, { ...at, pings: data.pings });
   const by = author(data, at.channel);

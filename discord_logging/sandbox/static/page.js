@@ -3,6 +3,7 @@ import { element, icon } from "./dom.js";
 import { LEVELS } from "./embed.js";
 import { fill, groups, levels, words } from "./message.js";
 import { learnPace, showPanel } from "./panel.js";
+import { closeDrawers, isPhone, onSwitch, toggle } from "./view.js";
 
 const POLL_MILLISECONDS = 250;
 const MOST_SHOWN = 5000;
@@ -165,7 +166,7 @@ search.addEventListener("input", () => {
 
 // ---- the list: a message is built when it comes near the screen
 
-const draw = (data) => fill(data.made, data, { channel: channelName });
+const draw = (data) => fill(data.made, data, { channel: channelName, phone: isPhone() });
 
 const near = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
@@ -281,38 +282,14 @@ scroller.addEventListener("scroll", () => {
 new ResizeObserver(() => { if (atEnd) scroller.scrollTop = scroller.scrollHeight; }).observe(list);
 newer.addEventListener("click", toEnd);
 
-// ---- drawers and keys
+// ---- keys
 
-const NARROW = { channels: "(max-width: 760px)", panel: "(max-width: 1180px)" };
-
-function toggle(id, open = !isOpen(id)) {
-  const narrow = matchMedia(NARROW[id]).matches;
-  part("app").classList.toggle(narrow ? `open-${id}` : `hide-${id}`, narrow ? open : !open);
-  showDrawers();
-  if (atEnd) toEnd();
-}
-
-function isOpen(id) {
-  const { classList } = part("app");
-  return matchMedia(NARROW[id]).matches ? classList.contains(`open-${id}`) : !classList.contains(`hide-${id}`);
-}
-
-// Close what lies over the messages on a narrow screen, and say whether anything did.
-function closeDrawers() {
-  const open = ["channels", "panel"].filter((id) => matchMedia(NARROW[id]).matches && isOpen(id));
-  for (const id of open) toggle(id, false);
-  return open.length > 0;
-}
-
-function showDrawers() {
-  for (const id of ["channels", "panel"]) part(`show-${id}`).setAttribute("aria-expanded", isOpen(id));
-}
-
-for (const id of ["channels", "panel"]) {
-  part(`show-${id}`).addEventListener("click", () => toggle(id));
-  matchMedia(NARROW[id]).addEventListener("change", showDrawers);
-}
 part("theme").addEventListener("click", () => window.switchTheme());
+onSwitch(() => {
+  for (const data of messages) if (data.filled) draw(data);
+  mark();
+  toEnd();
+});
 scroller.addEventListener("click", closeDrawers);
 
 function step(by) {
@@ -338,7 +315,7 @@ function escape() {
 const KEYS = {
   "/": () => { search.focus(); search.select(); },
   j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
-  End: toEnd, p: () => toggle("panel"), t: () => window.switchTheme(),
+  End: toEnd, p: () => toggle("panel"), t: () => window.switchTheme(), m: () => part("phone").click(),
 };
 
 document.addEventListener("keydown", (event) => {
@@ -375,6 +352,5 @@ async function poll(after, seen) {
 }
 
 follow(true);
-showDrawers();
 showChips();
 poll(0, 0);
