@@ -17,24 +17,25 @@ const at = (pattern) => (text, position) => {
   return pattern.exec(text);
 };
 
-// Each rule is tried, in this order, where it may begin; `line` ones only at the beginning of a line.
+// Each rule is tried, in this order, where it may begin; `line` ones only at the beginning of a line. Bold text and its like
+// begin a line where they stand at the beginning of one, and lists do not stand in them.
 const RULES = [
   { name: "quote", line: true, find: at(/(?: *>>> +([^]*))|(?: *>(?!>>) [^\n]*(?:\n *>(?!>>) [^\n]*)*\n?)/y), build: quote },
-  { name: "heading", line: true, find: at(/(#{1,3}) [^\S\n]*(\S[^\n]*)(?:\n|$)/y), build: ([, marks, text], state) => ({ type: "heading", level: marks.length, content: inline(text, state) }) },
-  { name: "subtext", line: true, find: at(/-# [^\S\n]*(\S[^\n]*)(?:\n|$)/y), build: ([, text], state) => ({ type: "subtext", content: inline(text, state) }) },
+  { name: "heading", line: true, find: at(/ *(#{1,3}) +(?!#)(\S[^\n]*?)#* *(?:\n|$)/y), build: ([, marks, text], state) => ({ type: "heading", level: marks.length, content: inline(text.trim(), state) }) },
+  { name: "subtext", line: true, find: at(/ *-# +(?!-#)(\S[^\n]*)(?:\n|$)/y), build: ([, text], state) => ({ type: "subtext", content: inline(text.trim(), state) }) },
   { name: "list", line: true, find: at(/( *)(?:[-*]|\d{1,9}\.) +\S[^\n]*(?:\n(?: {2,}\S| ?(?:[-*]|\d{1,9}\.) +\S)[^\n]*)*(?:\n|$)/y), build: ([text], state) => list(text.trimEnd().split("\n"), state) },
   { name: "shrug", find: at(/¯\\_\(ツ\)_\/¯/y), build: ([text]) => text },
   { name: "escape", find: at(/\\([^0-9A-Za-z\s])/y), build: ([, character]) => character },
   { name: "codeBlock", find: at(/```(?:([a-z0-9_+\-.#]+)\n)?\n*([^\n][^]*?)```\n?/iy), build: ([, language, text]) => ({ type: "codeBlock", language, text: withoutLastLines(text) }) },
   { name: "code", find: at(/(`+)([^]*?[^`])\1(?!`)/y), build: ([, , text]) => ({ type: "code", text: text.replace(/^ (?= *`)|(?<=` *) $/g, "") }) },
-  { name: "timestamp", find: at(/<t:(-?\d{1,15})(?::([tTdDfFsSR]))?>/y), build: ([, seconds, style]) => ({ type: "timestamp", seconds, style: style ?? "f" }) },
+  { name: "timestamp", find: at(/<t:(-?\d{1,15})(?::([tTdDfFsSR]))?>/y), build: ([, seconds, style]) => ({ type: "timestamp", seconds, style }) },
   { name: "mention", find: at(/@(everyone|here)|<(@[!&]?)(\d{1,20})>/y), build: ([raw, all, kind, id]) => ({ type: "mention", raw, all, kind, id }) },
   { name: "channel", find: at(/<#(\d{1,20})>/y), build: ([, id]) => ({ type: "channel", id }) },
   { name: "command", find: at(/<\/([\w -]{1,64}):\d+>/y), build: ([, name]) => ({ type: "command", name }) },
   { name: "customEmoji", find: at(/<a?:(\w{2,32}):\d+>/y), build: ([, name]) => ({ type: "customEmoji", name }) },
   { name: "emoji", find: knownEmoji, build: ([, character]) => character },
   { name: "address", find: at(/<(https?:\/\/[^ >]+)>/iy), build: ([, url]) => ({ type: "link", url, content: [url] }) },
-  { name: "masked", find: at(/\[((?:\\.|\[[^[\]\n]*\]|[^[\]\\\n])+)\]\(<?(https?:\/\/(?:[^\s()<>]|\([^\s()<>]*\))+)>?(?: +"([^"\n]*)")?\)/iy), build: ([, label, url, title], state) => ({ type: "link", url, title, content: inline(label, state) }) },
+  { name: "masked", find: at(/\[((?:\\.|\[[^[\]\n]*\]|[^[\]\\\n])+)\]\(<?(https?:\/\/(?:[^\s()<>]|\([^\s()<>]*\))+)>?(?: +"([^"\n]*)")?\)/iy), build: ([, label, url, title], state) => ({ type: "link", url, title, content: oneLine(label, state) }) },
   { name: "bare", find: bareAddress, build: ([url]) => ({ type: "link", url, content: [url] }) },
   { name: "emphasis", find: emphasis, build: ([, text], state, type) => ({ type, content: inline(text, state) }) },
   { name: "strike", find: at(/~~([^]+?)~~(?!_)/y), build: ([, text], state) => ({ type: "strike", content: inline(text, state) }) },
@@ -80,19 +81,18 @@ function bareAddress(text, position) {
 
 function read(text, state) {
   if (state.depth > DEEPEST) return [text];
-  const inside = { ...state, depth: state.depth + 1 };
   const nodes = [];
   let plain = 0;
   let position = 0;
   while (position < text.length) {
-    const lineStart = state.lines && (position === 0 || text[position - 1] === "\n");
+    const lineStart = state.lines && (position === 0 ? state.lineStart : text[position - 1] === "\n");
     const found = (lineStart || MAY_BEGIN.test(text[position])) && match(text, position, lineStart, state);
     if (!found) {
       position += 1;
       continue;
     }
     const [rule, groups] = found;
-    nodes.push(text.slice(plain, position), rule.build(groups, inside, groups[2]));
+    nodes.push(text.slice(plain, position), rule.build(groups, { ...state, lineStart, depth: state.depth + 1 }, groups[2]));
     position = plain = position + groups[0].length;
   }
   return joined([...nodes, text.slice(plain)]);
@@ -100,7 +100,7 @@ function read(text, state) {
 
 function match(text, position, lineStart, state) {
   for (const rule of RULES) {
-    if ((rule.line && !lineStart) || (rule.name === "quote" && state.quoted) || state.leftOut.includes(rule.name)) continue;
+    if ((rule.line && !lineStart) || (rule.name === "list" && state.inline) || state.leftOut.includes(rule.name)) continue;
     const groups = rule.find(text, position);
     if (groups) return [rule, groups];
   }
@@ -116,11 +116,14 @@ function joined(nodes) {
   return made;
 }
 
-const inline = (text, state) => read(text, { ...state, lines: false });
+const inline = (text, state) => read(text, { ...state, inline: true });
+
+// Return a text in which nothing begins a line.
+const oneLine = (text, state) => inline(text, { ...state, lines: false });
 
 function quote([text, rest], state) {
   const inner = rest ?? text.replace(/\n$/, "").replace(/^ *> /gm, "");
-  return { type: "quote", content: read(inner, { ...state, quoted: true }) };
+  return { type: "quote", content: read(inner, { ...state, leftOut: [...state.leftOut, "quote"] }) };
 }
 
 function withoutLastLines(text) {
@@ -149,7 +152,7 @@ function nest(items, state) {
     while (next < items.length && items[next].indent > items[0].indent) next += 1;
     const children = items.slice(index + 1, next);
     const inner = state.depth >= DEEPEST ? [] : nest(children, { ...state, depth: state.depth + 1 });
-    lists.at(-1).items.push([...inline(text, state), ...inner]);
+    lists.at(-1).items.push([...oneLine(text, state), ...inner]);
     index = next;
   }
   return lists;
@@ -158,5 +161,5 @@ function nest(items, state) {
 // Return a tree: a list of texts and nodes, which have their `type` and mostly a `content`, a list again. The place is
 // "text", "field", "title" or "linkedTitle".
 export function parse(text, place = "text") {
-  return read(text, { leftOut: LEFT_OUT[place], lines: true, depth: 0 });
+  return read(text, { leftOut: LEFT_OUT[place], lines: true, lineStart: true, depth: 0 });
 }

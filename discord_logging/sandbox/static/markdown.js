@@ -14,7 +14,7 @@ const DRAWN = {
   numbered: ({ start, items }, at) => Object.assign(element("ol", "", ...items.map((item) => element("li", "", ...draw(item, at)))), { start }),
   code: ({ text }) => element("code", "", text),
   codeBlock,
-  timestamp: ({ seconds, style }) => Object.assign(time(new Date(seconds * 1000), style), { className: "stamp" }),
+  timestamp: ({ seconds, style }) => Object.assign(time(new Date(seconds * 1000), style ?? "f"), { className: "stamp" }),
   mention,
   channel: ({ id }, at) => pill(`channel ${id}`, icon("hash"), at.channel?.(id) ?? "unknown"),
   command: ({ name }) => pill("", `/${name}`),
