@@ -114,8 +114,14 @@ class Page:
             "trouble": {"waiting": self._state.faults(), "deleted": len(self._deleted)},
             "seen": max([seen, *(request.finished or 0.0 for request in refused)]),
             "refused": [_refused(each, now) for each in refused],
+            "webhook_url": None if self._state.messages() else self._webhook_url(request),
         }
         return web.json_response(answer, headers=_HEADERS)
+
+    def _webhook_url(self, request: web.Request) -> str | None:
+        """Return the URL of the first webhook as the page reaches it, or `None` if the webhooks are deleted."""
+        webhook = self._state.first_webhook()
+        return f"http://{request.host}/api/v10/webhooks/{webhook.id}/{webhook.token}" if webhook else None
 
     async def _trouble(self, request: web.Request) -> web.Response:
         """Inject a fault, or delete or restore the webhooks; only the page itself may ask for it."""

@@ -7,12 +7,16 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -158,6 +162,25 @@ def test_messages_appear_change_and_disappear_live(page: Page) -> None:
     page.wait(lambda: page.texts() == ["good evening (edited)"])
     page.http.delete(url)
     page.wait(lambda: page.texts() == [] and page.find("#empty")[0].is_displayed())
+
+
+def test_the_empty_page_of_another_machine_says_how_to_begin(page: Page) -> None:
+    """A handler posts there over plain http only if it is told to."""
+    with pytest.warns(UserWarning, match="anybody"):
+        other = LocalDiscord(host="0.0.0.0", public=True)  # noqa: S104 - the point of the test
+    with other:
+        page.browser.get(f"http://sandbox.localhost:{urlsplit(other.url).port}")
+        page.wait(lambda: page.text("#first-card").startswith("DISCORD_ALLOW_HTTP=true DISCORD_WEBHOOK_URL=http://"))
+        page.browser.get("about:blank")
+
+
+def test_the_empty_page_says_how_to_begin(page: Page) -> None:
+    """It shows the webhook's URL, and the line that it shows posts a first card."""
+    page.wait(lambda: page.text("#webhook-url") == page.discord.webhook_url)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["bash", "-c", page.text("#first-card")], env={"PATH": path}, check=True)  # noqa: S607 - any bash
+    page.wait(lambda: page.text(".embed .text") == "It works")
+    assert not page.find("#begin")[0].is_displayed()
 
 
 _HOSTILE = (

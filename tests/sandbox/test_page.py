@@ -126,8 +126,9 @@ def test_threads_have_their_name_and_channel(unlimited: LocalDiscord, http: requ
     assert (plain["thread_name"], plain["forum"], plain["parent"] == plain["id"]) == (None, False, True)
 
 
-def test_the_page_never_learns_the_token(discord: LocalDiscord, http: requests.Session) -> None:
-    """Neither the page nor its data has the token, not even in refused requests."""
+def test_the_page_knows_the_webhook_until_something_is_posted(discord: LocalDiscord, http: requests.Session) -> None:
+    """Then neither the page nor its data has the token, not even in refused requests."""
+    assert _news(http, discord)["webhook_url"] == discord.webhook_url
     http.post(discord.webhook_url, json={"content": "a"})
     http.post(discord.webhook_url, json={})
     token = discord.webhook_url.rpartition("/")[2]
@@ -220,7 +221,8 @@ def test_a_restore_ends_all_faults(unlimited: LocalDiscord, http: requests.Sessi
     """Deleted webhooks answer 404 until they are restored, and queued faults are removed."""
     for kind in ("delete_webhook", "drop", "slow"):
         assert _inject(http, unlimited, kind) == 204
-    assert _news(http, unlimited)["trouble"] == {"waiting": 2, "deleted": 1}
+    news = _news(http, unlimited)
+    assert (news["trouble"], news["webhook_url"]) == ({"waiting": 2, "deleted": 1}, None)
     assert http.get(unlimited.webhook_url).json()["code"] == 10015
     assert _inject(http, unlimited, "restore") == 204
     assert _news(http, unlimited)["trouble"] == {"waiting": 0, "deleted": 0}

@@ -228,6 +228,16 @@ function keepOnly(ids) {
   messages.splice(0, messages.length, ...kept);
 }
 
+// How to begin, while nothing has been posted.
+function showBeginning(url) {
+  part("begin").hidden = !url;
+  if (!url || part("webhook-url").textContent === url) return;
+  part("webhook-url").textContent = url;
+  // handlers refuse plain http for any machine but their own
+  const allow = /^(?:localhost|127\..+|\[::1\])$/.test(location.hostname) ? "" : "DISCORD_ALLOW_HTTP=true ";
+  part("first-card").textContent = `${allow}DISCORD_WEBHOOK_URL=${url} discord-logging send "It works"`;
+}
+
 function show(news) {
   if (news.ids) keepOnly(news.ids);
   const added = news.messages.filter(add);
@@ -240,7 +250,10 @@ function show(news) {
     if (!atEnd) unseen += added.filter((data) => !data.made.hidden).length;
     showNewer();
   }
-  if (!news.more) showPanel(news);
+  if (!news.more) {
+    showPanel(news);
+    showBeginning(news.webhook_url);
+  }
 }
 
 // ---- scrolling
