@@ -7,7 +7,9 @@ import re
 import secrets
 import socket
 import time
+from collections import Counter
 from dataclasses import asdict
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +104,7 @@ class Page:
         revision, ids, changed = self._state.since(after, _MAX_MESSAGES, _MAX_BATCH)
         more = len(changed) == _MAX_BATCH
         seen = _number(request, "seen")
-        refused = [] if more else self._state.refused(seen, _MAX_REFUSED)
+        finished = [] if more else self._state.finished(seen)
         answer = {
             "epoch": self._epoch,
             "revision": revision,
@@ -112,8 +114,9 @@ class Page:
             "counts": self._state.counts(),
             "gauges": [asdict(level) for level in self._webhooks.limits.levels(now)],
             "trouble": {"waiting": self._state.faults(), "deleted": len(self._deleted)},
-            "seen": max([seen, *(request.finished or 0.0 for request in refused)]),
-            "refused": [_refused(each, now) for each in refused],
+            "seen": max([seen, *(request.finished or 0.0 for request in finished)]),
+            "traffic": _traffic(finished, now),
+            "refused": [_refused(each, now) for each in finished if _is_refused(each)][-_MAX_REFUSED:],
             "webhook_url": None if self._state.messages() else self._webhook_url(request),
         }
         return web.json_response(answer, headers=_HEADERS)
@@ -205,6 +208,23 @@ def _file(message: Message, file: File) -> dict[str, Any]:
         "preview": file.data[:_MAX_PREVIEW_BYTES].decode("utf-8", "ignore") if text else None,
         "url": attachment_path(message, file),
     }
+
+
+def _is_refused(request: Request) -> bool:
+    return request.status is None or request.status >= HTTPStatus.BAD_REQUEST
+
+
+def _traffic(finished: list[Request], now: float) -> list[tuple[int, str, int]]:
+    """Return numbers of requests, each with their second of Unix time and their kind."""
+    shift = time.time() - now
+    counts = Counter((int(shift + (request.finished or now)), _kind(request)) for request in finished)
+    return [(second, kind, count) for (second, kind), count in sorted(counts.items())]
+
+
+def _kind(request: Request) -> str:
+    if request.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return "limited"
+    return "refused" if _is_refused(request) else "accepted"
 
 
 def _refused(request: Request, now: float) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import time
 from collections import OrderedDict, deque
 from dataclasses import replace
 from http import HTTPStatus
-from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -200,11 +199,10 @@ class State:
             reached = changed[batch - 1][0] if len(changed) > batch else self._revision
             return reached, ids, [message for _, message in changed[:batch]]
 
-    def refused(self, since: float, max_count: int) -> list[Request]:
-        """Return the newest requests that were refused or got no response after the monotonic time `since`."""
+    def finished(self, since: float) -> list[Request]:
+        """Return the requests that were finished after the monotonic time `since`, in order of arrival."""
         with self._changed:
-            found = (request for request in reversed(self._requests) if _is_refused(request, since))
-            return [replace(request) for request in islice(found, max_count)][::-1]
+            return [request for request in self._requests if (request.finished or 0.0) > since]
 
     def webhooks(self) -> list[Webhook]:
         """Return all webhooks."""
@@ -238,9 +236,3 @@ class State:
         self._removed_at = self._revision
         _, message = self._messages.pop(message_id, (0, None))
         self._message_bytes -= message.size if message else 0
-
-
-def _is_refused(request: Request, since: float) -> bool:
-    if request.finished is None or request.finished <= since:
-        return False
-    return request.status is None or request.status >= HTTPStatus.BAD_REQUEST

@@ -542,6 +542,17 @@ def test_the_buttons_inject_faults(page: Page) -> None:
     assert page.find(".gauge .curve")
 
 
+def test_the_peak_of_the_traffic_is_known_to_a_page_that_opens_later(page: Page) -> None:
+    """It was 0 for a page that opened, or looked, when the requests were over."""
+    for _ in range(3):
+        page.post("a")
+    shown = page.find("#rate .most")[0]
+    page.wait(lambda: re.search(r"[1-3] at most", shown.text))
+    peak = shown.text.partition(", ")[2]
+    page.browser.refresh()
+    page.wait(lambda: page.text("#rate .most").endswith(peak))
+
+
 def test_thousands_of_messages_stay_fast(page: Page) -> None:
     """Only messages near the viewport are rendered, the newest is visible, and the scroll position is kept."""
     post = page.discord._state.post

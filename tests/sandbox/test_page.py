@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +194,20 @@ def test_refused_requests_are_reported_once(unlimited: LocalDiscord, http: reque
     second = _news(http, unlimited, seen=first["seen"])
     assert [request["status"] for request in second["refused"]] == [500]
     assert _news(http, unlimited, seen=second["seen"])["refused"] == []
+
+
+def test_traffic_is_reported_once(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The data has the numbers of accepted, limited and refused requests, with their seconds."""
+    unlimited.fail_next(Fault.rate_limited(1))
+    began = int(time.time())
+    for content in ("limited", "accepted", "accepted", ""):
+        http.post(unlimited.webhook_url, json={"content": content})
+    first = _news(http, unlimited)
+    assert all(began <= second <= time.time() for second, _, _ in first["traffic"])
+    assert sorted(kind for _, kind, count in first["traffic"] for _ in range(count)) == [
+        *("accepted", "accepted", "limited", "refused")
+    ]
+    assert _news(http, unlimited, seen=first["seen"])["traffic"] == []
 
 
 def test_only_the_beginning_of_a_large_request_is_reported(unlimited: LocalDiscord, http: requests.Session) -> None:

@@ -14,12 +14,14 @@ const TROUBLES = [
 ];
 const part = (id) => document.getElementById(id);
 const now = () => Math.floor(Date.now() / 1000);
-const traffic = []; // [second, requests, 429s, refused]
+const KINDS = { refused: "bad", limited: "warn", accepted: "good" };
+const traffic = new Map(); // for each second, the numbers of requests by kind
+let peak = 0; // requests in a second, since the start
 const LONGEST_LATE = 3600; // an embed that is older tells of another time, not of a delay
 const arrivals = []; // [second, seconds since the message before, seconds after the oldest embed]
 const arrived = new Map(); // when the newest message of a channel came
 const histories = new Map();
-let before = null;
+let requests = 0;
 
 // ---- charts
 
@@ -32,17 +34,28 @@ const rate = chart("Requests a second in the last two minutes");
 const most = element("span", "most");
 part("rate").append(element("div", "caption", "requests a second", most), rate);
 
+const total = (kinds) => Object.values(kinds ?? {}).reduce((sum, count) => sum + count, 0);
+
+function learnTraffic(news) {
+  for (const [second, kind, count] of news) {
+    const kinds = { ...traffic.get(second) };
+    kinds[kind] = (kinds[kind] ?? 0) + count;
+    traffic.set(second, kinds);
+    peak = Math.max(peak, total(kinds));
+  }
+}
+
 function drawTraffic() {
   const start = now() - SECONDS + 1;
-  while (traffic.length && traffic[0][0] < start) traffic.shift();
-  const top = Math.max(4, ...traffic.map(([, requests]) => requests));
-  most.textContent = `${traffic.at(-1)?.[0] >= now() - 1 ? traffic.at(-1)[1] : 0} now, ${Math.max(0, ...traffic.map(([, requests]) => requests))} at most`;
-  rate.replaceChildren(...traffic.flatMap(([second, requests, limited, refused]) => {
+  for (const second of traffic.keys()) if (second < start) traffic.delete(second);
+  const top = Math.max(4, ...[...traffic.values()].map(total));
+  most.textContent = `${total(traffic.get(now()) ?? traffic.get(now() - 1))} now, ${peak} at most`;
+  rate.replaceChildren(...[...traffic].flatMap(([second, kinds]) => {
     let height = 0;
-    return [["bad", refused], ["warn", limited], ["good", Math.max(0, requests - limited - refused)]].filter(([, count]) => count > 0).map(([kind, count]) => {
-      const tall = Math.min(count / top * 30, 32 - height);
+    return Object.keys(KINDS).filter((kind) => kinds[kind]).map((kind) => {
+      const tall = kinds[kind] / top * 30;
       height += tall;
-      return svg("rect", { x: second - start, y: 32 - height, width: 0.8, height: tall, class: kind });
+      return svg("rect", { x: second - start, y: 32 - height, width: 0.8, height: tall, class: KINDS[kind] });
     });
   }));
 }
@@ -209,20 +222,17 @@ function refusal(request) {
 
 export function showPanel(news) {
   const { counts } = news;
-  if (before && counts.requests < before.requests) {
+  if (counts.requests < requests) {
     part("refused").replaceChildren();
-    before = null;
+    traffic.clear();
+    peak = 0;
   }
+  requests = counts.requests;
   for (const [name, count] of Object.entries(counts)) {
     const shown = document.querySelector(`[data-count="${name}"]`);
     if (shown) shown.textContent = count.toLocaleString();
   }
-  if (before && counts.requests > before.requests) {
-    const added = [counts.requests - before.requests, counts.rate_limited - before.rate_limited, counts.refused - before.refused];
-    if (traffic.at(-1)?.[0] === now()) traffic.at(-1).forEach((_, index, entry) => { if (index) entry[index] += added[index - 1]; });
-    else traffic.push([now(), ...added]);
-  }
-  before = counts;
+  learnTraffic(news.traffic);
   drawTraffic();
   drawPace();
   showGauges(news.gauges);
