@@ -20,6 +20,7 @@ from ._api import Api
 from ._faults import Fault
 from ._fields import shorten
 from ._page import Page, loopback_only, nearby_only
+from ._port import owner
 from ._rate_limits import Limit, RateLimits
 from ._sqlite_state import KeptState
 from ._state import State
@@ -142,7 +143,8 @@ class LocalDiscord:
         A server that starts again waits for some seconds if a program has its port, such as a client that met itself.
 
         Raises:
-            OSError: The port cannot be opened, or another LocalDiscord uses the file.
+            OSError: The port cannot be opened, or another LocalDiscord uses the file. If a process of yours has the
+                port, the error names it (on Linux).
             Exception: The server cannot run, for instance because a plugin of pytest forbids sockets.
         """
         with self._lifecycle:
@@ -363,8 +365,11 @@ class LocalDiscord:
                 return socket.create_server((self._host, self._port), family=family)
             except OSError as error:
                 # A client that connects again and again to a closed port may be given that port, and connect to itself.
-                if error.errno != errno.EADDRINUSE or time.monotonic() >= deadline:
+                if error.errno != errno.EADDRINUSE:
                     raise
+                if time.monotonic() >= deadline:
+                    text = f"Port {self._port} of {self._host} is in use by {owner(self._port)}"
+                    raise OSError(error.errno, text) from error
             time.sleep(_PORT_PAUSE)
 
 

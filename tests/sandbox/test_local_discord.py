@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import re
 import socket
 import subprocess
@@ -92,15 +93,24 @@ def test_there_is_no_url_before_the_port_is_known() -> None:
 
 
 def test_a_port_may_be_chosen_and_may_be_taken() -> None:
-    """A given port is used at once; if it is taken, `start` raises an error and the server stays stopped."""
+    """A given port is used at once; if it is taken, the error says by whom, and the server stays stopped."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         local = LocalDiscord(port=port)
         assert local.url == f"http://127.0.0.1:{port}"
-        with pytest.raises(OSError, match="address"):
+        has_it = rf"process {os.getpid()} \(.+\)" if sys.platform == "linux" else "another process"
+        with pytest.raises(OSError, match=f"Port {port} of 127.0.0.1 is in use by {has_it}"):
             local.start()
     with local:
         assert requests.get(local.webhook_url, timeout=5).ok
+
+
+def test_the_owner_of_a_port_may_be_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of another user, or on another system, has no name."""
+    with LocalDiscord() as first:
+        monkeypatch.setattr("discord_logging.sandbox._port._target", lambda _: None)
+        with pytest.raises(OSError, match="is in use by another process"):
+            LocalDiscord(port=urlsplit(first.url).port or 0).start()
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ def test_the_file_is_closed_when_the_port_is_taken(path: Path) -> None:
     """After a failed start another sandbox can use the file."""
     with LocalDiscord() as other:
         port = int(other.url.rpartition(":")[2])
-        with pytest.raises(OSError, match="address"):
+        with pytest.raises(OSError, match="in use"):
             kept(path, port=port).start()
     with kept(path):
         pass
