@@ -33,7 +33,7 @@ _MAX_MESSAGES = 5000
 _MAX_BATCH = 250
 _MAX_REFUSED = 100
 _MAX_TIMES = 1000
-_MAX_PREVIEW_BYTES = 3000
+_PREVIEW_LINES, _MAX_PREVIEW_CHARACTERS = 6, 4000
 _MAX_PAYLOAD_CHARACTERS = 20_000
 _MAX_COMMAND_BYTES = 1000
 _TEXT_NAME = re.compile(r".+\.(?:txt|log|md|json|csv|py|js|yaml|yml|toml|ini|xml|html|sql|diff)", re.IGNORECASE)
@@ -205,9 +205,14 @@ def _file(message: Message, file: File) -> dict[str, Any]:
         "size": len(file.data),
         "spoiler": file.spoiler,
         "picture": content_type(file) in _SHOWN_INLINE,
-        "preview": file.data[:_MAX_PREVIEW_BYTES].decode("utf-8", "ignore") if text else None,
+        "preview": _preview(file) if text else None,
         "url": attachment_path(message, file),
     }
+
+
+def _preview(file: File) -> str:
+    text = file.data[: 4 * _MAX_PREVIEW_CHARACTERS].decode("utf-8", "ignore")[:_MAX_PREVIEW_CHARACTERS]
+    return "\n".join(text.split("\n", _PREVIEW_LINES)[:_PREVIEW_LINES])
 
 
 def _is_refused(request: Request) -> bool:

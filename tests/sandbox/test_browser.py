@@ -596,8 +596,9 @@ def test_both_themes_are_shown(page: Page) -> None:
 
 
 def test_a_narrow_screen_has_drawers(page: Page) -> None:
-    """On a narrow screen the panel and the channels are hidden until they are opened, and nothing overflows."""
-    page.post("w" * 400)
+    """There the panel and the channels are hidden until they are opened, fields are stacked, and nothing overflows."""
+    fields = [{"name": str(number), "value": "v", "inline": True} for number in range(3)]
+    page.post("w" * 400, embeds=[{"fields": fields}])
     size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
@@ -609,6 +610,8 @@ def test_a_narrow_screen_has_drawers(page: Page) -> None:
             page.press(Keys.ESCAPE)
             assert not page.find(f"#{name}")[0].is_displayed()
         assert page.run("return document.documentElement.scrollWidth") == 400
+        tops = [field.location["y"] for field in page.find(".field")]
+        assert tops[0] < tops[1] < tops[2]
     finally:
         page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

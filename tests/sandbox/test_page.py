@@ -152,6 +152,15 @@ def test_files_are_downloads(discord: LocalDiscord, http: requests.Session) -> N
     assert http.get(f"{discord.url}/attachments/1/0/x").status_code == 404
 
 
+def test_the_first_six_lines_of_a_text_are_its_preview(discord: LocalDiscord, http: requests.Session) -> None:
+    """Long lines are cut, and a character is never cut in two."""
+    lines = "\n".join("é" * 100 for _ in range(9))
+    files = {"files[0]": ("a.txt", lines.encode(), "text/plain"), "files[1]": ("b.txt", b"x" * 9000, "text/plain")}
+    http.post(discord.webhook_url, files=files)
+    short, long = (file["preview"] for file in _news(http, discord)["messages"][0]["files"])
+    assert (short, long) == (lines[:605], "x" * 4000)
+
+
 def test_limits_are_shown_as_they_fill(discord: LocalDiscord, http: requests.Session) -> None:
     """The data has the bucket, the hidden limit of the channel, the global limit and that of invalid requests."""
     for _ in range(2):

@@ -2,7 +2,6 @@
 import { code } from "./code.js";
 import { button, cover, element, icon, link } from "./dom.js";
 
-const COLLAPSED_LINES = 6;
 const EXPANDED_LINES = 100;
 const PREVIEW_BYTES = 50_000;
 const MOST_TEXT = 200_000;
@@ -53,7 +52,7 @@ function file(data, at) {
 function expanders(data, text, made) {
   const language = data.filename.split(".").at(-1);
   const show = (shown, ...notes) => text.replaceChildren(code(language, shown), ...notes);
-  const collapsed = () => show(data.preview.split("\n").slice(0, COLLAPSED_LINES).join("\n"));
+  show(data.preview);
   const rest = button("Whole file", "expand", async () => {
     const whole = await (await fetch(data.url)).text();
     show(whole.slice(0, MOST_TEXT), whole.length > MOST_TEXT ? "\n… the rest is in the download" : "");
@@ -65,7 +64,7 @@ function expanders(data, text, made) {
     more.textContent = open ? "Collapse" : "Expand";
     more.setAttribute("aria-expanded", open);
     rest.hidden = true;
-    if (!open) return collapsed();
+    if (!open) return show(data.preview);
     const whole = new Uint8Array(await (await fetch(data.url)).arrayBuffer());
     const lines = new TextDecoder().decode(whole.subarray(0, PREVIEW_BYTES)).split("\n");
     const left = Math.max(0, lines.length - EXPANDED_LINES);
@@ -73,6 +72,5 @@ function expanders(data, text, made) {
     rest.hidden = !left && whole.length <= PREVIEW_BYTES;
   });
   more.setAttribute("aria-expanded", "false");
-  collapsed();
-  return [more, rest];
+  return new Blob([data.preview]).size < data.size ? [more, rest] : [];
 }
