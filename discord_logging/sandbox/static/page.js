@@ -1,4 +1,5 @@
-// The channel: asks for what is new, keeps the list, searches and filters it.
+// The messages: asks for what is new, keeps the list, searches and filters it.
+import { channelName, isInShownChannel, learnChannel, onChoice, showChannels } from "./channels.js";
 import { element, icon } from "./dom.js";
 import { LEVELS } from "./embed.js";
 import { fill, groups, levels, words } from "./message.js";
@@ -12,66 +13,16 @@ const part = (id) => document.getElementById(id);
 const [list, scroller, search, newer] = ["messages", "scroller", "search", "newer"].map(part);
 const messages = []; // in order; each has `made`, its element, empty until it comes near the screen
 const byId = new Map();
-const channels = new Map(); // id: { name, parent, forum, item }
 const chosen = new Set();
-let shownChannel = "";
 let unseen = 0;
 let atEnd = true; // whether the newest message is kept in sight
 
 for (const holder of document.querySelectorAll("[data-icon]")) holder.append(icon(holder.dataset.icon));
 
-// ---- channels
-
-const channelName = (id) => channels.get(id)?.name ?? "unknown";
-
-function learnChannel({ id, parent, forum, thread_name: name }) {
-  if (channels.has(id)) return;
-  if (parent !== id) learnChannel({ id: parent, parent, forum });
-  const thread = parent !== id;
-  const others = [...channels.values()].filter((known) => known.parent === parent || !thread).length;
-  const made = { parent, forum, name: name ?? (thread ? `thread ${id.slice(-4)}` : forum ? "forum" : others ? `channel-${others + 1}` : "local-discord") };
-  channels.set(id, made);
-  const choose = element("button", thread ? "thread" : "", icon(thread ? "thread" : "hash"), element("span", "", made.name));
-  choose.type = "button";
-  choose.dataset.channel = id;
-  made.item = element("li", "", choose);
-  const last = [...channels.values()].filter((known) => known !== made && (known.parent === parent || channels.get(parent) === known)).at(-1);
-  if (thread && last) last.item.after(made.item);
-  else part("channel-list").append(made.item);
-}
-
-function showChannels() {
-  const several = channels.size > 1;
-  part("app").classList.toggle("several", several && !shownChannel);
-  part("all").hidden = !several;
-  for (const choose of part("channel-list").querySelectorAll("button")) {
-    const current = several ? choose.dataset.channel === shownChannel : true;
-    if (current) choose.setAttribute("aria-current", "page");
-    else choose.removeAttribute("aria-current");
-  }
-  const name = shownChannel ? channelName(shownChannel) : several ? "all messages" : [...channels.values()][0]?.name ?? "local-discord";
-  part("title").lastChild.textContent = name;
-}
-
-const all = element("button", "", icon("all"), element("span", "", "all messages"));
-all.type = "button";
-all.dataset.channel = "";
-part("channel-list").append(Object.assign(element("li", "", all), { id: "all", hidden: true }));
-part("channel-list").addEventListener("click", (event) => {
-  const choose = event.target.closest("button");
-  if (!choose) return;
-  shownChannel = choose.dataset.channel;
-  closeDrawers();
-  showChannels();
-  filter();
-  toEnd();
-});
-
 // ---- what is shown
 
 function wanted(data) {
-  const inChannel = !shownChannel || data.channel_id === shownChannel || channels.get(data.channel_id)?.parent === shownChannel;
-  if (!inChannel || (chosen.size && ![...data.levels].some((name) => chosen.has(name)))) return false;
+  if (!isInShownChannel(data) || (chosen.size && ![...data.levels].some((name) => chosen.has(name)))) return false;
   return terms().every((term) => data.words.includes(term));
 }
 
@@ -298,6 +249,11 @@ newer.addEventListener("click", toEnd);
 // ---- keys
 
 part("theme").addEventListener("click", () => window.switchTheme());
+onChoice(() => {
+  closeDrawers();
+  filter();
+  toEnd();
+});
 onSwitch(() => {
   for (const data of messages) if (data.filled) draw(data);
   mark();
