@@ -2,7 +2,7 @@
 import { element } from "./dom.js";
 import hljs from "./vendor/highlight.min.js";
 
-const MOST_COLOURED = 10_000; // characters; some of the languages' patterns take a time that grows with the square
+const MOST_COLOURED = 5000; // characters; some of the languages' patterns take a time that grows with the square
 hljs.unregisterLanguage("markdown"); // the time of its patterns grows with the cube of the text
 
 // The codes that change the look here: bold, underlined, and colours, 39 and 49 among them, which end a colour.
@@ -28,7 +28,7 @@ function ansi(text) {
   return made;
 }
 
-// Its tree is taken instead of its markup, so that text only ever becomes text nodes.
+// The tree of highlight.js is taken instead of its markup, so that text only ever becomes text nodes.
 const draw = ({ scope, children }) => {
   const nodes = children.map((child) => (typeof child === "string" ? child : draw(child)));
   return scope ? element("span", `hljs-${scope.split(".")[0]}`, ...nodes) : element("span", "", ...nodes);
