@@ -17,6 +17,7 @@ from aiohttp import web
 
 from ._faults import TROUBLES
 from ._media import attachment_path, content_type
+from ._serializers import message_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -165,6 +166,8 @@ class Page:
         return web.Response(body=file.data, headers=headers)
 
     def _shown(self, message: Message) -> dict[str, Any]:
+        answer = message_json(message, base_url="")
+        attached = {attachment["id"] for attachment in answer["attachments"]}
         webhook = self._state.webhook(message.webhook_id)
         return {
             "id": message.id,
@@ -178,10 +181,10 @@ class Page:
             "content": message.content,
             "username": message.username,
             "avatar_url": message.avatar_url,
-            "embeds": message.embeds,
-            "components": message.components,
+            "embeds": answer["embeds"],
+            "components": answer["components"],
             "poll": message.poll,
-            "files": [_file(message, file) for file in message.files],
+            "files": [{**_file(message, file), "attached": file.id in attached} for file in message.files],
             "flags": message.flags,
             "timestamp": message.timestamp.isoformat(),
             "edited": message.edited and message.edited.isoformat(),

@@ -1,6 +1,6 @@
 // Embeds and components.
 import { cover, element, link, time } from "./dom.js";
-import { attachment, isFile, picture } from "./file.js";
+import { attachment, picture } from "./file.js";
 import { markdown, title } from "./markdown.js";
 
 const WHITE = 0xffffff;
@@ -60,7 +60,7 @@ function fields(items, at) {
 }
 
 function named(className, part, files) {
-  const icons = files.some((file) => isFile(part.icon_url, file)) ? [picture({ url: part.icon_url }, "mark", files)] : [];
+  const icons = files.some((file) => file.url === part.icon_url) ? [picture({ url: part.icon_url }, "mark", files)] : [];
   const text = part.name ?? part.text;
   return element("div", className, ...icons, part.url ? link(part.url, text) : element("span", "", text));
 }
@@ -111,7 +111,7 @@ function drawn(data, files, at) {
     case 11: return element("div", "frame", picture({ ...data, url: data.media.url }, "thumbnail", files));
     case 12: return element("div", "gallery", ...data.items.map((item) => galleryItem(item, files)));
     case 13: {
-      const found = files.find((file) => isFile(data.file.url, file));
+      const found = files.find((file) => file.url === data.file.url);
       return found ? attachment(found, at) : element("code", "", data.file.url);
     }
     case 14: return element("hr", data.divider === false ? "gap" : "");

@@ -6,11 +6,8 @@ const EXPANDED_LINES = 100;
 const PREVIEW_BYTES = 50_000;
 const MOST_TEXT = 200_000;
 
-// Whether an address in an embed or a component stands for a file of the message.
-export const isFile = (url, file) => Boolean(url) && (url === `attachment://${file.filename}` || url.endsWith(file.url));
-
 export function picture(media, className, files) {
-  const file = files.find((each) => isFile(media.url, each));
+  const file = files.find((each) => each.url === media.url);
   // The page loads nothing from elsewhere, so a picture on the web stays an address.
   if (!file) return element("div", `${className} elsewhere`, link(media.url, `picture: ${media.url}`));
   const made = element("img", className);

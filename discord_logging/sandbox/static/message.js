@@ -1,7 +1,7 @@
 // One message: text, poll, files, embeds and components, in this order.
 import { day, element, icon, time } from "./dom.js";
 import { component, embeds, hasColor, level } from "./embed.js";
-import { attachment, isFile } from "./file.js";
+import { attachment } from "./file.js";
 import { markdown } from "./markdown.js";
 import { poll } from "./poll.js";
 
@@ -56,12 +56,6 @@ export function groups(data, before) {
     && data.moment - before.moment < GROUPED_MILLISECONDS;
 }
 
-// Return all addresses of pictures and files in embeds or components.
-function addresses(part) {
-  if (!part || typeof part !== "object") return [];
-  return Object.entries(part).flatMap(([key, value]) => (typeof value === "string" && /url$/.test(key) ? [value] : addresses(value)));
-}
-
 function author(data, channel) {
   const made = element("div", "by", element("b", "", data.username), element("span", "app", "APP"), time(data.moment, "s"));
   if (data.flags & SILENT) {
@@ -74,12 +68,10 @@ function author(data, channel) {
 }
 
 function content(data, at) {
-  const used = addresses([data.embeds, data.components]);
-  const files = data.files.filter((file) => !used.some((url) => isFile(url, file)));
   return [
     ...(data.content ? [markdown(data.content, at)] : []),
     ...(data.poll ? [poll(data.poll)] : []),
-    ...files.map((file) => attachment(file, at)),
+    ...data.files.filter((file) => file.attached).map((file) => attachment(file, at)),
     ...embeds(data.embeds, data.files, { ...at, pings: [] }),
     ...data.components.map((item) => component(item, data.files, at)),
   ];
