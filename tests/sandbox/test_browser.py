@@ -323,6 +323,19 @@ def test_a_picture_with_a_spoiler_opens_on_click(page: Page) -> None:
     assert page.find(".picture img")[0].value_of_css_property("filter") == "none"
 
 
+def test_components_are_drawn(page: Page) -> None:
+    """A container has its colour and may be a spoiler, and a button has its emoji before its label."""
+    button = {"type": 2, "style": 5, "url": "https://example.com", "label": "Open", "emoji": {"name": "🔥"}}
+    open_box = {"type": 17, "accent_color": 0xED4245, "components": [{"type": 10, "content": "## Heading"}]}
+    hidden_box = {"type": 17, "spoiler": True, "components": [{"type": 1, "components": [button]}]}
+    url = f"{page.discord.webhook_url}?with_components=true"
+    assert page.http.post(url, json={"flags": 1 << 15, "components": [open_box, hidden_box]}).ok
+    page.wait(lambda: page.text(".box h4") == "Heading")
+    assert _color(page.find(".box")[0], "border-left-color") == "rgba(237, 66, 69, 1)"
+    page.click(".box.covered")
+    page.wait(lambda: page.text(".box:not(.covered) .link-button") == "🔥 Open")
+
+
 def test_a_poll_is_drawn(page: Page) -> None:
     """It has its question, its answers, and the time that is left."""
     answers = [{"poll_media": {"text": "tea", "emoji": {"name": "🍵"}}}, {"poll_media": {"text": "<b>coffee</b>"}}]

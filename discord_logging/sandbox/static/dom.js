@@ -48,6 +48,9 @@ export function button(text, className, act) {
   return made;
 }
 
+// Return the text of an emoji object of a button or of a poll's answer.
+export const emojiText = (emoji) => (emoji?.id ? `:${emoji.name ?? emoji.id}:` : emoji?.name ?? "");
+
 // Hide an element until the reader clicks on it.
 export function cover(made) {
   made.classList.add("covered");

@@ -1,5 +1,5 @@
 // Embeds and components.
-import { cover, element, link, time } from "./dom.js";
+import { cover, element, emojiText, link, time } from "./dom.js";
 import { attachment, picture } from "./file.js";
 import { markdown, title } from "./markdown.js";
 
@@ -102,7 +102,7 @@ function drawn(data, files, at) {
   switch (data.type) {
     case 1: return element("div", "row", ...inside);
     case 2: {
-      const made = link(data.url, data.label ?? data.url);
+      const made = link(data.url, [emojiText(data.emoji), data.label].filter(Boolean).join(" "));
       made.className = "link-button";
       return made;
     }

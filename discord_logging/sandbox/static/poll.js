@@ -1,5 +1,5 @@
 // A poll (https://docs.discord.com/developers/resources/poll), in which nobody votes on the local Discord.
-import { element } from "./dom.js";
+import { element, emojiText } from "./dom.js";
 
 const HOUR = 3_600_000;
 
@@ -10,7 +10,7 @@ function left(expiry) {
 }
 
 function answer({ text, emoji }) {
-  return element("li", "", ...(emoji ? [element("span", "", emoji.id ? `:${emoji.name}:` : emoji.name)] : []), element("span", "", text));
+  return element("li", "", ...(emoji ? [element("span", "", emojiText(emoji))] : []), element("span", "", text));
 }
 
 export function poll({ question, answers, expiry, allow_multiselect: several }) {
