@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from discord_logging._records.settings import CardSettings
 
 
-def new_writer() -> Writer:
-    """Return a name for this process that no other one has."""
-    return Writer(uuid.uuid4().hex, socket.gethostname(), os.getpid())
-
-
 class Slot(NamedTuple):
     """The place of a record that is not in the store."""
 
@@ -54,7 +49,7 @@ class Arrivals:
     def after_fork_in_child(self, numbers: Tickets) -> None:
         """Become empty and another writer, whose records have these numbers: the parent has what it accepted."""
         self._numbers = numbers
-        self.writer = new_writer()
+        self.writer = Writer(uuid.uuid4().hex, socket.gethostname(), os.getpid())
         self.at_risk: set[int] = set()
         self._deque: deque[tuple[int, int | None, tuple[Any, ...]]] = deque()
         self._has_ring = False  # whether it was tried to open the ring

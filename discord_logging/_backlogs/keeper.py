@@ -206,7 +206,6 @@ class Keeper:
             with contextlib.suppress(StoreError):
                 self._store.resign()
                 self._store.close()
-            backlog.fallback.close()
             self._thread = None
             self.is_idle = True
         # The caller of a record that came meanwhile took this thread for a running one.
@@ -238,6 +237,9 @@ class Keeper:
     def _step(self) -> None:
         try:
             if self._recovery.may_try():
+                if self.trouble:
+                    # The store may not answer for a while.
+                    self._park()
                 self._move()
                 self._recovery.note_success()
             else:
@@ -277,7 +279,7 @@ class Keeper:
         if self._leads and not self._is_ending:
             self._feeder.feed(flushes)
         self._recovery.write_off()
-        self._backlog.fallback.clear()
+        self._backlog.fallback.settle(closes=True)
         if has_changed or flushes:
             self._active_at = clock.monotonic()
             self._serve(flushes)
@@ -292,17 +294,12 @@ class Keeper:
 
     def _maintain(self) -> bool:
         """Do what is due about once a second, and return whether records came or went."""
-        arrivals = self._backlog.arrivals
-        arrivals.keep()
-        found = (
-            store_lost(self._store, self._ring_place),
-            self._backlog.fallback.move_lost(self._store, arrivals.writer),
-        )
-        rescued = [number for each in found for number in each]
+        self._backlog.arrivals.keep()
+        rescued = [*store_lost(self._store, self._ring_place), *self._backlog.fallback.move_lost(self._store)]
         self._rescued += sum(rescued)
         # A record that is about to arrive must not count as dropped.
         may_drop = self._leads and not self._backlog.leased
-        has_changed = bool(rescued) or (may_drop and self._feeder.tidy())
+        has_changed = any(rescued) or (may_drop and self._feeder.tidy())
         if self._leads and self._summary and self._summary.waiting:
             # The records outlive a power cut from now on.
             self._store.checkpoint()
@@ -402,8 +399,9 @@ class Keeper:
     def _park(self) -> None:
         backlog = self._backlog
         backlog.may_send = self._store.may_send_alone(self._recovery.lasts())
-        parked = backlog.take_parked() if backlog.fallback.is_due() else []
-        self._set_apart(parked + backlog.take_arrived(len(backlog.arrivals)))
+        self._set_apart(backlog.take_arrived(len(backlog.arrivals)))
+        if backlog.fallback.is_due():
+            backlog.keep_waiting()
         backlog.fallback.settle()
         if backlog.flushes:
             backlog.release_repeats()
@@ -411,10 +409,11 @@ class Keeper:
 
     def _set_apart(self, entries: Sequence[Entry]) -> None:
         """Park records, and keep them in the directory for that, if there is one."""
+        backlog = self._backlog
         try:
-            self._backlog.fallback.keep(entries, self._backlog.arrivals)
+            backlog.note_kept(backlog.fallback.keep(entries, backlog.arrivals))
         finally:
-            self._backlog.park(entries)
+            backlog.park(entries)
 
     def _fail(self, reason: str) -> None:
         self._recovery.note_failure(reason)

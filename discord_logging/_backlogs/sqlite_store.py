@@ -120,15 +120,14 @@ class SqliteStore:
         """Open the store anew if it was removed or replaced. Cheap."""
         self._session.read(lambda _: None)
 
-    def try_to_lead(self, writer: Writer) -> bool:
-        """Become the one process that sends, if there is none, and return whether this process is it. Cheap."""
+    def lock(self) -> bool:
+        """Take the lock of the process that sends, and return whether this object has it. Writes nothing."""
         lock = files.lock_of(self._sender_file)
         with lock.guard:
             owner = lock.owner and lock.owner()
             # Another handler of this process may have the same folder, with another token of the webhook.
             if lock.is_held and owner not in (None, self):
                 return False
-            was_held = lock.is_held
             try:
                 is_held = lock.acquire()
             except OSError:
@@ -136,13 +135,18 @@ class SqliteStore:
                 self.check()
                 is_held = self._acquire_or_explain(lock)
             lock.owner = weakref.ref(self) if is_held else None
+        return is_held
+
+    def try_to_lead(self, writer: Writer) -> bool:
+        """Become the one process that sends, if there is none, and return whether this process is it. Cheap."""
+        was_held, is_held = files.lock_of(self._sender_file).is_held, self.lock()
         if is_held and self._noted_sender != writer:
             try:
                 self._note_sender(writer.host, writer.pid)
             except StoreError:
                 # A sender that cannot read has nothing to send. Another store of this process may be able to.
                 if not was_held:
-                    lock.release()
+                    files.lock_of(self._sender_file).release()
                 raise
             self._noted_sender = writer
         return is_held
@@ -258,10 +262,11 @@ class SqliteStore:
 
     def abandon(self, *, removes: bool) -> None:
         """Leave a store that no other object of this process uses, and perhaps remove its folder."""
-        self.resign()
         self.close()
         if removes:
             shutil.rmtree(self._folder, ignore_errors=True)
+        if self.leads:
+            files.lock_of(self._sender_file).release()
         for path in (self._sender_file, self._folder / ".repair"):
             files.forget_lock(path)
 

@@ -158,6 +158,7 @@ class StoredBacklog(StoredQueues):
 
     def note_flight(self, entries: Collection[Entry]) -> bool:
         """Note in the store that a message of these entries is about to leave, and return whether it may leave."""
+        self.fallback.note_flight((slot.number for slot in slots_of(entries)), is_alone=len(entries) == 1)
         if rows := rows_of(entries):
             self._flight = frozenset(row.position for row in rows)
             try:
@@ -180,6 +181,7 @@ class StoredBacklog(StoredQueues):
             self.unsettled.append((rows, None))
         self.accounts.delivered_here += len(slots)
         self._free(slots)
+        self.fallback.settle()
         super().ack(entries, message_id)
         self.keeper.wake()
 
@@ -193,11 +195,12 @@ class StoredBacklog(StoredQueues):
 
     def requeue(self, entries: Collection[Entry], *, maybe_saved: bool = False) -> None:
         """Return leased entries to their positions; `maybe_saved` says that they may be in the channel already."""
+        is_alone = len(entries) == 1
         if landed := [row for row in rows_of(entries) if row.position in self._flight]:
             self._flight = frozenset()
             with contextlib.suppress(StoreError):
-                is_alone = len(entries) == 1
                 self._store.note_landing(landed, self._state(), is_alone=is_alone, maybe_saved=maybe_saved)
+        self.fallback.note_landing(is_alone=is_alone, maybe_saved=maybe_saved)
         super().requeue(entries, maybe_saved=maybe_saved)
 
     def drop(self, reason: DropReason, entries: Collection[Entry] | None = None) -> None:
@@ -300,6 +303,7 @@ class StoredBacklog(StoredQueues):
             # Others may find the records in the ring now, and so may this process if it is opened again.
             self.take_parked()
             self.arrivals.close()
+            self.fallback.close()
             with contextlib.suppress(StoreError):
                 self._store.close()
         return True

@@ -129,10 +129,27 @@ class StoredQueues(MemoryBacklog):
             self._forget(held)
             return parked + held
 
+    def keep_waiting(self) -> None:
+        """Keep in the fallback what waits in the queues."""
+        with self.lock:
+            waiting = [*self._in_order(), *self._repeats.held]
+        kept = self.fallback.keep(waiting, self.arrivals)
+        with self.lock:
+            # Others were delivered, are in flight or were folded meanwhile, and free their slots by themselves.
+            still = {*self._in_order(), *self._repeats.held}
+            self.note_kept({entry: slots for entry, slots in kept.items() if entry in still})
+
+    def note_kept(self, kept: Mapping[Entry, Collection[Slot]]) -> None:
+        """Free slots of the ring whose records the fallback keeps. Nobody else may use the entries."""
+        for entry, slots in kept.items():
+            self.arrivals.free(slots)
+            entry.kept = tuple(each._replace(token=None) if each in slots else each for each in entry.kept)
+
     def give_up_parked(self) -> None:
         """Drop the records, as `closed`, that are neither in a store nor in the ring: nobody would find them."""
         with self.lock:
             parked = self.take_parked() + self.take_arrived(len(self.arrivals))
+            self.note_kept(self.fallback.keep(parked, self.arrivals))
             for entry in parked:
                 slots = slots_of([entry])
                 kept = tuple(slot for slot in slots if slot.token is not None or self.fallback.has(slot.number))
@@ -142,6 +159,11 @@ class StoredQueues(MemoryBacklog):
                 self._free(lost)
                 if kept:
                     self._admit(_make_rest(entry, kept))
+            # The keeper may have taken others, and hang.
+            in_hand = self.arrivals.at_risk - {slot.number for slot in slots_of(self._leased)}
+            self._dropped["closed", "?"] += len(in_hand)
+            self._taken_in += len(in_hand)
+            self.arrivals.at_risk -= in_hand
             self.notify_waiters()
 
     def requeue(self, entries: Collection[Entry], *, maybe_saved: bool = False) -> None:

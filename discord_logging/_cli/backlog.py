@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlogs import redis_store
-from discord_logging._backlogs.arrivals import new_writer
 from discord_logging._backlogs.fallback import Fallback
 from discord_logging._backlogs.packing import store_lost
 from discord_logging._backlogs.rescue import rescue
@@ -111,7 +110,7 @@ def _describe(setting: str, hook: str) -> dict[str, Any]:
         "oldest": None if summary.oldest is None else round(max(time.time() - summary.oldest, 0.0), 3),
         "by_level": counts.by_level,
         "by_process": counts.by_writer,
-        "unstored": _count_unstored(find_ring_place(find_place(setting), hook)),
+        "unstored": _count_unstored(setting, hook),
         "workers": summary.workers,
         "sender": summary.sender and {"host": summary.sender[0], "pid": summary.sender[1]},
         "dropped": sum(losses.values()),
@@ -119,9 +118,16 @@ def _describe(setting: str, hook: str) -> dict[str, Any]:
     }
 
 
-def _count_unstored(ring_place: str) -> int:
-    """Return how many records are still in the memory of processes that have ended. A few of them may be stored."""
-    return sum(len(ring.records) for ring in rescue(ring_place))
+def _count_unstored(setting: str, hook: str) -> int:
+    """Return how many records processes that have ended have left elsewhere. A few of them may be stored, too."""
+    in_memory = sum(len(ring.records) for ring in rescue(find_ring_place(find_place(setting), hook)))
+    return in_memory + _find_fallback(setting, hook).count_lost()
+
+
+def _find_fallback(setting: str, hook: str) -> Fallback:
+    fallback = Fallback(find_ring_place(find_place(setting), hook), hook)
+    fallback.directory = find_directory_in_environment(setting) or ""
+    return fallback
 
 
 def _by_reason(losses: Mapping[tuple[str, str], int]) -> dict[str, int]:
@@ -214,7 +220,7 @@ class _Sending:
             _find_hooks(self._setting)
         except StoreError:
             # Processes may have been killed before they made a store.
-            if not _count_unstored(self._ring_place):
+            if not _count_unstored(self._setting, self._url.key):
                 raise
         try:
             return self._run()
@@ -235,9 +241,8 @@ class _Sending:
 
     def _rescue(self) -> int:
         """Store the records that processes have left which ended, and return their number."""
-        fallback = Fallback(self._ring_place, self._url.key)
-        fallback.directory = find_directory_in_environment(self._setting) or ""
-        return sum((*store_lost(self._store, self._ring_place), *fallback.move_lost(self._store, new_writer())))
+        fallback = _find_fallback(self._setting, self._url.key)
+        return sum((*store_lost(self._store, self._ring_place), *fallback.move_lost(self._store)))
 
     def _deliver(self) -> None:
         # Nothing is dropped here: how long records may wait, and how many of them, is for the program to say.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from discord_logging._backlogs.packing import Parcel
 from discord_logging._backlogs.sqlite import records
+from discord_logging._backlogs.sqlite.session import Session
 from discord_logging._backlogs.sqlite_store import SqliteStore
+from discord_logging._backlogs.store import StoreError
 from tests.backlogs._stores import HOOK
 from tests.backlogs.conftest import Clock, Disk, Process, bounds
 
@@ -97,6 +101,50 @@ class TestOwnRecords:
         process.step()
         assert kept(tmp_path) == [3]
 
+    def test_it_is_removed_before_a_flush_returns(self, start: Callable[..., Process], tmp_path: Path) -> None:
+        """Regression: the keeper removed it, and may hang in Redis meanwhile; after a kill, the record came again."""
+        process = start()
+        process.log("one")
+        process.step()
+        process.backlog.keeper._start = lambda: None  # type: ignore[method-assign]  # it makes no step any more
+        assert process.deliver() == ["one"]
+        assert kept(tmp_path) == []
+
+    def test_a_record_that_may_have_been_delivered_is_marked(
+        self, start: Callable[..., Process], tmp_path: Path
+    ) -> None:
+        """The process was killed after it had sent a message, or got no answer; a refusal is no reason for a mark."""
+        process = start()
+        process.log("one")
+        process.log("two")
+        process.step()
+        entries = process.backlog.lease()
+        process.backlog.note_flight(entries)
+        assert [row.tries for row in _rows(tmp_path)] == [1, 1]
+        process.backlog.requeue(entries)
+        assert [row.tries for row in _rows(tmp_path)] == [0, 0]
+        entries = process.backlog.lease(1)
+        process.backlog.note_flight(entries)
+        process.backlog.requeue(entries, maybe_saved=True)
+        assert [row.tries for row in _rows(tmp_path)] == [1, 0]
+
+    def test_records_that_wait_stay_where_they_are(self, clock: Clock, start: Callable[..., Process]) -> None:
+        """Regression: all were queued anew every five seconds, so that each was as if it had just come."""
+        process = start(repeat_window=60.0)
+        for _ in range(3):
+            process.log("again")
+        process.log("other")
+        process.step()
+        assert process.deliver() == ["again", "other"]
+        process.log("again")
+        process.log("third")
+        process.step()
+        for _ in range(4):
+            clock.now += 5
+            process.step()
+        assert process.backlog.oldest_age() == 20
+        assert process.deliver() == ["third"]
+
     def test_a_record_that_was_dropped_is_removed(self, start: Callable[..., Process], tmp_path: Path) -> None:
         """The memory has no room for it, and the loss is counted."""
         process = start(queue_size=2)
@@ -137,6 +185,52 @@ class TestOwnRecords:
         clock.now += 5
         process.recover()
         assert kept(tmp_path) == [1, 2]
+
+    def test_the_directory_is_made_anew_although_nothing_new_comes(
+        self, clock: Clock, start: Callable[..., Process], tmp_path: Path
+    ) -> None:
+        """Regression: only a new record let the process notice."""
+        process = start()
+        process.log("before")
+        process.step()
+        shutil.rmtree(tmp_path / "fallback")
+        clock.now += 5
+        process.recover()
+        assert kept(tmp_path) == [1]
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such names")
+    def test_the_name_of_the_directory_may_be_no_utf8(self, disk: Disk, tmp_path: Path) -> None:
+        """Regression: the keeper's thread ended."""
+        directory = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+        process = Process(disk, bounds(backlog_dir=directory))
+        process.log("one")
+        process.step()
+        assert process.backlog.fallback.has(1)
+        process.deliver()
+        process.backlog.close()
+        assert os.listdir(directory) == []  # noqa: PTH208 - it is a text
+
+    def test_no_error_of_the_directory_leaves_the_keeper(
+        self, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The records wait in memory."""
+        process = start()
+        process.log("one")
+        monkeypatch.setattr(SqliteStore, "add", lambda *_: 1 / 0)
+        process.step()
+        assert process.backlog.health()["fallback"]["reason"] == "ZeroDivisionError: division by zero"
+        assert process.deliver() == ["one"]
+
+    def test_a_full_disk_keeps_nothing_that_was_delivered(
+        self, start: Callable[..., Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Regression: nothing could be removed, and all came again after a kill."""
+        process = start()
+        process.log("one")
+        process.step()
+        monkeypatch.setattr(SqliteStore, "settle", _fail)
+        assert process.deliver() == ["one"]
+        assert folders(tmp_path) == []
 
     def test_a_directory_that_cannot_be_used_costs_nothing(
         self, disk: Disk, clock: Clock, start: Callable[..., Process], tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -243,10 +337,34 @@ class TestEnd:
         process.step()
         disk.work()
         process.recover()
-        process.backlog.close()
-        Process(disk, bounds(backlog_dir=str(tmp_path / "fallback"))).recover()
         assert sorted(row.number for row in disk.file.rows.values()) == [1, 2]
+        assert sorted(process.deliver()) == ["one", "two"]
+        process.step()
+        assert process.backlog.pending == 0
         assert folders(tmp_path) == []
+
+    def test_records_that_came_last_are_kept_if_the_keeper_hangs(
+        self, start: Callable[..., Process], tmp_path: Path
+    ) -> None:
+        """Regression: records that had no room in shared memory were dropped as `closed`."""
+        process = start()
+        process.backlog.keeper._thread = None  # nothing makes its steps
+        process.backlog.keeper._start = lambda: None  # type: ignore[method-assign]
+        for number in range(3_000):
+            process.log(f"record {number}")
+        process.backlog.close()
+        assert process.backlog.count()["dropped"] == 0
+        assert len(kept(tmp_path)) == 3_000
+
+    def test_a_loss_is_told_if_the_keeper_hangs_with_records_in_its_hands(self, disk: Disk) -> None:
+        """Regression: nobody could find them, and nobody counted them. There is no directory."""
+        process = Process(disk)
+        for number in range(3_000):
+            process.log(f"record {number}")
+        at_risk = len(process.backlog.arrivals.at_risk)
+        process.backlog.take_arrived(3_000)
+        process.backlog.close()
+        assert process.backlog.count()["dropped"] == at_risk > 0
 
 
 class TestLostRecords:
@@ -300,6 +418,31 @@ class TestLostRecords:
         living.recover()
         assert len(disk.file.rows) == 1
 
+    @pytest.mark.usefixtures("killed")
+    def test_nothing_need_be_written(
+        self, disk: Disk, start: Callable[..., Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Regression: on a full disk, nobody could move them."""
+        monkeypatch.setattr(Session, "write", _fail)
+        disk.work()
+        start().recover()
+        assert len(disk.file.rows) == 3
+        assert folders(tmp_path) == []
+
+    def test_a_folder_that_cannot_be_used_concerns_no_other(
+        self, disk: Disk, start: Callable[..., Process], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Regression: the own folder counted as useless, and the process never came to rest."""
+        (tmp_path / "fallback").mkdir()
+        (tmp_path / "fallback" / "00-foreign").write_text("no folder")
+        disk.work()
+        process = start()
+        for _ in range(3):
+            process.recover()
+        assert process.backlog.fallback.works
+        assert not process.backlog.keeper._maintain()
+        assert caplog.text.count("cannot be read") == 1
+
     def test_losses_by_damage_are_told(
         self, disk: Disk, start: Callable[..., Process], tmp_path: Path, killed: Process
     ) -> None:
@@ -325,6 +468,10 @@ class TestLostRecords:
         monkeypatch.undo()
         start().recover()
         assert len(disk.file.rows) == 3
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise StoreError("the disk is full")
 
 
 def _rows(tmp_path: Path) -> list[Any]:

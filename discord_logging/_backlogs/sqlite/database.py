@@ -142,7 +142,7 @@ def _open(folder: Path) -> tuple[sqlite3.Connection, tuple[int, int]]:
 
 def _connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
     """Connect to a file that exists, for any one thread at a time."""
-    address = f"file:{quote(str(path))}?mode={mode}"
+    address = f"file:{quote(os.fsencode(path))}?mode={mode}"
     return sqlite3.connect(
         address, uri=True, timeout=files.PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=64
     )

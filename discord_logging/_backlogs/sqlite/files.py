@@ -117,9 +117,14 @@ def lock_of(path: Path) -> FileLock:
 
 def forget_lock(path: Path) -> None:
     """Close the file of a lock that was given back, or that this process did not get."""
-    own = os.getpid(), path
-    if own in _locks and not _locks[own].is_held:
-        _locks.pop(own).close()
+    lock = lock_of(path)
+    if lock.guard.acquire(blocking=False):
+        try:
+            if not lock.is_held:
+                _locks.pop((os.getpid(), path), None)
+                lock.close()
+        finally:
+            lock.guard.release()
 
 
 @contextlib.contextmanager
