@@ -325,7 +325,9 @@ class Keeper:
                 return found
             try:
                 self._add(entries)
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, StoreError) and error.is_unclear:
+                    backlog.note_unclear(entries)
                 self._set_apart(entries)
                 raise
             found, entries = True, []

@@ -107,10 +107,15 @@ class RedisStore:
             self._recent_bytes -= self._recent.popleft()[1]
 
     def _add(self, writer: Writer, batch: Batch) -> None:
-        self._session.writer, now = writer, time.time()
+        self._session.writer, now, has_added = writer, time.time(), False
         for part in entries.portions(batch):
             digests = [digest for digest in part.settings if now - self._session.settings_at.get(digest, 0.0) > _DAY]
-            (last,) = self._session.change("add", *entries.pack_batch(writer, part, digests))
+            try:
+                (last,) = self._session.change("add", *entries.pack_batch(writer, part, digests))
+            except StoreError as error:
+                error.is_unclear |= has_added
+                raise
+            has_added = True
             self._session.note_acked(writer, int(last))
             self._session.settings_at.update(dict.fromkeys(digests, now))
 

@@ -25,11 +25,13 @@ class StoreError(Exception):
 
     Attributes:
         reason: The reason in words.
+        is_unclear: Whether the store may have done what it was asked for.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, is_unclear: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.is_unclear = is_unclear
 
 
 class NotLeadingError(StoreError):

@@ -140,10 +140,14 @@ class StoredBacklog(StoredQueues):
     def lease(
         self, limit: int = sys.maxsize, *, only: Collection[Entry] | None = None, without: Collection[Entry] = ()
     ) -> list[Entry]:
-        """Lease the oldest entries; none if another process sends."""
+        """Lease the oldest entries, marked if the store may have them, too; none if another process sends."""
         with self.lock:
             may_send = self.may_send and not self._closed
-            return super().lease(limit, only=only, without=without) if may_send else []
+            leased = super().lease(limit, only=only, without=without) if may_send else []
+            for entry in leased:
+                if any(slot.number in self.unclear for slot in slots_of([entry])):
+                    entry.counts = entry.counts._replace(is_repeat=True)
+            return leased
 
     def stop_sending(self) -> bool:
         """Let no entry be leased from now on, and return whether none is in flight."""

@@ -39,6 +39,7 @@ class StoredQueues(MemoryBacklog):
         covered: The numbers that stand for no record, of which the store is to be told.
         unsettled: Rows that are delivered or dropped, and that the store has still to remove, each with the reason.
         withheld: The rows of records that were queued, and that another host may send.
+        unclear: The numbers of records that the store may have got, although it has not said so.
         has_parked: Whether records of the queues may be neither in the store nor in flight.
         fallback: The directory that keeps records while Redis cannot take them. The backlog sets it.
         wake_keeper: A function that wakes the keeper. The backlog sets it.
@@ -58,6 +59,7 @@ class StoredQueues(MemoryBacklog):
         self.unsettled: deque[tuple[Sequence[Row], DropReason | None]] = deque()
         self.covered: list[int] = []
         self.withheld: list[Row] = []
+        self.unclear: set[int] = set()
         self.has_parked = False
         super().after_fork_in_child()
 
@@ -116,6 +118,10 @@ class StoredQueues(MemoryBacklog):
             for entry in entries:
                 self._admit(entry)
             self._take_in()
+
+    def note_unclear(self, entries: Iterable[Entry]) -> None:
+        """Note that the store may have these records, so that another process may send them, too."""
+        self.unclear.update(slot.number for slot in slots_of(entries))
 
     def take_parked(self) -> list[Entry]:
         """Take the parked records out of their queues, and return them, to be stored."""
@@ -251,7 +257,9 @@ class StoredQueues(MemoryBacklog):
 
     def _free(self, slots: Collection[Slot]) -> None:
         self.arrivals.free(slots)
-        self.fallback.release(slot.number for slot in slots)
+        numbers = [slot.number for slot in slots]
+        self.fallback.release(numbers)
+        self.unclear.difference_update(numbers)
         self._share_pending()
 
     def release_repeats(self) -> None:

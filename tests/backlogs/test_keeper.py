@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from discord_logging._backlogs.rescue import rescue
+from discord_logging._backlogs.store import StoreError
 from discord_logging._backlogs.stored import Flush
 from tests.backlogs.conftest import Clock, Disk, Process, bounds
 
@@ -33,6 +34,28 @@ class TestTrouble:
         process.recover()
         assert process.backlog.count() == {"accepted": 1, "delivered": 0, "pending": 0, "dropped": 1}
         assert disk.file.losses == {("unreadable", "INFO"): 1}
+
+    @pytest.mark.parametrize("is_unclear", [True, False])
+    def test_a_record_that_the_store_may_have_is_marked_when_it_is_sent_alone(
+        self, monkeypatch: pytest.MonkeyPatch, is_unclear: bool
+    ) -> None:
+        """Regression: the store had it, its answer was lost, and another process sent it once more."""
+        disk = Disk()
+        process = Process(disk)
+
+        def add_unheard(*given: Any) -> None:
+            if is_unclear:
+                add(*given)
+            raise StoreError("no answer", is_unclear=is_unclear)
+
+        add = process.backlog.keeper._store.add
+        monkeypatch.setattr(process.backlog.keeper._store, "add", add_unheard)
+        process.log("once")
+        process.step()
+        (entry,) = process.backlog.lease()
+        assert entry.counts.is_repeat is is_unclear
+        process.backlog.ack([entry])
+        assert not process.backlog.unclear
 
 
 class TestLead:

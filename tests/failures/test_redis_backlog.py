@@ -200,6 +200,21 @@ class TestRedisInTrouble:
         assert code == 0
         assert err.count("does not work") == 1
 
+    def test_a_record_that_redis_may_have_is_marked_when_it_is_sent_alone(
+        self, server: Server, discord: LocalDiscord, start: Start
+    ) -> None:
+        """Redis has it, but was stopped before it answered, and the process ends before it is back."""
+        worker = start(code=IMPATIENT)
+        worker.ask("(log.error('before'), handler.flush(20))")
+        server.pause()
+        worker.ask("log.error('in limbo')")
+        discord.wait_for("in limbo", timeout=60)
+        worker.kill()
+        server.go_on()
+        assert start().ask("(log.error('after'), handler.flush(20))") == "(None, True)"
+        cards = [str(embed) for message in discord.messages for embed in message.embeds if "in limbo" in str(embed)]
+        assert "may be a repeat" in cards[0]
+
     def test_a_slow_redis_does_not_hold_up_the_program(
         self, server: Server, discord: LocalDiscord, start: Start
     ) -> None:

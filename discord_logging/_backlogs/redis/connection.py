@@ -45,6 +45,7 @@ class Connection:
         self._client: Any = None
         self._socket: Any = None
         self._pid = 0
+        self._has_sent = False  # whether Redis may have got the present command
         self._is_cluster = False
         self._nodes: list[tuple[str, int]] = []
         self._has_asked = address.url.startswith("unix:") or bool(address.sentinels)
@@ -138,6 +139,7 @@ class Connection:
             self._socket.connect()
             if not self._has_asked:
                 self._find_nodes()
+        self._has_sent = True
         self._socket.send_command(*command, check_health=False)
         return self._socket.read_response()
 
@@ -164,11 +166,13 @@ class Connection:
         )
         if self._pid != os.getpid():
             self.forget()
-        is_new = self._socket is None
+        is_new, is_unclear = self._socket is None, False
         for is_last in (False, True):
+            self._has_sent = False
             try:
                 return self._try(redis, work)
             except expected as error:
+                is_unclear |= self._has_sent and not isinstance(error, exceptions.ResponseError)
                 may_repeat = not is_last and self._may_repeat(redis, error, is_new=is_new)
                 reason = explain(redis, error, self.address.secrets)
                 if is_new:
@@ -178,7 +182,7 @@ class Connection:
             if not may_repeat:
                 break
         # Outside of the handler, the error has no context, whose frames hold the password.
-        raise StoreError(f"{self.address.shown}: {reason}")
+        raise StoreError(f"{self.address.shown}: {reason}", is_unclear=is_unclear)
 
     def _find_hint(self, error: str) -> str:
         """Return why a new connection may have failed, or `""`."""
