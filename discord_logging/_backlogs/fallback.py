@@ -23,7 +23,7 @@ from discord_logging._process.locks import Lock
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 
-    from discord_logging._backlogs.arrivals import Arrivals, Slot
+    from discord_logging._backlogs.arrivals import Slot
     from discord_logging._backlogs.entry import Entry
     from discord_logging._backlogs.store import Row, Store
 
@@ -93,7 +93,7 @@ class Fallback:
         """Tell whether to give `keep` all records that wait, and not only those that came."""
         return bool(self.directory) and clock.monotonic() >= self._look_at
 
-    def keep(self, entries: Iterable[Entry], arrivals: Arrivals) -> dict[Entry, list[Slot]]:
+    def keep(self, entries: Iterable[Entry], writer: Writer) -> dict[Entry, list[Slot]]:
         """Keep the records of entries. Never raises an `Exception`.
 
         Returns:
@@ -106,7 +106,7 @@ class Fallback:
             if not is_held:
                 return {}
             try:
-                fresh = self._keep(found, arrivals.writer)
+                fresh = self._keep(found, writer)
                 self.trouble = ""
             except Exception as error:  # noqa: BLE001 - a fault of this package must not cost records
                 self._note_trouble(error)

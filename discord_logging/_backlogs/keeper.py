@@ -413,7 +413,7 @@ class Keeper:
         """Park records, and keep them in the directory for that, if there is one."""
         backlog = self._backlog
         try:
-            backlog.note_kept(backlog.fallback.keep(entries, backlog.arrivals))
+            backlog.note_kept(backlog.fallback.keep(entries, backlog.arrivals.writer))
         finally:
             backlog.park(entries)
 

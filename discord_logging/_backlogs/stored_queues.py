@@ -139,7 +139,7 @@ class StoredQueues(MemoryBacklog):
         """Keep in the fallback what waits in the queues."""
         with self.lock:
             waiting = [*self._in_order(), *self._repeats.held]
-        kept = self.fallback.keep(waiting, self.arrivals)
+        kept = self.fallback.keep(waiting, self.arrivals.writer)
         with self.lock:
             # Others were delivered, are in flight or were folded meanwhile, and free their slots by themselves.
             still = {*self._in_order(), *self._repeats.held}
@@ -155,7 +155,7 @@ class StoredQueues(MemoryBacklog):
         """Drop the records, as `closed`, that are neither in a store nor in the ring: nobody would find them."""
         with self.lock:
             parked = self.take_parked() + self.take_arrived(len(self.arrivals))
-            self.note_kept(self.fallback.keep(parked, self.arrivals))
+            self.note_kept(self.fallback.keep(parked, self.arrivals.writer))
             for entry in parked:
                 slots = slots_of([entry])
                 kept = tuple(slot for slot in slots if slot.token is not None or self.fallback.has(slot.number))

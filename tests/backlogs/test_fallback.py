@@ -270,7 +270,7 @@ class TestOwnRecords:
         for text in ("even", "odd"):
             process.log(text)
         process.step()
-        process.backlog.fallback.keep(process.backlog.take_parked(), process.backlog.arrivals)
+        process.backlog.fallback.keep(process.backlog.take_parked(), process.writer)
         assert kept(tmp_path) == [1]
         assert tries.count("odd") == 1
 
