@@ -1,23 +1,27 @@
 // The list of channels, and the one that the reader has chosen.
-import { element, icon } from "./dom.js";
+import { element, icon, part } from "./dom.js";
 
-const part = (id) => document.getElementById(id);
 const channels = new Map(); // id: { name, parent, forum, item }
 let shownChannel = ""; // "" stands for all
 
 export const channelName = (id) => channels.get(id)?.name ?? "unknown";
 
+function item(id, iconName, name) {
+  const choose = element("button", "", icon(iconName), element("span", "", name));
+  choose.type = "button";
+  choose.dataset.channel = id;
+  return element("li", "", choose);
+}
+
 export function learnChannel({ id, parent, forum, thread_name: name }) {
   if (channels.has(id)) return;
   if (parent !== id) learnChannel({ id: parent, parent, forum });
   const thread = parent !== id;
-  const others = [...channels.values()].filter((known) => known.parent === parent || !thread).length;
-  const made = { parent, forum, name: name ?? (thread ? `thread ${id.slice(-4)}` : forum ? "forum" : others ? `channel-${others + 1}` : "local-discord") };
+  const usual = thread ? `thread ${id.slice(-4)}` : forum ? "forum" : channels.size ? `channel-${channels.size + 1}` : "local-discord";
+  const made = { parent, forum, name: name ?? usual };
   channels.set(id, made);
-  const choose = element("button", thread ? "thread" : "", icon(thread ? "thread" : "hash"), element("span", "", made.name));
-  choose.type = "button";
-  choose.dataset.channel = id;
-  made.item = element("li", "", choose);
+  made.item = item(id, thread ? "thread" : "hash", made.name);
+  if (thread) made.item.className = "thread";
   const last = [...channels.values()].filter((known) => known !== made && (known.parent === parent || channels.get(parent) === known)).at(-1);
   if (thread && last) last.item.after(made.item);
   else part("channel-list").append(made.item);
@@ -36,10 +40,7 @@ export function showChannels() {
   part("title").lastChild.textContent = name;
 }
 
-const all = element("button", "", icon("all"), element("span", "", "all messages"));
-all.type = "button";
-all.dataset.channel = "";
-part("channel-list").append(Object.assign(element("li", "", all), { id: "all", hidden: true }));
+part("channel-list").append(Object.assign(item("", "all", "all messages"), { id: "all", hidden: true }));
 
 export const isInShownChannel = ({ channel_id: id }) => !shownChannel || id === shownChannel || channels.get(id)?.parent === shownChannel;
 

@@ -31,7 +31,7 @@ function ansi(text) {
 // The tree of highlight.js is taken instead of its markup, so that text only ever becomes text nodes.
 const draw = ({ scope, children }) => {
   const nodes = children.map((child) => (typeof child === "string" ? child : draw(child)));
-  return scope ? element("span", `hljs-${scope.split(".")[0]}`, ...nodes) : element("span", "", ...nodes);
+  return element("span", scope ? `hljs-${scope.split(".")[0]}` : "", ...nodes);
 };
 
 export function code(language, text) {

@@ -1,4 +1,6 @@
-// Builds nodes. Posted text only ever becomes text nodes, and only http(s) addresses become links.
+// Finds and builds nodes. Posted text only ever becomes text nodes, and only http(s) addresses become links.
+
+export const part = (id) => document.getElementById(id);
 
 export function element(name, className, ...children) {
   const made = document.createElement(name);

@@ -9,7 +9,7 @@ const SUPPRESS_EMBEDS = 1 << 2;
 const SILENT = 1 << 12;
 const GROUPED_MILLISECONDS = 7 * 60 * 1000;
 
-// ---- what a search and the levels look at
+// ---- the levels and the text of a message, for filters
 
 const ANSI_LEVELS = [[/\x1b\[[\d;]*(?:31|41)/, "error"], [/\x1b\[[\d;]*33/, "warning"], [/\x1b\[[\d;]*34/, "info"]];
 
@@ -40,7 +40,7 @@ export function words(data) {
   return [data.username, data.content, ...texts].filter(Boolean).join("\n").toLowerCase();
 }
 
-// ---- its look
+// ---- the look of a message
 
 function avatar(data) {
   const sum = [...data.username].reduce((total, letter) => total + letter.codePointAt(0), 0);

@@ -1,6 +1,6 @@
 // The messages: asks for what is new, keeps the list, searches and filters it.
 import { channelName, isInShownChannel, learnChannel, onChoice, showChannels } from "./channels.js";
-import { element, icon } from "./dom.js";
+import { element, icon, part } from "./dom.js";
 import { LEVELS } from "./embed.js";
 import { fill, groups, levels, words } from "./message.js";
 import { learnPace, showPanel } from "./panel.js";
@@ -9,7 +9,6 @@ import { closeDrawers, isPhone, onSwitch, toggle } from "./view.js";
 const POLL_MILLISECONDS = 250;
 const MOST_SHOWN = 5000;
 const READER_MILLISECONDS = 1000;
-const part = (id) => document.getElementById(id);
 const [list, scroller, search, newer] = ["messages", "scroller", "search", "newer"].map(part);
 const messages = []; // in order; each has `made`, its element, empty until it comes near the screen
 const byId = new Map();

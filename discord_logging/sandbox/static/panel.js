@@ -1,6 +1,6 @@
-// What goes over the wire, what is left of the limits, and buttons that make trouble.
+// The traffic, the use of the limits, the refused requests, and buttons that make trouble.
 import { code } from "./code.js";
-import { button, element, svg, time } from "./dom.js";
+import { button, element, part, svg, time } from "./dom.js";
 
 const SECONDS = 120;
 const MOST_REFUSED = 100;
@@ -12,7 +12,6 @@ const TROUBLES = [
   ["drop", "Drop", "The connection closes without an answer"],
   ["edge_block", "Edge block", "Cloudflare refuses the address"],
 ];
-const part = (id) => document.getElementById(id);
 const now = () => Math.floor(Date.now() / 1000);
 const KINDS = { refused: "bad", limited: "warn", accepted: "good" };
 const traffic = new Map(); // for each second, the numbers of requests by kind
@@ -26,8 +25,7 @@ let requests = 0;
 // ---- charts
 
 function chart(label) {
-  const made = svg("svg", { viewBox: `0 0 ${SECONDS} 32`, preserveAspectRatio: "none", class: "chart", role: "img", "aria-label": label });
-  return made;
+  return svg("svg", { viewBox: `0 0 ${SECONDS} 32`, preserveAspectRatio: "none", class: "chart", role: "img", "aria-label": label });
 }
 
 const rate = chart("Requests a second in the last two minutes");

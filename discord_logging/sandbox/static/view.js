@@ -1,5 +1,5 @@
 // How the page is seen: with which drawers open, and whether as on a phone, which stands in the address of the page.
-const part = (id) => document.getElementById(id);
+import { part } from "./dom.js";
 
 // ---- drawers
 
