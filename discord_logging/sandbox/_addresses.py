@@ -1,4 +1,4 @@
-"""This module finds the name or the address under which others reach this machine."""
+"""The name or the address by which others reach this machine."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ._components import text_of
@@ -191,6 +192,11 @@ class Request:
     status: int | None = None
     answer: bytes = b""
     size: int = 0
+
+
+def is_refused(request: Request) -> bool:
+    """Return whether the response to a finished request is an error, or was not sent."""
+    return request.status is None or request.status >= HTTPStatus.BAD_REQUEST
 
 
 @dataclass(frozen=True)

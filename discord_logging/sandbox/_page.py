@@ -17,6 +17,7 @@ from aiohttp import web
 
 from ._faults import TROUBLES
 from ._media import attachment_path, content_type
+from ._models import is_refused
 from ._serializers import message_json
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Page:
             "trouble": {"waiting": self._state.faults(), "deleted": len(self._deleted)},
             "seen": max([seen, *(request.finished or 0.0 for request in finished)]),
             "traffic": _traffic(finished, now),
-            "refused": [_refused(each, now) for each in finished if _is_refused(each)][-_MAX_REFUSED:],
+            "refused": [_refused(each, now) for each in finished if is_refused(each)][-_MAX_REFUSED:],
             "webhook_url": None if self._state.messages() else self._webhook_url(request),
         }
         return web.json_response(answer, headers=_HEADERS)
@@ -218,10 +219,6 @@ def _preview(file: File) -> str:
     return "\n".join(text.split("\n", _PREVIEW_LINES)[:_PREVIEW_LINES])
 
 
-def _is_refused(request: Request) -> bool:
-    return request.status is None or request.status >= HTTPStatus.BAD_REQUEST
-
-
 def _traffic(finished: list[Request], now: float) -> list[tuple[int, str, int]]:
     """Return numbers of requests, each with their second of Unix time and their kind."""
     shift = time.time() - now
@@ -232,7 +229,7 @@ def _traffic(finished: list[Request], now: float) -> list[tuple[int, str, int]]:
 def _kind(request: Request) -> str:
     if request.status == HTTPStatus.TOO_MANY_REQUESTS:
         return "limited"
-    return "refused" if _is_refused(request) else "accepted"
+    return "refused" if is_refused(request) else "accepted"
 
 
 def _refused(request: Request, now: float) -> dict[str, Any]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import ipaddress
-import socket
 import threading
 import time
 import warnings
@@ -18,15 +16,16 @@ from aiohttp import web
 from ._addresses import reachable_host
 from ._api import Api
 from ._faults import Fault
-from ._fields import shorten
 from ._page import Page, loopback_only, nearby_only
-from ._port import owner
+from ._port import listen
 from ._rate_limits import Limit, RateLimits
 from ._sqlite_state import KeptState
 from ._state import State
+from ._waiting import wait_for
 from ._webhooks import PATH, Webhooks
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
@@ -35,13 +34,10 @@ if TYPE_CHECKING:
 
     from ._models import Message, Request, Webhook
 
-_PORT_PATIENCE, _PORT_PAUSE = 15.0, 0.05
-"""For how long a server that starts again waits for its port, and how often it tries, in seconds."""
+_PORT_PATIENCE = 15.0
+"""The longest time that a server which starts again waits for its port, in seconds."""
 _LAST_PORT = 65_535
 _REQUEST_BYTES = 25 * 1024 * 1024
-_MAX_LISTED = 5
-"""The largest number of messages, and of refused requests, that a `TimeoutError` lists."""
-_MAX_LISTED_CHARACTERS = 300
 
 
 class LocalDiscord:
@@ -152,7 +148,8 @@ class LocalDiscord:
                 with contextlib.ExitStack() as undo:
                     self._state.open()
                     undo.callback(self._state.close)
-                    listening = undo.enter_context(self._listen())
+                    patience = _PORT_PATIENCE if self._has_run else 0.0
+                    listening = undo.enter_context(listen(self._host, self._port, patience))
                     ready: Future[None] = Future()
                     thread = threading.Thread(
                         target=self._run, args=(listening, ready), name="LocalDiscord", daemon=True
@@ -232,6 +229,9 @@ class LocalDiscord:
 
         Returns:
             The id of the thread, for ``thread_id``.
+
+        Raises:
+            ValueError: `webhook_url` is not a webhook of this LocalDiscord.
         """
         match = PATH.fullmatch((webhook_url or self.webhook_url).removeprefix(self.url))
         webhook = match and self._state.webhook(match["id"])
@@ -262,39 +262,7 @@ class LocalDiscord:
             TimeoutError: The messages have not arrived. The text lists the messages that have.
             TypeError: `wanted` has another type.
         """
-        if not isinstance(wanted, (int, str)) and not callable(wanted):
-            raise TypeError(f"wanted must be a number, a text or a function of a message, not {wanted!r}")
-        deadline = time.monotonic() + timeout
-        while True:
-            revision, messages = self._state.revision(), self._state.messages()
-            if isinstance(wanted, int):
-                if self._state.counts()["messages"] >= wanted:
-                    return messages
-            else:
-                for message in messages:
-                    if wanted in message.text if isinstance(wanted, str) else wanted(message):
-                        return message
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError(f"{self._missed(wanted)} after {timeout:g} s; {self._list_arrivals(messages)}")
-            self._state.wait_for_change(revision, left)
-
-    def _missed(self, wanted: int | str | Callable[[Message], object]) -> str:
-        if isinstance(wanted, int):
-            return f"{self._state.counts()['messages']} of {wanted} messages have arrived"
-        return f"no message has the text {wanted!r}" if isinstance(wanted, str) else "the function accepts no message"
-
-    def _list_arrivals(self, messages: list[Message]) -> str:
-        """Return, for an error, a list of the newest messages and the newest refused requests."""
-        forgotten = self.forgotten
-        removed = f", {forgotten} older ones were removed" if forgotten else ""
-        lines = [f"messages in the channels: {len(messages)}{removed}"]
-        lines += [f"  {message.username}: {_quote(message.text)}" for message in messages[-_MAX_LISTED:]]
-        refused = [request for request in self.requests if request.status is None or request.status >= 400]  # noqa: PLR2004 - HTTP's first error
-        for request in refused[-_MAX_LISTED:]:
-            answer = request.answer.decode("utf-8", "replace")
-            lines.append(f"  {request.method} {request.path} was answered {request.status}: {_quote(answer)}")
-        return "\n".join(lines)
+        return wait_for(self._state, wanted, timeout)
 
     @property
     def forgotten(self) -> int:
@@ -356,22 +324,3 @@ class LocalDiscord:
                 for _ in range(3):
                     await asyncio.sleep(0)
                 await runner.cleanup()
-
-    def _listen(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        deadline = time.monotonic() + (_PORT_PATIENCE if self._has_run else 0.0)
-        while True:
-            try:
-                return socket.create_server((self._host, self._port), family=family)
-            except OSError as error:
-                # A client that connects again and again to a closed port may be given that port, and connect to itself.
-                if error.errno != errno.EADDRINUSE:
-                    raise
-                if time.monotonic() >= deadline:
-                    text = f"Port {self._port} of {self._host} is in use by {owner(self._port)}"
-                    raise OSError(error.errno, text) from error
-            time.sleep(_PORT_PAUSE)
-
-
-def _quote(text: str) -> str:
-    return repr(shorten(text, _MAX_LISTED_CHARACTERS))
