@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from discord_logging.sandbox._answers import Refusal
 from discord_logging.sandbox._validation import validate
+from tests.sandbox._refusals import codes_at, refusal_of
 
 if TYPE_CHECKING:
     import requests
@@ -32,10 +32,7 @@ POLL = {
 
 def refuse(poll: Any) -> dict[str, Any]:
     """Return the body of the response that refuses a poll."""
-    with pytest.raises(Refusal) as refusal:
-        validate({"poll": poll}, [], with_components=False)
-    body: dict[str, Any] = refusal.value.answer.body
-    return body
+    return refusal_of(lambda: validate({"poll": poll}, [], with_components=False))
 
 
 def test_a_poll_is_answered_as_discord_shows_it(unlimited: LocalDiscord, http: requests.Session) -> None:
@@ -102,10 +99,7 @@ def test_a_message_without_a_poll_has_no_key_for_it(unlimited: LocalDiscord, htt
 def test_each_broken_rule_has_its_path_and_code(change: dict[str, Any], path: str, code: str) -> None:
     """The error names the part of the poll, and the code is that of the rule."""
     body = refuse({**POLL, **change})
-    tree = body["errors"]["poll"]
-    for key in path.split("."):
-        tree = tree[key]
-    assert (body["code"], [error["code"] for error in tree["_errors"]]) == (50035, [code])
+    assert (body["code"], codes_at(body["errors"], f"poll.{path}")) == (50035, [code])
 
 
 def test_an_answer_needs_an_emoji_that_exists() -> None:
@@ -126,6 +120,5 @@ def test_a_message_with_a_poll_cannot_be_edited(unlimited: LocalDiscord, http: r
 def test_components_exclude_a_poll() -> None:
     """With the flag for components a poll is an error."""
     payload = {"flags": 32768, "components": [{"type": 10, "content": "x"}], "poll": POLL}
-    with pytest.raises(Refusal) as refusal:
-        validate(payload, [], with_components=True)
-    assert list(refusal.value.answer.body["errors"]) == ["poll"]
+    body = refusal_of(lambda: validate(payload, [], with_components=True))
+    assert codes_at(body["errors"], "poll") == ["MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2"]

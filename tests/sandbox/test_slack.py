@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from discord_logging.sandbox._answers import Refusal
 from discord_logging.sandbox._slack import slack_payload
+from tests.sandbox._refusals import codes_at, refusal_of
 
 if TYPE_CHECKING:
     import requests
@@ -88,12 +88,8 @@ def test_a_message_of_slack_becomes_one_of_discord(unlimited: LocalDiscord, http
 )
 def test_a_bad_body_is_refused_where_it_is_bad(body: Any, path: str, code: str) -> None:
     """The error names the key of Slack's form."""
-    with pytest.raises(Refusal) as refusal:
-        slack_payload(body)
-    tree = refusal.value.answer.body["errors"]
-    for key in filter(None, path.split(".")):
-        tree = tree[key]
-    assert [error["code"] for error in tree["_errors"]] == [code]
+    refused = refusal_of(lambda: slack_payload(body))
+    assert codes_at(refused["errors"], path) == [code]
 
 
 def test_the_message_follows_the_rules_of_discord(unlimited: LocalDiscord, http: requests.Session) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from discord_logging.sandbox._answers import Refusal
 from discord_logging.sandbox._body import secure_filename
 from discord_logging.sandbox._models import File
 from discord_logging.sandbox._validation import Form, validate
+from tests.sandbox._refusals import codes_at, refusal_of
 
 
 def accept(payload: dict[str, Any], *files: File) -> Form:
@@ -20,18 +19,7 @@ def accept(payload: dict[str, Any], *files: File) -> Form:
 
 def refuse(payload: dict[str, Any], *files: File) -> dict[str, Any]:
     """Return the body of the response that refuses a payload."""
-    with pytest.raises(Refusal) as refusal:
-        accept(payload, *files)
-    body: dict[str, Any] = refusal.value.answer.body
-    return body
-
-
-def leaf(tree: Any, path: str) -> list[str]:
-    """Return the codes at a path of an error tree, and check that the tree has no other error."""
-    for key in path.split("."):
-        assert list(tree) == [key], json.dumps(tree)
-        tree = tree[key]
-    return [error["code"] for error in tree["_errors"]]
+    return refusal_of(lambda: accept(payload, *files))
 
 
 def file(name: str, number: int = 0) -> File:
@@ -83,7 +71,7 @@ def test_the_sum_over_all_embeds_has_a_limit() -> None:
     parts = [{"description": "d" * 4096}, {"footer": {"text": "f" * 1900}, "fields": [{"name": "n", "value": "v" * 3}]}]
     accept({"content": "c" * 2000, "embeds": parts})
     parts.append({"author": {"name": "x"}})
-    assert leaf(refuse({"embeds": parts})["errors"], "embeds") == ["MAX_EMBED_SIZE_EXCEEDED"]
+    assert codes_at(refuse({"embeds": parts})["errors"], "embeds") == ["MAX_EMBED_SIZE_EXCEEDED"]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +147,7 @@ def test_each_broken_rule_has_its_path_and_code(payload: dict[str, Any], path: s
     """The tree has that error and no other."""
     body = refuse({"content": "x", **payload}, file("a.png"))
     assert (body["code"], body["message"]) == (50035, "Invalid Form Body")
-    assert leaf(body["errors"], path) == [code]
+    assert codes_at(body["errors"], path) == [code]
 
 
 @pytest.mark.parametrize(
@@ -265,7 +253,7 @@ def test_without_the_flag_there_are_five_rows() -> None:
     row = {"type": 1, "components": [LINK]}
     assert len(accept({"content": "x", "components": [row] * 5}).components) == 5
     six = {"content": "x", "components": [row] * 6}
-    assert leaf(refuse(six)["errors"], "components") == ["BASE_TYPE_MAX_LENGTH"]
+    assert codes_at(refuse(six)["errors"], "components") == ["BASE_TYPE_MAX_LENGTH"]
     assert len(accept({"flags": 32768, "components": [row] * 6}).components) == 6
 
 
@@ -293,7 +281,7 @@ def test_buttons_may_have_emoji(emoji: dict[str, Any] | None) -> None:
 def test_unknown_emoji_are_refused(emoji: dict[str, Any], key: str, code: str) -> None:
     """A symbol that is no emoji, a name in colons, and an id that Discord cannot have given are errors."""
     tree = refuse({"content": "x", "components": [{"type": 1, "components": [{**LINK, "emoji": emoji}]}]})["errors"]
-    assert leaf(tree, f"components.0.components.0.emoji.{key}") == [code]
+    assert codes_at(tree, f"components.0.components.0.emoji.{key}") == [code]
 
 
 @pytest.mark.parametrize(
@@ -320,7 +308,7 @@ def test_unknown_emoji_are_refused(emoji: dict[str, Any], key: str, code: str) -
 )
 def test_each_broken_rule_of_components_has_its_code(items: list[dict[str, Any]], path: str, code: str) -> None:
     """Interactive buttons, nested containers and too many components are refused."""
-    assert leaf(refuse({"flags": 32768, "components": items})["errors"], path) == [code]
+    assert codes_at(refuse({"flags": 32768, "components": items})["errors"], path) == [code]
 
 
 def test_unknown_keys_of_a_component_are_ignored() -> None:
