@@ -91,7 +91,7 @@ class Machines:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory())
         redis = ("redis-server", "--bind", NODES["redis"], "--protected-mode", "no", "--save", "", "--dir", folder)
         self._run("redis", *redis, "--appendonly", "yes", "--maxmemory-policy", "noeviction")
-        # It prints the lines that a shell would read: the URL, and that it may be plain http.
+        # The sandbox prints the lines that a shell would read: the URL, and that it may be plain http.
         lines = self._run("discord", *COMMAND, "sandbox", "--host", NODES["discord"]).stdout
         exports = (line.removeprefix("export ").strip() for line in lines or () if line.startswith("export "))
         self._environment |= dict(export.split("=") for export in itertools.islice(exports, 2))

@@ -250,6 +250,7 @@ def test_sandbox_on_all_addresses_prints_what_others_need(
         handler = DiscordHandler()
         handler.handle(logging.makeLogRecord({"msg": "reached"}))
         assert handler.flush(10)
+        assert handler.health()["delivered"] == 1
         handler.close()
         raise KeyboardInterrupt
 

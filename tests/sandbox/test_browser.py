@@ -175,7 +175,7 @@ def test_the_empty_page_of_another_machine_says_how_to_begin(page: Page) -> None
 
 
 def test_the_empty_page_says_how_to_begin(page: Page) -> None:
-    """It shows the webhook's URL, and the line that it shows posts a first card."""
+    """The webhook's URL is shown, and the line that is shown posts a first card."""
     page.wait(lambda: page.text("#webhook-url") == page.discord.webhook_url)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(["bash", "-c", page.text("#first-card")], env={"PATH": path}, check=True)  # noqa: S607 - any bash
@@ -314,7 +314,7 @@ def test_white_is_no_colour(page: Page) -> None:
 
 
 def test_a_picture_with_a_spoiler_opens_on_click(page: Page) -> None:
-    """It is blurred until the reader clicks on it, which saves nothing."""
+    """The picture is blurred until the reader clicks on it, which saves nothing."""
     gif = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
     page.http.post(page.discord.webhook_url, files={"files[0]": ("SPOILER_a.gif", gif, "image/gif")})
     page.wait(lambda: page.find(".picture.covered"))
@@ -337,7 +337,7 @@ def test_components_are_drawn(page: Page) -> None:
 
 
 def test_a_poll_is_drawn(page: Page) -> None:
-    """It has its question, its answers, and the time that is left."""
+    """The poll has its question, its answers, and the time that is left."""
     answers = [{"poll_media": {"text": "tea", "emoji": {"name": "🍵"}}}, {"poll_media": {"text": "<b>coffee</b>"}}]
     assert page.post(poll={"question": {"text": "What now?"}, "answers": answers, "duration": 24}) == 204
     page.wait(lambda: page.find(".poll"))
@@ -552,14 +552,11 @@ def test_the_buttons_inject_faults(page: Page) -> None:
 
 
 def test_the_peak_of_the_traffic_is_known_to_a_page_that_opens_later(page: Page) -> None:
-    """It was 0 for a page that opened, or looked, when the requests were over."""
+    """The server reports the seconds of the requests, since a page that counts them itself has missed them."""
     for _ in range(3):
         page.post("a")
-    shown = page.find("#rate .most")[0]
-    page.wait(lambda: re.search(r"[1-3] at most", shown.text))
-    peak = shown.text.partition(", ")[2]
     page.browser.refresh()
-    page.wait(lambda: page.text("#rate .most").endswith(peak))
+    page.wait(lambda: re.search(r"[1-3] at most", page.text("#rate .most")))
 
 
 def test_thousands_of_messages_stay_fast(page: Page) -> None:

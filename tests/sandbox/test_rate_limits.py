@@ -143,7 +143,7 @@ def test_messages_of_a_webhook_have_one_bucket(http: requests.Session) -> None:
 
 @pytest.mark.parametrize(("count_edits", "status"), [(True, 429), (False, 200)])
 def test_the_channel_limit_may_count_edits(http: requests.Session, count_edits: bool, status: int) -> None:
-    """It counts them by default, since a program that obeys it then meets no 429 from Discord, either way."""
+    """Edits count by default, since a program that obeys it then meets no 429 from Discord, either way."""
     with LocalDiscord(channel_limit=(1, 60.0), count_edits=count_edits) as local:
         http.post(local.webhook_url, json={"content": "x"})
         url = f"{local.webhook_url}/messages/{local.messages[0].id}"
