@@ -29,7 +29,7 @@ _EDITABLE_FLAGS = SUPPRESS_EMBEDS | IS_COMPONENTS_V2
 _EDITABLE = ("content", "embeds", "allowed_mentions", "components", "attachments", "flags")
 """The keys that an edit reads (https://docs.discord.com/developers/resources/webhook#edit-webhook-message)."""
 _MAX_FILE_BYTES = 10 * 1024 * 1024
-MAX_FILES = 10
+_MAX_FILES = 10
 _MAX_EMBED_CHARACTERS = 6000
 _SPOILER = "SPOILER_"
 """The beginning of the name of a file that is blurred."""
@@ -105,6 +105,16 @@ def validate(payload: Any, files: list[File], *, with_components: bool, existing
     return form
 
 
+def check_count(files: list[File]) -> None:
+    """Refuse more files than a message may have.
+
+    Raises:
+        Refusal: The files are too many. The refusal has Discord's response.
+    """
+    if len(files) > _MAX_FILES:
+        raise Refusal(400, 30015, f"Maximum number of attachments in a message reached ({_MAX_FILES})")
+
+
 def webhook_name(payload: Any) -> str | None:
     """Read the new name from a request that changes a webhook.
 
@@ -165,12 +175,11 @@ def _attachments(
     """Return the new files and the existing files to keep, with their names, descriptions and spoilers."""
     if any(len(file.data) > _MAX_FILE_BYTES for file in files):
         raise Refusal(413, 40005, "Request entity too large")
-    if len(files) > MAX_FILES:
-        raise Refusal(400, 30015, "Maximum number of attachments in a message reached (10)")
+    check_count(files)
     new = {file.id: file for file in files}
     old = {file.id: file for file in existing}
     kept = []
-    for index, item in enumerate(fields.items(source.get("attachments"), ("attachments",), MAX_FILES)):
+    for index, item in enumerate(fields.items(source.get("attachments"), ("attachments",), _MAX_FILES)):
         path = ("attachments", index)
         entry = fields.model(item, path)
         number = fields.snowflake(entry.get("id"), (*path, "id")) or ""

@@ -21,7 +21,7 @@ from ._models import Message, Thread, snowflake
 from ._polls import open_poll
 from ._serializers import message_json, webhook_json
 from ._slack import slack_payload
-from ._validation import MAX_FILES, SUPPRESS_EMBEDS, Form, validate, webhook_name
+from ._validation import SUPPRESS_EMBEDS, Form, check_count, validate, webhook_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -265,8 +265,7 @@ class Webhooks:
         # Answers do not list the files that embeds and components show, so no client can list them to keep them.
         used = used_ids(edited)
         files = [file for file in edited.files if file.id in used or file.id in kept]
-        if len(files) > MAX_FILES:
-            raise Refusal(400, 30015, f"Maximum number of attachments in a message reached ({MAX_FILES})")
+        check_count(files)
         size = call.body.size + sum(len(file.data) for file in files)
         settled = _settled(replace(edited, files=files, size=size), form)
         self._state.edit(settled)
