@@ -20,7 +20,17 @@ _LAYOUT = 1
 
 
 class Poll(TypedDict):
-    """A poll in Discord's form. Nobody votes on the local Discord, so its results stay empty."""
+    """A poll in Discord's form. Nobody votes on the local Discord, so its results stay empty.
+
+    Attributes:
+        question: The question, as `text`.
+        answers: Up to ten answers, each with its number (from 1 on) as `answer_id`, and as `poll_media` its `text` and,
+            if it has one, its `emoji`.
+        allow_multiselect: Whether somebody may choose several answers.
+        layout_type: The number 1, the only layout.
+        expiry: The time at which the poll ends (UTC), in ISO 8601.
+        results: No votes, as `answer_counts`, and `False` as `is_finalized`.
+    """
 
     question: dict[str, Any]
     answers: list[dict[str, Any]]
