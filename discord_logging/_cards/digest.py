@@ -112,8 +112,8 @@ def _preview_line(tally: _Tally) -> str:
     names = map(_short, (record.levelname, to_text(record.name), place_text(record)))
     head = " ".join((f"×{tally.count:,}", *filter(None, names)))  # noqa: RUF001 - the sign for times
     text = "" if repeats_exception(record) else _shown_text(tally)
-    said = " — ".join(filter(None, (text, clean(exception_line(record)))))
-    return ": ".join(filter(None, (head, said)))
+    details = " — ".join(filter(None, (text, clean(exception_line(record)))))
+    return ": ".join(filter(None, (head, details)))
 
 
 def _shown_text(tally: _Tally) -> str:

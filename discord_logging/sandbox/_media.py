@@ -21,9 +21,9 @@ _COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz":
 
 def content_type(file: File) -> str | None:
     """Return the type of a file by its content or its name, as Discord does, which ignores the client's."""
-    kind = picture(file.data)
-    if kind:
-        return kind.content_type
+    shown = picture(file.data)
+    if shown:
+        return shown.content_type
     guessed, compression = _TYPES.guess_type(file.filename)
     if guessed is None or compression:
         return _COMPRESSED.get(compression or "")
@@ -53,9 +53,9 @@ def used_ids(message: Message) -> set[str]:
 
 def file_json(message: Message, file: File, base_url: str) -> dict[str, Any]:
     """Return the keys that attachments, pictures of embeds and media of components have in common."""
-    url, kind, type_ = base_url + attachment_path(message, file), picture(file.data), content_type(file)
-    size = {"width": kind.width, "height": kind.height} if kind and kind.width else {}
-    return {"url": url, "proxy_url": url, **({"content_type": type_} if type_ else {}), **size}
+    url, kind, shown = base_url + attachment_path(message, file), content_type(file), picture(file.data)
+    size = {"width": shown.width, "height": shown.height} if shown and shown.width else {}
+    return {"url": url, "proxy_url": url, **({"content_type": kind} if kind else {}), **size}
 
 
 def media_json(message: Message, url: str, base_url: str) -> dict[str, Any]:
