@@ -50,6 +50,9 @@ export function button(text, className, act) {
   return made;
 }
 
+// Return a colour as CSS has it.
+export const hex = (color) => `#${color.toString(16).padStart(6, "0")}`;
+
 // Return the text of an emoji object of a button or of a poll's answer.
 export const emojiText = (emoji) => (emoji?.id ? `:${emoji.name ?? emoji.id}:` : emoji?.name ?? "");
 

@@ -1,34 +1,10 @@
-// Embeds and components.
-import { cover, element, emojiText, link, time } from "./dom.js";
-import { attachment, picture } from "./file.js";
+// Embeds.
+import { element, hex, link, time } from "./dom.js";
+import { picture } from "./file.js";
 import { markdown, title } from "./markdown.js";
+import { hasColor, level } from "./severity.js";
 
-const WHITE = 0xffffff;
 const MOST_IMAGES = 4;
-
-// ---- severity
-
-const NAMED = { 0x95a5a6: "debug", 0x3498db: "info", 0xf1c40f: "warning", 0xed4245: "error", 0x9b1c31: "critical" };
-export const LEVELS = ["critical", "error", "warning", "info", "debug"];
-
-// To Discord black and white are no colours.
-export const hasColor = ({ color }) => Boolean(color) && color !== WHITE;
-
-export function level(color) {
-  if (!color) return "debug";
-  if (NAMED[color]) return NAMED[color];
-  const [red, green, blue] = [color >> 16, (color >> 8) & 255, color & 255];
-  const most = Math.max(red, green, blue);
-  const range = most - Math.min(red, green, blue);
-  if (range < 0.25 * most || range < 24) return "debug";
-  const hue = most === red ? ((green - blue) / range + 6) % 6 : most === green ? (blue - red) / range + 2 : (red - green) / range + 4;
-  if (hue < 0.35 || hue > 5.3) return most < 190 ? "critical" : "error";
-  return hue < 1.2 ? "warning" : "info";
-}
-
-// ---- embeds
-
-const hex = (color) => `#${color.toString(16).padStart(6, "0")}`;
 
 // Embeds with one address are one embed: the first, with the images of all.
 function merged(embeds) {
@@ -89,43 +65,3 @@ function embed(data, files, at) {
 }
 
 export const embeds = (items, files, at) => merged(items).map((data) => embed(data, files, at));
-
-// ---- components
-
-const [ROW, BUTTON, SECTION, TEXT, THUMBNAIL, GALLERY, FILE, SEPARATOR] = [1, 2, 9, 10, 11, 12, 13, 14];
-
-export function component(data, files, at) {
-  const made = drawn(data, files, at);
-  return data.spoiler ? cover(made) : made;
-}
-
-function drawn(data, files, at) {
-  const inside = (data.components ?? []).map((child) => component(child, files, at));
-  switch (data.type) {
-    case ROW: return element("div", "row", ...inside);
-    case BUTTON: {
-      const made = link(data.url, [emojiText(data.emoji), data.label].filter(Boolean).join(" "));
-      made.className = "link-button";
-      return made;
-    }
-    case SECTION: return element("div", "section", element("div", "", ...inside), ...(data.accessory ? [component(data.accessory, files, at)] : []));
-    case TEXT: return markdown(data.content, at);
-    case THUMBNAIL: return element("div", "frame", picture({ ...data, url: data.media.url }, "thumbnail", files));
-    case GALLERY: return element("div", "gallery", ...data.items.map((item) => galleryItem(item, files)));
-    case FILE: {
-      const found = files.find((file) => file.url === data.file.url);
-      return found ? attachment(found, at) : element("code", "", data.file.url);
-    }
-    case SEPARATOR: return element("hr", data.divider === false ? "gap" : "");
-    default: { // a container
-      const made = element("div", "box", ...inside);
-      if (data.accent_color) made.style.borderLeftColor = hex(data.accent_color);
-      return made;
-    }
-  }
-}
-
-function galleryItem(item, files) {
-  const made = element("div", "frame", picture({ ...item, url: item.media.url }, "image", files));
-  return item.spoiler ? cover(made) : made;
-}

@@ -1,6 +1,7 @@
 // One message: text, poll, files, embeds and components, in this order.
+import { component } from "./component.js";
 import { day, element, icon, time } from "./dom.js";
-import { component, embeds, hasColor, level } from "./embed.js";
+import { embeds } from "./embed.js";
 import { attachment } from "./file.js";
 import { markdown } from "./markdown.js";
 import { poll } from "./poll.js";
@@ -9,18 +10,7 @@ const SUPPRESS_EMBEDS = 1 << 2;
 const SILENT = 1 << 12;
 const GROUPED_MILLISECONDS = 7 * 60 * 1000;
 
-// ---- the levels and the text of a message, for filters
-
-const ANSI_LEVELS = [[/\x1b\[[\d;]*(?:31|41)/, "error"], [/\x1b\[[\d;]*33/, "warning"], [/\x1b\[[\d;]*34/, "info"]];
-
-export function levels(data) {
-  const found = new Set(data.embeds.filter(hasColor).map((item) => level(item.color)));
-  for (const item of [...data.embeds, { description: data.content }]) {
-    if (hasColor(item) || !item.description?.includes("```ansi")) continue;
-    for (const [pattern, name] of ANSI_LEVELS) if (pattern.test(item.description)) found.add(name);
-  }
-  return found.size ? found : new Set(["debug"]);
-}
+// ---- the text of a message, for the search
 
 function componentText(items) {
   return items.flatMap((item) => [item.content ?? item.label ?? "", ...componentText(item.components ?? [])]);

@@ -1,15 +1,16 @@
 // The messages: asks for what is new, keeps the list, searches and filters it.
 import { channelName, isInShownChannel, learnChannel, onChoice, showChannels } from "./channels.js";
 import { element, icon, part } from "./dom.js";
-import { LEVELS } from "./embed.js";
-import { fill, groups, levels, words } from "./message.js";
+import { fill, groups, words } from "./message.js";
 import { learnPace, showPanel } from "./panel.js";
+import { mark, search, terms } from "./search.js";
+import { LEVELS, levels } from "./severity.js";
 import { closeDrawers, isPhone, onSwitch, toggle } from "./view.js";
 
 const POLL_MILLISECONDS = 250;
 const MOST_SHOWN = 5000;
 const READER_MILLISECONDS = 1000;
-const [list, scroller, search, newer] = ["messages", "scroller", "search", "newer"].map(part);
+const [list, scroller, newer] = ["messages", "scroller", "newer"].map(part);
 const messages = []; // in order; each has `made`, its element, empty until it comes near the screen
 const byId = new Map();
 const chosen = new Set();
@@ -23,12 +24,6 @@ for (const holder of document.querySelectorAll("[data-icon]")) holder.append(ico
 function wanted(data) {
   if (!isInShownChannel(data) || (chosen.size && ![...data.levels].some((name) => chosen.has(name)))) return false;
   return terms().every((term) => data.words.includes(term));
-}
-
-let termsOf = ["", []];
-function terms() {
-  if (termsOf[0] !== search.value) termsOf = [search.value, search.value.toLowerCase().split(/\s+/).filter(Boolean)];
-  return termsOf[1];
 }
 
 function place(data, before) {
@@ -52,36 +47,7 @@ function filter() {
   part("found").textContent = narrowed ? `${shown.toLocaleString()} found` : "";
   part("nothing").hidden = shown > 0 || messages.length === 0;
   part("empty").hidden = messages.length > 0;
-  mark();
-}
-
-let marking = 0;
-function mark() {
-  if (!CSS.highlights || marking) return;
-  marking = requestAnimationFrame(() => {
-    marking = 0;
-    const ranges = [];
-    if (terms().length) {
-      for (const data of messages) if (data.filled && !data.made.hidden && data.near) ranges.push(...rangesIn(data.made));
-    }
-    CSS.highlights.set("search", new Highlight(...ranges));
-  });
-}
-
-function* rangesIn(root) {
-  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    const text = node.data.toLowerCase();
-    if (text.length !== node.data.length) continue;
-    for (const term of terms()) {
-      for (let at = text.indexOf(term); at >= 0; at = text.indexOf(term, at + term.length)) {
-        const range = new Range();
-        range.setStart(node, at);
-        range.setEnd(node, at + term.length);
-        yield range;
-      }
-    }
-  }
+  mark(messages);
 }
 
 const chips = new Map(LEVELS.map((name) => {
@@ -128,7 +94,7 @@ const near = new IntersectionObserver((entries) => {
       draw(data);
     }
   }
-  if (terms().length) mark();
+  if (terms().length) mark(messages);
 }, { root: scroller, rootMargin: "1500px 0px" });
 
 const later = (one, other) => one.length - other.length || (one > other ? 1 : one < other ? -1 : 0);
@@ -255,7 +221,7 @@ onChoice(() => {
 });
 onSwitch(() => {
   for (const data of messages) if (data.filled) draw(data);
-  mark();
+  mark(messages);
   toEnd();
 });
 scroller.addEventListener("click", closeDrawers);
