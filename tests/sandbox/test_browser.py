@@ -584,19 +584,23 @@ def test_thousands_of_messages_stay_fast(page: Page) -> None:
 
 def test_both_themes_are_shown(page: Page) -> None:
     """The page has the system's theme until the reader chooses one, remembers the choice, and looks different."""
-    body = page.find("body")[0]
-    dark = _color(body)
+    dark, light = "rgba(49, 51, 56, 1)", "rgba(255, 255, 255, 1)"
+
+    def wait_for(color: str) -> None:
+        page.wait(lambda: [_color(body) for body in page.find("body")] == [color])
+
+    wait_for(dark)
     pictures = [page.browser.get_screenshot_as_png()]
     page.click("#theme")
-    assert (dark, _color(body)) == ("rgba(49, 51, 56, 1)", "rgba(255, 255, 255, 1)")
+    wait_for(light)
     pictures.append(page.browser.get_screenshot_as_png())
     page.browser.refresh()
-    assert _color(page.find("body")[0]) == "rgba(255, 255, 255, 1)"
+    wait_for(light)
     page.run("localStorage.clear()")
-    for scheme, expected in (("light", "rgba(255, 255, 255, 1)"), ("dark", dark)):
+    for scheme, expected in (("light", light), ("dark", dark)):
         _emulate(page.browser, scheme)
         page.browser.refresh()
-        assert _color(page.find("body")[0]) == expected
+        wait_for(expected)
     assert pictures[0] != pictures[1]
     assert all(len(picture) > 10_000 for picture in pictures)
 
