@@ -57,7 +57,7 @@ function embed(data, files, at) {
   if (data.thumbnail) made.append(picture(data.thumbnail, "thumbnail", files));
   if (data.images.length) made.append(images(data.images, files));
   if (data.footer || data.timestamp) {
-    const foot = named("foot", data.footer ?? { text: "" }, files);
+    const foot = data.footer ? named("foot", data.footer, files) : element("div", "foot");
     if (data.timestamp) foot.append(...(data.footer ? [element("span", "dot", "•")] : []), time(new Date(data.timestamp), "s"));
     made.append(foot);
   }
