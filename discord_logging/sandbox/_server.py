@@ -99,15 +99,7 @@ class LocalDiscord:
         clock: Callable[[], float] = time.time,
         public: bool = False,
     ) -> None:
-        self._loopback = ipaddress.ip_address(host).is_loopback
-        if not self._loopback and not public:
-            raise ValueError(
-                f"{host} is not a loopback address, so others could reach it. Pass public=True if you want that."
-            )
-        if not self._loopback:
-            warnings.warn(
-                f"LocalDiscord on {host}: anybody who can reach it sees the channel and can post to it", stacklevel=2
-            )
+        self._loopback = _is_loopback(host, public=public)
         if not 0 <= port <= _LAST_PORT:
             raise ValueError(f"port must be between 0 and {_LAST_PORT}, not {port}")
         self._host = host
@@ -324,3 +316,16 @@ class LocalDiscord:
                 for _ in range(3):
                     await asyncio.sleep(0)
                 await runner.cleanup()
+
+
+def _is_loopback(host: str, *, public: bool) -> bool:
+    """Return whether only this machine reaches the address; refuse or warn otherwise."""
+    if ipaddress.ip_address(host).is_loopback:
+        return True
+    if not public:
+        raise ValueError(
+            f"{host} is not a loopback address, so others could reach it. Pass public=True if you want that."
+        )
+    text = f"LocalDiscord on {host}: anybody who can reach it sees the channel and can post to it"
+    warnings.warn(text, stacklevel=3)
+    return False
