@@ -80,7 +80,7 @@ class _Part:
 
 
 def _push(event: _Part) -> dict[str, Any] | None:
-    """Tell of commits that were pushed to a branch. A branch that was deleted has no commit."""
+    """Return an embed about commits that were pushed to a branch. A branch that was deleted has no commit."""
     ref, commits, forced = event.text("ref", required=False), event.parts("commits"), event.flag("forced")
     if not ref.startswith(_BRANCH) or not event.has("head_commit") or not (commits or forced):
         return None
@@ -118,7 +118,7 @@ def _pull_request(event: _Part) -> dict[str, Any] | None:
 
 
 def _numbered(event: _Part, key: str, kind: str, color: int) -> dict[str, Any] | None:
-    """Tell of an issue or a pull request that was opened, closed or opened again."""
+    """Return an embed about an issue or a pull request that was opened, closed or opened again."""
     action, subject = event.text("action", required=False), event.part(key)
     if action not in ("opened", "closed", "reopened"):
         return None
@@ -139,7 +139,7 @@ def _release(event: _Part) -> dict[str, Any] | None:
 
 
 def _star(event: _Part) -> dict[str, Any] | None:
-    """Tell of a star, for which GitHub has the events `star` and `watch`."""
+    """Return an embed about a new star, for which GitHub has the events `star` and `watch`."""
     if event.text("action", required=False) not in ("created", "started"):
         return None
     repository = event.part("repository")
