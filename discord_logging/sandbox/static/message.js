@@ -20,7 +20,7 @@ function pollText({ question, answers }) {
   return [question.text, ...answers.map((each) => each.poll_media.text)];
 }
 
-export function words(data) {
+export function searchText(data) {
   const parts = data.embeds.flatMap((item) => [
     item.author?.name, item.title, item.description, item.footer?.text,
     ...(item.fields ?? []).flatMap((field) => [field.name, field.value]),

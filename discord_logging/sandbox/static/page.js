@@ -1,7 +1,7 @@
 // The messages: asks for what is new, keeps the list, searches and filters it.
 import { channelName, isInShownChannel, learnChannel, onChoice, showChannels } from "./channels.js";
 import { element, icon, part } from "./dom.js";
-import { fill, groups, words } from "./message.js";
+import { fill, groups, searchText } from "./message.js";
 import { learnPace, showPanel } from "./panel.js";
 import { mark, search, terms } from "./search.js";
 import { LEVELS, levels } from "./severity.js";
@@ -23,7 +23,7 @@ for (const holder of document.querySelectorAll("[data-icon]")) holder.append(ico
 
 function wanted(data) {
   if (!isInShownChannel(data) || (chosen.size && ![...data.levels].some((name) => chosen.has(name)))) return false;
-  return terms().every((term) => data.words.includes(term));
+  return terms().every((term) => data.searchText.includes(term));
 }
 
 function place(data, before) {
@@ -102,7 +102,7 @@ const later = (one, other) => one.length - other.length || (one > other ? 1 : on
 function add(data) {
   data.moment = new Date(data.timestamp);
   data.levels = levels(data);
-  data.words = words(data);
+  data.searchText = searchText(data);
   learnChannel(data.channel);
   const old = byId.get(data.id);
   for (const name of data.levels) chips.get(name).total += 1;
