@@ -46,6 +46,10 @@ class LocalDiscord:
     The server begins with one webhook in one text channel. It may be stopped and started again, and keeps its port,
     webhooks and messages. Every method may be called from any thread.
 
+    The limits of all requests and of invalid ones are those of https://docs.discord.com/developers/topics/rate-limits;
+    those of a webhook and of a channel are not documented, but were seen
+    (https://github.com/discord/discord-api-docs/issues/1454).
+
     Args:
         host: The address to listen on. An address other than loopback needs `public`.
         port: The TCP port; 0 (the default) takes a free port at the first start.
