@@ -41,20 +41,18 @@ def parse_backlog(name: str, value: object) -> str:
         raise error.with_traceback(None)  # noqa: B904 - it is the same error
 
 
-def parse_directory(name: str, value: object, backlog: str | None) -> str:
-    """Return the absolute path of the directory that keeps records while the Redis of `backlog` cannot.
+def check_directory(name: str, directory: str, backlog: str | None) -> None:
+    """Refuse a place that cannot keep records while `backlog` is away.
 
     Raises:
-        InvalidSettingError: `value` is no directory, or `backlog` needs none.
+        InvalidSettingError: `directory` is a Redis, or `backlog` is not a Redis.
     """
-    directory = parse_backlog(name, value)
     if is_redis(directory):
         raise InvalidSettingError(f"{name} must be a directory such as '/var/lib/shop/backlog', not a Redis.")
     if backlog is None or not is_redis(backlog):
         raise InvalidSettingError(
             f"{name} must come with a backlog in Redis, not alone: backlog={directory!r} keeps it in a directory."
         )
-    return directory
 
 
 def is_redis(backlog: str) -> bool:
@@ -80,7 +78,9 @@ def find_directory_in_environment(backlog: str | None) -> str | None:
     given = os.environ.get(DIRECTORY_VARIABLE)
     if is_blank(given) or backlog is None or not is_redis(backlog):
         return None
-    return parse_directory(DIRECTORY_VARIABLE, given, backlog)
+    directory = parse_backlog(DIRECTORY_VARIABLE, given)
+    check_directory(DIRECTORY_VARIABLE, directory, backlog)
+    return directory
 
 
 def _read(name: str, value: object) -> str:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from discord_logging._exceptions import InvalidSettingError
 from discord_logging._records.backlog_setting import (
+    check_directory,
     find_directory_in_environment,
     find_in_environment,
     parse_backlog,
-    parse_directory,
 )
 from discord_logging._records.parse import (
     COLORS,
@@ -225,7 +225,7 @@ class DeliverySettings:
         if "backlog" not in given:
             given["backlog"] = find_in_environment()
         if "backlog_dir" in given:
-            given["backlog_dir"] = parse_directory("backlog_dir", given["backlog_dir"], given["backlog"])
+            check_directory("backlog_dir", given["backlog_dir"], given["backlog"])
         else:
             given["backlog_dir"] = find_directory_in_environment(given["backlog"])
         return cls(**given)
@@ -234,10 +234,8 @@ class DeliverySettings:
 def _parse_delivery(name: str, value: object) -> Any:
     if name == "retry_delays":
         return parse_delays(name, value)
-    if name == "backlog":
+    if name in ("backlog", "backlog_dir"):
         return parse_backlog(name, value)
-    if name == "backlog_dir":
-        return value
     return parse_number(name, value, minimum=_MINIMA.get(name, 0.0), whole=name in _WHOLE_NUMBERS)
 
 
