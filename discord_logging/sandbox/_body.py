@@ -196,5 +196,5 @@ def _filename(part: MultipartSegment) -> str | None:
         return None if part.filename is None else _utf8(part.filename)
     try:
         return unquote(extended[2], extended[1] or "utf-8", "strict")
-    except (UnicodeError, LookupError):  # an unknown or broken encoding
+    except (ValueError, LookupError):  # an unknown or broken encoding
         return "unknown"
