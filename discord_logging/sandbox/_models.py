@@ -213,8 +213,9 @@ class Webhook:
 
 @dataclass(frozen=True)
 class Thread:
-    """A thread of a channel."""
+    """A thread of a channel; the name is `None` if nobody gave one."""
 
     id: str
     channel_id: str
     locked: bool
+    name: str | None = None

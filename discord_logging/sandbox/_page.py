@@ -169,7 +169,7 @@ class Page:
     def _shown(self, message: Message) -> dict[str, Any]:
         answer = message_json(message, base_url="")
         attached = {attachment["id"] for attachment in answer["attachments"]}
-        webhook = self._state.webhook(message.webhook_id)
+        webhook, thread = self._state.webhook(message.webhook_id), self._state.thread(message.channel_id)
         return {
             "id": message.id,
             "channel_id": message.channel_id,
@@ -177,7 +177,7 @@ class Page:
                 "id": message.channel_id,
                 "parent": webhook.channel_id if webhook else message.channel_id,
                 "forum": webhook is not None and webhook.forum,
-                "thread_name": message.payload.get("thread_name"),
+                "thread_name": thread and thread.name,
             },
             "content": message.content,
             "username": message.username,

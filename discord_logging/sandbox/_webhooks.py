@@ -228,7 +228,7 @@ class Webhooks:
         elif thread_id is None:
             if webhook.requires_tags and not form.applied_tags:
                 raise Refusal(400, 40067, "A tag is required to create a forum post in this channel")
-            self._state.put_thread(Thread(message_id, webhook.channel_id, locked=False))
+            self._state.put_thread(Thread(message_id, webhook.channel_id, locked=False, name=form.thread_name))
             return message_id
         if thread_id is None:
             return webhook.channel_id
