@@ -248,8 +248,8 @@ class Webhooks:
             if limited is not None:
                 return limited
         query = _Query(call.query)
-        payload = _payload(call) or {}
-        form = validate(payload, call.body.files, with_components=query.with_components, existing=message)
+        form = validate(_payload(call), call.body.files, with_components=query.with_components, existing=message)
+        payload = call.body.payload or {}
         new = _stored(form.files)
         kept = {file.id: file for file in (*form.kept_files, *new)}
         edited = replace(

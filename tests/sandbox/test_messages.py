@@ -47,6 +47,13 @@ def test_an_edit_is_checked_like_a_message(unlimited: LocalDiscord, http: reques
     assert [message.content for message in unlimited.messages] == ["a"]
 
 
+def test_an_edit_that_is_no_object_is_refused(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """An empty list is refused as any other list is."""
+    url = post(unlimited, http, {"content": "a"})
+    bodies: list[Any] = [[], [1], False, {}]
+    assert [http.patch(url, json=body).status_code for body in bodies] == [400, 400, 400, 200]
+
+
 def test_an_edit_adds_files_and_keeps_those_listed(unlimited: LocalDiscord, http: requests.Session) -> None:
     """Without `attachments` all files stay, with it the listed ones; more than ten are refused."""
     answer = http.post(unlimited.webhook_url, files=[(f"files[{n}]", (f"{n}.png", b"x")) for n in range(9)])
