@@ -54,7 +54,10 @@ class Api:
             now=now,
         )
         # aiohttp discards a body that is not read, and closes the connection if that takes long.
-        body = await self._read(incoming) if self._webhooks.reads_body(call) else call.body
+        try:
+            body = await self._read(incoming) if self._webhooks.reads_body(call) else call.body
+        except (ConnectionError, web.RequestPayloadError):  # the client has gone, or has not compressed what it says
+            return _closed(incoming.transport)
         call = replace(call, body=body or call.body)
         request = Request(
             method=incoming.method,

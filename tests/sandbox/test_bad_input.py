@@ -347,6 +347,21 @@ def test_no_more_than_the_limit_is_read_of_100_megabytes(unlimited: LocalDiscord
     assert requests.get(unlimited.webhook_url, timeout=5).ok
 
 
+@pytest.mark.parametrize("header", ["Content-Length: 100", "Content-Length: 4\r\nContent-Encoding: gzip"])
+def test_a_body_that_does_not_arrive_ends_the_connection(
+    unlimited: LocalDiscord, caplog: pytest.LogCaptureFixture, header: str
+) -> None:
+    """Regression: a client that was killed while it posted left an error with a traceback in the log."""
+    address = urlsplit(unlimited.url)
+    head = f"POST {urlsplit(unlimited.webhook_url).path} HTTP/1.1\r\nHost: {address.netloc}\r\n{header}\r\n"
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as client:
+        client.sendall(f"{head}Content-Type: application/json\r\n\r\nhalf".encode())
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100) == b""
+    assert requests.get(unlimited.webhook_url, timeout=5).ok
+    assert caplog.messages == []
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "..\\..\\boot.ini", "/etc/passwd", "a/../../b", "..", "\x00../x"])
 def test_file_names_contain_no_path(unlimited: LocalDiscord, http: requests.Session, name: str) -> None:
     """File names lose separators and leading dots, and files are served from memory."""
