@@ -498,8 +498,10 @@ def test_forum_posts_and_channels_can_be_chosen(page: Page) -> None:
     forum = page.discord.add_webhook(forum=True)
     page.post("plain")
     page.post("in the post", url=forum, thread_name="<b>Import</b>")
-    page.wait(lambda: len(page.texts()) == 2)
-    assert page.text("#channel-list").split("\n") == ["all messages", "local-discord", "forum", "<b>Import</b>"]
+    page.post("elsewhere", url=page.discord.add_webhook())
+    page.wait(lambda: len(page.texts()) == 3)
+    names = ["all messages", "local-discord", "forum", "<b>Import</b>", "channel-3"]
+    assert page.text("#channel-list").split("\n") == names
     page.click("#channel-list .thread")
     assert (page.texts(), page.text("#title b")) == (["in the post"], "<b>Import</b>")
     page.click("#channel-list li:nth-of-type(2) button")

@@ -17,7 +17,8 @@ export function learnChannel({ id, parent, forum, thread_name: name }) {
   if (channels.has(id)) return;
   if (parent !== id) learnChannel({ id: parent, parent, forum });
   const thread = parent !== id;
-  const usual = thread ? `thread ${id.slice(-4)}` : forum ? "forum" : channels.size ? `channel-${channels.size + 1}` : "local-discord";
+  const others = [...channels].filter(([known, { parent: above }]) => known === above).length;
+  const usual = thread ? `thread ${id.slice(-4)}` : forum ? "forum" : others ? `channel-${others + 1}` : "local-discord";
   const made = { parent, forum, name: name ?? usual };
   channels.set(id, made);
   made.item = item(id, thread ? "thread" : "hash", made.name);
