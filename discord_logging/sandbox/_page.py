@@ -175,7 +175,7 @@ class Page:
             "channel_id": message.channel_id,
             "channel": {
                 "id": message.channel_id,
-                "parent": webhook.channel_id if webhook else message.channel_id,
+                "parent": thread.channel_id if thread else message.channel_id,
                 "forum": webhook is not None and webhook.forum,
                 "thread_name": thread and thread.name,
             },

@@ -119,7 +119,7 @@ def test_removed_messages_leave_the_page(http: requests.Session) -> None:
 
 
 def test_threads_have_their_name_and_channel(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """The page can list threads below their forum, also after an edit of the message that named its thread."""
+    """The page can list threads below their forum, also after an edit of the first message, or without its webhook."""
     forum = unlimited.add_webhook(forum=True)
     first = http.post(forum, params={"wait": "1"}, json={"content": "a", "thread_name": " Import "}).json()
     url, query = f"{forum}/messages/{first['id']}", {"thread_id": first["channel_id"]}
@@ -127,6 +127,8 @@ def test_threads_have_their_name_and_channel(unlimited: LocalDiscord, http: requ
     http.post(f"{unlimited.webhook_url}/slack", json={"text": "b", "thread_name": {"not": "a name"}})
     post, plain = (message["channel"] for message in _news(http, unlimited)["messages"])
     assert (post["thread_name"], post["forum"], post["parent"] == post["id"]) == ("Import", True, False)
+    http.delete(forum)
+    assert _news(http, unlimited)["messages"][0]["channel"]["parent"] == post["parent"]
     assert (plain["thread_name"], plain["forum"], plain["parent"] == plain["id"]) == (None, False, True)
 
 
