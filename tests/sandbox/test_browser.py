@@ -628,6 +628,22 @@ def test_a_narrow_screen_has_drawers(page: Page) -> None:
         page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_the_longest_buttons_are_shown_whole(page: Page) -> None:
+    """A label wraps where it is too long for the message, and a disabled button leads nowhere."""
+    buttons = [
+        {"type": 2, "style": 5, "label": "W" * 80, "url": "https://e.com", "disabled": off} for off in (False, True)
+    ]
+    url = f"{page.discord.webhook_url}?with_components=true"
+    assert page.post("long", url=url, components=[{"type": 1, "components": buttons}]) == 204
+    page.wait(lambda: len(page.find(".link-button")) == 2)
+    ends = (
+        "return [...document.querySelectorAll('.link-button, .row')].map((each) => each.getBoundingClientRect().right)"
+    )
+    row, *ends_of_buttons = page.run(ends)
+    assert max(ends_of_buttons) <= row
+    assert [button.get_attribute("href") for button in page.find(".link-button")] == ["https://e.com/", None]
+
+
 def test_a_new_server_at_the_same_address_starts_afresh(page: Page) -> None:
     """The page reports the lost connection, and then removes the messages of the old server."""
     page.post("old")

@@ -15,7 +15,7 @@ function drawn(data, files, at) {
   switch (data.type) {
     case ROW: return element("div", "row", ...inside);
     case BUTTON: {
-      const made = link(data.url, [emojiText(data.emoji), data.label].filter(Boolean).join(" "));
+      const made = link(data.disabled ? "" : data.url, [emojiText(data.emoji), data.label].filter(Boolean).join(" "));
       made.className = "link-button";
       return made;
     }
