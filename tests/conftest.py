@@ -139,6 +139,12 @@ def discord() -> Iterator[LocalDiscord]:
         yield local
 
 
+@pytest.fixture
+def burst_until_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let records share a message until they are flushed: no pause between them makes the first one leave alone."""
+    monkeypatch.setattr("discord_logging._delivery.listener._GATHERING_TIME", 60.0)
+
+
 _GUNICORN = """
 import pathlib, threading
 bind = "127.0.0.1:0"

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     Console = Callable[[], str]
 
+pytestmark = pytest.mark.usefixtures("burst_until_flush")
+
 URL = "https://discord.com/api/v10/webhooks/123456789012345678/" + "Zx9-k_Tq" * 8 + "abcd"
 TOKEN = URL.rpartition("/")[2]
 QUIET = {"DISCORD_STARTUP_NOTICE": False}

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from discord_logging.sandbox import Embed, Message
 
+pytestmark = pytest.mark.usefixtures("burst_until_flush")
+
 TOKEN = "pR7sT1-wXyZ3_aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789AbCdEfGhIjKlMnOpQrS"
 URL = f"https://discord.com/api/webhooks/123456789012345678/{TOKEN}"
 PICTURE = "https://example.org/shop.png"
@@ -90,8 +92,7 @@ class TestPlainText:
         """Each text is shown."""
         for _ in range(3):
             notifier.send_plaintext("again")
-        # The first one may leave before the others come.
-        assert "\n".join(message.content for message in posted(notifier, discord)) == "again\nagain\nagain"
+        assert [message.content for message in posted(notifier, discord)] == ["again\nagain\nagain"]
 
     def test_a_long_text_is_split(self, notifier: DiscordNotifier, discord: LocalDiscord) -> None:
         """The text becomes several messages in order, without a loss, and a secret at the cut is masked."""
