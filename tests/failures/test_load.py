@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from discord_logging.sandbox import Fault, LocalDiscord
+from tests.failures.conftest import PEAK
 
 if TYPE_CHECKING:
     from discord_logging.sandbox import Message
@@ -34,7 +35,7 @@ _TROUBLE = [
 """The reactions of the server, in order. `Fault()` is a success; no other reaction saves the message."""
 
 _PROGRAM = f"""
-import json, logging, resource, sys, threading, time
+import json, logging, threading, time
 import discord_logging
 
 handler = discord_logging.DiscordHandler(
@@ -47,8 +48,7 @@ log.setLevel("DEBUG")
 logging._srcfile = None
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+{PEAK}
 
 def flood(thread, slowest):
     clock = time.perf_counter_ns
@@ -126,7 +126,7 @@ class _Reported:
 
 @pytest.mark.once
 @pytest.mark.timeout(180)
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no module resource on this platform")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak memory of a program alone")
 def test_half_a_million_records_under_load(run: Any) -> None:
     """Every accepted record is in the channel once or counted as dropped, and memory is bounded.
 

@@ -13,6 +13,7 @@ import pytest
 
 from discord_logging.sandbox import Fault
 from discord_logging.sandbox._answers import Answer, phrase
+from tests.failures.conftest import PEAK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,10 +38,8 @@ def wait_until(is_so, seconds=15):
     while not is_so():
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.005)
-def peak():
-    import resource
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 """
+_PRELUDE += PEAK
 """The beginning of every program here; `use` adds a handler."""
 
 _OUT_OF_TIME = """
@@ -53,7 +52,7 @@ MemoryBacklog.wait = lambda self, timeout: _wait(self, timeout and timeout / 200
 """
 """Makes ten minutes of retries pass in three seconds."""
 
-_HAS_RSS = pytest.mark.skipif(sys.platform == "win32", reason="there is no module resource on this platform")
+_HAS_RSS = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak memory of a program alone")
 
 
 @pytest.fixture
