@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -221,6 +222,36 @@ class TestOwnRecords:
         assert process.backlog.health()["fallback"]["reason"] == "ZeroDivisionError: division by zero"
         assert process.deliver() == ["one"]
 
+    def test_a_folder_that_another_process_has_just_found_is_tried_again(
+        self, clock: Clock, start: Callable[..., Process], tmp_path: Path
+    ) -> None:
+        """It was made a moment ago, and nobody has led it yet."""
+        process = start()
+        finder = SqliteStore(tmp_path / "fallback" / f"00-{process.writer.name}.1", HOOK)
+        assert finder.lock()
+        process.log("one")
+        process.step()
+        assert not process.backlog.fallback.has(1)
+        finder.abandon(removes=True)
+        clock.now += 5
+        process.step()
+        assert process.backlog.fallback.has(1)
+
+    def test_nobody_waits_for_a_thread_that_writes_for_too_long(
+        self, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The records stay in shared memory meanwhile."""
+        monkeypatch.setattr("discord_logging._process.locks.PATIENCE", 0.0)
+        process = start()
+        process.log("one")
+        guard = process.backlog.fallback._guard
+        writing = threading.Thread(target=guard.acquire, args=(0,))
+        writing.start()
+        writing.join()
+        process.step()
+        assert not process.backlog.fallback.is_open
+        assert process.deliver() == ["one"]
+
     def test_a_full_disk_keeps_nothing_that_was_delivered(
         self, start: Callable[..., Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -417,6 +448,16 @@ class TestLostRecords:
         assert kept(tmp_path) == [1]
         living.recover()
         assert len(disk.file.rows) == 1
+
+    @pytest.mark.usefixtures("killed")
+    def test_they_are_counted_for_the_command(self, start: Callable[..., Process], tmp_path: Path) -> None:
+        """They stay where they are, and those of a living process are not counted."""
+        living = start()
+        living.log("one")
+        living.step()
+        assert start().backlog.fallback.count_lost() == 3
+        assert kept(tmp_path) == [1, 1, 2, 3]
+        assert Process(Disk()).backlog.fallback.count_lost() == 0
 
     @pytest.mark.usefixtures("killed")
     def test_nothing_need_be_written(
