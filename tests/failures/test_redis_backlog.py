@@ -200,20 +200,21 @@ class TestRedisInTrouble:
         assert code == 0
         assert err.count("does not work") == 1
 
-    def test_a_record_that_redis_may_have_is_marked_when_it_is_sent_alone(
+    def test_a_record_that_redis_may_have_comes_once_or_is_marked(
         self, server: Server, discord: LocalDiscord, start: Start
     ) -> None:
-        """Redis has it, but was stopped before it answered, and the process ends before it is back."""
+        """Redis was stopped before it answered, and has the record only if it was asked to keep it before that."""
         worker = start(code=IMPATIENT)
         worker.ask("(log.error('before'), handler.flush(20))")
         server.pause()
         worker.ask("log.error('in limbo')")
         discord.wait_for("in limbo", timeout=60)
+        worker.ask("until(lambda: not handler.health()['pending'])")
         worker.kill()
         server.go_on()
         assert start().ask("(log.error('after'), handler.flush(20))") == "(None, True)"
         cards = [str(embed) for message in discord.messages for embed in message.embeds if "in limbo" in str(embed)]
-        assert "may be a repeat" in cards[0]
+        assert len(cards) == 1 or "may be a repeat" in cards[0]
 
     def test_a_slow_redis_does_not_hold_up_the_program(
         self, server: Server, discord: LocalDiscord, start: Start
@@ -251,17 +252,17 @@ class TestFallback:
         return tmp_path / "fallback"
 
     def test_killed_processes_lose_nothing_that_has_no_room_in_shared_memory(
-        self, server: Server, discord: LocalDiscord, start: Start, folder: Path
+        self, server: Server, discord: LocalDiscord, start: Start, folder: Path, wait_until: Callable[..., None]
     ) -> None:
         """The next process moves the records into Redis when it is back."""
         server.kill()
         discord.stop()
-        names = [f"{name} {part}" for name in ("first", "second") for part in range(20)]
+        names = [f"{name} {part}" for name in ("first", "second") for part in range(12)]
         for name in ("first", "second"):
             worker = start()
-            for part in range(20):
+            for part in range(12):
                 log(worker, f"{name} {part}")
-            worker.ask("until(lambda: health('fallback')['waiting'] == 4000)")
+            worker.ask("until(lambda: health('fallback')['waiting'] == 2400)")
             assert worker.ask("health('at_risk')") == "0"
             worker.kill()
         token = WebhookURL.parse(discord.webhook_url).token.encode()
@@ -272,7 +273,8 @@ class TestFallback:
         server.start()
         discord.start()
         last = start()
-        assert last.ask("(log.error('the last'), until(lambda: health('rescued') == 8000), handler.flush(60))")
+        last.ask("log.error('the last')")
+        wait_until(lambda: len(posted(discord)) > 4_800)
         assert sorted(posted(discord)) == sorted(["the last", *all_of(*names)])
         assert list(folder.iterdir()) == []
 
@@ -318,12 +320,12 @@ class TestFallback:
         server.kill()
         discord.stop()
         worker = start()
-        names = [f"worker {part}" for part in range(20)]
+        names = [f"worker {part}" for part in range(12)]
         for name in names:
             log(worker, name)
         worker.ask("setattr(handler._listener, 'flush_timeout', 0)")
         _, err = worker.end()
-        assert "4,000 records wait" in err
+        assert "2,400 records wait" in err
         assert "were not delivered" not in err
         server.start()
         discord.start()
