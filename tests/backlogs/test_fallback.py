@@ -173,31 +173,21 @@ class TestOwnRecords:
         other.recover()
         assert sum(row.count for row in disk.file.rows.values()) == 4
 
+    @pytest.mark.parametrize("later", [["after"], []])
     def test_the_directory_is_made_anew_if_it_was_removed(
-        self, clock: Clock, start: Callable[..., Process], tmp_path: Path
+        self, clock: Clock, start: Callable[..., Process], tmp_path: Path, later: list[str]
     ) -> None:
-        """The next try keeps all records again."""
+        """The next look keeps all records again. Regression: only a new record let the process notice."""
         process = start()
         process.log("before")
         process.step()
         shutil.rmtree(tmp_path / "fallback")
-        process.log("after")
-        process.recover()
+        for text in later:
+            process.log(text)
+            process.recover()
         clock.now += 5
         process.recover()
-        assert kept(tmp_path) == [1, 2]
-
-    def test_the_directory_is_made_anew_although_nothing_new_comes(
-        self, clock: Clock, start: Callable[..., Process], tmp_path: Path
-    ) -> None:
-        """Regression: only a new record let the process notice."""
-        process = start()
-        process.log("before")
-        process.step()
-        shutil.rmtree(tmp_path / "fallback")
-        clock.now += 5
-        process.recover()
-        assert kept(tmp_path) == [1]
+        assert kept(tmp_path) == [1, 2][: 1 + len(later)]
 
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such names")
     def test_the_name_of_the_directory_may_be_no_utf8(self, disk: Disk, tmp_path: Path) -> None:
