@@ -247,9 +247,10 @@ class Cluster:
         """Return the slot of the records for a webhook."""
         return int(self.nodes[0].tell("CLUSTER", "KEYSLOT", f"{{{hook}}}"))
 
-    def owner_of(self, slot: int) -> Server:
-        """Return the node that has a slot."""
-        ids = [first[2] for low, high, first, *_ in self.nodes[0].tell("CLUSTER", "SLOTS") if low <= slot <= high]
+    def owner_of(self, slot: int, *, asked: Server | None = None) -> Server:
+        """Return the node that has a slot, as one of the nodes knows."""
+        slots = (asked or self.nodes[0]).tell("CLUSTER", "SLOTS")
+        ids = [first[2] for low, high, first, *_ in slots if low <= slot <= high]
         return next(node for node in self.nodes if [self.ids[node]] == ids)
 
     @contextlib.contextmanager
@@ -261,7 +262,8 @@ class Cluster:
         yield source
         for node in (target, source):
             node.tell("CLUSTER", "SETSLOT", slot, "NODE", self.ids[target])
-        wait_until(lambda: self.owner_of(slot) is target)
+        # A node that does not know yet would send a process to the one that had the slot.
+        wait_until(lambda: all(self.owner_of(slot, asked=node) is target for node in self.nodes))
 
     @contextlib.contextmanager
     def without(self, node: Server) -> Iterator[None]:
