@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PRELUDE = """
 import logging, os, sys, threading, time
 import discord_logging
-handler = discord_logging.DiscordHandler(flush_timeout=2)
+handler = discord_logging.DiscordHandler(flush_timeout=20)
 log = logging.getLogger("app")
 log.addHandler(handler)
 log.setLevel("DEBUG")

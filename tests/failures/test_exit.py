@@ -24,10 +24,11 @@ began = time.monotonic()
 atexit.register(lambda: print(f"ended after {time.monotonic() - began:.3f}"))
 import logging, os, signal, socket, sys, threading
 import discord_logging
-handler = discord_logging.DiscordHandler(flush_timeout=1)
+handler = discord_logging.DiscordHandler(flush_timeout=30)
 log = logging.getLogger("app")
 log.addHandler(handler)
 """
+HASTY = TIMED.replace("flush_timeout=30", "flush_timeout=1")
 
 
 def seconds(done: Finished) -> list[float]:
@@ -70,7 +71,7 @@ def test_exit_right_after_logging(run: Run, ending: str, code: int) -> None:
     """
     with LocalDiscord(latency=0.01) as slow:
         script = f"for n in range(100): log.error('record %03d', n)\n{ending}"
-        done = run(script, prelude=TIMED.replace("flush_timeout=1", "flush_timeout=30"), url=slow.webhook_url)
+        done = run(script, prelude=TIMED, url=slow.webhook_url)
         shown = str([(message.embeds, [file.text for file in message.files]) for message in slow.messages])
     assert [n for n in range(100) if f"record {n:03}" not in shown] == []
     assert (done.code, losses(done)) == (code, [])
@@ -109,7 +110,7 @@ def test_exit_while_the_network_is_stuck(
         for n in range(4): log.error("%d", n)
         began = time.monotonic()
         """,
-        prelude=TIMED.replace("log.addHandler(handler)", "log.addHandler(handler); log.propagate = False"),
+        prelude=HASTY.replace("log.addHandler(handler)", "log.addHandler(handler); log.propagate = False"),
         url=request.getfixturevalue("blackhole") if shape == "connect" else "",
     )
     assert all(0.95 < each < 15 for each in seconds(done))
@@ -135,7 +136,7 @@ def test_exit_without_close(run: Run, discord: LocalDiscord, fault: Fault) -> No
         print([thread.daemon for thread in threading.enumerate() if thread.name.startswith("discord-logging")])
         began = time.monotonic()
         """,
-        prelude=TIMED,
+        prelude=HASTY,
     )
     assert (done.code, done.out.split("\n")[0]) == (0, "[True]")
     assert seconds(done)[0] < 15
@@ -174,8 +175,9 @@ def test_logging_from_a_hook_that_takes_its_time(run: Run, texts: Callable[[], l
 
     When the exit has one deadline that counts what other hooks take, the second record is lost.
     """
-    hook = "atexit.register(lambda: (log.error('first'), time.sleep(1.1), log.error('second')))\n"
-    done = run("", prelude=TIMED.replace("import discord_logging\n", f"{hook}import discord_logging\n"))
+    hook = "atexit.register(lambda: (log.error('first'), time.sleep(5.1), log.error('second')))\n"
+    prelude = TIMED.replace("flush_timeout=30", "flush_timeout=5")
+    done = run("", prelude=prelude.replace("import discord_logging\n", f"{hook}import discord_logging\n"))
     assert (texts(), losses(done)) == (["first", "second"], [])
 
 
@@ -220,7 +222,7 @@ def test_logging_after_close(run: Run, texts: Callable[[], list[str]]) -> None:
         logging.shutdown()
         log.error("fourth")
         """,
-        prelude=TIMED.replace("flush_timeout=1", "flush_timeout=30"),
+        prelude=TIMED,
     )
     assert (texts(), done.code, losses(done)) == (["first", "second", "third", "fourth"], 0, [])
 
@@ -246,7 +248,7 @@ def test_logging_while_dict_config_closes_the_handler(run: Run, texts: Callable[
         logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
         print(handlers, handler.closed)
         """,
-        prelude=TIMED.replace("flush_timeout=1", "flush_timeout=30"),
+        prelude=TIMED,
     )
     assert (texts(), done.out.splitlines()[0], done.code, losses(done)) == (["meanwhile"], "[] False", 0, [])
 

@@ -30,7 +30,7 @@ def until(holds):
 """
 
 _PRELUDE = f"""{_BARE}
-handler = discord_logging.DiscordHandler(flush_timeout=2)
+handler = discord_logging.DiscordHandler(flush_timeout=20)
 log.addHandler(handler)
 
 def show(**more):
@@ -55,7 +55,6 @@ class TestReconfiguration:
         done = run(
             f"""
             logging.getLogger().setLevel("DEBUG")
-            handler._listener.flush_timeout = 20
             for number in range(3): log.error("%d", number)
             began = time.monotonic()
             logging.config.dictConfig({{"version": 1, "disable_existing_loggers": {disable}}})
@@ -123,7 +122,7 @@ class TestReconfiguration:
                 handler.close(4)
                 print(time.monotonic() - began)
             """,
-            prelude=_PRELUDE,
+            prelude=_PRELUDE.replace("flush_timeout=20", "flush_timeout=2"),
         )
         first, second = map(float, done.out.split())
         assert first > 3.9
