@@ -1,4 +1,4 @@
-"""The mentions in a message that notify somebody."""
+"""The mentions in a message that notify somebody, or only highlight the message after an edit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def allowed_mentions(fields: Fields, value: Any) -> dict[str, Any] | None:
     return {"parse": parse, **ids}
 
 
-def pings(text: str, allowed_mentions: Mapping[str, Any] | None) -> list[str]:
+def mentions(text: str, allowed_mentions: Mapping[str, Any] | None) -> list[str]:
     """Return the mentions in `text` that `allowed_mentions` allows, each once."""
     allowed = _DEFAULT if allowed_mentions is None else allowed_mentions
     parse, users, roles = ({str(item) for item in allowed.get(key) or ()} for key in ("parse", "users", "roles"))

@@ -120,12 +120,15 @@ class Message:
         flags: Discord's message flags.
         timestamp: The time of posting (UTC).
         edited: The time of the last edit (UTC), or `None`.
-        pings: The mentions that notify somebody: ``@everyone``, ``@here``, ``<@user id>``, ``<@&role id>``.
+        pings: The mentions that notified somebody when the message was posted: ``@everyone``, ``@here``,
+            ``<@user id>``, ``<@&role id>``. An edit notifies nobody.
         payload: The JSON of the request that posted the message, or of the request that edited it last.
         poll: The poll in Discord's form, with `question`, `answers` and `expiry`; `None` for a message without a poll.
         suppressed_embeds: The embeds that the flag ``SUPPRESS_EMBEDS`` hides; an edit that unsets it shows them again.
         size: The approximate memory of the message, in bytes.
         tts: Whether the message is read aloud.
+        mentions: The mentions that highlight the message for somebody, in the form of `pings`: those that the last
+            request allows.
     """
 
     id: str
@@ -146,6 +149,7 @@ class Message:
     suppressed_embeds: list[Embed] = field(default_factory=list, repr=False)
     size: int = field(default=0, repr=False)
     tts: bool = False
+    mentions: list[str] = field(default_factory=list)
 
     @property
     def text(self) -> str:

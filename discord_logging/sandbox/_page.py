@@ -189,7 +189,7 @@ class Page:
             "flags": message.flags,
             "timestamp": message.timestamp.isoformat(),
             "edited": message.edited and message.edited.isoformat(),
-            "pings": message.pings,
+            "pings": [ping for ping in message.pings if ping in message.mentions],
         }
 
 

@@ -47,9 +47,9 @@ def message_json(message: Message, base_url: str) -> dict[str, Any]:
         "embeds": [_embed_json(message, embed, base_url) for embed in message.embeds],
         "components": components_json(message, base_url),
         "attachments": [_attachment_json(message, file, base_url) for file in message.files if file.id not in used],
-        "mention_everyone": any(ping in message.pings for ping in ("@everyone", "@here")),
-        "mentions": [_mentioned(user_id) for user_id in _pinged(message, "@")],
-        "mention_roles": _pinged(message, "@&"),
+        "mention_everyone": any(mention in message.mentions for mention in ("@everyone", "@here")),
+        "mentions": [_user_of(user_id) for user_id in _mentioned(message, "@")],
+        "mention_roles": _mentioned(message, "@&"),
         "pinned": False,
         "tts": message.tts,
         "flags": message.flags,
@@ -65,13 +65,13 @@ def _author(message: Message) -> dict[str, Any]:
     return {**_user(message.webhook_id, message.username, "0000"), "avatar": avatar, "bot": True}
 
 
-def _pinged(message: Message, sign: str) -> list[str]:
-    """Return the ids in the mentions that notify users (`sign` is ``@``) or roles (``@&``)."""
-    found = (re.fullmatch(f"<{sign}([1-9][0-9]{{0,19}})>", ping) for ping in message.pings)
-    return [mention[1] for mention in found if mention]
+def _mentioned(message: Message, sign: str) -> list[str]:
+    """Return the ids in the mentions of users (`sign` is ``@``) or roles (``@&``) that highlight the message."""
+    found = (re.fullmatch(f"<{sign}([1-9][0-9]{{0,19}})>", mention) for mention in message.mentions)
+    return [match[1] for match in found if match]
 
 
-def _mentioned(user_id: str) -> dict[str, Any]:
+def _user_of(user_id: str) -> dict[str, Any]:
     """Return a mentioned user. The local Discord has no users of its own, so the name is made from the id."""
     return _user(user_id, f"user{user_id}", "0")
 

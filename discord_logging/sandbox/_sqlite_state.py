@@ -176,7 +176,8 @@ class KeptState(State):
         found = self._db.execute(query, (message_id,)).fetchall()
         times = {name: body[name] and datetime.fromisoformat(body[name]) for name in ("timestamp", "edited")}
         files = [_checked(File(**json.loads(about), data=data)) for about, data in found]
-        return _checked(Message(**{**body, **times, "files": files}))
+        mentions = body.get("mentions", body["pings"])  # older files do not have them
+        return _checked(Message(**{**body, **times, "files": files, "mentions": mentions}))
 
 
 def _checked(row: _Row) -> _Row:

@@ -16,7 +16,7 @@ from ._components import text_of
 from ._fields import Fields
 from ._github import github_payload
 from ._media import used_ids
-from ._mentions import pings
+from ._mentions import mentions
 from ._models import Message, Thread, snowflake
 from ._polls import open_poll
 from ._serializers import message_json, webhook_json
@@ -212,7 +212,8 @@ class Webhooks:
             tts=form.tts,
         )
         settled = _settled(message, form)
-        posted = replace(settled, channel_id=self._destination(webhook, thread_id, form, message.id))
+        channel_id = self._destination(webhook, thread_id, form, message.id)
+        posted = replace(settled, channel_id=channel_id, pings=settled.mentions)
         self._state.post(posted)
         return posted
 
@@ -297,12 +298,12 @@ def _stored(files: list[File]) -> list[File]:
 
 
 def _settled(message: Message, form: Form) -> Message:
-    """Return the message with its pings and without embeds that it hides, and refuse an empty message."""
+    """Return the message with its mentions and without embeds that it hides, and refuse an empty message."""
     if not (message.content or message.embeds or message.components or message.files or message.poll):
         raise Refusal(400, 50006, "Cannot send an empty message")
     text = "\n".join([message.content, *text_of(message.components)])
     shown, hidden = ([], message.embeds) if message.flags & SUPPRESS_EMBEDS else (message.embeds, [])
-    return replace(message, embeds=shown, suppressed_embeds=hidden, pings=pings(text, form.allowed_mentions))
+    return replace(message, embeds=shown, suppressed_embeds=hidden, mentions=mentions(text, form.allowed_mentions))
 
 
 class _Query:

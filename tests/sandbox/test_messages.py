@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from discord_logging.sandbox._mentions import pings
+from discord_logging.sandbox import LocalDiscord
+from discord_logging.sandbox._mentions import mentions
 
 if TYPE_CHECKING:
     import requests
-
-    from discord_logging.sandbox import LocalDiscord
 
 
 def post(local: LocalDiscord, http: requests.Session, payload: dict[str, Any], **settings: Any) -> str:
@@ -42,6 +43,8 @@ def test_an_edit_is_checked_like_a_message(unlimited: LocalDiscord, http: reques
     """Limits apply, an empty result and bad JSON are errors, and a refused edit changes nothing."""
     url = post(unlimited, http, {"content": "a"})
     assert http.patch(url, json={"content": "x" * 2001}).json()["code"] == 50035
+    assert http.patch(url, json={"embeds": [{"title": "x" * 257}]}).json()["code"] == 50035
+    assert http.patch(url, json={"embeds": [{"title": "t"}] * 11}).json()["code"] == 50035
     assert http.patch(url, json={"content": ""}).json()["code"] == 50006
     assert http.patch(url, data="{", headers={"Content-Type": "application/json"}).json()["code"] == 50109
     assert [message.content for message in unlimited.messages] == ["a"]
@@ -66,6 +69,47 @@ def test_an_edit_adds_files_and_keeps_those_listed(unlimited: LocalDiscord, http
     http.patch(url, json={"attachments": [{"id": first.id}], "embeds": [embed]})
     assert [file.filename for file in unlimited.messages[0].files] == ["0.png"]
     assert http.patch(url, json={"attachments": [{"id": "7"}]}).json()["code"] == 50146
+
+
+def test_an_edit_replaces_files_in_one_request(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The list names files to keep by their id and new ones by the number of their part, and drops the others."""
+    uploads = [(f"files[{n}]", (f"{n}.txt", str(n).encode())) for n in range(3)]
+    posted = http.post(unlimited.webhook_url, files=uploads).json()
+    url = f"{unlimited.webhook_url}/messages/{posted['id']}"
+    kept = {"id": posted["attachments"][1]["id"]}
+    new = {"id": "7", "filename": "named.txt", "description": "words"}
+    payload = {"payload_json": json.dumps({"attachments": [kept, new]})}
+    answer = http.patch(url, data=payload, files={"files[7]": ("new.txt", b"7"), "files[9]": ("9.txt", b"9")}).json()
+    assert [file["filename"] for file in answer["attachments"]] == ["1.txt", "named.txt", "9.txt"]
+    assert answer["attachments"][0]["id"] == kept["id"]
+    (message,) = unlimited.messages
+    assert [(file.text, file.description) for file in message.files] == [("1", None), ("7", "words"), ("9", None)]
+    assert http.patch(url, json={"attachments": [], "content": "none"}).json()["attachments"] == []
+
+
+def test_an_edit_replaces_embeds_and_keeps_what_it_leaves_out(http: requests.Session) -> None:
+    """Each key of an edit replaces the whole value, and an edit of nothing is an edit, too."""
+    layout = [{"type": 1, "components": [{"type": 2, "style": 5, "label": "a", "url": "https://example.com"}]}]
+    with LocalDiscord(clock=count(1_800_000_000).__next__) as local:
+        url = post(local, http, {"content": "a", "embeds": [{"title": "t"}, {"title": "u"}], "components": layout})
+        posted = http.get(url).json()
+        changed = http.patch(url, json={"embeds": [{"description": "d"}]}).json()
+        unchanged = http.patch(url, json={}).json()
+    assert changed["embeds"] == [{"type": "rich", "description": "d"}]
+    assert posted["edited_timestamp"] is None
+    assert posted["timestamp"] < changed["edited_timestamp"] < unchanged["edited_timestamp"]
+    assert unchanged == {**posted, "embeds": changed["embeds"], "edited_timestamp": unchanged["edited_timestamp"]}
+
+
+def test_a_message_in_a_thread_is_edited_with_the_thread(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """An edit reaches the message through its thread alone."""
+    thread = unlimited.add_thread(unlimited.webhook_url)
+    http.post(unlimited.webhook_url, params={"thread_id": thread}, json={"content": "x"})
+    url = f"{unlimited.webhook_url}/messages/{unlimited.messages[0].id}"
+    assert http.patch(url, json={"content": "y"}).json()["code"] == 10008
+    assert http.patch(url, params={"thread_id": thread}, json={"content": "y"}).json()["channel_id"] == thread
+    assert http.patch(url, params={"thread_id": "x"}, json={"content": "z"}).json()["code"] == 50035
+    assert unlimited.messages[0].content == "y"
 
 
 def test_a_message_in_a_thread_is_found_with_the_thread(unlimited: LocalDiscord, http: requests.Session) -> None:
@@ -95,12 +139,22 @@ def test_what_is_gone_cannot_be_edited(unlimited: LocalDiscord, http: requests.S
     assert edit() == (404, 10015)
 
 
-def test_an_edit_pings_without_its_own_allowed_mentions(unlimited: LocalDiscord, http: requests.Session) -> None:
-    """The `allowed_mentions` of the first message do not apply to its edits."""
-    url = post(unlimited, http, {"content": "<@7>", "allowed_mentions": {"parse": []}})
-    assert unlimited.messages[0].pings == []
-    http.patch(url, json={"embeds": []})
-    assert unlimited.messages[0].pings == ["<@7>"]
+def test_an_edit_highlights_by_its_own_allowed_mentions(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The `allowed_mentions` of the first message do not apply to its edits, and an edit notifies nobody."""
+    url = post(unlimited, http, {"content": "<@7> <@&8>", "allowed_mentions": {"parse": []}})
+    assert (unlimited.messages[0].pings, unlimited.messages[0].mentions) == ([], [])
+    edited = http.patch(url, json={"embeds": []}).json()
+    assert ([user["id"] for user in edited["mentions"]], edited["mention_roles"]) == (["7"], [])
+    edited = http.patch(url, json={"allowed_mentions": {"parse": ["roles"]}}).json()
+    assert (edited["mentions"], edited["mention_roles"]) == ([], ["8"])
+    assert (unlimited.messages[0].pings, unlimited.messages[0].mentions) == ([], ["<@&8>"])
+
+
+def test_an_edit_takes_no_ping_back(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """A message that has notified somebody still says so when it is edited."""
+    url = post(unlimited, http, {"content": "@here <@7>", "allowed_mentions": {"parse": ["everyone"]}})
+    assert http.patch(url, json={"content": "over"}).json()["mention_everyone"] is False
+    assert (unlimited.messages[0].pings, unlimited.messages[0].mentions) == (["@here"], [])
 
 
 def test_suppressed_embeds_come_back(unlimited: LocalDiscord, http: requests.Session) -> None:
@@ -122,6 +176,7 @@ def test_an_edit_reads_no_names(unlimited: LocalDiscord, http: requests.Session)
     url = post(unlimited, http, {"content": "a", "username": "Ann"})
     ignored = {"username": "discord", "avatar_url": 1, "thread_name": [], "applied_tags": "x", "tts": 3}
     assert http.patch(url, json={"content": "b", **ignored}).json()["author"]["username"] == "Ann"
+    assert http.patch(url, json={"flags": 4096 | 1 << 6}).json()["flags"] == 0
 
 
 @pytest.mark.parametrize(
@@ -188,4 +243,4 @@ def test_components_are_stored_and_ping(unlimited: LocalDiscord, http: requests.
 )
 def test_mentions_ping_as_allowed(allowed: dict[str, Any] | None, expected: list[str]) -> None:
     """Each mention pings once; without `allowed_mentions` those of users ping."""
-    assert pings("@everyone <@1> <@!2> <@&3> <@1> @here <#5>", allowed) == expected
+    assert mentions("@everyone <@1> <@!2> <@&3> <@1> @here <#5>", allowed) == expected
