@@ -51,6 +51,11 @@ class Body:
     refusal: Refusal | None = None
     size: int = 0
 
+    @property
+    def size_without_files(self) -> int:
+        """The approximate memory of the payload alone, in bytes."""
+        return self.size - sum(len(file.data) for file in self.files)
+
 
 def parse_body(content_type: str, data: bytes) -> Body:
     """Read the body of a request."""

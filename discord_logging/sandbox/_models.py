@@ -125,10 +125,13 @@ class Message:
         payload: The JSON of the request that posted the message, or of the request that edited it last.
         poll: The poll in Discord's form, with `question`, `answers` and `expiry`; `None` for a message without a poll.
         suppressed_embeds: The embeds that the flag ``SUPPRESS_EMBEDS`` hides; an edit that unsets it shows them again.
-        size: The approximate memory of the message, in bytes.
+        size: The approximate memory of the message without its files and versions, in bytes.
         tts: Whether the message is read aloud.
         mentions: The mentions that highlight the message for somebody, in the form of `pings`: those that the last
             request allows.
+        edits: The number of edits.
+        versions: The message as it was before each edit, the oldest first. The first version and the latest 20 are
+            kept, or fewer if they are large. Discord does not show them.
     """
 
     id: str
@@ -150,6 +153,8 @@ class Message:
     size: int = field(default=0, repr=False)
     tts: bool = False
     mentions: list[str] = field(default_factory=list)
+    edits: int = 0
+    versions: list[Message] = field(default_factory=list, repr=False)
 
     @property
     def text(self) -> str:

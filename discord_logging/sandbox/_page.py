@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ._faults import TROUBLES
+from ._history import all_files
 from ._media import attachment_path, content_type
 from ._models import is_refused
 from ._serializers import message_json
@@ -91,6 +92,7 @@ class Page:
             web.get("/", self._index),
             web.get(f"/static/{{name:{'|'.join(map(re.escape, _FILES))}}}", self._static),
             web.get("/messages", self._messages),
+            web.get("/messages/{message_id}/versions", self._versions),
             web.post("/trouble", self._trouble),
             web.get("/attachments/{message_id}/{file_id}/{filename}", self._attachment),
         ]
@@ -122,6 +124,12 @@ class Page:
             "webhook_url": None if self._state.messages() else self._webhook_url(request),
         }
         return web.json_response(answer, headers=_HEADERS)
+
+    async def _versions(self, request: web.Request) -> web.Response:
+        """Return the earlier versions of a message, the newest first, and none for an unknown message."""
+        message = self._state.message(request.match_info["message_id"])
+        versions = message.versions if message else []
+        return web.json_response([self._shown(version) for version in reversed(versions)], headers=_HEADERS)
 
     def _webhook_url(self, request: web.Request) -> str | None:
         """Return the URL of the first webhook as the page reaches it, or `None` if the webhooks are deleted."""
@@ -156,7 +164,7 @@ class Page:
 
     async def _attachment(self, request: web.Request) -> web.Response:
         message = self._state.message(request.match_info["message_id"])
-        files = message.files if message else []
+        files = all_files(message) if message else []
         file = next((file for file in files if file.id == request.match_info["file_id"]), None)
         if file is None:
             return web.Response(status=404, headers=_HEADERS, text="the file does not exist\n")
@@ -189,6 +197,7 @@ class Page:
             "flags": message.flags,
             "timestamp": message.timestamp.isoformat(),
             "edited": message.edited and message.edited.isoformat(),
+            "edits": message.edits,
             "pings": [ping for ping in message.pings if ping in message.mentions],
         }
 

@@ -8,11 +8,12 @@ import sqlite3
 import stat
 import warnings
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._history import all_files
 from ._models import File, Message, Thread, Webhook
 from ._state import State
 
@@ -129,9 +130,10 @@ class KeptState(State):
     def edit(self, message: Message) -> None:
         """Replace a message."""
         with self._changed, self._db as db:
-            db.execute("UPDATE messages SET body = ? WHERE id = ?", (_message_body(message), message.id))
-            db.execute("DELETE FROM files WHERE message_id = ?", (message.id,))
-            _insert_files(db, message)
+            updated = db.execute("UPDATE messages SET body = ? WHERE id = ?", (_message_body(message), message.id))
+            if updated.rowcount:
+                db.execute("DELETE FROM files WHERE message_id = ?", (message.id,))
+                _insert_files(db, message)
             super().edit(message)
 
     def delete(self, message: Message) -> None:
@@ -174,10 +176,18 @@ class KeptState(State):
     def _message(self, message_id: str, body: dict[str, Any]) -> Message:
         query = "SELECT body, data FROM files WHERE message_id = ? ORDER BY rowid"
         found = self._db.execute(query, (message_id,)).fetchall()
-        times = {name: body[name] and datetime.fromisoformat(body[name]) for name in ("timestamp", "edited")}
         files = [_checked(File(**json.loads(about), data=data)) for about, data in found]
-        mentions = body.get("mentions", body["pings"])  # older files do not have them
-        return _checked(Message(**{**body, **times, "files": files, "mentions": mentions}))
+        if "versions" not in body:  # the file was written before messages had versions
+            about_files = [_about(file) for file in files]
+            body = {**body, "files": about_files, "mentions": body["pings"], "versions": []}
+        return _read_message(body, {file.id: file.data for file in files})
+
+
+def _read_message(body: dict[str, Any], data: dict[str, bytes]) -> Message:
+    times = {name: body[name] and datetime.fromisoformat(body[name]) for name in ("timestamp", "edited")}
+    files = [_checked(File(**about, data=data[about["id"]])) for about in body["files"]]
+    versions = [_read_message(version, data) for version in body["versions"]]
+    return _checked(Message(**{**body, **times, "files": files, "versions": versions}))
 
 
 def _checked(row: _Row) -> _Row:
@@ -265,13 +275,23 @@ def _not_ours(path: Path) -> ValueError:
 
 
 def _insert_files(db: sqlite3.Connection, message: Message) -> None:
-    for file in message.files:
-        body = asdict(replace(file, data=b""))
-        del body["data"]
-        db.execute("INSERT INTO files VALUES (?, ?, ?)", (message.id, json.dumps(body), file.data))
+    for file in all_files(message):
+        db.execute("INSERT INTO files VALUES (?, ?, ?)", (message.id, json.dumps(_about(file)), file.data))
 
 
 def _message_body(message: Message) -> str:
-    edited = message.edited and message.edited.isoformat()
-    body = {**vars(message), "files": [], "timestamp": message.timestamp.isoformat(), "edited": edited}
-    return json.dumps(body)
+    return json.dumps(_as_json(message))
+
+
+def _as_json(message: Message) -> dict[str, Any]:
+    return {
+        **vars(message),
+        "files": [_about(file) for file in message.files],
+        "timestamp": message.timestamp.isoformat(),
+        "edited": message.edited and message.edited.isoformat(),
+        "versions": [_as_json(version) for version in message.versions],
+    }
+
+
+def _about(file: File) -> dict[str, Any]:
+    return {name: value for name, value in vars(file).items() if name != "data"}

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from ._history import memory
 from ._models import Message, Request, Thread, Webhook, snowflake
 
 if TYPE_CHECKING:
@@ -143,9 +144,10 @@ class State:
             self._counts["messages"] += 1
 
     def edit(self, message: Message) -> None:
-        """Replace a message."""
+        """Replace a message, unless it was removed in the meantime."""
         with self._changed:
-            self._put(message)
+            if message.id in self._messages:
+                self._put(message)
 
     def delete(self, message: Message) -> None:
         """Remove a message."""
@@ -226,7 +228,7 @@ class State:
         self._revision += 1
         _, old = self._messages.get(message.id, (0, None))
         self._messages[message.id] = (self._revision, message)
-        self._message_bytes += message.size - (old.size if old else 0)
+        self._message_bytes += memory(message) - (memory(old) if old else 0)
         while self._too_many(len(self._messages), self._message_bytes):
             self._remove(next(iter(self._messages)))
             self._counts["forgotten"] += 1
@@ -235,4 +237,4 @@ class State:
     def _remove(self, message_id: str) -> None:
         self._removed_at = self._revision
         _, message = self._messages.pop(message_id, (0, None))
-        self._message_bytes -= message.size if message else 0
+        self._message_bytes -= memory(message) if message else 0

@@ -15,6 +15,7 @@ from ._answers import Answer, Refusal, invalid_form
 from ._components import text_of
 from ._fields import Fields
 from ._github import github_payload
+from ._history import history
 from ._media import used_ids
 from ._mentions import mentions
 from ._models import Message, Thread, snowflake
@@ -208,7 +209,7 @@ class Webhooks:
             pings=[],
             payload=call.body.payload or {},
             poll=open_poll(form.poll, now) if form.poll else None,
-            size=call.body.size,
+            size=call.body.size_without_files,
             tts=form.tts,
         )
         settled = _settled(message, form)
@@ -262,13 +263,15 @@ class Webhooks:
             files=[*(kept.get(file.id, file) for file in message.files), *new],
             edited=self._now(),
             payload=payload,
+            size=call.body.size_without_files,
+            edits=message.edits + 1,
+            versions=history(message),
         )
         # Answers do not list the files that embeds and components show, so no client can list them to keep them.
         used = used_ids(edited)
         files = [file for file in edited.files if file.id in used or file.id in kept]
         check_count(files)
-        size = call.body.size + sum(len(file.data) for file in files)
-        settled = _settled(replace(edited, files=files, size=size), form)
+        settled = _settled(replace(edited, files=files), form)
         self._state.edit(settled)
         return Answer(200, message_json(settled, call.base_url))
 

@@ -22,13 +22,16 @@ from discord_logging.sandbox import LocalDiscord
 from discord_logging.sandbox._answers import Refusal
 from discord_logging.sandbox._body import Body, parse_body
 from discord_logging.sandbox._github import github_payload
-from discord_logging.sandbox._models import Request
+from discord_logging.sandbox._models import File, Request
 from discord_logging.sandbox._slack import slack_payload
 from discord_logging.sandbox._state import State
 from discord_logging.sandbox._validation import validate
+from discord_logging.sandbox._webhooks import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from discord_logging.sandbox._answers import Answer
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -84,6 +87,27 @@ def test_any_types_in_a_payload_are_read_or_refused(payload: Any, components: bo
         refusal.answer.encoded()
     else:
         json.dumps([form.embeds, form.components])
+
+
+@pytest.mark.once
+@given(edits=st.lists(st.tuples(_PAYLOAD | _JSON, st.booleans(), st.booleans()), min_size=1, max_size=2))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_types_in_an_edit_are_read_or_refused(edits: list[tuple[Any, bool, bool]]) -> None:
+    """Whatever types an edit has, with files or without, the response is one of Discord's."""
+    local = LocalDiscord(webhook_limit=None, channel_limit=None, global_limit=None, invalid_limit=None)
+    path = local._webhook.id, local._webhook.token
+    files = [File("a.png", "image/png", b"x", "a.png", None, "0")]
+
+    def answer(method: str, tail: str, body: Body, **query: str) -> Answer:
+        url = f"/api/v10/webhooks/{'/'.join(path)}{tail}"
+        return local._webhooks.respond(Call(method, url, query, "", "", body, "http://localhost:1", 0.0))
+
+    answer("POST", "", Body({"embeds": [{"image": {"url": "attachment://a.png"}}]}, files))
+    for payload, has_files, components in edits:
+        body, query = Body(payload, files if has_files else []), {"with_components": "1"} if components else {}
+        edited = answer("PATCH", f"/messages/{local.messages[0].id}", body, **query)
+        edited.encoded()
+        assert edited.status in (200, 400)
 
 
 _SERVICE_KEYS = "action attachments color commits fields forced head_commit id issue ref repository text title ts url"

@@ -118,6 +118,32 @@ def test_removed_messages_leave_the_page(http: requests.Session) -> None:
         assert news["ids"] == [message.id for message in discord.messages]
 
 
+def test_earlier_versions_are_returned(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """The newest version comes first, with its files, and a message that does not exist has none."""
+    post = http.post(unlimited.webhook_url, data={"content": "a"}, files={"files[0]": ("a.txt", b"old")}).json()
+    url = f"{unlimited.webhook_url}/messages/{post['id']}"
+    assert _news(http, unlimited)["messages"][0]["edits"] == 0
+    http.patch(url, json={"content": "b"})
+    http.patch(url, json={"content": "c", "attachments": []})
+    assert _news(http, unlimited)["messages"][0]["edits"] == 2
+    newer, older = http.get(f"{unlimited.url}/messages/{post['id']}/versions").json()
+    assert [(each["content"], each["edits"]) for each in (newer, older)] == [("b", 1), ("a", 0)]
+    assert (older["edited"], newer["edited"] >= newer["timestamp"]) == (None, True)
+    assert http.get(unlimited.url + older["files"][0]["url"]).content == b"old"
+    assert http.get(f"{unlimited.url}/messages/1/versions").json() == []
+
+
+def test_an_edit_pings_nobody_on_the_page(unlimited: LocalDiscord, http: requests.Session) -> None:
+    """Mentions that an edit adds do not ring, and those that notified somebody do, as long as they are shown."""
+    post = http.post(unlimited.webhook_url, params={"wait": "1"}, json={"content": "<@7>"}).json()
+    url = f"{unlimited.webhook_url}/messages/{post['id']}"
+    shown = []
+    for content in ("<@7> <@8>", "<@8>"):
+        http.patch(url, json={"content": content})
+        shown.append(_news(http, unlimited)["messages"][0]["pings"])
+    assert shown == [["<@7>"], []]
+
+
 def test_threads_have_their_name_and_channel(unlimited: LocalDiscord, http: requests.Session) -> None:
     """The page can list threads below their forum, also after an edit of the first message, or without its webhook."""
     forum = unlimited.add_webhook(forum=True)

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -62,6 +62,47 @@ def test_the_channel_survives_a_restart(path: Path, http: requests.Session) -> N
         assert http.post(forum, params={"thread_id": thread}, json={"content": "more"}).status_code == 204
         http.post(url, json={"content": "today"})
         assert [message.content for message in after.wait_for(2)] == ["stays", "is edited", "post", "more", "today"]
+
+
+def test_versions_survive_a_restart(path: Path, http: requests.Session) -> None:
+    """Earlier versions have their files again, and a file of several versions is saved once."""
+    with kept(path) as before:
+        files = {f"files[{name}]": (f"{name}.txt", name.encode()) for name in "ab"}
+        answer = http.post(before.webhook_url, data={"content": "1"}, files=files).json()
+        url = f"{before.webhook_url}/messages/{answer['id']}"
+        stays = {"id": answer["attachments"][1]["id"], "description": "words"}
+        edits: list[dict[str, Any]] = [{"content": "2"}, {"attachments": [stays]}, {"attachments": []}]
+        for payload in edits:
+            assert http.patch(url, json=payload).ok
+        messages = before.messages
+    assert change_file(path, "SELECT count(*) FROM files") == (2,)
+    with kept(path) as after:
+        assert after.messages == messages
+        (message,) = messages
+        shown = [[(file.text, file.description) for file in version.files] for version in message.versions]
+        assert shown == [[("a", None), ("b", None)]] * 2 + [[("b", "words")]]
+        assert message.files == []
+
+
+def test_an_edit_saves_no_file_of_a_removed_message(path: Path, http: requests.Session) -> None:
+    """The channel may be cleared while an edit is read."""
+    with kept(path) as local:
+        http.post(local.webhook_url, data={"content": "a"}, files={"files[0]": ("a.txt", b"a")})
+        (message,) = local.messages
+        local.clear()
+        local._state.edit(message)
+        assert local.messages == []
+    assert change_file(path, "SELECT count(*) FROM files") == (0,)
+
+
+def test_a_channel_from_before_versions_is_read(path: Path, http: requests.Session) -> None:
+    """An older sandbox saved messages without versions, without mentions, and without the list of their files."""
+    with kept(path) as before:
+        files = {"files[0]": ("a.txt", b"a")}
+        http.post(before.webhook_url, data={"content": "<@7>"}, files=files)
+    change_file(path, "UPDATE messages SET body = json_remove(body, '$.versions', '$.edits', '$.mentions', '$.files')")
+    with kept(path) as after:
+        assert after.messages == before.messages
 
 
 def test_accepted_messages_survive_a_kill(path: Path) -> None:
@@ -152,6 +193,8 @@ def test_links_are_followed_to_the_file_and_nowhere_else(path: Path) -> None:
         ("body = json_remove(body, '$.timestamp')", "KeyError: 'timestamp'"),
         ("body = json_remove(body, '$.flags')", "TypeError: .*flags"),
         ("body = json_set(body, '$.shape', 'round')", "TypeError: .*shape"),
+        ("body = json_set(body, '$.versions', json('[{}]'))", "KeyError: 'timestamp'"),
+        ("body = json_set(body, '$.files', json('[{\"id\": \"1\"}]'))", "KeyError: '1'"),
     ],
 )
 def test_a_damaged_message_is_left_out_with_a_warning(
