@@ -65,6 +65,17 @@ class Page:
         body = {"content": content, **payload}
         return self.http.post(url or self.discord.webhook_url, json=body).status_code
 
+    def url_of_newest(self) -> str:
+        """Return the URL of the newest message, for edits."""
+        return f"{self.discord.webhook_url}/messages/{self.discord.messages[-1].id}"
+
+    def post_many(self, count: int) -> list[str]:
+        """Post messages that fill more than the screen, wait for them, and return their URLs, for edits."""
+        for number in range(count):
+            self.post(f"number {number}\n" * 4)
+        self.wait(lambda: len(self.find(".message")) == count and self.find(".at-end"))
+        return [f"{self.discord.webhook_url}/messages/{message.id}" for message in self.discord.messages]
+
     def find(self, selector: str) -> list[WebElement]:
         """Return all elements that match."""
         return self.browser.find_elements(By.CSS_SELECTOR, selector)
@@ -285,6 +296,119 @@ def test_the_parts_of_a_message_have_the_order_of_discord(page: Page) -> None:
     page.wait(lambda: page.texts() == ["new"])
     shown = page.run("return [...document.querySelector('.body').children].map((part) => part.classList[0])")
     assert shown == ["by", "text", "file", "embed", "edited"]
+
+
+def test_an_edit_rings_for_nobody(page: Page) -> None:
+    """A mention that an edit adds is a mention that notifies nobody, and that of the first version still rings."""
+    page.post("<@5>")
+    page.http.patch(page.url_of_newest(), json={"content": "<@5> <@6>"})
+    page.wait(lambda: page.find("button.edited"))
+    assert [element.text for element in page.find(".mention.rings")] == ["@user 5"]
+    assert [element.text for element in page.find(".mention.mute")] == ["@user 6"]
+    page.http.patch(page.url_of_newest(), json={"content": "<@6>"})
+    page.wait(lambda: not page.find(".mention.rings"))
+    assert (len(page.find(".mention.mute")), page.find(".message.pinged")) == (1, [])
+
+
+def test_earlier_versions_are_shown_on_a_click(page: Page) -> None:
+    """The page says that Discord shows none, and draws each version as it was, the newest first, with its time."""
+    payload = {"content": "**one** <@5>", "embeds": [{"title": "T"}]}
+    files = {"files[0]": ("a.txt", b"text", "text/plain")}
+    page.http.post(page.discord.webhook_url, data={"payload_json": json.dumps(payload)}, files=files)
+    page.http.patch(page.url_of_newest(), json={"content": "two", "embeds": [], "attachments": []})
+    page.http.patch(page.url_of_newest(), json={"content": "<b>three</b>"})
+    page.wait(lambda: page.texts() == ["<b>three</b> (edited)"])
+    mark = page.find("button.edited")[0]
+    (message,) = page.discord.messages
+    assert message.edited is not None
+    assert f"{message.edited.astimezone():%B} {message.edited.astimezone().day}, " in str(mark.get_attribute("title"))
+    assert mark.get_attribute("aria-expanded") == "false"
+    mark.click()
+    page.wait(lambda: len(page.find(".history .version")) == 2)
+    assert mark.get_attribute("aria-expanded") == "true"
+    assert "Discord shows none" in page.text(".history .aid")
+    newer, older = page.find(".history .version")
+    assert re.fullmatch(r"Version 2 · .*\d:\d\d:\d\d.*\ntwo", newer.text)
+    assert older.text.startswith("Version 1 · ")
+    parts = (".text strong", ".mention.rings", ".file .preview", ".embed .title")
+    assert [page.text(f".version:last-child {part}") for part in parts] == ["one", "@user 5", "text", "T"]
+    page.click("#phone")
+    page.wait(lambda: page.find(".version .file") and not page.find(".version .preview"))
+    page.click("#phone")
+    mark.click()
+    assert (page.find(".history"), mark.get_attribute("aria-expanded")) == ([], "false")
+
+
+def test_earlier_versions_are_read_with_the_keyboard(page: Page) -> None:
+    """The button is reached from its message, keeps the focus through edits, and more versions appear live."""
+    page.post("1")
+    page.http.patch(page.url_of_newest(), json={"content": "2"})
+    page.wait(lambda: page.find("button.edited"))
+    page.press("k", Keys.TAB, Keys.ENTER)
+    page.wait(lambda: page.text(".history .version").endswith("\n1"))
+    page.http.patch(page.url_of_newest(), json={"content": "3"})
+    page.wait(lambda: [each.text[-1] for each in page.find(".history .version")] == ["2", "1"])
+    assert page.run("return document.activeElement.matches('button.edited[aria-expanded=true]')")
+    page.press(Keys.TAB)
+    assert page.run("return document.activeElement.matches('.history')")
+    page.http.patch(page.url_of_newest(), json={"content": "4"})
+    page.wait(lambda: len(page.find(".history .version")) == 3)
+    assert page.run("return document.activeElement.matches('.history')")
+    ActionChains(page.browser).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).send_keys(" ").perform()
+    page.wait(lambda: not page.find(".history"))
+
+
+def test_versions_that_are_not_kept_are_counted(page: Page) -> None:
+    """The note stands between the versions that are kept."""
+    page.post("0")
+    for number in range(1, 25):
+        page.http.patch(page.url_of_newest(), json={"content": str(number)})
+    page.wait(lambda: page.texts() == ["24 (edited)"])
+    page.click("button.edited")
+    page.wait(lambda: page.find(".history .version"))
+    shown = page.run("return [...document.querySelectorAll('.history > *')].map((each) => each.textContent)")
+    assert [text.partition(" · ")[0] for text in shown[-3:]] == ["Version 5", "3 versions are not kept.", "Version 1"]
+    assert len(shown) == 23
+
+
+def test_edits_and_their_versions_do_not_move_the_list(page: Page) -> None:
+    """The reader's place stays where it is while messages above and below it grow, and an edit is no new message."""
+    urls = page.post_many(30)
+    page.run("document.getElementById('scroller').dispatchEvent(new WheelEvent('wheel'))")
+    page.run("document.querySelectorAll('.message')[15].scrollIntoView({block: 'center'})")
+    page.wait(lambda: not page.find(".at-end"))
+    watched = page.find(".message")[15]
+    top = watched.rect["y"]
+    for number in (3, 16, 29):
+        page.http.patch(urls[number], json={"content": "edited\n" * 6})
+    page.wait(lambda: len(page.find("button.edited")) == 3)
+    assert watched.rect["y"] == pytest.approx(top, abs=1)
+    page.find("button.edited")[1].click()
+    page.wait(lambda: page.find(".history .version"))
+    assert watched.rect["y"] == pytest.approx(top, abs=1)
+    assert not page.find("#newer")[0].is_displayed()
+    shown = page.run("return [...document.querySelectorAll('.message')].map((each) => each.dataset.id)")
+    assert shown == [message.id for message in page.discord.messages]
+
+
+def test_earlier_versions_open_where_the_reader_looks(page: Page) -> None:
+    """The end of the list is left if it goes out of sight, and followed again when the versions are closed."""
+    urls = page.post_many(30)
+    for url in (urls[-4], urls[-1]):
+        page.http.patch(url, json={"content": "edited\n" * 9})
+    page.wait(lambda: len(page.find("button.edited")) == 2)
+    early, late = page.find("button.edited")
+    top = early.rect["y"]
+    early.click()
+    page.wait(lambda: page.find(".history .version"))
+    assert early.rect["y"] == pytest.approx(top, abs=1)
+    assert not page.find(".at-end")
+    early.click()
+    page.wait(lambda: page.find(".at-end") and not page.find(".history"))
+    late.click()
+    page.wait(lambda: page.find(".history .version"))
+    in_sight = "return document.querySelector('.history').getBoundingClientRect().bottom <= innerHeight"
+    assert page.run(in_sight)
 
 
 def test_embeds_with_one_address_are_one(page: Page) -> None:

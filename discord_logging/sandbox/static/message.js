@@ -3,6 +3,7 @@ import { component } from "./component.js";
 import { day, element, icon, time } from "./dom.js";
 import { embeds } from "./embed.js";
 import { attachment } from "./file.js";
+import { editedMark } from "./history.js";
 import { markdown } from "./markdown.js";
 import { poll } from "./poll.js";
 
@@ -57,7 +58,8 @@ function author(data, channel) {
   return made;
 }
 
-function content(data, at) {
+function content(data, place) {
+  const at = { ...place, pings: data.pings };
   return [
     ...(data.content ? [markdown(data.content, at)] : []),
     ...(data.poll ? [poll(data.poll)] : []),
@@ -67,25 +69,26 @@ function content(data, at) {
   ];
 }
 
-function edited(data, parts) {
-  const made = element("span", "edited", "(edited)");
-  made.title = time(new Date(data.edited), "F").textContent;
+function edited(parts, mark) {
   const isText = parts.length === 1 && parts[0].matches(".text") && !parts[0].querySelector(":scope > :is(pre, ul, ol, blockquote):last-child");
-  if (!isText) return [...parts, made];
-  parts[0].append(" ", made);
+  if (!isText) return [...parts, mark];
+  parts[0].append(" ", mark);
   return parts;
 }
 
-// Fill the empty element of a message. `at` has `channel`, a channel's name by its id, and `phone`.
+// Fill the element of a message. `at` has `channel`, a channel's name by its id, `phone`, and `inPlace`, which changes the
+// list without moving it.
 export function fill(made, data, at) {
-  const parts = content(data, { ...at, pings: data.pings });
+  const parts = content(data, at);
   const by = author(data, at.channel);
-  const body = element("div", "body", by, ...(data.edited ? edited(data, parts) : parts));
+  const body = element("div", "body", by, ...(data.edited ? edited(parts, editedMark(made, data, at, (version) => content(version, at))) : parts));
   if (data.flags & SUPPRESS_EMBEDS) body.append(element("span", "edited", "embeds are suppressed"));
   const short = time(data.moment, "t");
   short.className = "short";
   const divider = element("div", "divider", element("span", "", day(data.moment)));
-  made.replaceChildren(divider, element("div", "row-of", short, avatar(data), body));
+  // the history, which may follow, stays where it is, with what the reader has opened and scrolled there
+  for (const old of made.querySelectorAll(":scope > :not(.history)")) old.remove();
+  made.prepend(divider, element("div", "row-of", short, avatar(data), body));
   made.classList.toggle("pinged", data.pings.length > 0);
   made.setAttribute("aria-label", `${data.username}, ${by.querySelector("time").textContent}`);
 }

@@ -82,7 +82,12 @@ search.addEventListener("input", () => {
 
 // ---- the list: a message is built when it comes near the screen
 
-const draw = (data) => fill(data.made, data, { channel: channelName, phone: isPhone() });
+function draw(data) {
+  const focused = document.activeElement;
+  const held = data.made.contains(focused);
+  fill(data.made, data, { channel: channelName, phone: isPhone(), inPlace });
+  if (held) (focused.isConnected ? focused : data.made).focus({ preventScroll: true });
+}
 
 const near = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
@@ -110,6 +115,7 @@ function add(data) {
   if (old) {
     for (const name of old.levels) chips.get(name).total -= 1;
     data.made = old.made;
+    data.history = old.history;
     messages[messages.indexOf(old)] = data;
     data.filled = old.filled;
     if (data.filled) draw(data);
@@ -182,6 +188,15 @@ function follow(end) {
   showNewer();
 }
 
+const gap = () => scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
+
+// Change the height of the list where the reader looks, and follow the end only if it is still in sight.
+function inPlace(change) {
+  follow(false);
+  change();
+  follow(gap() < 40);
+}
+
 function toEnd() {
   follow(true);
   scroller.scrollTop = scroller.scrollHeight;
@@ -203,9 +218,8 @@ const noteReader = (event) => {
 for (const type of ["wheel", "touchmove", "pointerdown"]) scroller.addEventListener(type, noteReader, { passive: true });
 document.addEventListener("keydown", noteReader, { capture: true });
 scroller.addEventListener("scroll", () => {
-  const gap = scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
   if (scroller.scrollTop < lastTop && performance.now() - readerMoved < READER_MILLISECONDS) follow(false);
-  else if (gap < 40) follow(true);
+  else if (gap() < 40) follow(true);
   lastTop = scroller.scrollTop;
 }, { passive: true });
 new ResizeObserver(() => { if (atEnd) scroller.scrollTop = scroller.scrollHeight; }).observe(list);
@@ -255,7 +269,7 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   if (event.key === "Escape") { event.preventDefault(); escape(); return; }
-  if (event.target.closest("input, select, textarea, summary, pre, #panel")) return;
+  if (event.target.closest("input, select, textarea, summary, pre, .history, #panel")) return;
   if (!Object.hasOwn(KEYS, event.key)) return;
   event.preventDefault();
   KEYS[event.key]();
