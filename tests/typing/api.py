@@ -222,4 +222,5 @@ def use_local_discord() -> list[str]:
     """Read what stands in the channel."""
     with LocalDiscord() as discord:
         discord.fail_next(Fault.rate_limited(2), times=1)
-        return [embed.get("title", "") for message in discord.messages for embed in message.embeds]
+        shown = [each for message in discord.messages for each in (*message.versions, message)]
+        return [embed.get("title", "") for message in shown for embed in message.embeds]
