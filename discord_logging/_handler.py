@@ -141,10 +141,21 @@ class DiscordHandler(logging.Handler):
             larger value folds later; 0 folds all records that one message cannot hold as cards. A channel permanently
             accepts one message each two seconds: under lasting load, messages come 2.5 seconds apart, which a smaller
             value does not change.
+        repeats: How records that are like an earlier one are told. `"post"`, the default, holds repeats for
+            `repeat_window` seconds, and posts one card that counts them. `"edit"` edits the card in the channel, which
+            then is a live one: it counts all records of its kind from `WARNING` on, which have the same logger, place,
+            template and type of exception, whatever their arguments are, and below `WARNING` the repeats; it says since
+            when, how often and where they come, shows the newest, has a file with each further text, and says when it
+            is over. A new message comes when they become more severe, at 100, 1,000, 10,000 of them and so on, when
+            they come back after it was over, and when later messages have pushed the card out of sight. `"off"` posts
+            each record.
         repeat_window: The seconds for which repeats of a record are held, so that one card reports them together; 60
-            by default, 0 holds no repeat. A repeat has the same level, logger, place, exception, `extra` values and
-            merged message, whatever text a formatter makes of it. Its time does not count, even if the message says
-            when it was logged, nor does its thread.
+            by default, 0 means the same as `repeats="off"`. A repeat has the same level, logger, place, exception,
+            `extra` values and merged message, whatever text a formatter makes of it. Its time does not count, even if
+            the message says when it was logged, nor does its thread. With `repeats="edit"`, only repeats of a record
+            that has no card of its own are held so.
+        quiet_after: The seconds without a further record after which a live card says that it is over, at least 1; 900
+            by default.
         flush_timeout: The seconds for `flush` and `close`, and for interpreter exit; 5 by default, 0 does not wait.
         timeout: The seconds for a whole request: connection, message and response; 10 by default, at least 0.1. A
             request with a file has more, by its size.
@@ -197,7 +208,9 @@ class DiscordHandler(logging.Handler):
         backlog_bytes: int | None = DeliverySettings.backlog_bytes,
         backlog_age: float | None = DeliverySettings.backlog_age,
         max_lag: float | None = DeliverySettings.max_lag,
+        repeats: str | None = DeliverySettings.repeats,
         repeat_window: float | None = DeliverySettings.repeat_window,
+        quiet_after: float | None = DeliverySettings.quiet_after,
         flush_timeout: float | None = DeliverySettings.flush_timeout,
         timeout: float | None = DeliverySettings.timeout,
         retry_delays: Sequence[float] | None = DeliverySettings.retry_delays,
@@ -220,7 +233,9 @@ class DiscordHandler(logging.Handler):
             backlog_bytes=backlog_bytes,
             backlog_age=backlog_age,
             max_lag=max_lag,
+            repeats=repeats,
             repeat_window=repeat_window,
+            quiet_after=quiet_after,
             flush_timeout=flush_timeout,
             timeout=timeout,
             retry_delays=retry_delays,

@@ -186,5 +186,5 @@ def test_plain_data_keeps_the_file() -> None:
     record = logging.makeLogRecord({"msg": "Report", "report": [Attachment(b"password=hunter2", "report.csv")]})
     data = json.loads(to_json(FrozenRecord(freeze(record, settings)), {}))
     assert "hunter2" not in str(data)
-    message, _ = compose([from_data(data, settings)])
+    message, *_ = compose([from_data(data, settings)])
     assert [(file.filename, file.content) for file in message.files] == [("report.csv", b"password=***")]

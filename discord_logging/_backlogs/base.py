@@ -7,13 +7,15 @@ entry, which counts for all of them.
 from __future__ import annotations
 
 import sys
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Collection, MutableSequence, Sequence
+    from collections.abc import Callable, Collection, Mapping, MutableSequence, Sequence
 
     from discord_logging._backlogs.entry import Entry
+    from discord_logging._cards.live import LiveCard
     from discord_logging._discord.pace import Waiting
     from discord_logging._health import DropReason
     from discord_logging._records.settings import DeliverySettings
@@ -101,7 +103,8 @@ class Backlog(Protocol):
     ) -> list[Entry]:
         """Return the oldest entries, which are in flight until they come back by `ack`, `requeue` or `drop`.
 
-        They are no more than a message could carry, but always include one of the most urgent entries.
+        They are no more than a message could carry, but always include one of the most urgent entries, and none that
+        edits a message.
 
         Args:
             limit: The largest number of entries.
@@ -109,14 +112,20 @@ class Backlog(Protocol):
             without: The entries to leave in the queue.
         """
 
+    def lease_edits(self) -> list[Entry]:
+        """Return the entries that edit the message whose edit has waited longest, likewise."""
+
     def note_flight(self, entries: Collection[Entry]) -> bool:
         """Note that a message of these leased entries is about to leave, and return whether it may leave."""
 
-    def ack(self, entries: Collection[Entry], message_id: str | None = None) -> None:
-        """Count leased entries as delivered, by the message with that id."""
+    def ack(self, entries: Collection[Entry], cards: Mapping[Entry, LiveCard] = MappingProxyType({})) -> None:
+        """Count leased entries as delivered by one message, in which some of them have live cards."""
 
     def requeue(self, entries: Collection[Entry], *, maybe_saved: bool = False) -> None:
-        """Return leased entries to their positions; `maybe_saved` says that they may be in the channel already."""
+        """Return leased entries to their positions; `maybe_saved` says that they may be in the channel already.
+
+        Entries that edit a message which is gone will be posted.
+        """
 
     def drop(self, reason: DropReason, entries: Collection[Entry] | None = None) -> None:
         """Count leased entries as dropped; `None` stands for all leased and all waiting entries."""

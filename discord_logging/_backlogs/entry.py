@@ -8,6 +8,8 @@ from discord_logging._discord.pace import Urgency
 from discord_logging._records.record import ONCE, Counts
 
 if TYPE_CHECKING:
+    from discord_logging._backlogs.incidents import Part
+    from discord_logging._cards.live import LiveMessage
     from discord_logging._records.record import FrozenRecord
 
 
@@ -27,14 +29,14 @@ class Entry:
         waiting_since: The time at which the backlog took the entry in, on the monotonic clock.
         leased_at: The time at which the entry left the queue to be delivered, on the monotonic clock: `None` while it
             waits, and minus infinity after it was dropped, so that no repeat is counted on it any more.
-        message_id: The id of the message that delivered the entry, or `None`.
+        part: The part of an incident that the entry stands for, or `None` if its records are counted on no live card.
     """
 
     __slots__ = (
         "counts",
         "kept",
         "leased_at",
-        "message_id",
+        "part",
         "record",
         "sequence",
         "size",
@@ -53,16 +55,24 @@ class Entry:
         self.urgency = Urgency.ROUTINE
         self.waiting_since = 0.0
         self.leased_at: float | None = None
-        self.message_id: str | None = None
+        self.part: Part | None = None
 
     @property
     def count(self) -> int:
         """The number of records that the entry stands for: its record, and the repeats."""
         return self.counts.records
 
-    def counted(self) -> FrozenRecord:
-        """Return the record with its present counts."""
-        return self.record.counted(self.counts)
+    @property
+    def edits(self) -> LiveMessage | None:
+        """The message that the entry edits, or `None` if it is posted."""
+        return self.part.card.message if self.part and self.part.card else None
+
+    def counted(self, guild_id: str | None = None) -> FrozenRecord:
+        """Return the record with its present counts; the id of the server makes links to other messages."""
+        if self.part is None:
+            return self.record.counted(self.counts)
+        incident, others = self.part.facts(guild_id), tuple(self.part.others)
+        return self.record.counted(self.counts._replace(incident=incident, others=others))
 
     def fold(self, repeat: Entry) -> None:
         """Count a repeat of the record."""

@@ -10,9 +10,11 @@ import heapq
 import sys
 from collections import Counter, deque
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
 
 from discord_logging._backlogs.entry import Entry
+from discord_logging._backlogs.incidents import Incidents
 from discord_logging._backlogs.intake import PORTION, Intake
 from discord_logging._backlogs.passes import Passes
 from discord_logging._backlogs.repeats import Repeats
@@ -27,9 +29,10 @@ from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import DeliverySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, MutableSequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableSequence
 
     from discord_logging._backlogs.base import Resumable
+    from discord_logging._cards.live import LiveCard, LiveMessage
     from discord_logging._health import DropReason
 
 _MAX_MESSAGE_CHARACTERS = 12_000_000
@@ -38,6 +41,8 @@ _MAX_SIZE = lengths.FILE_BYTES - 100_000
 """The largest record that is kept, without attachments, in bytes. The file of a message has no room for more text."""
 _DETAILS_SIZE = 400
 """The number of bytes by which the size of a record exceeds its line in a file, at least."""
+_PATIENCE = 10.0
+"""The seconds after which an edit takes the turn of a routine message, but never two turns in a row."""
 _by_sequence = attrgetter("sequence")
 
 
@@ -48,6 +53,7 @@ class MemoryBacklog(Intake):
         max_records: The largest number of entries that may wait.
         max_bytes: The largest estimated size of all entries that wait, in bytes.
         repeat_window: The seconds for which repeats of a record are held.
+        quiet_after: The seconds after which an incident is quiet; 0 for no live cards.
     """
 
     _make_record = FrozenRecord
@@ -60,17 +66,36 @@ class MemoryBacklog(Intake):
         max_bytes: int = DeliverySettings.queue_bytes,
         *,
         repeat_window: float = 0.0,
+        quiet_after: float = 0.0,
     ) -> None:
         self.max_records = max_records
         self.max_bytes = max_bytes
         self.repeat_window = repeat_window
+        self.quiet_after = quiet_after
+        self._repeats = self._new_repeats()
         super().__init__()
 
     def configure(self, settings: DeliverySettings) -> None:
         """Apply new bounds."""
         self.max_records, self.max_bytes = settings.queue_size, settings.queue_bytes
-        self.repeat_window = self._repeats.window = settings.repeat_window
+        self.repeat_window = 0.0 if settings.repeats == "off" else settings.repeat_window
+        self.quiet_after = settings.quiet_after if settings.repeats == "edit" and self.repeat_window else 0.0
         self._bound_intake()
+        self._configure_repeats()
+
+    def _configure_repeats(self) -> None:
+        """Apply the settings for repeats. If they are told in another way now, those that are held leave."""
+        if isinstance(self._repeats, Incidents) == bool(self.quiet_after):
+            self._repeats.configure(self.repeat_window, self.quiet_after, self.max_bytes)
+            return
+        with self.lock.hold(float("inf")):
+            self._enqueue(self._repeats.release(float("inf")))
+            self._repeats = self._new_repeats()
+
+    def _new_repeats(self) -> Repeats | Incidents:
+        repeats = Incidents() if self.quiet_after else Repeats()
+        repeats.configure(self.repeat_window, self.quiet_after, self.max_bytes)
+        return repeats
 
     def _bound_intake(self) -> None:
         """Set how many records, and how long ones, callers may leave in the deque, which is bounded only by number."""
@@ -81,9 +106,10 @@ class MemoryBacklog(Intake):
     def after_fork_in_child(self) -> None:
         """Become empty and new: the parent delivers the records that it has queued."""
         super().after_fork_in_child()
-        self._queues: dict[int, deque[Entry]] = {}
+        self._queues: dict[tuple[int, bool], deque[Entry]] = {}
         self._passes = Passes()
-        self._repeats = Repeats(self.repeat_window)
+        self._repeats = self._new_repeats()
+        self._has_edited = False  # whether the last message was an edit
         self._triage = Triage()
         self._urgencies: Counter[int] = Counter()
         self._waiters: list[Wakeup] = []
@@ -100,9 +126,24 @@ class MemoryBacklog(Intake):
         for _ in yield_gil_between(range(0, max(len(self._incoming), 1), PORTION)):
             with self.lock:
                 self._take_in()
+        now = clock.monotonic()
         with self.lock:
+            edits, delay = self._find_edits(now)
+            posts = self._waiting - self._urgencies[Urgency.EDIT]
             urgency = max((each for each in Urgency if self._urgencies[each] > 0), default=Urgency.ROUTINE)
-            return Waiting(self._waiting, urgency, self._age(clock.monotonic()))
+            is_patient = urgency > Urgency.ROUTINE or self._has_edited
+            if posts and (not edits or is_patient or now < edits[0].waiting_since + _PATIENCE):
+                return Waiting(posts, urgency, self._age(now))
+            return Waiting(len(edits), urgency, are_edits=True, delay=delay)
+
+    def _find_edits(self, now: float) -> tuple[list[Entry], float]:
+        """Return the entries that edit the message which has waited longest, or the seconds until there may be some."""
+        if not self._urgencies[Urgency.EDIT]:
+            return [], 0.0
+        waiting = [(entry, cast("LiveMessage", entry.edits)) for entry in self._in_order(edits=True)]
+        ready = next((message for _, message in waiting if message.not_before <= now), None)
+        delay = 0.0 if ready else min(message.not_before for _, message in waiting) - now
+        return [entry for entry, message in waiting if message is ready], delay
 
     def lease(
         self, limit: int = sys.maxsize, *, only: Collection[Entry] | None = None, without: Collection[Entry] = ()
@@ -112,19 +153,31 @@ class MemoryBacklog(Intake):
         They are no more than a message could carry, but always include one of the most urgent entries.
         """
         self.peek()
-        now = clock.monotonic()
         with self.lock:
-            entries = self._choose(limit, None if only is None else set(only), set(without))
-            self._remove(entries)
-            for entry in entries:
-                entry.leased_at = now
-            self._leased.update(entries)
-            return entries
+            self._has_edited = False
+            return self._lease(self._choose(limit, None if only is None else set(only), set(without)))
+
+    def lease_edits(self) -> list[Entry]:
+        """Lease the entries that edit the message whose edit has waited longest."""
+        with self.lock:
+            self._has_edited = True
+            return self._lease(self._find_edits(clock.monotonic())[0])
+
+    def _lease(self, entries: list[Entry]) -> list[Entry]:
+        now = clock.monotonic()
+        self._remove(entries)
+        for entry in entries:
+            entry.leased_at = now
+        self._leased.update(entries)
+        self._repeats.leased(entries, now)
+        return entries
 
     def _choose(self, limit: int, only: set[Entry] | None, without: set[Entry]) -> list[Entry]:
         entries: list[Entry] = []
         room = _MAX_MESSAGE_CHARACTERS
-        found = (entry for entry in self._in_order() if entry not in without and (only is None or entry in only))
+        found = (
+            entry for entry in self._in_order(edits=False) if entry not in without and (only is None or entry in only)
+        )
         for entry in found:
             if len(entries) >= limit:
                 break
@@ -138,20 +191,21 @@ class MemoryBacklog(Intake):
             room -= entry.size - _DETAILS_SIZE
         return entries
 
-    def _in_order(self) -> Iterator[Entry]:
-        return heapq.merge(*self._queues.values(), key=_by_sequence)
+    def _in_order(self, *, edits: bool | None = None) -> Iterator[Entry]:
+        """Yield the entries that wait; only those that edit a message, or that are posted, if so told."""
+        queues = [queue for (_, is_post), queue in self._queues.items() if edits in (None, not is_post)]
+        return heapq.merge(*queues, key=_by_sequence)
 
     def note_flight(self, entries: Collection[Entry]) -> bool:  # noqa: ARG002 - a process that is killed loses them
         """Let a message of these leased entries leave."""
         return True
 
-    def ack(self, entries: Collection[Entry], message_id: str | None = None) -> None:
-        """Count leased entries as delivered, by the message with that id."""
+    def ack(self, entries: Collection[Entry], cards: Mapping[Entry, LiveCard] = MappingProxyType({})) -> None:
+        """Count leased entries as delivered by one message, in which some of them have live cards."""
         with self.lock:
+            self._repeats.delivered(entries, cards, clock.monotonic())
             self._leased.difference_update(entries)
-            for entry in entries:
-                entry.message_id = message_id
-                self.delivered += entry.count
+            self.delivered += sum(entry.count for entry in entries)
             self._share_pending()
             self.notify_waiters()
 
@@ -159,14 +213,18 @@ class MemoryBacklog(Intake):
         """Return leased entries to their positions; `maybe_saved` says that they may be in the channel already."""
         with self.lock:
             self._leased.difference_update(entries)
-            for entry in entries:
+            self._repeats.returned(entries)
+            waiting = [entry for entry in entries if entry.count or entry.edits]
+            for entry in waiting:
                 entry.leased_at = None
                 if maybe_saved:
                     entry.counts = entry.counts._replace(is_repeat=True)
                     entry.tries += 1
+                if entry.urgency is Urgency.EDIT:
+                    entry.urgency = self._rate(entry)
                 self._append(entry)
-            for levelno in {entry.record.levelno for entry in entries}:
-                self._queues[levelno] = deque(sorted(self._queues[levelno], key=_by_sequence))
+            for rank in {_rank(entry) for entry in waiting}:
+                self._queues[rank] = deque(sorted(self._queues[rank], key=_by_sequence))
             self._evict()
 
     def drop(self, reason: DropReason, entries: Collection[Entry] | None = None) -> None:
@@ -371,7 +429,7 @@ class MemoryBacklog(Intake):
         )
         if lost := self._taken_in - self.delivered - sum(self._dropped.values()) - known:
             self._dropped["interrupted", "?"] += lost
-        self._queues = {levelno: queue for levelno, queue in self._queues.items() if queue}
+        self._queues = {rank: queue for rank, queue in self._queues.items() if queue}
         waiting = [entry for queue in self._queues.values() for entry in queue]
         self._waiting, self._bytes = len(waiting), sum(entry.size for entry in waiting)
         self._urgencies = Counter(entry.urgency for entry in waiting)
@@ -420,13 +478,15 @@ class MemoryBacklog(Intake):
             self._append(entry)
 
     def _rate(self, entry: Entry) -> Urgency:
+        if entry.edits:
+            return Urgency.EDIT
         try:
             return self._triage.rate(entry.record, entry.waiting_since)
         except Exception:  # noqa: BLE001 - an attribute may be missing or have any value
             return Urgency.ROUTINE
 
     def _append(self, entry: Entry) -> None:
-        self._queues.setdefault(entry.record.levelno, deque()).append(entry)
+        self._queues.setdefault(_rank(entry), deque()).append(entry)
         self._urgencies[entry.urgency] += 1
         self._waiting += 1
         self._bytes += entry.size
@@ -434,11 +494,11 @@ class MemoryBacklog(Intake):
     def _remove(self, entries: Collection[Entry]) -> None:
         """Remove entries from their queues."""
         removed = set(entries)
-        for levelno in {entry.record.levelno for entry in entries}:
-            if kept := deque(entry for entry in self._queues[levelno] if entry not in removed):
-                self._queues[levelno] = kept
+        for rank in {_rank(entry) for entry in entries}:
+            if kept := deque(entry for entry in self._queues[rank] if entry not in removed):
+                self._queues[rank] = kept
             else:
-                del self._queues[levelno]
+                del self._queues[rank]
         self._urgencies.subtract(entry.urgency for entry in entries)
         self._waiting -= len(entries)
         self._bytes -= sum(entry.size for entry in entries)
@@ -471,7 +531,14 @@ class MemoryBacklog(Intake):
 
     def _count_dropped(self, entries: Iterable[Entry], reason: DropReason) -> None:
         for entry in entries:
-            self._dropped[reason, entry.record.levelname] += entry.count
+            self._repeats.dropped([entry])
+            if entry.count:
+                self._dropped[reason, entry.record.levelname] += entry.count
             # No repeat may be counted on the entry any more.
             entry.leased_at = float("-inf")
         self.notify_waiters()
+
+
+def _rank(entry: Entry) -> tuple[int, bool]:
+    """Return the rank of the queue of an entry; those of the lowest are dropped first."""
+    return entry.record.levelno, entry.urgency > Urgency.EDIT

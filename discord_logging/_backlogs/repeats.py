@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
 
     from discord_logging._backlogs.entry import Entry
+    from discord_logging._cards.live import LiveCard
 
 _MAX_KINDS = 500
 """The largest number of remembered kinds. The kind that was not seen for the longest time is forgotten first."""
@@ -27,10 +28,14 @@ class Repeats:
         window: The seconds for which repeats are held; 0 folds nothing.
     """
 
-    def __init__(self, window: float) -> None:
+    def __init__(self, window: float = 0.0) -> None:
         self.window = window
         self._standing: dict[Hashable, Entry] = {}
         self._held: dict[Entry, float] = {}  # each with the time at which it is due
+
+    def configure(self, window: float, *_: float) -> None:
+        """Apply a new window."""
+        self.window = window
 
     def fold(self, entry: Entry, now: float) -> bool:
         """Return whether `entry` was counted on another entry or is held. If not, the caller enqueues it."""
@@ -67,6 +72,18 @@ class Repeats:
         """Hold entries no longer."""
         for entry in entries:
             self._held.pop(entry, None)
+
+    def leased(self, entries: Iterable[Entry], now: float) -> None:
+        """Do nothing: `leased_at` tells."""
+
+    def returned(self, entries: Iterable[Entry]) -> None:
+        """Do nothing, as above."""
+
+    def dropped(self, entries: Iterable[Entry]) -> None:
+        """Do nothing, as above."""
+
+    def delivered(self, entries: Iterable[Entry], cards: Mapping[Entry, LiveCard], now: float) -> None:
+        """Do nothing: there are no live cards."""
 
     @property
     def due_at(self) -> float:

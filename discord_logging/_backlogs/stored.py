@@ -18,6 +18,7 @@ import contextlib
 import json
 import sys
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._backlogs.fallback import Fallback
@@ -29,10 +30,11 @@ from discord_logging._process import clock
 from discord_logging._process.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from discord_logging._backlogs.entry import Entry
     from discord_logging._backlogs.store import Row, Store
+    from discord_logging._cards.live import LiveCard
     from discord_logging._health import DropReason
     from discord_logging._records.settings import DeliverySettings
 
@@ -143,11 +145,18 @@ class StoredBacklog(StoredQueues):
         """Lease the oldest entries, marked if the store may have them, too; none if another process sends."""
         with self.lock:
             may_send = self.may_send and not self._closed
-            leased = super().lease(limit, only=only, without=without) if may_send else []
-            for entry in leased:
-                if any(slot.number in self.unclear for slot in slots_of([entry])):
-                    entry.counts = entry.counts._replace(is_repeat=True)
-            return leased
+            return super().lease(limit, only=only, without=without) if may_send else []
+
+    def lease_edits(self) -> list[Entry]:
+        """Lease the entries of an edit, likewise."""
+        with self.lock:
+            return super().lease_edits() if self.may_send and not self._closed else []
+
+    def _lease(self, entries: list[Entry]) -> list[Entry]:
+        for entry in entries:
+            if any(slot.number in self.unclear for slot in slots_of([entry])):
+                entry.counts = entry.counts._replace(is_repeat=True)
+        return super()._lease(entries)
 
     def stop_sending(self) -> bool:
         """Let no entry be leased from now on, and return whether none is in flight."""
@@ -178,7 +187,7 @@ class StoredBacklog(StoredQueues):
     def _state(self) -> bytes:
         return json.dumps(self.delivery.export(self._store.ahead)).encode()
 
-    def ack(self, entries: Collection[Entry], message_id: str | None = None) -> None:
+    def ack(self, entries: Collection[Entry], cards: Mapping[Entry, LiveCard] = MappingProxyType({})) -> None:
         """Count leased entries as delivered, and remove them from the store."""
         rows, slots = rows_of(entries), slots_of(entries)
         if rows and not self._settle(rows):
@@ -186,7 +195,7 @@ class StoredBacklog(StoredQueues):
         self.accounts.delivered_here += len(slots)
         self._free(slots)
         self.fallback.settle()
-        super().ack(entries, message_id)
+        super().ack(entries, cards)
         self.keeper.wake()
 
     def _settle(self, rows: Sequence[Row]) -> bool:

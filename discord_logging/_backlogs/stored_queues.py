@@ -320,6 +320,7 @@ class StoredQueues(MemoryBacklog):
 
     def _count_dropped(self, entries: Iterable[Entry], reason: DropReason) -> None:
         for entry in entries:
+            self._repeats.dropped([entry])
             rows, slots = rows_of([entry]), slots_of([entry])
             if rows:
                 self.unsettled.append((rows, reason))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from discord_logging._cards.attachments import LEFT_OUT, Reader
 from discord_logging._cards.digest import Summary
 from discord_logging._cards.embeds import EmbedFormatter, embed_length, masked, stamp
+from discord_logging._cards.live import CardDraft, cut_file, decorate
 from discord_logging._cards.plain_text import (
     ansi_line,
     clock_time,
@@ -26,6 +27,7 @@ from discord_logging._cards.plain_text import (
     has_traceback,
     reader_time,
 )
+from discord_logging._cards.progress import ROOM as PROGRESS_ROOM
 from discord_logging._discord import lengths
 from discord_logging._discord.types import File, Message
 from discord_logging._exceptions import ends_program
@@ -33,7 +35,7 @@ from discord_logging._process.gil import yield_gil_between
 from discord_logging._records.parse import MENTION
 from discord_logging._records.settings import at_level, nearest_level
 from discord_logging._records.stored_card import StoredCard
-from discord_logging._text.markdown import ELLIPSIS, cuts_made, plain
+from discord_logging._text.markdown import cuts_made, plain
 from discord_logging._text.numbers import counted
 from discord_logging._text.sanitize import on_one_line
 
@@ -53,6 +55,8 @@ _MAX_LINE = 500
 """The longest line, in characters. A record with a longer one gets a card."""
 _MAX_SEVERE_CARDS = 3
 """The largest number of severe records that stand out as cards among lines."""
+_LIVE_MESSAGES = 6
+"""The number of messages that may show incidents as cards before they become lines."""
 _MAX_DIGEST_CARDS = 3
 """The largest number of cards after a digest."""
 _MAX_MENTIONS = 10
@@ -71,10 +75,11 @@ _ABOVE_ROOM = 700
 
 
 class Composed(NamedTuple):
-    """A message, and the records that it carries, in their order."""
+    """A message, the records that it carries, in their order, and the cards of those that belong to incidents."""
 
     message: Message
     records: Sequence[FrozenRecord]
+    drafts: Sequence[CardDraft] = ()
 
 
 def compose(
@@ -100,6 +105,9 @@ def compose(
     reader = Reader(without_files)
     destination = head.settings.destination
     mine = [record for record in records if record.settings.destination == destination]
+    if all(record.incident and record.levelno >= logging.WARNING for record in mine):
+        # What follows on a card is counted there, so that the load does not last.
+        allowance = max(allowance, _LIVE_MESSAGES)
     draft = _cards(mine[: lengths.EMBEDS_PER_MESSAGE], note, reader)
     for form in (_lines, _digest):
         if len(draft.records) * allowance >= len(mine) and head in draft.records:
@@ -186,14 +194,16 @@ class _Draft:
         self.files: list[File] = []
         self.note = note
         self.records: list[FrozenRecord] = []
+        self.drafts: list[CardDraft] = []
         self.embeds: list[Embed] = []
         self.content = ""
         self.room = lengths.EMBEDS_TOTAL - (len(note) + len(FOOTER_SEPARATOR) if note else 0)
         self.text = io.BytesIO()
 
-    def has_room(self, embed: Embed) -> bool:
-        """Tell whether `embed` may be added."""
-        if embed_length(embed) > self.room or self.count >= lengths.EMBEDS_PER_MESSAGE:
+    def has_room(self, embed: Embed, reserve: int = 0) -> bool:
+        """Tell whether `embed` may be added; behind others, with a reserve of characters by which it may grow."""
+        room = self.room - (reserve if self.embeds else 0)
+        if embed_length(embed) > room or self.count >= lengths.EMBEDS_PER_MESSAGE:
             return False
         # Of embeds with the same address, Discord shows only the first
         # (https://docs.discord.com/developers/resources/message#embed-object).
@@ -210,24 +220,33 @@ class _Draft:
         self.embeds.append(embed)
 
     def add_card(self, record: FrozenRecord) -> bool:
-        """Add the card and the files of a record if there is room; the text of a card that is cut goes to our file."""
+        """Add the card and the files of a record if there is room; the text of a card that is cut goes to our file.
+
+        So do the texts of repeats that say something else.
+        """
         attached = self.reader.attach(record, self.files)
         if attached.lacks_room and self.files:
             return False
         record = attached.record
-        embed, is_cut = _lay_out(record)
+        base, is_cut = call_formatter(record)
+        embed = _add_counts(base, record)
         _show_files(embed, attached)
         text = embed["description"] if embed.keys() == {"description"} else ""
         is_text = 0 < len(text) <= lengths.CONTENT and not (self.embeds or self.note)
         content = _joined(self.content, text)
         if is_text and len(content) > lengths.CONTENT:
             return False
-        if not self.has_room(embed) or (is_cut and not self.attach(full_text(record, self.zone, for_card=True))):
+        reserve = PROGRESS_ROOM if record.incident else 0
+        is_filed = is_cut or bool(record.others)
+        if not self.has_room(embed, reserve) or (is_filed and not self.attach(_whole_text(record, self.zone))):
             return False
         if is_text:
             self.room -= len(text) + 1 + (0 if self.content else _ABOVE_ROOM)
             self.content = content
         else:
+            if record.incident:
+                self.drafts.append(CardDraft(record, len(self.embeds), base, "" if is_filed else full_text(record)))
+                self.room -= reserve
             self.add(embed)
         self.files += attached.files
         return True
@@ -262,7 +281,9 @@ class _Draft:
             payload["avatar_url"] = avatar_url
         files = (_file(self.text.getvalue(), self.records[0]),) if self.text.tell() else ()
         message = _address(payload, self.records, (*files, *self.files))
-        return Composed(message._replace(mentions=_mentions(self.records)), self.records)
+        # Pictures and other files of a program would be lost in an edit.
+        drafts = () if self.files else self.drafts
+        return Composed(message._replace(mentions=_mentions(self.records)), self.records, drafts)
 
 
 def _cards(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draft:
@@ -285,7 +306,8 @@ def _lines(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draft
     draft.room -= _FENCES + _HEADING_ROOM + _FOOTER_ROOM
     for record in yield_gil_between(records):
         line = ansi_line(record, draft.zone)
-        if record.levelno >= severe or has_traceback(record) or len(line) > _MAX_LINE or record.attachments:
+        needs_card = has_traceback(record) or record.attachments or record.others
+        if record.levelno >= severe or needs_card or len(line) > _MAX_LINE:
             # One embed is reserved for the block of lines.
             if draft.count == lengths.EMBEDS_PER_MESSAGE - 1 or not draft.add_card(record):
                 break
@@ -309,7 +331,7 @@ def _digest(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draf
     """
     draft = _Draft(records[0], note, reader)
     for record in yield_gil_between(records):
-        if not draft.attach(full_text(record, draft.zone)):
+        if not draft.attach("".join(full_text(each, draft.zone) for each in (record, *record.others))):
             break
         draft.records.append(record)
     summary = Summary(yield_gil_between(draft.records))
@@ -398,15 +420,17 @@ def _severe_level(records: Sequence[FrozenRecord]) -> float:
 
 def lay_out(record: FrozenRecord) -> Embed:
     """Return the card for `record`. If the user's override fails, return the standard card, whose footer says so."""
-    return _lay_out(record)[0]
+    return _add_counts(call_formatter(record)[0], record)
 
 
-def _lay_out(record: FrozenRecord) -> tuple[Embed, bool]:
-    """Return the card for `record`, and whether the card is cut."""
-    embed, is_cut = call_formatter(record)
-    _add_repeats(embed, record)
+def _add_counts(embed: Embed, record: FrozenRecord) -> Embed:
+    """Return the card with the facts that change while the record waits."""
+    if record.incident:
+        embed = decorate(embed, record.incident, formatter_of(record), record.settings.masker)
+    else:
+        _add_repeats(embed, record)
     _add_to_footer(embed, _REPEAT if record.is_repeat else "")
-    return embed, is_cut
+    return embed
 
 
 def call_formatter(record: FrozenRecord) -> tuple[Embed, bool]:
@@ -428,6 +452,12 @@ def failed_card(record: FrozenRecord, error: BaseException) -> tuple[Embed, bool
     cuts = cuts_made()
     failure = f"{type(_formatter(record)).__name__} failed: {type(error).__name__}"
     return _StandInFormatter(failure).embed(record), cuts_made() > cuts
+
+
+def formatter_of(record: FrozenRecord) -> EmbedFormatter:
+    """Return the formatter of the live card of a record, which is a standard one if the card was made elsewhere."""
+    formatter = _formatter(record)
+    return formatter if isinstance(formatter, EmbedFormatter) else _STANDARD_FORMATTER
 
 
 def _formatter(record: FrozenRecord) -> EmbedFormatter | StoredCard:
@@ -467,9 +497,11 @@ def _add_to_footer(embed: Embed, *notes: str) -> None:
         embed["footer"] = footer
 
 
+def _whole_text(record: FrozenRecord, zone: timezone) -> str:
+    return full_text(record, zone, for_card=True) + "".join(full_text(each, zone) for each in record.others)
+
+
 def _file(content: bytes, first: FrozenRecord) -> File:
-    if len(content) > lengths.FILE_BYTES:
-        cut = f"\n{ELLIPSIS} cut: the record has {len(content):,} bytes\n".encode()
-        content = content[: lengths.FILE_BYTES - len(cut)].decode(errors="ignore").encode() + cut
+    content = cut_file(content)
     created = re.sub(r"[-:]|\..*", "", exact_time(first.created, timezone.utc))
     return File(f"records-{created}Z.txt" if created else "records.txt", content)

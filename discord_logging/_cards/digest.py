@@ -40,7 +40,7 @@ class _Tally:
 
     def add(self, record: FrozenRecord) -> None:
         self.count += record.count
-        self.has_one_text = self.has_one_text and _text(record) == self.text
+        self.has_one_text = self.has_one_text and _text(record) == self.text and not record.others
         if record.last_created >= self.last.last_created:
             self.last = record
 

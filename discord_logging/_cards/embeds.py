@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 from discord_logging._cards.extra_values import repeats_exception, shown_values
 from discord_logging._cards.plain_text import exception_line, to_datetime, traceback_text
+from discord_logging._cards.progress import ROOM as PROGRESS_ROOM
+from discord_logging._cards.progress import describe_progress, times
 from discord_logging._cards.tables import split_tables
 from discord_logging._cards.traceback_card import format_card
 from discord_logging._discord import lengths
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from discord_logging._discord.types import Embed, EmbedField
     from discord_logging._masking.masker import SecretMasker
     from discord_logging._records.frames import Frame
+    from discord_logging._records.incident import Incident
 
 _MIN_BLOCK = 750
 """The room that the message leaves to each block, in characters."""
@@ -48,6 +51,7 @@ _MIN_PART = 100
 """The least room for a part of a message, in characters."""
 _REPEATS_ROOM = 80
 """The room for the line with the repeats, in characters."""
+_QUIET_COLOR = 0x95A5A6
 INLINE_VALUE = 40
 """The longest value that shares its row with others, in characters."""
 
@@ -59,6 +63,9 @@ class EmbedFormatter(logging.Formatter):
     `mention`. Each method gets the record as it was when it was logged, with most attributes of `logging.LogRecord`,
     `message` (str), `extra` (dict or `None`) and `exception`; `FrozenRecord` lists them. The methods run on the
     listener's thread. Their results are cleaned and cut to Discord's limits afterwards.
+
+    With `repeats="edit"`, `live_title`, `live_color` and `progress` say how the card of an `Incident` changes as it
+    goes on. With a `backlog`, the process that edits the message has only the standard ones.
 
     An embed that consists of a description of up to 2,000 characters is posted as plain text if possible, which is
     above the cards of its message.
@@ -166,6 +173,32 @@ class EmbedFormatter(logging.Formatter):
         mentions = record.settings.mentions
         return nearest_level(mentions, record.levelno) if mentions else ""
 
+    def live_title(self, title: str, incident: Incident) -> str:
+        """Return the title of a card that counts the records of an incident: their number, and the title of the newest.
+
+        Args:
+            title: The title of the newest record, or `""`.
+            incident: The numbers of the incident.
+        """
+        return f"{times(incident.count)} {title}".strip() if incident.count > 1 else title
+
+    def live_color(self, color: int, incident: Incident) -> int:
+        """Return the colour of a card that counts the records of an incident: a calm grey when it is quiet.
+
+        Args:
+            color: The colour of the newest record, as 0xRRGGBB.
+            incident: The numbers of the incident.
+        """
+        return _QUIET_COLOR if incident.is_quiet else color
+
+    def progress(self, incident: Incident) -> str:
+        """Return the lines below the text of a card that counts the records of an incident.
+
+        By default, they have the times of the first and the last record, how many come in a minute, the last hour as a
+        row of blocks, and the hosts if there are several processes.
+        """
+        return describe_progress(incident)
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the message and the traceback of the card as plain text, for handlers that are not ours."""
         frozen = FrozenRecord(freeze(record, CardSettings(self)))
@@ -215,6 +248,8 @@ def _source_url(template: str | None, place: Frame, line: str) -> str | None:
 
 
 def _body_room(record: FrozenRecord) -> int:
+    if record.incident:
+        return lengths.DESCRIPTION - PROGRESS_ROOM - 1
     return lengths.DESCRIPTION - (_REPEATS_ROOM if record.count > 1 else 0)
 
 

@@ -14,17 +14,30 @@ import random
 import time
 from collections import Counter
 from datetime import datetime, timezone
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from discord_logging._cards.compose import FOOTER_SEPARATOR, compose, compose_plain, put_above
+from discord_logging._cards.live import Edit
 from discord_logging._cards.plain_text import reader_time
 from discord_logging._delivery.backoff import Backoff
+from discord_logging._delivery.edits import change_of, live_cards
 from discord_logging._delivery.handover import Handover
 from discord_logging._delivery.quarantine import Quarantine
 from discord_logging._discord import lengths
 from discord_logging._discord.local_only import LocalOnlyError
-from discord_logging._discord.outcome import NO_FORUM, UNKNOWN_CHANNEL, UNKNOWN_TAG, Outcome, classify
+from discord_logging._discord.outcome import (
+    NO_FORUM,
+    OLD_MESSAGE,
+    UNKNOWN_CHANNEL,
+    UNKNOWN_TAG,
+    Outcome,
+    classify,
+    classify_edit,
+)
 from discord_logging._discord.pace import plan
+from discord_logging._discord.rate_limit_headers import read_rate_limit_info
+from discord_logging._discord.types import Message
 from discord_logging._exceptions import TransportError
 from discord_logging._process.diagnostics import say, warn
 from discord_logging._records.parse import MENTION
@@ -33,14 +46,15 @@ from discord_logging._text.numbers import counted
 from discord_logging._text.sanitize import on_one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from discord_logging._backlogs.base import Backlog
     from discord_logging._backlogs.entry import Entry
+    from discord_logging._cards.live import CardDraft, LiveCard, LiveMessage
     from discord_logging._discord.pace import Waiting
     from discord_logging._discord.rate_limiter import DiscordRateLimiter
     from discord_logging._discord.sender import Response, WebhookSender
-    from discord_logging._discord.types import Message, Payload
+    from discord_logging._discord.types import Payload
     from discord_logging._discord.webhook_url import WebhookURL
     from discord_logging._health import DropReason, Status
 
@@ -56,6 +70,10 @@ _MIN_RETRY_AFTER = 1.0
 """The shortest `Retry-After` that is obeyed, in seconds: many requests would not help a server that is down."""
 _MAX_RETRY_AFTER = 900.0
 """The longest `Retry-After` that is obeyed, in seconds."""
+_MAX_EDIT_FAILURES = 3
+"""The number of times that an edit which may have been saved is sent again before its message is given up."""
+_OLD_MESSAGE_WINDOW = 6.0
+"""The seconds to wait after too many edits of old messages, if Discord names none."""
 _MIN_REPORTED_DELAY = 2.0
 """The shortest delay that the next card reports, in seconds."""
 
@@ -71,13 +89,13 @@ class _Result(NamedTuple):
         outcome: The meaning of the response.
         reason: A description of the response.
         retry_after: The wait that the server asks for, in seconds, or `None`.
-        message_id: The id of the message in the channel, or `None`.
+        cards: The live cards of the message, by their entries.
     """
 
     outcome: Outcome
     reason: str
     retry_after: float | None = None
-    message_id: str | None = None
+    cards: Mapping[Entry, LiveCard] = MappingProxyType({})
 
 
 class Delivery:
@@ -130,6 +148,7 @@ class Delivery:
         self._reporting: Counter[tuple[DropReason, str]] = Counter()  # the same, with the message in flight
         self._reported_at = time.time()
         self._given_up: dict[str, float] = {}  # the settings and threads that Discord refused, with the wall-clock time
+        self._guild_id: str | None = None  # the id of the server, or "" if it cannot be learned
         self._posts: dict[str, str] = {}  # the ids of the threads that were opened in a forum, by name
         self._mentioning: Sequence[str] = ()  # the mentions in the message in flight
         self._mentioned: dict[str, float] = {}
@@ -161,7 +180,7 @@ class Delivery:
         waiting = self._backlog.peek()
         # The limiter is not asked for a held repeat alone: it would count a request that is never sent.
         if not waiting.records:
-            return (), 0.0
+            return (), min(waiting.delay, _POLL_INTERVAL)
         if now < self.not_before:
             return (), self.not_before - now
         if delay := self._plan_turn(waiting, now):
@@ -170,7 +189,8 @@ class Delivery:
             self.not_before = now + delay
             return (), delay
         self._limiter.assume(self._url.key, now, self._backlog.lone_hosts - 1)
-        entries = self._quarantine.lease(self._backlog, waiting)
+        edits = waiting.are_edits
+        entries = self._backlog.lease_edits() if edits else self._quarantine.lease(self._backlog, waiting)
         if not entries:
             self._note_unanswered()
         return entries, 0.0
@@ -185,16 +205,16 @@ class Delivery:
         return min(wait, _POLL_INTERVAL)
 
     def deliver(self, leased: Sequence[Entry]) -> None:
-        """Post a message of leased entries, and react to the response. Blocks as the sender does."""
+        """Post or edit a message for leased entries, and react to the response. Blocks as the sender does."""
+        if message := leased[0].edits:
+            self._edit(message, leased)
+            return
         result, entries = self._try(leased)
         outcome, quarantine = result.outcome, self._quarantine
         if outcome is Outcome.DELIVERED:
-            self._delivered(entries, result.message_id)
+            self._delivered(entries, result.cards)
             return
-        self._mentioning = ()
-        if self._delayed_since is None:
-            self._delayed_since = self._clock()
-        self._last_error = {"time": _now(), "reason": result.reason}
+        self._note_failure(result)
         maybe_saved = outcome is Outcome.MAYBE_SAVED
         is_refused = outcome is Outcome.REJECTED or (maybe_saved and quarantine.takes_for_refusal(entries))
         if outcome is Outcome.GONE:
@@ -210,28 +230,42 @@ class Delivery:
         if outcome in (Outcome.NOT_SAVED, Outcome.MAYBE_SAVED):
             self._back_off(result, is_refused=is_refused)
 
+    def _note_failure(self, result: _Result) -> None:
+        self._mentioning = ()
+        if self._delayed_since is None:
+            self._delayed_since = self._clock()
+        self._last_error = {"time": _now(), "reason": result.reason}
+
     def _try(self, leased: Sequence[Entry]) -> tuple[_Result, Sequence[Entry]]:
         """Post a message for as many entries as fit, and return the result and the entries that it carried."""
         try:
-            message, entries = self._compose(leased)
+            message, entries, drafts = self._compose(leased)
         except Exception as error:  # noqa: BLE001 - the user's override may return something that is not an embed
             self._note_unanswered()
             return _Result(Outcome.REJECTED, f"no message can be made of it: {type(error).__name__}"), leased
         carried = set(entries)
         self._backlog.requeue([entry for entry in leased if entry not in carried])
+        if found := self._depart(entries):
+            return found, entries
+        return self._send(message, drafts), entries
+
+    def _depart(self, entries: Sequence[Entry]) -> _Result | None:
+        """Note that a message of these entries is about to leave, or return why it may not."""
         if not self._backlog.note_flight(entries):
             self._note_unanswered()
             self.not_before = self._clock() + _TURN
-            return _Result(Outcome.LIMITED, "another process may send"), entries
+            return _Result(Outcome.LIMITED, "another process may send")
         self._requests += 1
         self._retries += self._failures > 0
-        return self._send(message), entries
+        return None
 
-    def _compose(self, leased: Sequence[Entry]) -> tuple[Message, Sequence[Entry]]:
+    def _compose(self, leased: Sequence[Entry]) -> tuple[Message, Sequence[Entry], Mapping[Entry, CardDraft]]:
+        """Return a message, the entries that it carries, and the drafts of their live cards."""
         self._mentioning = ()
         if leased[0] is self._quarantine.plain:
-            return self._redirect(compose_plain(leased[0].counted())), leased[:1]
-        entry_of = {entry.counted(): entry for entry in leased}
+            return self._redirect(compose_plain(leased[0].counted())), leased[:1], {}
+        guild_id = self._find_guild() if any(entry.part and entry.part.reason for entry in leased) else None
+        entry_of = {entry.counted(guild_id): entry for entry in leased}
         records = list(entry_of)
         # Suspects are tried again, however urgent the other records are, and a record is not overtaken twice in a row.
         keeps_order = self._has_overtaken or self._quarantine.holds(leased[0])
@@ -239,9 +273,68 @@ class Delivery:
         without_files = {record for record, entry in entry_of.items() if entry in self._quarantine.fileless}
         composed = compose(records, head=head, allowance=self._messages, note=self._note(), without_files=without_files)
         self._has_overtaken = composed.records[0] is not records[0]
-        self._report_losses(composed.message.payload)
-        self._mention(composed.message.payload, composed.message.mentions)
-        return self._redirect(composed.message), [entry_of[record] for record in composed.records]
+        payload = composed.message.payload
+        count = len(payload.get("embeds", ()))
+        self._report_losses(payload)
+        self._mention(payload, composed.message.mentions)
+        # The text of the message may have become its first embed.
+        shift = len(payload.get("embeds", ())) - count
+        drafts = {entry_of[each.record]: each._replace(place=each.place + shift) for each in composed.drafts}
+        return self._redirect(composed.message), [entry_of[record] for record in composed.records], drafts
+
+    def _find_guild(self) -> str:
+        """Return the id of the server, for links to messages; `""` if it cannot be learned. Asks once."""
+        if self._guild_id is None:
+            try:
+                self._guild_id = self._sender.get().guild_id or ""
+            except (TransportError, LocalOnlyError):
+                self._guild_id = ""
+        return self._guild_id
+
+    def _edit(self, message: LiveMessage, entries: Sequence[Entry]) -> None:
+        """Edit a message for leased entries, and react to the response.
+
+        A message that Discord refuses to edit is gone, and its entries are posted on new cards. An edit that may have
+        been saved is sent again: it counts nothing twice.
+        """
+        result = self._try_edit(message, entries)
+        outcome = result.outcome
+        if outcome is Outcome.DELIVERED:
+            self._last_success = _now()
+            self._recover()
+            self._backlog.ack(entries)
+            return
+        self._note_failure(result)
+        message.failures += outcome is Outcome.MAYBE_SAVED
+        message.is_gone = outcome is Outcome.REJECTED or message.failures >= _MAX_EDIT_FAILURES
+        self._backlog.requeue(entries)
+        if outcome is Outcome.GONE:
+            self._stop(result.reason)
+        elif outcome in (Outcome.NOT_SAVED, Outcome.MAYBE_SAVED):
+            self._back_off(result, is_refused=False)
+
+    def _try_edit(self, message: LiveMessage, entries: Sequence[Entry]) -> _Result:
+        guild_id = self._find_guild() if any(entry.part and entry.part.continued for entry in entries) else None
+        try:
+            edit = Edit(message, [change_of(entry, guild_id) for entry in entries])
+        except Exception as error:  # noqa: BLE001 - as above
+            self._note_unanswered()
+            return _Result(Outcome.REJECTED, f"no edit can be made of it: {type(error).__name__}")
+        if found := self._depart(entries):
+            return found
+        body = Message(edit.payload, message.thread_id, edit.files)
+        answer = self._ask(lambda: self._sender.edit(message.id, body))
+        if isinstance(answer, _Result):
+            return answer
+        if answer.code == OLD_MESSAGE:
+            info = read_rate_limit_info(answer.status, answer.headers, answer.body)
+            message.not_before = self._clock() + (info.retry_after or _OLD_MESSAGE_WINDOW)
+            return _Result(Outcome.LIMITED, answer.reason)
+        outcome = classify_edit(answer)
+        if outcome is Outcome.DELIVERED:
+            edit.apply(answer.attachment_ids, self._clock())
+        retry_after = answer.retry_after if outcome is Outcome.NOT_SAVED else None
+        return _Result(outcome, answer.reason, retry_after)
 
     def _redirect(self, message: Message) -> Message:
         """Leave out the settings that Discord refused before, and post into the thread that is already open."""
@@ -292,10 +385,11 @@ class Delivery:
         since = reader_time(self._reported_at)
         put_above(payload, f"⚠️ {counted(losses.total(), 'record', 'was/were')} dropped since {since}: {shown}")
 
-    def _send(self, message: Message) -> _Result:
+    def _ask(self, send: Callable[[], Response]) -> Response | _Result:
+        """Send a request, and return the response, or the result if a limit or the network decides it."""
         began = self._clock()
         try:
-            response = self._sender.post(message)
+            response = send()
         except LocalOnlyError as error:
             self._note_unanswered()
             return _Result(Outcome.GONE, str(error))
@@ -307,6 +401,10 @@ class Delivery:
             return _Result(Outcome.REJECTED, f"no JSON can be made of it: {type(error).__name__}")
         now = self._clock()
         self._request_time += (now - began - self._request_time) * _SMOOTHING
+        if response.code == OLD_MESSAGE:
+            # This limit holds for no post, and no header tells of it.
+            self._note_unanswered()
+            return response
         hit = self._limiter.update(
             self._url.key, response.status, response.headers, response.body, now, host=self._url.host
         )
@@ -315,6 +413,12 @@ class Delivery:
             reason = f"{response.reason}, scope {hit.scope}, for {hit.retry_after:.1f} s"
             self._set_status("blocked" if hit.scope == "edge" else "limited", reason)
             return _Result(Outcome.LIMITED, reason)
+        return response
+
+    def _send(self, message: Message, drafts: Mapping[Entry, CardDraft]) -> _Result:
+        response = self._ask(lambda: self._sender.post(message))
+        if isinstance(response, _Result):
+            return response
         if refused := self._find_refused_setting(response, message):
             self._given_up[refused] = time.time()
             warn("Discord refuses a setting, which is left out from now on: %s", response.reason)
@@ -323,7 +427,8 @@ class Delivery:
         if outcome is Outcome.DELIVERED and (name := message.payload.get("thread_name")) and response.channel_id:
             self._posts[name] = response.channel_id
         retry_after = response.retry_after if outcome is Outcome.NOT_SAVED else None
-        return _Result(outcome, response.reason, retry_after, response.message_id)
+        cards = live_cards(message, drafts, response, self._clock()) if drafts else {}
+        return _Result(outcome, response.reason, retry_after, cards)
 
     def _note_unanswered(self) -> None:
         self._limiter.failed(self._url.key, self._clock(), host=self._url.host)
@@ -341,7 +446,7 @@ class Delivery:
         names += [name for name in _OPTIONAL if name in response.errors]
         return next((_setting(name, message.payload) for name in names if name in message.payload), None)
 
-    def _delivered(self, entries: Sequence[Entry], message_id: str | None) -> None:
+    def _delivered(self, entries: Sequence[Entry], cards: Mapping[Entry, LiveCard]) -> None:
         if entries[0] is not self._quarantine.plain:  # plain text reports no losses
             self._reported, self._reported_at = self._reporting, time.time()
         self._mentioned.update(dict.fromkeys(self._mentioning, self._clock()))
@@ -350,7 +455,7 @@ class Delivery:
         self._recover()
         self._quarantine.passed(entries)
         # This comes last, since a flush returns after it and must find the new state.
-        self._backlog.ack(entries, message_id)
+        self._backlog.ack(entries, cards)
 
     def _recover(self) -> None:
         self._failures = 0

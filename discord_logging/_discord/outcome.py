@@ -33,6 +33,10 @@ class Outcome(Enum):
 
 _MAYBE_SAVED = frozenset({500, 504, 524})
 _GONE = frozenset({401, 403, 404})
+OLD_MESSAGE = 30046
+"""The error code of a 429 for too many edits of messages that are older than an hour."""
+_NO_WEBHOOK = frozenset({10015, 50027})
+"""The error codes of an unknown webhook, and of a wrong token."""
 UNKNOWN_CHANNEL = 10003
 """The error code of a message to a thread that does not exist any more."""
 UNKNOWN_TAG = 10087
@@ -54,3 +58,9 @@ def classify(response: Response) -> Outcome:
     if 400 <= response.status < 500 and response.status not in (407, 408, 425):  # noqa: PLR2004 - these three may pass later
         return Outcome.REJECTED
     return Outcome.NOT_SAVED
+
+
+def classify_edit(response: Response) -> Outcome:
+    """Return the outcome of an edit whose response is not a rate limit. Only few refusals are about the webhook."""
+    outcome = classify(response)
+    return Outcome.REJECTED if outcome is Outcome.GONE and response.code not in (*_NO_WEBHOOK, None) else outcome

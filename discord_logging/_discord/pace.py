@@ -12,6 +12,7 @@ message may leave when the bucket then holds no more than a mark, which depends 
 =========== =============================================================================== =============
 urgency     records                                                                         mark, of 30
 =========== =============================================================================== =============
+`EDIT`      repeats that a message in the channel counts, by an edit                        1
 `ROUTINE`   all others                                                                      4.6
 `NEWS`      the first `ERROR` of its kind for an hour; from `WARNING` on, a record that is  6
             more severe than all of the last minute
@@ -23,7 +24,7 @@ that a `CRITICAL` needs. (Below a limit of 6 the rest is a single message, and t
 bucket is, the further apart routine messages leave, by a twentieth of an interval for each message in it: a burst that
 has just begun does not use up the room that it needs at its end. Where more urgent messages have filled the bucket
 beyond its mark, routine has its turn 2.75 s after the last message, a tenth of an interval late, so that the reserve
-fills again.
+fills again, and an edit has it as much later again.
 
 Where records wait for several webhooks of the channel, or in several processes, the one that sent last lets the others
 go first, and all let a more urgent one go first. The one whose turn it is may send an interval after the last message.
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 class Urgency(IntEnum):
     """The urgency of a record decides how soon it is posted."""
 
+    EDIT = -1
+    """The record is counted by an edit of a message. It gives way to records that are posted."""
     ROUTINE = 0
     NEWS = 1
     """The record is the first `ERROR` of its kind for an hour, or a `WARNING` or worse above all levels of the last
@@ -67,7 +70,7 @@ _TURNS = 4 / 5
 """The part of a channel's limit that is spent evenly."""
 _LATE = 1.1
 """The intervals after which a message has its turn although the bucket has no room for it."""
-_MARKS = {Urgency.ROUTINE: 3 / 5, Urgency.NEWS: 5 / 6, Urgency.ALARM: 1.0}
+_MARKS = {Urgency.EDIT: 0.0, Urgency.ROUTINE: 3 / 5, Urgency.NEWS: 5 / 6, Urgency.ALARM: 1.0}
 """The part of the rest that a message may use to leave ahead of its turn."""
 _SPREAD = 0.3
 """The part of an interval by which a bucket with room for a single message holds up routine."""
@@ -88,6 +91,8 @@ class Waiting(NamedTuple):
         age: The seconds for which the oldest record has waited.
         deadline: The monotonic time at which a flush gives up, or infinity.
         is_last: Whether no record comes after these, so that all that are not sent until `deadline` are lost.
+        are_edits: Whether a message in the channel is to count them, by an edit.
+        delay: Without records, the seconds until there may be some, as far as that is known; 0 else.
     """
 
     records: int
@@ -95,6 +100,8 @@ class Waiting(NamedTuple):
     age: float = 0.0
     deadline: float = math.inf
     is_last: bool = False
+    are_edits: bool = False
+    delay: float = 0.0
 
     @property
     def priority(self) -> Urgency:
@@ -175,6 +182,8 @@ class Pace:
         if urgency is Urgency.ROUTINE:
             has_room_at = max(has_room_at, self._last + self.turn if behind else self._spread_until)
         turn = self._last + (self.interval if others and not behind else self.turn)
+        if urgency is Urgency.EDIT:
+            turn += self.turn
         return min(has_room_at, turn) + behind * _YIELD
 
 

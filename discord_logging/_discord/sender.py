@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from discord_logging._discord.types import Message
 
 
-_MAX_RESPONSE_BYTES = 65_536
+_MAX_RESPONSE_BYTES = 262_144
 """The most bytes that are read of the body of a response."""
 _BYTES_PER_SECOND = 500_000
 """The speed of the slowest connection that a file can go through."""
@@ -70,6 +70,18 @@ class Response(NamedTuple):
     def message_id(self) -> str | None:
         """The id of the message that was posted, or `None`."""
         return self._find_id("id")
+
+    @property
+    def attachment_ids(self) -> list[str]:
+        """The ids of the files of the message, in their order."""
+        files = self._content.get("attachments")
+        ids = [each.get("id") for each in files if isinstance(each, dict)] if isinstance(files, list) else []
+        return [each for each in ids if isinstance(each, str) and each.isdecimal()]
+
+    @property
+    def guild_id(self) -> str | None:
+        """The server of the webhook that was asked for, or `None`."""
+        return self._find_id("guild_id")
 
     def _find_id(self, key: str) -> str | None:
         found = self._content.get(key)
@@ -140,14 +152,31 @@ class WebhookSender:
             TransportError: There was no response. The text holds no part of the URL.
             TypeError, ValueError, RecursionError: The message cannot be encoded as JSON.
         """
+        return self._send("POST", message, "", wait="true")
+
+    def edit(self, message_id: str, message: Message) -> Response:
+        """Edit a message that this webhook has posted, and return the response, whatever its status is. Blocks.
+
+        Keys that the payload lacks stay as they are, and so do the files unless it has `attachments`, which names those
+        that stay (https://docs.discord.com/developers/resources/webhook#edit-webhook-message).
+
+        Args:
+            message_id: The id of the message.
+            message: The changes, with the thread that the message is in.
+
+        Raises:
+            TransportError: There was no response. The text holds no part of the URL.
+            TypeError, ValueError, RecursionError: The message cannot be encoded as JSON.
+        """
+        return self._send("PATCH", message, f"/messages/{message_id}")
+
+    def _send(self, method: str, message: Message, path: str, **params: str) -> Response:
         body, content_type = _encode(message)
         # The texts are masked already, but a file may hold a token, and the settings of a message too.
         body = mask_own_tokens(body.decode("latin-1")).encode("latin-1")
-        params = {"wait": "true"}
         if message.thread_id:
             params["thread_id"] = message.thread_id
-        headers = {"Content-Type": content_type}
-        return self._exchange("POST", params=params, data=body, headers=headers)
+        return self._exchange(method, path, params=params, data=body, headers={"Content-Type": content_type})
 
     def get(self) -> Response:
         """Ask for the webhook itself and return the response, whatever its status is. Blocks.
@@ -159,7 +188,7 @@ class WebhookSender:
         """
         return self._exchange("GET")
 
-    def _exchange(self, method: str, *, data: bytes = b"", **parts: Any) -> Response:
+    def _exchange(self, method: str, path: str = "", *, data: bytes = b"", **parts: Any) -> Response:
         session = self._open_session()
         self._adapter.begin(self.timeout + len(data) / _BYTES_PER_SECOND)
         try:
@@ -167,7 +196,7 @@ class WebhookSender:
                 untraced(),
                 session.request(
                     method,
-                    self._url.execute_url,
+                    f"{self._url.execute_url}{path}",
                     data=data,
                     timeout=self.timeout,
                     allow_redirects=False,
@@ -231,7 +260,8 @@ def _encode(message: Message) -> tuple[bytes, str]:
         return json.dumps(message.payload).encode(), "application/json"
     from urllib3.filepost import encode_multipart_formdata  # noqa: PLC0415 - requests has imported it by now
 
-    attachments = [{"id": number, "filename": file.filename} for number, file in enumerate(message.files)]
+    attachments: list[Any] = [*message.payload.get("attachments", ())]
+    attachments += [{"id": number, "filename": file.filename} for number, file in enumerate(message.files)]
     payload = json.dumps({**message.payload, "attachments": attachments})
     fields: list[Any] = [("payload_json", (None, payload, "application/json"))]
     fields += [

@@ -64,8 +64,14 @@ class AllowedMentions(TypedDict):
     users: NotRequired[list[str]]
 
 
+class Attachment(TypedDict):
+    """A file that an edited message keeps."""
+
+    id: str
+
+
 class Payload(TypedDict, total=False):
-    """The body of an Execute Webhook request."""
+    """The body of a request that posts a message, or edits one."""
 
     content: str
     username: str
@@ -75,6 +81,7 @@ class Payload(TypedDict, total=False):
     applied_tags: list[str]
     flags: int
     allowed_mentions: AllowedMentions
+    attachments: list[Attachment]
 
 
 class File(NamedTuple):

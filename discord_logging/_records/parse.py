@@ -16,7 +16,7 @@ from discord_logging._records.values import to_text
 from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 COLORS = MappingProxyType({0: 0x95A5A6, 10: 0x95A5A6, 20: 0x3498DB, 30: 0xF1C40F, 40: 0xED4245, 50: 0x9B1C31})
 EMOJIS = MappingProxyType({0: "🔍", 10: "🔍", 20: "ℹ️", 30: "⚠️", 40: "❌", 50: "🚨"})  # noqa: RUF001 - the emoji
@@ -243,6 +243,17 @@ def parse_show_locals(value: object) -> str | None:
     if value == "own":
         return "own"
     raise InvalidSettingError(f"show_locals must be 'own', for frames of the program itself, or None, not {value!r}.")
+
+
+def parse_choice(name: str, value: object, choices: Sequence[str]) -> str:
+    """Return `value`, one of a few words.
+
+    Raises:
+        InvalidSettingError: `value` is none of them.
+    """
+    if isinstance(value, str) and value in choices:
+        return value
+    raise InvalidSettingError(f"{name} must be {' or '.join(map(repr, choices))}, not {value!r:.100}.")
 
 
 def parse_mentions(value: object) -> Mapping[int, str]:

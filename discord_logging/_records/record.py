@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from discord_logging._records.attachment import Attachment
     from discord_logging._records.exceptions import FrozenException
+    from discord_logging._records.incident import Incident
     from discord_logging._records.settings import CardSettings
     from discord_logging._records.stored_card import StoredCard
     from discord_logging._records.values import Frozen
@@ -109,11 +110,15 @@ class Counts(NamedTuple):
         records: The number of records that the record stands for: itself, and its repeats.
         last_created: The time at which the last repeat was logged, or `None` without repeats.
         is_repeat: Whether the record may be in the channel already, since Discord did not say whether it was saved.
+        incident: The numbers of the incident that the record belongs to, or `None` if its card is not a live one.
+        others: The repeats whose texts differ from that of the record, each text once.
     """
 
     records: int = 1
     last_created: float | None = None
     is_repeat: bool = False
+    incident: Incident | None = None
+    others: tuple[FrozenRecord, ...] = ()
 
 
 ONCE = Counts()
@@ -153,7 +158,10 @@ class FrozenRecord:
         count: The number of records that this one stands for: itself, and its repeats.
         last_created: The time at which the last of them was logged.
         is_repeat: Whether the record may be in the channel already, since Discord did not say whether it was saved.
+        incident: The numbers of the incident that it belongs to, or `None` if its card is not a live one.
+        others: The repeats whose texts differ from its own, each text once.
         origin: The host, the paths and the time zone of the process that logged it.
+        source: The host and the id of the process that logged it.
         place: Where it was logged; if a library logged an exception, the last frame of the program in that exception.
         size: The estimated memory of the record in bytes, one per character.
         card: The finished card, if a formatter of the user's own made it in another process, or `None`.
@@ -214,6 +222,8 @@ class FrozenRecord:
     template: str | None = _masked("_parts.template")
     count: int = read_only("_counts.records")
     is_repeat: bool = read_only("_counts.is_repeat")
+    incident: Incident | None = read_only("_counts.incident")
+    others: tuple[FrozenRecord, ...] = read_only("_counts.others")
     card: StoredCard | None = read_only("_card")
 
     @property
@@ -294,6 +304,10 @@ class FrozenRecord:
     @property
     def origin(self) -> Origin:
         return self._origin or Origin.here(to_text(self.pathname), self.created, self.settings.own_packages)
+
+    @property
+    def source(self) -> tuple[str, int | None]:
+        return self._origin.host if self._origin else socket.gethostname(), self.process
 
     @property
     def place(self) -> Frame:

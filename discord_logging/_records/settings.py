@@ -30,6 +30,7 @@ from discord_logging._records.parse import (
     is_blank,
     parse_avatar_url,
     parse_by_level,
+    parse_choice,
     parse_colors,
     parse_context,
     parse_delays,
@@ -63,6 +64,7 @@ _MINIMA = {
     "channel_limit": 1,
     "backlog_bytes": 1,
     "backlog_age": 0.1,
+    "quiet_after": 1,
 }
 _WHOLE_NUMBERS = frozenset({"queue_size", "queue_bytes", "channel_limit", "backlog_bytes"})
 
@@ -192,7 +194,10 @@ class DeliverySettings:
     queue_size: int = 10_000
     queue_bytes: int = 64_000_000
     max_lag: float = 5.0
+    repeats: str = "post"
+    """How repeats are told: `"edit"` edits the card of the first, `"post"` posts further cards, `"off"` is neither."""
     repeat_window: float = 60.0
+    quiet_after: float = 900.0
     flush_timeout: float = 5.0
     timeout: float = 10.0
     retry_delays: tuple[float, ...] = (2.0, 3.0, 5.0)
@@ -236,6 +241,8 @@ def _parse_delivery(name: str, value: object) -> Any:
         return parse_delays(name, value)
     if name in ("backlog", "backlog_dir"):
         return parse_backlog(name, value)
+    if name == "repeats":
+        return parse_choice(name, value, ("edit", "post", "off"))
     return parse_number(name, value, minimum=_MINIMA.get(name, 0.0), whole=name in _WHOLE_NUMBERS)
 
 

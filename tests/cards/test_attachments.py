@@ -37,7 +37,7 @@ def make(settings: CardSettings = SETTINGS, levelno: int = logging.ERROR, **extr
 
 def card_of(record: FrozenRecord) -> tuple[Embed, list[File]]:
     """Return the card and the files of a message with one record."""
-    message, _ = compose([record])
+    message, *_ = compose([record])
     (embed,) = message.payload["embeds"]
     return embed, list(message.files)
 
@@ -174,7 +174,7 @@ class TestRoom:
         """A record whose files have no room goes into the next message."""
         monkeypatch.setattr(lengths, "ATTACHMENTS_BYTES", 25)
         records = [make(a=Attachment(b"\x00" * 10, "a.bin")) for _ in range(3)]
-        message, carried = compose(records, allowance=9)
+        message, carried, _ = compose(records, allowance=9)
         assert carried == records[:2]
         assert [file.filename for file in message.files] == ["a.bin", "a-2.bin"]
         embed, files = card_of(make(a=Attachment(b"\x00" * 20, "a.bin"), b=Attachment(b"\x00" * 20, "b.bin")))
@@ -185,7 +185,7 @@ class TestRoom:
         """A record with a file gets a card among them."""
         records = [make(levelno=logging.INFO, number=number) for number in range(20)]
         records.insert(5, make(levelno=logging.INFO, a=Attachment(b"x", "a.txt")))
-        message, carried = compose(records)
+        message, carried, _ = compose(records)
         assert carried == records
         assert len(message.payload["embeds"]) == 2
         assert [file.filename for file in message.files] == ["a.txt"]
@@ -194,7 +194,7 @@ class TestRoom:
         """A backlog may have more files than a message."""
         records = [make(levelno=logging.INFO, a=Attachment(b"x", f"{number}.txt")) for number in range(300)]
         records.append(make(levelno=logging.CRITICAL, a=Attachment(PNG, "worst.png")))
-        message, carried = compose(records)
+        message, carried, _ = compose(records)
         assert carried == records
         summary, worst = message.payload["embeds"]
         assert worst["image"] == {"url": "attachment://worst.png"}
@@ -222,7 +222,7 @@ class TestRefusals:
     def test_the_card_comes_without_the_files(self) -> None:
         """It says so, and the file is not read."""
         record, other = make(a=Attachment(b"x", "a.txt")), make(b=Attachment(b"x", "b.txt"))
-        message, _ = compose([record, other], allowance=9, without_files={record})
+        message, *_ = compose([record, other], allowance=9, without_files={record})
         assert [file.filename for file in message.files] == ["b.txt"]
         assert values_of(message.payload["embeds"][0])["a"] == "a.txt is left out: Discord has refused it"
 

@@ -60,7 +60,7 @@ def carry(records: list[FrozenRecord], note: str = "", *, allowance: int = 1) ->
 def carry_cards(records: list[FrozenRecord], note: str = "") -> list[Composed]:
     """Return the messages that carry a backlog if there are enough requests for cards."""
     messages = carry(records, note, allowance=len(records))
-    assert all(len(message.payload["embeds"]) == len(carried) for message, carried in messages)
+    assert all(len(message.payload["embeds"]) == len(carried) for message, carried, _ in messages)
     return messages
 
 
@@ -100,7 +100,7 @@ class TestCompose:
     def test_one_record_is_one_card(self) -> None:
         """Without load, no record is folded."""
         record = make()
-        message, carried = compose([record])
+        message, carried, _ = compose([record])
         assert carried == [record]
         assert message.files == ()
         assert set(message.payload) == {"embeds", "allowed_mentions"}
@@ -119,7 +119,7 @@ class TestCompose:
         """An alarm for one thread does not wait for routine records of another."""
         elsewhere = CardSettings(EmbedFormatter(), thread_id="5")
         records = [make("routine"), make("alarm", elsewhere), make("more", elsewhere)]
-        message, carried = compose(records, head=records[1], allowance=10)
+        message, carried, _ = compose(records, head=records[1], allowance=10)
         assert (message.thread_id, list(carried)) == ("5", records[1:])
 
     @pytest.mark.once
@@ -140,7 +140,7 @@ class TestCompose:
     def test_ten_cards_share_a_message(self, waiting: int, counts: list[int]) -> None:
         """Discord accepts no more."""
         messages = carry_cards([make(str(number)) for number in range(waiting)])
-        assert [len(carried) for _, carried in messages] == counts
+        assert [len(carried) for _, carried, _ in messages] == counts
 
     @pytest.mark.parametrize(("size", "counts"), [(1500, [4, 1]), (2000, [3, 2]), (2001, [2, 2, 1])])
     def test_six_thousand_characters_share_a_message(self, size: int, counts: list[int]) -> None:
@@ -157,7 +157,7 @@ class TestCompose:
                 return record.message
 
         messages = carry_cards([make("x" * size, CardSettings(Bare())) for _ in range(5)])
-        assert [len(carried) for _, carried in messages] == counts
+        assert [len(carried) for _, carried, _ in messages] == counts
         # The note needs its room as well.
         [with_note, *_] = carry_cards([make("x" * size, CardSettings(Bare())) for _ in range(5)], "n" * 40)
         assert sum(map(length, with_note.message.payload["embeds"])) <= 6000
@@ -189,8 +189,8 @@ class TestCompose:
             records.append(make(f"#{number:02}" + "x" * size, settings, threadName=thread_name, **extra))
             records[-1] = records[-1].counted(Counts(1, 0.0, is_repeat=is_repeat))
         messages = carry_cards(records, note)
-        assert [problem for message, _ in messages for problem in problems(message.payload)] == []
-        cards = [(embed, message.thread_id) for message, _ in messages for embed in message.payload["embeds"]]
+        assert [problem for message, *_ in messages for problem in problems(message.payload)] == []
+        cards = [(embed, message.thread_id) for message, *_ in messages for embed in message.payload["embeds"]]
         for destination in (None, "1", "2"):
             assert [embed["description"][1:4] for embed, thread_id in cards if thread_id == destination] == [
                 f"#{number:02}" for number, part in enumerate(parts) if part[-1] == destination
@@ -216,7 +216,7 @@ class TestCompose:
     def test_the_message_goes_where_its_handler_says(self) -> None:
         """The message has the name, the picture and the thread of the handler."""
         settings = CardSettings(EmbedFormatter(), "shop", "https://x.example/a.png", "123")
-        message, _ = compose([make(settings=settings)])
+        message, *_ = compose([make(settings=settings)])
         assert message.payload["username"] == "shop"
         assert message.payload["avatar_url"] == "https://x.example/a.png"
         assert message.thread_id == "123"
@@ -456,7 +456,7 @@ class TestFile:
     def test_a_long_record_is_attached(self) -> None:
         """The file has all parts of the record, and the context of the handler."""
         settings = CardSettings(EmbedFormatter(), context={"service": "shop"})
-        message, _ = compose([make("x" * 5000, settings, order=17, exc_info=ValueError("no"), created=1e9)])
+        message, *_ = compose([make("x" * 5000, settings, order=17, exc_info=ValueError("no"), created=1e9)])
         [(name, content)] = message.files
         assert name == "records-20010909T014640Z.txt"
         head, *rest = content.decode().split("\n")
@@ -467,7 +467,7 @@ class TestFile:
 
     def test_only_the_long_one_of_several_is_attached(self) -> None:
         """The other cards are complete."""
-        message, carried = compose([make("a"), make("x" * 3000 + "_" * 2000), make("b")])
+        message, carried, _ = compose([make("a"), make("x" * 3000 + "_" * 2000), make("b")])
         assert len(carried) == 3
         [(_, content)] = message.files
         assert content.count(b"\n") == 1
@@ -476,7 +476,7 @@ class TestFile:
     def test_files_of_one_message_have_a_bound(self) -> None:
         """The next message carries the rest."""
         records = [make("x" * 4_500_000) for _ in range(3)]
-        sizes = [[len(file.content) for file in message.files] for message, _ in carry(records)]
+        sizes = [[len(file.content) for file in message.files] for message, *_ in carry(records)]
         assert len(sizes) == 3
         assert all(4_500_000 < size < 4_600_000 for [size] in sizes)
 
@@ -484,7 +484,7 @@ class TestFile:
     @pytest.mark.parametrize(("text", "shift"), [("é", 0), ("é", 1), *(("🚨", shift) for shift in range(4))])
     def test_a_record_that_is_too_large_for_a_file_is_cut_between_characters(self, text: str, shift: int) -> None:
         """The file has the whole size, and stays valid UTF-8."""
-        message, _ = compose([make("y" * shift + text * (9_000_000 // len(text.encode())))])
+        message, *_ = compose([make("y" * shift + text * (9_000_000 // len(text.encode())))])
         [(_, content)] = message.files
         assert 7_999_990 <= len(content) <= 8_000_000
         assert re.search(r"\n… cut: the record has 9,000,\d\d\d bytes\n$", content.decode())
@@ -620,7 +620,7 @@ class TestLooks:
         """The record is not shown under that name."""
         settings = CardSettings(EmbedFormatter(), **self.BY_LEVEL)
         records = [make(str(number), settings, levelno=CRITICAL if number == 10 else INFO) for number in range(11)]
-        names = [message.payload.get("username") for message, _ in carry_cards(records)]
+        names = [message.payload.get("username") for message, *_ in carry_cards(records)]
         assert names == [None, "Fire"]
 
 
@@ -676,7 +676,7 @@ class TestSilence:
         """Handlers with one destination share a message: one record that is not silent is enough."""
         quiet, loud = CardSettings(EmbedFormatter(), silent_below=ERROR), CardSettings(EmbedFormatter())
         records = [make("a", quiet, levelno=INFO), make("b", loud, levelno=INFO)][::order]
-        message, carried = compose(records)
+        message, carried, _ = compose(records)
         assert len(carried) == 2
         assert "flags" not in message.payload
 
@@ -702,7 +702,7 @@ class Calls(EmbedFormatter):
 def mentioned(mention: Callable[[FrozenRecord], Any], *texts: str, **settings: Any) -> tuple[str, ...]:
     """Return the mentions of a message with these texts, with an override of `mention`."""
     card = CardSettings(Calls(mention), **settings)
-    message, carried = compose([make(text, card) for text in texts])
+    message, carried, _ = compose([make(text, card) for text in texts])
     assert len(carried) == len(texts)
     assert [embed["footer"]["text"].count("failed") for embed in message.payload["embeds"]] == [0] * len(texts)
     assert problems(message.payload) == []
@@ -721,7 +721,7 @@ class TestMentions:
 
     def test_nobody_without_the_setting(self) -> None:
         """The texts of the records do not matter."""
-        message, _ = compose([make("@everyone <@5>", levelno=CRITICAL, levelname="@here")])
+        message, *_ = compose([make("@everyone <@5>", levelno=CRITICAL, levelname="@here")])
         assert message.mentions == ()
         assert problems(message.payload) == []
 
@@ -736,7 +736,7 @@ class TestMentions:
     )
     def test_each_level_has_its_own(self, levels: list[int], mentions: tuple[str, ...], form_name: str) -> None:
         """Each mention comes once, the most severe first, in each form, and not in the payload yet."""
-        message, _ = fold([*levels], form_name, mentions=self.ROLES)
+        message, *_ = fold([*levels], form_name, mentions=self.ROLES)
         assert message.mentions == mentions
         assert problems(message.payload) == []
 
@@ -838,7 +838,7 @@ class TestText:
 
     def test_a_text_alone_has_no_embeds(self) -> None:
         """The payload does not even have an empty list."""
-        message, _ = compose([make("x" * 2000, TEXT)])
+        message, *_ = compose([make("x" * 2000, TEXT)])
         assert message.payload == {"content": "x" * 2000, "allowed_mentions": {"parse": []}}
 
     @pytest.mark.parametrize(("length_of_second", "messages"), [(1000, 1), (1001, 2)])
@@ -860,7 +860,7 @@ class TestText:
     def test_a_text_counts_as_one_of_ten_embeds(self) -> None:
         """The delivery may turn it into an embed."""
         composed = carry([make("text", TEXT), *(make(str(number)) for number in range(10))], allowance=11)
-        assert [len(message.payload["embeds"]) for message, _ in composed] == [9, 1]
+        assert [len(message.payload["embeds"]) for message, *_ in composed] == [9, 1]
 
     def test_a_text_without_room_becomes_the_first_embed(self) -> None:
         """The text above it stays the content, and all limits are kept."""
@@ -890,5 +890,5 @@ def test_embeds_with_one_address_are_in_messages_of_their_own() -> None:
 
     settings = CardSettings(Linked())
     messages = carry([make("1", settings), make("2", settings), make("3")], "delayed 5 s", allowance=3)
-    assert [len(message.payload["embeds"]) for message, _ in messages] == [1, 2]
+    assert [len(message.payload["embeds"]) for message, *_ in messages] == [1, 2]
     assert messages[0].message.payload["embeds"][0]["footer"] == {"text": "v1 · delayed 5 s", "icon_url": "i"}

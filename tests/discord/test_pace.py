@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.once
 
-ROUTINE, NEWS, ALARM = Urgency
+_EDIT, ROUTINE, NEWS, ALARM = Urgency
 NOW = 1_000.0
 INTERVAL = 2.5
 TURN = 2.75

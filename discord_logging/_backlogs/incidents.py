@@ -1,0 +1,424 @@
+"""This module counts records of one kind on one card, which is edited in place.
+
+The first record of a kind posts its card. Whatever follows is held as one entry for each kind, which edits the card
+when its message is due. The entry posts a new message instead when the records have become more severe, at 100, 1,000,
+10,000 of them and so on, when they come back after the incident was quiet, and when the card is out of sight.
+
+Below `WARNING`, records of one kind are news of different things, so only those that say the same are counted together.
+As long as an incident has no card of its own, since its records became lines, its repeats are held as those of
+`Repeats` are.
+"""
+
+from __future__ import annotations
+
+import logging
+from itertools import chain
+from typing import TYPE_CHECKING, cast
+
+from discord_logging._backlogs.entry import Entry
+from discord_logging._cards.progress import span_text, times
+from discord_logging._process import clock
+from discord_logging._records.freeze import freeze
+from discord_logging._records.incident import Books
+from discord_logging._records.record import Counts, FrozenRecord
+from discord_logging._records.settings import CardSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+
+    from discord_logging._cards.live import LiveCard, LiveMessage
+    from discord_logging._records.incident import Incident
+
+_MAX_INCIDENTS = 200
+"""The largest number of incidents. The one without records for the longest time becomes plain first."""
+_MAX_TEXTS = 5_000
+"""The largest number of remembered texts. The oldest is forgotten first, and told again if it comes again."""
+_MAX_SIZE = 16_384
+"""The largest size of a record whose text is compared with others, in bytes. A larger one is new each time."""
+_MAX_WAITING = 8_000_000
+"""The largest size of all texts that wait to be told, in bytes. Further ones are counted only."""
+_FIRST_STEP = 100
+"""The number of records at which an incident speaks up first; then at each tenfold."""
+_OUT_OF_SIGHT = 30
+"""The number of later messages that push a card out of sight."""
+_MIN_AGE, _MAX_AGE = 600.0, 6 * 3_600.0
+"""The age of a message from which on its cards may be out of sight, and the one from which on they are, in seconds."""
+_NEVER, _AT_ONCE = float("inf"), float("-inf")
+_NO_RECORD = FrozenRecord(freeze(logging.makeLogRecord({"name": __name__}), CardSettings(None)))
+"""The record of an entry that stands for none."""
+
+
+class Part:
+    """The part of an incident's records that an entry stands for.
+
+    Attributes:
+        incident: The incident.
+        books: The numbers of these records.
+        others: The records whose texts differ from that of the entry, and from all that were told before.
+        size: The size of these, in bytes.
+        newest: The newest of the most severe records.
+        is_new: Whether the text of the entry was not told before.
+        card: The card that the entry edits, or `None` if it posts one.
+        reason: The reason for a further card, or `""`.
+        is_quiet: Whether the entry says only that the incident is over.
+        continued: The path of the message that goes on counting, if the entry says only that; else `""`.
+    """
+
+    __slots__ = ("books", "card", "continued", "incident", "is_new", "is_quiet", "newest", "others", "reason", "size")
+
+    def __init__(self, incident: OpenIncident, record: FrozenRecord) -> None:
+        self.incident = incident
+        self.books = Books()
+        self.others: list[FrozenRecord] = []
+        self.size = 0
+        self.newest = record
+        self.is_new = True
+        self.card: LiveCard | None = None
+        self.reason = ""
+        self.is_quiet = False
+        self.continued = ""
+
+    def facts(self, guild_id: str | None) -> Incident:
+        """Return the numbers of the incident, as they are when these records are told.
+
+        Args:
+            guild_id: The id of the server, without which no message has an address.
+        """
+        if self.card and not self.books.count:
+            shown = self.card.shown._replace(is_quiet=self.is_quiet or self.card.shown.is_quiet)
+            if not self.continued:
+                return shown
+            return shown._replace(is_continued=True, link=_link(guild_id, self.continued))
+        link = _link(guild_id, self.incident.first) if self.reason else ""
+        return self.incident.books.plus(self.books).incident(reason=self.reason, link=link)
+
+
+def _link(guild_id: str | None, path: str) -> str:
+    return f"https://discord.com/channels/{guild_id}/{path}" if guild_id and path else ""
+
+
+class OpenIncident:
+    """An incident, and where it stands.
+
+    Attributes:
+        levelno: The highest level of its records.
+        entry: The entry on which records were counted last, or `None`.
+        in_flight: The number of its entries that are in flight.
+        left_at: The monotonic time at which its last entry left.
+        last_card: Its newest card in the channel, or `None`.
+        is_over: Whether that card belongs to records before it was quiet.
+        books: The numbers of the records that were told.
+        step: The number of records at which it speaks up next.
+        seen_at: The monotonic time of its last record.
+        first: The path of its first message, or `""`.
+        is_known: Whether its next records are counted on it.
+        place: The table that it is in, and its key there.
+    """
+
+    def __init__(self) -> None:
+        self.levelno = 0
+        self.entry: Entry | None = None
+        self.in_flight = 0
+        self.left_at = _AT_ONCE
+        self.last_card: LiveCard | None = None
+        self.is_over = False
+        self.books = Books()
+        self.step = _FIRST_STEP
+        self.seen_at = _AT_ONCE
+        self.first = ""
+        self.is_known = True
+        self.place: tuple[dict[Hashable, OpenIncident], Hashable] = ({}, None)
+
+    @property
+    def waiting(self) -> Entry | None:
+        """The entry on which records are counted that come now, or `None`."""
+        return self.entry if self.entry and self.entry.leased_at is None else None
+
+    @property
+    def card(self) -> LiveCard | None:
+        """The card that may count further records, or `None`."""
+        card = self.last_card
+        return None if card is None or self.is_over or card.message.is_gone else card
+
+    def touch(self) -> None:
+        """Become the last of its table."""
+        table, key = self.place
+        table[key] = table.pop(key)
+
+    def begin_again(self, levelno: int) -> None:
+        """Count from the beginning, on a new card."""
+        self.books, self.step, self.levelno, self.is_over = Books(), _FIRST_STEP, levelno, True
+
+
+class Incidents:
+    """Remembers the incidents, and the entries that are held for them. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self.configure(60.0, 900.0, _MAX_WAITING)
+        self._by_kind: dict[Hashable, OpenIncident] = {}
+        self._by_text: dict[Hashable, OpenIncident] = {}  # the incidents of records below `WARNING`
+        self._texts: dict[int, OpenIncident] = {}
+        self._held: dict[Entry, None] = {}
+        self._superseded: list[Entry] = []
+        self._waiting = 0  # the size of the texts that wait, or more
+        self._posted = 0
+        self._check_at = _NEVER  # when the next incident may be quiet
+
+    def configure(self, window: float, quiet_after: float, max_bytes: int) -> None:
+        """Apply new settings.
+
+        Args:
+            window: The seconds for which repeats of a record without a live card are held.
+            quiet_after: The seconds without a record after which an incident is quiet.
+            max_bytes: The largest size of all records that wait, in bytes. The texts that wait have a part of it.
+        """
+        self.window, self.quiet_after = window, quiet_after
+        self.max_waiting = min(max_bytes // 4, _MAX_WAITING)
+
+    # Records come
+
+    def fold(self, entry: Entry, now: float) -> bool:
+        """Return whether `entry` was counted on another entry or is held. If not, the caller enqueues it."""
+        record = entry.record
+        if record.settings.is_notice or record.attachments:
+            return False
+        text = hash(record.fingerprint()) if entry.size <= _MAX_SIZE else None
+        incident = None if text is None else self._texts.get(text)
+        if incident is not None and incident.is_known:
+            incident.touch()
+            return self._count(incident, entry, now, is_new=False)
+        incident = self._find(record, text)
+        return incident is not None and self._count(incident, entry, now, is_new=True)
+
+    def _find(self, record: FrozenRecord, text: int | None) -> OpenIncident | None:
+        """Return the incident of a record that says something new, or `None` if it is told alone."""
+        table, key = self._by_kind, cast("Hashable", (record.kind()[1:], record.settings.destination))
+        if record.levelno < logging.WARNING:
+            if text is None:
+                return None
+            table, key = self._by_text, text
+        incident = table.pop(key, None) or OpenIncident()
+        incident.place = table, key
+        while len(table) >= _MAX_INCIDENTS:
+            table.pop(next(iter(table))).is_known = False
+        table[key] = incident
+        if text is not None:
+            self._texts.pop(text, None)
+            while len(self._texts) >= _MAX_TEXTS:
+                del self._texts[next(iter(self._texts))]
+            self._texts[text] = incident
+        return incident
+
+    def _count(self, incident: OpenIncident, entry: Entry, now: float, *, is_new: bool) -> bool:
+        level, silence = entry.record.levelno, now - incident.seen_at
+        is_worse, is_over = 0 < incident.levelno < level, silence >= self.quiet_after
+        incident.levelno, incident.seen_at = max(incident.levelno, level), now
+        standing = incident.waiting
+        if standing and not is_worse:
+            self._fold(standing, entry, is_new=is_new)
+            return True
+        part = self._begin(incident, entry, is_new=is_new)
+        if is_over and incident.books.count:
+            part.reason = f"again after {span_text(silence)}" if incident.card else ""
+            incident.begin_again(level)
+        elif is_worse:
+            part.reason = f"now {entry.record.levelname}"
+            if standing and standing in self._held:
+                self._fold(entry, standing, is_new=_part(standing).is_new)
+                self.remove([standing])
+        elif incident.in_flight or incident.card or (not is_new and now < incident.left_at + self.window):
+            self._held[entry] = None
+            return True
+        return False
+
+    def _begin(self, incident: OpenIncident, entry: Entry, *, is_new: bool) -> Part:
+        """Let an entry stand for the records of an incident that come from now on."""
+        part = entry.part
+        if part is None:
+            part = entry.part = Part(incident, entry.record)
+            part.books.add(entry.record.created, entry.record.source, entry.count, is_repeat=entry.counts.is_repeat)
+        # A part that was in a queue before keeps its books.
+        part.incident, part.is_new, part.card, part.reason = incident, is_new, None, ""
+        incident.entry = entry
+        return part
+
+    def _fold(self, standing: Entry, entry: Entry, *, is_new: bool) -> None:
+        """Count an entry on the one that stands for the incident."""
+        standing.fold(entry)
+        part, other, record = _part(standing), entry.part, entry.record
+        if other is None:
+            part.books.add(record.created, record.source, entry.count, is_repeat=entry.counts.is_repeat)
+        else:
+            part.books.merge(other.books)
+        if is_new:
+            self._keep_text(part, record)
+        for text in other.others if other else ():
+            self._keep_text(part, text)
+        if record.levelno >= part.newest.levelno:
+            part.newest = other.newest if other else record
+
+    def _keep_text(self, part: Part, record: FrozenRecord) -> None:
+        if self._waiting > self.max_waiting:
+            waiting = (incident.waiting for incident in self._all())
+            self._waiting = sum(_part(each).size for each in waiting if each)
+        size = record.size
+        if self._waiting + size > self.max_waiting:
+            part.books.untold += 1
+            return
+        self._waiting += size
+        part.size += size
+        part.others.append(record)
+
+    def _all(self) -> Iterator[OpenIncident]:
+        return chain(self._by_kind.values(), self._by_text.values())
+
+    # Entries leave
+
+    @property
+    def held(self) -> list[Entry]:
+        """The held entries."""
+        return list(self._held)
+
+    def remove(self, entries: Iterable[Entry]) -> None:
+        """Hold entries no longer."""
+        for entry in entries:
+            self._held.pop(entry, None)
+
+    @property
+    def due_at(self) -> float:
+        """The time at which the next entry is due, on the monotonic clock; infinity without one."""
+        # The listener reads this without a lock, and other threads may fold meanwhile.
+        if self._superseded:
+            return _AT_ONCE
+        return min(self._check_at, *map(self._due_at, list(self._held)), _NEVER)
+
+    def _due_at(self, entry: Entry) -> float:
+        part = _part(entry)
+        incident = part.incident
+        if incident.in_flight:
+            return _NEVER
+        if card := incident.card:
+            return card.message.due_at if incident.is_known else _AT_ONCE
+        return _AT_ONCE if part.is_new or part.others else incident.left_at + self.window
+
+    def release(self, now: float) -> Iterator[Entry]:
+        """Yield the entries that are due, and hold them no longer."""
+        for entry in list(self._held):
+            # A signal handler may have flushed between two entries.
+            if self._due_at(entry) <= now and entry in self._held:
+                del self._held[entry]
+                self._aim(_part(entry))
+                yield entry
+        if now < _NEVER:
+            yield from self._touch_ups(now)
+
+    def _aim(self, part: Part) -> None:
+        """Decide whether the entry of a part edits the card of its incident, or posts another one."""
+        incident = part.incident
+        card = incident.card
+        if card is None:
+            return
+        part.reason = self._reason_to_speak(incident, part, card.message)
+        if not part.reason:
+            part.card = card
+
+    def _reason_to_speak(self, incident: OpenIncident, part: Part, message: LiveMessage) -> str:
+        total, reached = incident.books.count + part.books.count, 0
+        while total >= incident.step:
+            reached, incident.step = incident.step, incident.step * 10
+        if reached:
+            return times(reached)
+        age, later = clock.monotonic() - message.posted_at, self._posted - message.number
+        is_out_of_sight = age >= _MAX_AGE or (age >= _MIN_AGE and later >= _OUT_OF_SIGHT)
+        return "still going on" if is_out_of_sight or message.is_full else ""
+
+    def _touch_ups(self, now: float) -> Iterator[Entry]:
+        """Yield entries without a record, by which cards say that they are over or continued."""
+        while self._superseded:
+            yield self._superseded.pop()
+        if now < self._check_at:
+            return
+        self._check_at = _NEVER
+        for incident in self._all():
+            card = incident.card
+            if card is None or card.shown.is_quiet or card.shown.count <= 1 or incident.waiting or incident.in_flight:
+                continue
+            quiet_at = incident.seen_at + self.quiet_after
+            if quiet_at <= now:
+                yield _touch_up(incident, card, is_quiet=True)
+            else:
+                self._check_at = min(self._check_at, quiet_at)
+
+    def leased(self, entries: Iterable[Entry], now: float) -> None:
+        """Note that entries are in flight."""
+        for part, entry in _parts(entries):
+            incident = part.incident
+            incident.in_flight += 1
+            incident.left_at = now
+            if incident.entry is entry:
+                incident.entry = None
+
+    def returned(self, entries: Iterable[Entry]) -> None:
+        """Note that entries which were in flight wait again."""
+        for part, entry in _parts(entries):
+            incident = part.incident
+            incident.in_flight -= 1
+            if part.card and part.card.message.is_gone:
+                part.card = None
+            standing = incident.waiting
+            if standing and standing in self._held:
+                self._fold(entry, standing, is_new=_part(standing).is_new)
+                self.remove([standing])
+                standing = None
+            if entry.count and standing is None:
+                incident.entry = entry
+
+    def dropped(self, entries: Iterable[Entry]) -> None:
+        """Note that entries are dropped, of which some were in flight."""
+        for part, entry in _parts(entries):
+            part.incident.in_flight -= entry.leased_at is not None
+            if part.incident.entry is entry:
+                part.incident.entry = None
+
+    def delivered(self, entries: Collection[Entry], cards: Mapping[Entry, LiveCard], now: float) -> None:
+        """Note that entries are delivered by one message.
+
+        Args:
+            entries: The entries.
+            cards: The live cards of those that have one.
+            now: The monotonic time.
+        """
+        self._posted += not any(entry.edits for entry in entries)
+        for part, entry in _parts(entries):
+            incident = part.incident
+            incident.in_flight -= 1
+            if not entry.count:
+                continue
+            incident.books.merge(part.books)
+            self._check_at = min(self._check_at, now + self.quiet_after)
+            if card := cards.get(entry):
+                self._replace_card(incident, card)
+
+    def _replace_card(self, incident: OpenIncident, card: LiveCard) -> None:
+        card.message.number = self._posted
+        old, incident.last_card, incident.is_over = incident.last_card, card, False
+        incident.first = incident.first or card.message.path
+        if old and not old.message.is_gone and old.message is not card.message:
+            self._superseded.append(_touch_up(incident, old, continued=card.message.path))
+
+
+def _part(entry: Entry) -> Part:
+    return cast("Part", entry.part)
+
+
+def _parts(entries: Iterable[Entry]) -> Iterator[tuple[Part, Entry]]:
+    return ((entry.part, entry) for entry in entries if entry.part)
+
+
+def _touch_up(incident: OpenIncident, card: LiveCard, *, is_quiet: bool = False, continued: str = "") -> Entry:
+    """Return an entry that stands for no record, and edits a card."""
+    entry = Entry(_NO_RECORD)
+    entry.counts = Counts(0)
+    entry.part = Part(incident, _NO_RECORD)
+    entry.part.card, entry.part.is_quiet, entry.part.continued = card, is_quiet, continued
+    return entry
