@@ -35,6 +35,7 @@ from discord_logging._notifier import DiscordNotifier, discord_notifier
 from discord_logging._records.attachment import Attachment
 from discord_logging._records.exceptions import FrozenException
 from discord_logging._records.frames import Frame
+from discord_logging._records.incident import Incident
 from discord_logging._records.record import FrozenRecord, Origin
 from discord_logging._records.settings import CardSettings
 from discord_logging._version import __version__ as __version__
@@ -59,6 +60,7 @@ __all__ = [
     "Frame",
     "FrozenException",
     "FrozenRecord",
+    "Incident",
     "InvalidSettingError",
     "InvalidWebhookURLError",
     "Message",

@@ -92,7 +92,9 @@ OPTIONS = {
     "backlog_bytes": _number(1000, "1000", 1.5, "1.5", 0),
     "backlog_age": _number(3600, "3600", 0),
     "max_lag": _number(2.5, "2.5"),
+    "repeats": Option("edit", (), (5, True, "edits", ["edit"], {})),
     "repeat_window": _number(30, "30"),
+    "quiet_after": _number(60, "60", 0),
     "flush_timeout": _number(1, "1"),
     "timeout": _number(2.5, "2.50", 0),
     "retry_delays": Option(

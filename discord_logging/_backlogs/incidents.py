@@ -89,8 +89,10 @@ class Part:
             if not self.continued:
                 return shown
             return shown._replace(is_continued=True, link=_link(guild_id, self.continued))
-        link = _link(guild_id, self.incident.first) if self.reason else ""
-        return self.incident.books.plus(self.books).incident(reason=self.reason, link=link)
+        books = self.incident.books.plus(self.books)
+        if self.card:
+            return books.incident(reason=self.card.shown.reason, link=self.card.shown.link)
+        return books.incident(reason=self.reason, link=_link(guild_id, self.incident.first) if self.reason else "")
 
 
 def _link(guild_id: str | None, path: str) -> str:

@@ -323,7 +323,7 @@ class Delivery:
         if found := self._depart(entries):
             return found
         body = Message(edit.payload, message.thread_id, edit.files)
-        answer = self._ask(lambda: self._sender.edit(message.id, body))
+        answer = self._ask(lambda: self._sender.edit(message.id, body), is_edit=True)
         if isinstance(answer, _Result):
             return answer
         if answer.code == OLD_MESSAGE:
@@ -385,7 +385,7 @@ class Delivery:
         since = reader_time(self._reported_at)
         put_above(payload, f"⚠️ {counted(losses.total(), 'record', 'was/were')} dropped since {since}: {shown}")
 
-    def _ask(self, send: Callable[[], Response]) -> Response | _Result:
+    def _ask(self, send: Callable[[], Response], *, is_edit: bool = False) -> Response | _Result:
         """Send a request, and return the response, or the result if a limit or the network decides it."""
         began = self._clock()
         try:
@@ -401,7 +401,7 @@ class Delivery:
             return _Result(Outcome.REJECTED, f"no JSON can be made of it: {type(error).__name__}")
         now = self._clock()
         self._request_time += (now - began - self._request_time) * _SMOOTHING
-        if response.code == OLD_MESSAGE:
+        if is_edit and response.code == OLD_MESSAGE:
             # This limit holds for no post, and no header tells of it.
             self._note_unanswered()
             return response

@@ -14,7 +14,7 @@ from discord_logging._records.freeze import freeze
 from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import CardSettings
 
-ROUTINE, NEWS, ALARM = Urgency
+_EDIT, ROUTINE, NEWS, ALARM = Urgency
 DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
 SETTINGS = CardSettings(None)
 

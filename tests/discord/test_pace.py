@@ -301,12 +301,15 @@ class TestBounds:
     @settings(max_examples=150, deadline=None)
     @given(loads, st.sampled_from([15, 30, 60]), st.sampled_from([0.0, 0.05, 0.4]))
     def test_no_record_waits_longer_than_a_turn(self, load: Sequence[Arrival], limit: int, took: float) -> None:
-        """The bound holds while the load lasts; a record that comes during a request waits for its end, too."""
+        """The bound holds while the load lasts; a record that comes during a request waits for its end, too.
+
+        Edits alone wait longer, as they give way.
+        """
         channel = Channel(limit, took)
         channel.run(load)
         assert len(channel.late) == len(load)
         longest = max(Pace(limit, MINUTE, []).turn, 2.5) + 2 * took
-        assert max((late for late, _ in channel.late), default=0.0) <= longest + 1e-6
+        assert max((late for late, urgency in channel.late if urgency > _EDIT), default=0.0) <= longest + 1e-6
 
     @settings(max_examples=100, deadline=None)
     @given(loads)
