@@ -71,8 +71,8 @@ class Entry:
         """Return the record with its present counts; the id of the server makes links to other messages."""
         if self.part is None:
             return self.record.counted(self.counts)
-        incident, others = self.part.facts(guild_id), tuple(self.part.others)
-        return self.record.counted(self.counts._replace(incident=incident, others=others))
+        record, others = self.part.told(self.record)
+        return record.counted(self.counts._replace(incident=self.part.facts(guild_id), others=others))
 
     def fold(self, repeat: Entry) -> None:
         """Count a repeat of the record."""

@@ -78,6 +78,19 @@ class Part:
         self.is_quiet = False
         self.continued = ""
 
+    def told(self, first: FrozenRecord) -> tuple[FrozenRecord, tuple[FrozenRecord, ...]]:
+        """Return the record that the card shows, and those whose texts go to the file.
+
+        A further card shows the newest record, as an edit would.
+
+        Args:
+            first: The record of the entry.
+        """
+        if not self.reason or self.newest is first:
+            return first, tuple(self.others)
+        others = [first, *self.others] if self.is_new else self.others
+        return self.newest, tuple(each for each in others if each is not self.newest)
+
     def facts(self, guild_id: str | None) -> Incident:
         """Return the numbers of the incident, as they are when these records are told.
 
@@ -182,13 +195,13 @@ class Incidents:
     def fold(self, entry: Entry, now: float) -> bool:
         """Return whether `entry` was counted on another entry or is held. If not, the caller enqueues it."""
         record = entry.record
-        if record.settings.is_notice or record.attachments:
-            return False
         text = hash(record.fingerprint()) if entry.size <= _MAX_SIZE else None
         incident = None if text is None else self._texts.get(text)
         if incident is not None and incident.is_known:
             incident.touch()
             return self._count(incident, entry, now, is_new=False)
+        if record.settings.is_notice or record.attachments:
+            return False
         incident = self._find(record, text)
         return incident is not None and self._count(incident, entry, now, is_new=True)
 
@@ -212,13 +225,13 @@ class Incidents:
         return incident
 
     def _count(self, incident: OpenIncident, entry: Entry, now: float, *, is_new: bool) -> bool:
-        level, silence = entry.record.levelno, now - incident.seen_at
-        is_worse, is_over = 0 < incident.levelno < level, silence >= self.quiet_after
-        incident.levelno, incident.seen_at = max(incident.levelno, level), now
-        standing = incident.waiting
+        level, silence, standing = entry.record.levelno, now - incident.seen_at, incident.waiting
+        is_worse = 0 < incident.levelno < level
+        incident.seen_at = now
         if standing and not is_worse:
             self._fold(standing, entry, is_new=is_new)
             return True
+        is_over, incident.levelno = silence >= self.quiet_after, max(incident.levelno, level)
         part = self._begin(incident, entry, is_new=is_new)
         if is_over and incident.books.count:
             part.reason = f"again after {span_text(silence)}" if incident.card else ""
@@ -247,16 +260,16 @@ class Incidents:
     def _fold(self, standing: Entry, entry: Entry, *, is_new: bool) -> None:
         """Count an entry on the one that stands for the incident."""
         standing.fold(entry)
-        part, other, record = _part(standing), entry.part, entry.record
+        part, other, record = cast("Part", standing.part), entry.part, entry.record
+        if is_new:
+            self._keep_text(part, record)
         if other is None:
             part.books.add(record.created, record.source, entry.count, is_repeat=entry.counts.is_repeat)
         else:
             part.books.merge(other.books)
-        if is_new:
-            self._keep_text(part, record)
-        for text in other.others if other else ():
-            self._keep_text(part, text)
-        if record.levelno >= part.newest.levelno:
+            for text in other.others:
+                self._keep_text(part, text)
+        if record.levelno >= part.incident.levelno:
             part.newest = other.newest if other else record
 
     def _keep_text(self, part: Part, record: FrozenRecord) -> None:

@@ -33,6 +33,7 @@ from discord_logging._discord.types import File, Message
 from discord_logging._exceptions import ends_program
 from discord_logging._process.gil import yield_gil_between
 from discord_logging._records.parse import MENTION
+from discord_logging._records.record import ONCE
 from discord_logging._records.settings import at_level, nearest_level
 from discord_logging._records.stored_card import StoredCard
 from discord_logging._text.markdown import cuts_made, plain
@@ -238,7 +239,9 @@ class _Draft:
             return False
         reserve = PROGRESS_ROOM if record.incident else 0
         is_filed = is_cut or bool(record.others)
-        if not self.has_room(embed, reserve) or (is_filed and not self.attach(_whole_text(record, self.zone))):
+        if not self.has_room(embed, reserve) or (
+            is_filed and not self.attach(_whole_text(record, self.zone, for_card=True))
+        ):
             return False
         if is_text:
             self.room -= len(text) + 1 + (0 if self.content else _ABOVE_ROOM)
@@ -331,7 +334,7 @@ def _digest(records: Sequence[FrozenRecord], note: str, reader: Reader) -> _Draf
     """
     draft = _Draft(records[0], note, reader)
     for record in yield_gil_between(records):
-        if not draft.attach("".join(full_text(each, draft.zone) for each in (record, *record.others))):
+        if not draft.attach(_whole_text(record, draft.zone, for_card=False)):
             break
         draft.records.append(record)
     summary = Summary(yield_gil_between(draft.records))
@@ -497,8 +500,11 @@ def _add_to_footer(embed: Embed, *notes: str) -> None:
         embed["footer"] = footer
 
 
-def _whole_text(record: FrozenRecord, zone: timezone) -> str:
-    return full_text(record, zone, for_card=True) + "".join(full_text(each, zone) for each in record.others)
+def _whole_text(record: FrozenRecord, zone: timezone, *, for_card: bool) -> str:
+    """Return the texts of a record and of its repeats that say something else."""
+    # The repeats are no repeats of its text then.
+    alone = record.counted(ONCE) if record.others else record
+    return full_text(alone, zone, for_card=for_card) + "".join(full_text(each, zone) for each in record.others)
 
 
 def _file(content: bytes, first: FrozenRecord) -> File:

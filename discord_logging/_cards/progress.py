@@ -31,15 +31,15 @@ def times(number: int) -> str:
 
 def describe_progress(incident: Incident) -> str:
     """Return the lines, in small print, with at most `ROOM` characters."""
-    if incident.is_continued:
-        return f"-# ➡️ {_link('a newer message', incident.link)} goes on counting"
-    lines = [_reason(incident)]
-    if incident.count > 1:
+    lines = [_reference(incident)]
+    if incident.count > 1 and (incident.is_quiet or not incident.is_continued):
         lines += [_state(incident), _sources(incident)]
     return "\n".join(f"-# {line}" for line in lines if line)
 
 
-def _reason(incident: Incident) -> str:
+def _reference(incident: Incident) -> str:
+    if incident.is_continued:
+        return f"➡️ {_link('a newer message', incident.link)} goes on counting"
     if not incident.reason:
         return ""
     first = f" · {_link('first message', incident.link)}" if incident.link else ""
