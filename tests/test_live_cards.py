@@ -32,8 +32,9 @@ def handler(discord: LocalDiscord, request: pytest.FixtureRequest, tmp_path: Pat
 
 def fail(order: int) -> None:
     """Log an error with a traceback."""
+    stock: dict[int, str] = {}
     try:
-        {}[order]
+        stock[order]
     except KeyError:
         logging.getLogger("shop").exception("Order %d failed", order)
 

@@ -168,7 +168,7 @@ class Machine:
             self.delivered[writer, each.number] += 1
             self.records[writer] += each.count if isinstance(each, Row) else 1
         if worker.flying:
-            worker.backlog.ack(worker.flying, "1")
+            worker.backlog.ack(worker.flying)
         worker.flying = []
 
     def requeue(self, which: int, number: int) -> None:

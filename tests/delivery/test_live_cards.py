@@ -230,7 +230,7 @@ class TestCounting:
     def test_records_with_files_stand_alone(self, channel: Channel) -> None:
         """A file must be shown."""
         for _ in range(3):
-            channel.log("report", attachment=Attachment("report.csv", b"1,2"))
+            channel.log("report", attachment=Attachment(b"1,2", "report.csv"))
         channel.log("report")
         channel.settle()
         assert channel.counts() == [1, 1, 1, 1]
