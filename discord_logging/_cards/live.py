@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from discord_logging._cards.embeds import EmbedFormatter, embed_length
-from discord_logging._cards.progress import ROOM, describe_progress, times
+from discord_logging._cards.progress import ROOM
 from discord_logging._discord import lengths
 from discord_logging._discord.types import File
 from discord_logging._exceptions import ends_program
@@ -229,19 +229,23 @@ def decorate(base: Embed, incident: Incident, formatter: EmbedFormatter, masker:
     """Return the embed of a record with what its incident adds; that is nothing for a record that came once."""
     if incident.count <= 1 and not (incident.reason or incident.is_continued or incident.is_quiet):
         return base
-    title, color = base.get("title", ""), base.get("color", 0)
     try:
-        title = masker.mask_markdown(clean(formatter.live_title(title, incident)).strip())
-        lines = masker.mask_markdown(clean(formatter.progress(incident)).strip())
-        color = formatter.live_color(color, incident) & lengths.COLOR
+        title, lines, color = _live_parts(base, incident, formatter)
     except BaseException as error:  # an override may raise or return anything
         if ends_program(error):
             raise
-        title, lines = f"{times(incident.count)} {title}", describe_progress(incident)
+        title, lines, color = _live_parts(base, incident, _STANDARD_FORMATTER)
+    lines = masker.mask_markdown(lines)
     embed: Embed = {**base, "color": color}
     if title:
-        embed["title"] = shorten(title, lengths.TITLE)
+        embed["title"] = shorten(masker.mask_markdown(title), lengths.TITLE)
     description = "\n".join(part for part in (base.get("description", ""), lines) if part)
     if len(description) <= lengths.DESCRIPTION and len(lines) <= ROOM:
         embed["description"] = description
     return embed
+
+
+def _live_parts(base: Embed, incident: Incident, formatter: EmbedFormatter) -> tuple[str, str, int]:
+    title = clean(formatter.live_title(base.get("title", ""), incident)).strip()
+    color = formatter.live_color(base.get("color", 0), incident) & lengths.COLOR
+    return title, clean(formatter.progress(incident)).strip(), color

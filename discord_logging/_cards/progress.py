@@ -34,7 +34,9 @@ def describe_progress(incident: Incident) -> str:
     lines = [_reference(incident)]
     if incident.count > 1 and (incident.is_quiet or not incident.is_continued):
         lines += [_state(incident), _sources(incident)]
-    return "\n".join(f"-# {line}" for line in lines if line)
+    text = "\n".join(f"-# {line}" for line in lines if line)
+    # The hosts come last, and have the longest names.
+    return text if len(text) <= ROOM else text.rpartition("\n")[0]
 
 
 def _reference(incident: Incident) -> str:
