@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discord_logging._discord.outcome import Outcome, classify
+from discord_logging._discord.outcome import Outcome, classify, classify_edit
 from discord_logging._discord.sender import Response
 
 
@@ -43,3 +43,21 @@ def test_other_bodies_of_a_400_blame_the_message(body: object) -> None:
 def test_every_response_has_one_outcome(status: int, body: object) -> None:
     """Only a 2xx is a delivery."""
     assert (classify(Response(status, {}, body)) is Outcome.DELIVERED) == (200 <= status < 300)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "outcome"),
+    [
+        (200, None, Outcome.DELIVERED),
+        (404, 10008, Outcome.REJECTED),
+        (404, 10003, Outcome.REJECTED),
+        (403, 50005, Outcome.REJECTED),
+        (404, 10015, Outcome.GONE),
+        (401, 50027, Outcome.GONE),
+        (404, None, Outcome.GONE),
+        (500, 0, Outcome.MAYBE_SAVED),
+    ],
+)
+def test_a_refused_edit_seldom_blames_the_webhook(status: int, code: int | None, outcome: Outcome) -> None:
+    """Somebody may have deleted the message, or its thread."""
+    assert classify_edit(Response(status, {}, {"code": code})) is outcome

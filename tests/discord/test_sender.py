@@ -495,3 +495,34 @@ def test_the_name_of_a_file_decides_its_type(
 def test_a_response_says_when_to_come_back(headers: dict[str, str], expected: float | None) -> None:
     """The header is read by RFC 9110, and a value that is not a time to wait is not believed."""
     assert Response(503, headers, None).retry_after == expected
+
+
+# Edits
+
+
+def test_an_edit_names_the_message_and_its_thread(http: responses.RequestsMock, sender: WebhookSender) -> None:
+    """The method and the path are those of Discord's Edit Webhook Message, which knows no `wait`."""
+    http.patch(f"{URL.execute_url}/messages/42", json={"id": "42"})
+    response = sender.edit("42", Message({"embeds": [{"title": "x"}]}, "7"))
+    [call] = http.calls
+    assert (response.message_id, call.request.url) == ("42", f"{URL.execute_url}/messages/42?thread_id=7")
+    assert json.loads(call.request.body or b"") == {"embeds": [{"title": "x"}]}
+
+
+def test_an_edit_keeps_files_beside_new_ones(local_sender: WebhookSender, discord: LocalDiscord) -> None:
+    """Files that `attachments` does not name are removed."""
+    first = local_sender.post(Message({"content": "x"}, files=(File("a.txt", b"a"), File("b.txt", b"b"))))
+    kept, _ = first.attachment_ids
+    edited = local_sender.edit(
+        str(first.message_id), Message({"attachments": [{"id": kept}]}, files=(File("c.txt", b"c"),))
+    )
+    [message] = discord.messages
+    assert [file.data for file in message.files] == [b"a", b"c"]
+    assert edited.attachment_ids == [file.id for file in message.files]
+
+
+@pytest.mark.parametrize("files", [None, 5, "no", {}, [None, 5, {}, {"id": 5}, {"id": "x"}, {"id": []}]])
+def test_a_response_may_name_no_files(files: object) -> None:
+    """A proxy may have answered."""
+    response = Response(200, {}, {"attachments": files, "guild_id": files})
+    assert (response.attachment_ids, response.guild_id) == ([], None)
