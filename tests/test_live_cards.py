@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -103,3 +105,37 @@ def test_an_own_formatter_changes_the_live_parts(discord: LocalDiscord) -> None:
     assert card["title"].endswith("shop.own (2 times)")
     assert card["description"].endswith("60 minutes")
     assert card["color"] == 4
+
+
+_PROGRAM = """
+import logging, os, sys
+
+from discord_logging import DiscordHandler
+
+handler = DiscordHandler(sys.argv[1], repeats="edit", backlog=sys.argv[2], flush_timeout=30)
+log = logging.getLogger("shop")
+log.addHandler(handler)
+log.propagate = False
+for order in range(3):
+    log.error("Order %d failed", order)
+    assert handler.flush(30)
+if sys.argv[3] == "killed":
+    log.error("Order %d failed", 3)
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("end", ["exit", "killed"])
+@pytest.mark.parametrize("kind", ["directory", "redis"])
+def test_the_next_process_goes_on_with_the_card(
+    discord: LocalDiscord, request: pytest.FixtureRequest, tmp_path: Path, kind: str, end: str
+) -> None:
+    """Only the process that sends knew the card, so that each restart posted another one."""
+    backlog = request.getfixturevalue("redis_url") if kind == "redis" else str(tmp_path / "backlog")
+    for each in (end, "exit"):
+        subprocess.run(
+            [sys.executable, "-c", _PROGRAM, discord.webhook_url, backlog, each], timeout=120, check=each == "exit"
+        )
+    [message] = discord.messages
+    count = 7 if end == "killed" else 6
+    assert message.embeds[0]["title"].startswith(f"×{count} ")  # noqa: RUF001 - the sign for times

@@ -8,7 +8,7 @@ from discord_logging._discord.pace import Urgency
 from discord_logging._records.record import ONCE, Counts
 
 if TYPE_CHECKING:
-    from discord_logging._backlogs.incidents import Part
+    from discord_logging._backlogs.open_incident import Part
     from discord_logging._cards.live import LiveMessage
     from discord_logging._records.record import FrozenRecord
 

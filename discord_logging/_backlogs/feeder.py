@@ -57,7 +57,7 @@ class Feeder:
     def take_over(self) -> None:
         """Go on where the last process stopped, and read what it has left before anything is sent."""
         self._start_over()
-        self._backlog.delivery.restore(self._load_state(), self._store.ahead)
+        self._backlog.restore(self._load_state())
         self._read()
         self._backlog.isolate_crashing()
 

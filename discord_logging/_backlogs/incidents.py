@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import logging
 from itertools import chain
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from discord_logging._backlogs import incident_data
 from discord_logging._backlogs.entry import Entry
+from discord_logging._backlogs.open_incident import AT_ONCE, OpenIncident, Part
 from discord_logging._cards.progress import span_text, times
 from discord_logging._process import clock
 from discord_logging._records.freeze import freeze
-from discord_logging._records.incident import Books
 from discord_logging._records.record import Counts, FrozenRecord
 from discord_logging._records.settings import CardSettings
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
     from discord_logging._cards.live import LiveCard, LiveMessage
-    from discord_logging._records.incident import Incident
 
 _MAX_INCIDENTS = 200
 """The largest number of incidents. The one without records for the longest time becomes plain first."""
@@ -37,132 +37,13 @@ _MAX_SIZE = 16_384
 """The largest size of a record whose text is compared with others, in bytes. A larger one is new each time."""
 _MAX_WAITING = 8_000_000
 """The largest size of all texts that wait to be told, in bytes. Further ones are counted only."""
-_FIRST_STEP = 100
-"""The number of records at which an incident speaks up first; then at each tenfold."""
 _OUT_OF_SIGHT = 30
 """The number of later messages that push a card out of sight."""
 _MIN_AGE, _MAX_AGE = 600.0, 6 * 3_600.0
 """The age of a message from which on its cards may be out of sight, and the one from which on they are, in seconds."""
-_NEVER, _AT_ONCE = float("inf"), float("-inf")
+_NEVER = float("inf")
 _NO_RECORD = FrozenRecord(freeze(logging.makeLogRecord({"name": __name__}), CardSettings(None)))
 """The record of an entry that stands for none."""
-
-
-class Part:
-    """The part of an incident's records that an entry stands for.
-
-    Attributes:
-        incident: The incident.
-        books: The numbers of these records.
-        others: The records whose texts differ from that of the entry, and from all that were told before.
-        size: The size of these, in bytes.
-        newest: The newest of the most severe records.
-        is_new: Whether the text of the entry was not told before.
-        card: The card that the entry edits, or `None` if it posts one.
-        reason: The reason for a further card, or `""`.
-        is_quiet: Whether the entry says only that the incident is over.
-        continued: The path of the message that goes on counting, if the entry says only that; else `""`.
-    """
-
-    __slots__ = ("books", "card", "continued", "incident", "is_new", "is_quiet", "newest", "others", "reason", "size")
-
-    def __init__(self, incident: OpenIncident, record: FrozenRecord) -> None:
-        self.incident = incident
-        self.books = Books()
-        self.others: list[FrozenRecord] = []
-        self.size = 0
-        self.newest = record
-        self.is_new = True
-        self.card: LiveCard | None = None
-        self.reason = ""
-        self.is_quiet = False
-        self.continued = ""
-
-    def told(self, first: FrozenRecord) -> tuple[FrozenRecord, tuple[FrozenRecord, ...]]:
-        """Return the record that the card shows, and those whose texts go to the file.
-
-        A further card shows the newest record, as an edit would.
-
-        Args:
-            first: The record of the entry.
-        """
-        if not self.reason or self.newest is first:
-            return first, tuple(self.others)
-        others = [first, *self.others] if self.is_new else self.others
-        return self.newest, tuple(each for each in others if each is not self.newest)
-
-    def facts(self, guild_id: str | None) -> Incident:
-        """Return the numbers of the incident, as they are when these records are told.
-
-        Args:
-            guild_id: The id of the server, without which no message has an address.
-        """
-        if self.card and not self.books.count:
-            shown = self.card.shown._replace(is_quiet=self.is_quiet or self.card.shown.is_quiet)
-            if not self.continued:
-                return shown
-            return shown._replace(is_continued=True, link=_link(guild_id, self.continued))
-        books = self.incident.books.plus(self.books)
-        if self.card:
-            return books.incident(reason=self.card.shown.reason, link=self.card.shown.link)
-        return books.incident(reason=self.reason, link=_link(guild_id, self.incident.first) if self.reason else "")
-
-
-def _link(guild_id: str | None, path: str) -> str:
-    return f"https://discord.com/channels/{guild_id}/{path}" if guild_id and path else ""
-
-
-class OpenIncident:
-    """An incident, and where it stands.
-
-    Attributes:
-        levelno: The highest level of its records.
-        entry: The entry on which records were counted last, or `None`.
-        in_flight: The number of its entries that are in flight.
-        left_at: The monotonic time at which its last entry left.
-        last_card: Its newest card in the channel, or `None`.
-        is_over: Whether that card belongs to records before it was quiet.
-        books: The numbers of the records that were told.
-        step: The number of records at which it speaks up next.
-        seen_at: The monotonic time of its last record.
-        first: The path of its first message, or `""`.
-        is_known: Whether its next records are counted on it.
-        place: The table that it is in, and its key there.
-    """
-
-    def __init__(self) -> None:
-        self.levelno = 0
-        self.entry: Entry | None = None
-        self.in_flight = 0
-        self.left_at = _AT_ONCE
-        self.last_card: LiveCard | None = None
-        self.is_over = False
-        self.books = Books()
-        self.step = _FIRST_STEP
-        self.seen_at = _AT_ONCE
-        self.first = ""
-        self.is_known = True
-        self.place: tuple[dict[Hashable, OpenIncident], Hashable] = ({}, None)
-
-    @property
-    def waiting(self) -> Entry | None:
-        """The entry on which records are counted that come now, or `None`."""
-        return self.entry if self.entry and self.entry.leased_at is None else None
-
-    @property
-    def card(self) -> LiveCard | None:
-        """The card that may count further records, or `None`."""
-        card = self.last_card
-        return None if card is None or self.is_over or card.message.is_gone else card
-
-    def touch(self) -> None:
-        """Become the last of its table."""
-        table, key = self.place
-        table[key] = table.pop(key)
-
-    def begin_again(self, levelno: int) -> None:
-        """Count from the beginning, on a new card."""
-        self.books, self.step, self.levelno, self.is_over = Books(), _FIRST_STEP, levelno, True
 
 
 class Incidents:
@@ -177,6 +58,7 @@ class Incidents:
         self._superseded: list[Entry] = []
         self._waiting = 0  # the size of the texts that wait, or more
         self._posted = 0
+        self._restored: dict[str, OpenIncident] = {}  # those of an earlier process, by the digest of their kind
         self._check_at = _NEVER  # when the next incident may be quiet
 
     def configure(self, window: float, quiet_after: float, max_bytes: int) -> None:
@@ -189,6 +71,22 @@ class Incidents:
         """
         self.window, self.quiet_after = window, quiet_after
         self.max_waiting = min(max_bytes // 4, _MAX_WAITING)
+
+    def export(self, boot: float) -> list[dict[str, Any]]:
+        """Return the most recent incidents as data that JSON keeps.
+
+        Args:
+            boot: When the monotonic clock began, on the wall clock.
+        """
+        return incident_data.export((*self._restored.items(), *self._by_kind.items()), self._posted, boot)
+
+    def restore(self, data: Any, boot: float) -> None:
+        """Go on with the incidents of an earlier process, in place of those of this one."""
+        for incident in self._all():
+            incident.is_known = False
+        self._by_kind, self._by_text, self._texts, self._posted = {}, {}, {}, 0
+        self._restored = dict(incident_data.restore(data, boot))
+        self._check_at = AT_ONCE
 
     # Records come
 
@@ -212,7 +110,10 @@ class Incidents:
             if text is None:
                 return None
             table, key = self._by_text, text
-        incident = table.pop(key, None) or OpenIncident()
+        incident = table.pop(key, None)
+        if incident is None and self._restored and table is self._by_kind:
+            incident = self._restored.pop(incident_data.digest(key), None)
+        incident = incident or OpenIncident()
         incident.place = table, key
         while len(table) >= _MAX_INCIDENTS:
             table.pop(next(iter(table))).is_known = False
@@ -285,7 +186,7 @@ class Incidents:
         part.others.append(record)
 
     def _all(self) -> Iterator[OpenIncident]:
-        return chain(self._by_kind.values(), self._by_text.values())
+        return chain(self._restored.values(), self._by_kind.values(), self._by_text.values())
 
     # Entries leave
 
@@ -304,7 +205,7 @@ class Incidents:
         """The time at which the next entry is due, on the monotonic clock; infinity without one."""
         # The listener reads this without a lock, and other threads may fold meanwhile.
         if self._superseded:
-            return _AT_ONCE
+            return AT_ONCE
         return min(self._check_at, *map(self._due_at, list(self._held)), _NEVER)
 
     def _due_at(self, entry: Entry) -> float:
@@ -313,8 +214,8 @@ class Incidents:
         if incident.in_flight:
             return _NEVER
         if card := incident.card:
-            return card.message.due_at if incident.is_known else _AT_ONCE
-        return _AT_ONCE if part.is_new or part.others else incident.left_at + self.window
+            return card.message.due_at if incident.is_known else AT_ONCE
+        return AT_ONCE if part.is_new or part.others else incident.left_at + self.window
 
     def release(self, now: float) -> Iterator[Entry]:
         """Yield the entries that are due, and hold them no longer."""

@@ -202,8 +202,17 @@ class MemoryBacklog(Intake):
 
     def ack(self, entries: Collection[Entry], cards: Mapping[Entry, LiveCard] = MappingProxyType({})) -> None:
         """Count leased entries as delivered by one message, in which some of them have live cards."""
+        self.note_told(entries, cards)
+        self.settle(entries)
+
+    def note_told(self, entries: Collection[Entry], cards: Mapping[Entry, LiveCard]) -> None:
+        """Note where the records of leased entries are told."""
         with self.lock:
             self._repeats.delivered(entries, cards, clock.monotonic())
+
+    def settle(self, entries: Collection[Entry]) -> None:
+        """Count leased entries as delivered."""
+        with self.lock:
             self._leased.difference_update(entries)
             self.delivered += sum(entry.count for entry in entries)
             self._share_pending()

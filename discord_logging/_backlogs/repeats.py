@@ -7,7 +7,7 @@ However many repeats come, one entry per kind is kept.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -72,6 +72,13 @@ class Repeats:
         """Hold entries no longer."""
         for entry in entries:
             self._held.pop(entry, None)
+
+    def export(self, boot: float) -> list[dict[str, Any]]:  # noqa: ARG002 - as below
+        """Return nothing: there are no live cards."""
+        return []
+
+    def restore(self, data: Any, boot: float) -> None:
+        """Do nothing, as above."""
 
     def leased(self, entries: Iterable[Entry], now: float) -> None:
         """Do nothing: `leased_at` tells."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -185,17 +186,26 @@ class StoredBacklog(StoredQueues):
         return True
 
     def _state(self) -> bytes:
-        return json.dumps(self.delivery.export(self._store.ahead)).encode()
+        ahead = self._store.ahead
+        incidents = self._repeats.export(_boot(ahead))
+        return json.dumps({**self.delivery.export(ahead), **({"incidents": incidents} if incidents else {})}).encode()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where another process stopped sending, by its state."""
+        self.delivery.restore(state, self._store.ahead)
+        with self.lock:
+            self._repeats.restore(state.get("incidents"), _boot(self._store.ahead))
 
     def ack(self, entries: Collection[Entry], cards: Mapping[Entry, LiveCard] = MappingProxyType({})) -> None:
         """Count leased entries as delivered, and remove them from the store."""
         rows, slots = rows_of(entries), slots_of(entries)
+        self.note_told(entries, cards)
         if rows and not self._settle(rows):
             self.unsettled.append((rows, None))
         self.accounts.delivered_here += len(slots)
         self._free(slots)
         self.fallback.settle()
-        super().ack(entries, cards)
+        self.settle(entries)
         self.keeper.wake()
 
     def _settle(self, rows: Sequence[Row]) -> bool:
@@ -331,3 +341,8 @@ class StoredBacklog(StoredQueues):
         risk = {"at_risk": len(arrivals.at_risk), "ring": arrivals.trouble}
         fallback = {"fallback": self.fallback.health()} if self.fallback.directory else {}
         return {"kind": self._store.kind, "where": self.place, **self.keeper.health(), **risk, **fallback}
+
+
+def _boot(ahead: float) -> float:
+    """Return when the monotonic clock began, on the wall clock that all processes share."""
+    return time.time() + ahead - clock.monotonic()
