@@ -14,7 +14,7 @@ from discord_logging._backlogs import redis_store
 from discord_logging._backlogs.fallback import Fallback
 from discord_logging._backlogs.packing import store_lost
 from discord_logging._backlogs.rescue import rescue
-from discord_logging._backlogs.sqlite_store import find_hooks
+from discord_logging._backlogs.sqlite_store import find_hooks as find_stored_hooks
 from discord_logging._backlogs.store import StoreError
 from discord_logging._backlogs.stored import StoredBacklog
 from discord_logging._delivery.registry import attach, detach, find_place, find_ring_place, open_store
@@ -57,9 +57,7 @@ def run_backlog(options: argparse.Namespace, url: WebhookURL | None) -> int:
     Raises:
         InvalidSettingError: No backlog is given.
     """
-    given = parse_backlog("the backlog", options.backlog) if options.backlog else find_in_environment()
-    if given is None:
-        raise InvalidSettingError("No directory is given: name one, or set DISCORD_BACKLOG.")
+    given = find_setting(options.backlog)
     try:
         if url is not None:
             return _Sending(given, url, options.timeout).run()
@@ -70,12 +68,24 @@ def run_backlog(options: argparse.Namespace, url: WebhookURL | None) -> int:
     return 0
 
 
+def find_setting(option: str | None) -> str:
+    """Return the backlog that a command names, or else the environment.
+
+    Raises:
+        InvalidSettingError: No backlog is given, or it is malformed.
+    """
+    given = parse_backlog("the backlog", option) if option else find_in_environment()
+    if given is None:
+        raise InvalidSettingError("No directory is given: name one, or set DISCORD_BACKLOG.")
+    return given
+
+
 # The list
 
 
 def _list(setting: str, *, as_json: bool) -> None:
     place = find_place(setting)
-    webhooks = [_describe(setting, hook) for hook in _find_hooks(setting)]
+    webhooks = [_describe(setting, hook) for hook in find_hooks(setting)]
     if as_json:
         waiting = sum(webhook["waiting"] + webhook["unstored"] for webhook in webhooks)
         listed = {"where": place, "waiting": waiting, "webhooks": webhooks}
@@ -84,16 +94,16 @@ def _list(setting: str, *, as_json: bool) -> None:
     for webhook in webhooks:
         _print_webhook(webhook)
     if not any(webhook["waiting"] or webhook["unstored"] for webhook in webhooks):
-        _print(f"Nothing waits in {place}.")
+        print_line(f"Nothing waits in {place}.")
 
 
-def _find_hooks(setting: str) -> list[str]:
+def find_hooks(setting: str) -> list[str]:
     """Return the names of all webhooks whose records a backlog keeps.
 
     Raises:
         StoreError: There is no backlog, or it cannot be read.
     """
-    return redis_store.find_hooks(parse_address(setting)) if is_redis(setting) else find_hooks(Path(setting))
+    return redis_store.find_hooks(parse_address(setting)) if is_redis(setting) else find_stored_hooks(Path(setting))
 
 
 def _describe(setting: str, hook: str) -> dict[str, Any]:
@@ -141,15 +151,15 @@ def _print_webhook(webhook: Mapping[str, Any]) -> None:
     waiting, unstored, sender = webhook["waiting"], webhook["unstored"], webhook["sender"]
     age = "" if webhook["oldest"] is None else f", the oldest for {spell_duration(webhook['oldest'])}"
     size = f" ({_spell_size(webhook['bytes'])}){age}" if waiting else ""
-    _print(f"webhook {webhook['webhook']}: {counted(waiting, 'record', 'waits/wait')}{size}")
+    print_line(f"webhook {webhook['webhook']}: {counted(waiting, 'record', 'waits/wait')}{size}")
     if waiting:
-        _print(f"  by level: {_enumerate(webhook['by_level'])}")
-        _print(f"  by process: {_enumerate(webhook['by_process'])}")
+        print_line(f"  by level: {_enumerate(webhook['by_level'])}")
+        print_line(f"  by process: {_enumerate(webhook['by_process'])}")
     if unstored:
-        _print(f"  not stored yet: up to {counted(unstored, 'record')} of processes that ended")
-    _print(f"  sender: {_name(sender['host'], sender['pid']) if sender else 'nobody at the moment'}")
+        print_line(f"  not stored yet: up to {counted(unstored, 'record')} of processes that ended")
+    print_line(f"  sender: {_name(sender['host'], sender['pid']) if sender else 'nobody at the moment'}")
     if webhook["dropped"]:
-        _print(f"  lost so far: {_enumerate(webhook['dropped_by_reason'])}")
+        print_line(f"  lost so far: {_enumerate(webhook['dropped_by_reason'])}")
 
 
 def _enumerate(numbers: Mapping[str, int]) -> str:
@@ -182,7 +192,8 @@ def _spell_size(size: float) -> str:
     return f"{size:.1f} GB"
 
 
-def _print(text: str) -> None:
+def print_line(text: str) -> None:
+    """Print a text on one line."""
     # The terminal may lack characters of a level's name, and a damaged file may have any others.
     encoding = sys.stdout.encoding or "utf-8"
     line = clean(text).replace("\n", " ")
@@ -217,7 +228,7 @@ class _Sending:
             StoreError: The store does not work.
         """
         try:
-            _find_hooks(self._setting)
+            find_hooks(self._setting)
         except StoreError:
             # Processes may have been killed before they made a store.
             if not _count_unstored(self._setting, self._url.key):
@@ -230,7 +241,9 @@ class _Sending:
     def _run(self) -> int:
         losses = Counter(self._store.losses())
         if rescued := self._rescue():
-            _print(f"{counted(rescued, 'record')} of processes that ended {'was' if rescued == 1 else 'were'} found.")
+            print_line(
+                f"{counted(rescued, 'record')} of processes that ended {'was' if rescued == 1 else 'were'} found."
+            )
         try:
             if self._store.summary().waiting:
                 self._deliver()
@@ -267,7 +280,7 @@ class _Sending:
         """Wait until nothing is left, the time is over, or Discord refuses all."""
         writer = backlog.arrivals.writer
         if (sender := self._store.summary().sender) and sender != (writer.host, writer.pid):
-            _print(f"{_name(*sender)} sends already.")
+            print_line(f"{_name(*sender)} sends already.")
         wish_at = float("-inf")
         while (now := clock.monotonic()) < self._deadline and not backlog.keeper.is_refused:
             backlog.keeper.wake()
@@ -283,7 +296,7 @@ class _Sending:
         if losses:
             delivered += f"{_enumerate(_by_reason(losses))} lost, "
         if not left:
-            _print(f"{delivered}nothing is left.")
+            print_line(f"{delivered}nothing is left.")
             return
         trouble = f" ({self._trouble})" if self._trouble else ""
-        _print(f"{delivered}{left:,} {'is' if left == 1 else 'are'} left{trouble}.")
+        print_line(f"{delivered}{left:,} {'is' if left == 1 else 'are'} left{trouble}.")

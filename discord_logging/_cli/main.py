@@ -75,6 +75,19 @@ backlog, or it cannot be read; 2 missing or malformed URL, or wrong usage; 130 a
 """
 
 
+_INCIDENTS_HELP = """\
+List the incidents of handlers with the settings `backlog` and `repeats="edit"`, whose live cards the next process goes
+on with: how many records, since when, and the channel and the message. No webhook URL is needed.
+"""
+_INCIDENTS_EXAMPLE = """\
+examples:
+  discord-logging incidents /var/lib/shop/backlog
+  discord-logging incidents redis://cache.internal:6379/0 --json
+
+exit codes: 0 the list was printed; 1 the directory has no backlog, or it cannot be read; 2 wrong usage.
+"""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # A webhook URL that was given as an argument must not appear in a log of errors as well.
@@ -116,6 +129,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_send(commands)
     _add_pipe(commands)
     _add_backlog(commands)
+    _add_incidents(commands)
 
     demo = commands.add_parser("demo", help="log real records and show what arrives in a local Discord")
     demo.add_argument("--webhook-url", help="post to this webhook instead; - reads its URL from standard input")
@@ -210,12 +224,7 @@ def _add_pipe(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _add_backlog(commands: argparse._SubParsersAction[_Parser]) -> None:
     summary = "list or deliver the records that wait in a directory or in Redis"
     backlog = _add_command(commands, "backlog", summary, _BACKLOG_HELP, _BACKLOG_EXAMPLE)
-    backlog.add_argument(
-        "backlog",
-        nargs="?",
-        metavar="DIR",
-        help="the directory, or the URL of a Redis (default: that of the variable DISCORD_BACKLOG)",
-    )
+    _add_place(backlog)
     kind = backlog.add_mutually_exclusive_group()
     kind.add_argument("--send", action="store_true", help="deliver what waits for the webhook")
     kind.add_argument("--json", action="store_true", help="print the list as JSON")
@@ -227,6 +236,30 @@ def _add_backlog(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="the longest wait for the delivery (default: %(default)g)",
     )
     backlog.set_defaults(run=_run_backlog)
+
+
+def _add_incidents(commands: argparse._SubParsersAction[_Parser]) -> None:
+    summary = "list the incidents whose live cards go on"
+    incidents = commands.add_parser(
+        "incidents",
+        help=summary,
+        description=_INCIDENTS_HELP,
+        epilog=_INCIDENTS_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_place(incidents)
+    incidents.add_argument("--json", action="store_true", help="print the list as JSON")
+    incidents.set_defaults(run=_run_incidents, error_code=2)
+
+
+def _add_place(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "backlog",
+        nargs="?",
+        metavar="DIR",
+        help="the directory, or the URL of a Redis (default: that of the variable DISCORD_BACKLOG)",
+    )
 
 
 def _add_command(
@@ -300,6 +333,12 @@ def _run_backlog(options: argparse.Namespace) -> int:
     if is_enabled_in_environment():
         return run_backlog(options, url)
     return _say_disabled()
+
+
+def _run_incidents(options: argparse.Namespace) -> int:
+    from discord_logging._cli.incidents import run_incidents  # noqa: PLC0415 - as above
+
+    return run_incidents(options)
 
 
 def _say_disabled() -> int:
