@@ -106,6 +106,18 @@ def test_quick_count_of_secrets_prints_a_row_for_each_figure() -> None:
     assert all(re.fullmatch(r"[\d,]+", figure) for _, figure in rows[2:]), run.stdout
 
 
+@pytest.mark.once
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the benchmark needs a POSIX system")
+def test_quick_load_of_live_cards_prints_a_row_for_each_figure() -> None:
+    """The columns of this table are the two ways to tell repeats."""
+    command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "live"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
+    assert run.returncode == 0, run.stderr
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| [^|]* \|$", run.stdout, re.MULTILINE)
+    assert rows[0] == ("figure", "post", "edit")
+    assert rows[2] == ("records logged / delivered", *["2,001 / 2,001"] * 2)
+
+
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the module that makes secrets and counts those that a masker leaves."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import _live
 import _pace
 import _services
 from _contenders import CONTENDERS, PEERS
@@ -467,6 +468,11 @@ def shared(runner: Runner) -> Table:
     return _services.measure(seconds=min(runner.seconds, 65.0), rounds=min(runner.repeat, 20), quick=False)
 
 
+def live(runner: Runner) -> Table:
+    """Count the requests that tell of fifty kinds of errors at once, by edits of their cards."""
+    return _live.measure(seconds=2.0 if runner.quick else min(runner.seconds, 60.0))
+
+
 GROUPS: dict[str, Callable[[Runner], Table]] = {
     "calls": calls,
     "bursts": bursts,
@@ -476,6 +482,7 @@ GROUPS: dict[str, Callable[[Runner], Table]] = {
     "stalls": stalls,
     "secrets": secrets,
     "shared": shared,
+    "live": live,
 }
-WITHOUT_CONTENDERS = {"secrets", "shared"}
+WITHOUT_CONTENDERS = {"secrets", "shared", "live"}
 """The groups whose columns are not the contenders."""
