@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -70,7 +71,7 @@ class Books:
     def add(self, created: float, source: tuple[str, int | None], number: int = 1, *, is_repeat: bool = False) -> None:
         """Count records that one process has logged at one time."""
         if not 0 < created < _END_OF_TIME:  # a record that was made by hand may have any
-            created = self.last if self.count else 0.0
+            created = self.last if self.count else time.time()
         self.count += number
         if is_repeat:
             self.unsure += number
@@ -86,6 +87,8 @@ class Books:
 
     def merge(self, other: Books) -> None:
         """Count the records of other books as well."""
+        if not other.count:
+            return
         self.count += other.count
         self.unsure += other.unsure
         self.untold += other.untold
@@ -104,7 +107,7 @@ class Books:
         """Return books with the records of both."""
         both = Books()
         for each in (self, other):
-            if each is not None and each.count:
+            if each is not None:
                 both.merge(each)
         return both
 

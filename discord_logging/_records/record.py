@@ -307,7 +307,9 @@ class FrozenRecord:
 
     @property
     def source(self) -> tuple[str, int | None]:
-        return self._origin.host if self._origin else socket.gethostname(), self.process
+        process = self.process
+        # A record that was made by hand may have any object, which may have no hash.
+        return self._origin.host if self._origin else socket.gethostname(), process if type(process) is int else None
 
     @property
     def place(self) -> Frame:
