@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from discord_logging._cards.plain_text import reader_time
-from discord_logging._text.markdown import plain
+from discord_logging._records.incident import MINUTES
+from discord_logging._text.markdown import plain, shorten
 from discord_logging._text.numbers import counted
 from discord_logging._text.sanitize import on_one_line
 
@@ -59,7 +60,7 @@ def _state(incident: Incident) -> str:
     parts = [
         f"since {reader_time(incident.first, 'R')}, last {reader_time(incident.last, 'R')}",
         _rate(incident),
-        f"`{_bar(incident.minutes)}` last hour" if span >= 2 * _MINUTE else "",
+        f"`{_bar(incident.minutes)}` last hour" if span >= 2 * _MINUTE and any(incident.minutes) else "",
         f"{incident.unsure:,} may be counted twice" if incident.unsure else "",
         f"{incident.untold:,} not in the file" if incident.untold else "",
     ]
@@ -75,7 +76,7 @@ def _rate(incident: Incident) -> str:
 
 def _bar(minutes: Sequence[int]) -> str:
     """Return the last hour as blocks, of which the highest stands for the most records."""
-    size = len(minutes) // _BARS
+    size = MINUTES // _BARS
     sums = [sum(minutes[begin : begin + size]) for begin in range(0, size * _BARS, size)]
     most = max(*sums, 1)
     return "".join(_BLOCKS[-(-number * (len(_BLOCKS) - 1) // most)] for number in sums)
@@ -92,7 +93,8 @@ def _sources(incident: Incident) -> str:
 
 
 def _host(name: str) -> str:
-    return plain(on_one_line(name), 40, keep_links=False)
+    # A cut by `plain` would say how long the name is, in more room than the name has.
+    return shorten(plain(on_one_line(name), 1_000, keep_links=False), 40)
 
 
 def span_text(seconds: float) -> str:

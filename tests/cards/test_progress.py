@@ -98,3 +98,70 @@ def test_spans_are_short(seconds: float, text: str) -> None:
 def test_numbers_have_separators() -> None:
     """As everywhere on the cards."""
     assert times(1_000) == "×1,000"  # noqa: RUF001 - the sign for times
+
+
+def test_an_incident_without_minutes_has_no_blocks() -> None:
+    """A program may make one to test its own formatter. The blocks were cut out of nothing, which raised an error."""
+    assert describe_progress(incident(minutes=())) == "-# since <t:1700000000:R>, last <t:1700002280:R>"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "bar"),
+    [
+        ((1,) + (0,) * 59, "█" + "▁" * 19),
+        ((0,) * 58 + (1, 1000), "▁" * 19 + "█"),
+        ((1, 0, 0) * 10 + (7, 0, 0) * 10, "▂" * 10 + "█" * 10),
+        ((5,) * 60, "█" * 20),
+    ],
+)
+def test_each_block_stands_for_three_minutes(minutes: tuple[int, ...], bar: str) -> None:
+    """A single record among many is seen."""
+    assert f" · `{bar}` last hour" in describe_progress(incident(minutes=minutes))
+
+
+@pytest.mark.parametrize(
+    ("span", "last", "rate"),
+    [(10.0, 4_000, "4,000/min"), (600.0, 10, "2/min"), (3_599.0, 4, ""), (3_600.0, 4, "4/h"), (90_000.0, 1, "1/h")],
+)
+def test_the_rate_has_the_unit_that_gives_a_whole_number(span: float, last: int, rate: str) -> None:
+    """A rare incident that is younger than an hour has none yet."""
+    text = describe_progress(incident(last + 1, span, minutes=(0,) * 59 + (last,)))
+    assert re.findall(r"[\d,]+/\w+", text) == ([rate] if rate else [])
+
+
+def test_a_single_record_has_no_numbers() -> None:
+    """Nothing goes on yet, whatever its sources are."""
+    assert describe_progress(incident(1, 0.0, sources={"a": (1,)})) == ""
+
+
+def test_a_link_needs_an_address() -> None:
+    """Without the id of the server, no message has one."""
+    linked = describe_progress(incident(is_continued=True, link="https://discord.com/channels/1/2/3"))
+    assert linked == "-# ➡️ [a newer message](https://discord.com/channels/1/2/3) goes on counting"
+
+
+def test_a_long_host_is_cut_and_does_not_hide_the_others() -> None:
+    """The cut said how long the name is, in more room than the name had."""
+    hosts = {f"{letter}{'*' * 200}": (1, 2) for letter in "abc"}
+    last = describe_progress(incident(sources=hosts)).split("\n")[-1]
+    names = [part.removesuffix(": 2 processes") for part in last.removeprefix("-# ").split(" · ")]
+    assert [name[0] for name in names] == ["a", "b", "c"]
+    assert all(len(name) <= 40 and name.endswith("*…") for name in names)
+
+
+hostile = st.text(st.sampled_from("@#<>*_~`|[]()!:/\\\n\r\u2028 -ab1&"), max_size=60) | st.sampled_from(
+    ["@everyone", "<@&1>", "<#1>", "a\n# b", "a\u2028- b", "[x](https://x.example)", "`", "||a||", "\n-# x", "**"]
+)
+
+
+@given(hostile, hostile)
+def test_no_name_injects_anything(host: str, reason: str) -> None:
+    """The name of a host or level draws no line, link, mention or mark of its own."""
+    text = describe_progress(incident(sources={host: (1, 2)}, reason=reason))
+    # Of the signs, only ours and escaped ones are left.
+    ours = r"\A-# \*\*(?=.*\*\*$)|^-# |<t:\d+:R>|`[▁-█]+`|\*\(\d+ characters in all\)\*"
+    bare = re.sub(rf"\\.|{ours}", "", text, flags=re.MULTILINE)
+    bare = re.sub(r"\A(.*)\*\*$", r"\1", bare, flags=re.MULTILINE)
+    assert len(text.splitlines()) <= 3
+    assert all(line.startswith("-# ") for line in text.splitlines())
+    assert not re.search(r"[*_~`[]|\|\||<[@#&:/\w]|@everyone", bare)
