@@ -14,7 +14,7 @@ from discord_logging._discord import lengths
 from discord_logging._discord.types import File
 from discord_logging._exceptions import ends_program
 from discord_logging._text.markdown import ELLIPSIS, shorten
-from discord_logging._text.sanitize import clean
+from discord_logging._text.sanitize import clean, on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -235,17 +235,17 @@ def decorate(base: Embed, incident: Incident, formatter: EmbedFormatter, masker:
         if ends_program(error):
             raise
         title, lines, color = _live_parts(base, incident, _STANDARD_FORMATTER)
-    lines = masker.mask_markdown(lines)
+    lines = shorten(masker.mask_markdown(lines), ROOM)
     embed: Embed = {**base, "color": color}
     if title:
         embed["title"] = shorten(masker.mask_markdown(title), lengths.TITLE)
     description = "\n".join(part for part in (base.get("description", ""), lines) if part)
-    if len(description) <= lengths.DESCRIPTION and len(lines) <= ROOM:
+    if lines and len(description) <= lengths.DESCRIPTION:
         embed["description"] = description
     return embed
 
 
 def _live_parts(base: Embed, incident: Incident, formatter: EmbedFormatter) -> tuple[str, str, int]:
-    title = clean(formatter.live_title(base.get("title", ""), incident)).strip()
+    title = clean(on_one_line(formatter.live_title(base.get("title", ""), incident))).strip()
     color = formatter.live_color(base.get("color", 0), incident) & lengths.COLOR
     return title, clean(formatter.progress(incident)).strip(), color
