@@ -40,8 +40,9 @@ def live_cards(
         now,
         message.payload["embeds"],
     )
-    if message.files and response.attachment_ids:
-        live.log, live.log_id = message.files[0].content, response.attachment_ids[0]
+    if message.files:
+        # A file whose id is unknown is sent again with the next text.
+        live.log, live.log_id = message.files[0].content, next(iter(response.attachment_ids), None)
     cards = {}
     for entry, (record, place, base, unfiled) in drafts.items():
         if record.incident:
