@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import mimetypes
+import re
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from discord_logging._discord.local_only import LocalOnlyError
 from discord_logging._discord.rate_limit_headers import read_retry_after
@@ -34,6 +35,7 @@ _USER_AGENT = f"DiscordBot (https://discord-log-handler.readthedocs.io, {__versi
 _MAX_IDLE = 60.0
 """The seconds after which a connection is not used again. A network may have forgotten it by then without a word, and
 a request that gets no response may have been saved."""
+_ID = re.compile("[0-9]{1,20}")
 _URL_LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 """The loggers whose records hold the path of a request."""
 
@@ -76,7 +78,7 @@ class Response(NamedTuple):
         """The ids of the files of the message, in their order."""
         files = self._content.get("attachments")
         ids = [each.get("id") for each in files if isinstance(each, dict)] if isinstance(files, list) else []
-        return [each for each in ids if isinstance(each, str) and each.isdecimal()]
+        return [each for each in ids if _is_id(each)]
 
     @property
     def guild_id(self) -> str | None:
@@ -85,7 +87,7 @@ class Response(NamedTuple):
 
     def _find_id(self, key: str) -> str | None:
         found = self._content.get(key)
-        return found if isinstance(found, str) and found.isdecimal() else None
+        return found if _is_id(found) else None
 
     @property
     def errors(self) -> Mapping[str, Any]:
@@ -249,6 +251,11 @@ class WebhookSender:
 def _now() -> tuple[float, float]:
     """Return the time on both clocks. The monotonic one may stand still while a platform freezes the process."""
     return clock.monotonic(), time.time()
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    """Return whether a value is the id of something, a number of 64 bits, so that it may become part of an address."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def _encode(message: Message) -> tuple[bytes, str]:

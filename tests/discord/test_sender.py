@@ -142,6 +142,7 @@ def test_the_reason_is_the_response_in_words(
     [
         ({"id": "1", "channel_id": "123456789012345678"}, "123456789012345678"),
         *[({"channel_id": each}, None) for each in (None, "", 5, 5.0, True, ["5"], {"id": "5"}, "-5", "5/../6", "x")],
+        *[({"channel_id": each}, None) for each in ("\u0665", "\uff15", "5\n", "1" * 21)],
         ({"id": "5", "Channel_ID": "5"}, None),
         *[([], None), (None, None), ("5", None), (5, None)],
     ],
@@ -526,3 +527,52 @@ def test_a_response_may_name_no_files(files: object) -> None:
     """A proxy may have answered."""
     response = Response(200, {}, {"attachments": files, "guild_id": files})
     assert (response.attachment_ids, response.guild_id) == ([], None)
+
+
+def test_a_response_names_the_files_in_their_order() -> None:
+    """Whatever is no id is left out, since it becomes a part of the next request. Other scripts have digits as well."""
+    odd = [{"id": each} for each in ("\u0665", "\uff15", "", "-1", "1" * 21, True, 5.0, None)]
+    files: list[Any] = [{"id": "9", "filename": "b"}, *odd, None, {"ID": "4"}, [], {"id": "2" * 20}]
+    assert Response(200, {}, {"attachments": files}).attachment_ids == ["9", "2" * 20]
+
+
+@pytest.mark.parametrize("body", [None, [], "77", 5, {"guild_id": 77}, {"guild_id": "77/../1"}, {"guild": "77"}])
+def test_a_webhook_may_name_no_server(body: object) -> None:
+    """Without it, no message has an address."""
+    assert Response(200, {}, body).guild_id is None
+    assert Response(200, {}, {"guild_id": "77"}).guild_id == "77"
+
+
+def test_an_edit_with_a_file_names_those_that_stay_first(http: responses.RequestsMock, sender: WebhookSender) -> None:
+    """The new file refers to its part of the body by a number, which no kept file has as its id."""
+    http.patch(f"{URL.execute_url}/messages/42", json={"id": "42"})
+    kept: Any = {"embeds": [{"title": "x"}], "attachments": [{"id": "900"}, {"id": "901"}]}
+    sender.edit("42", Message(kept, None, (File("records-3.txt", b"text\n"),)))
+    [call] = http.calls
+    assert (call.request.method, call.request.url) == ("PATCH", f"{URL.execute_url}/messages/42")
+    body = call.request.body
+    assert isinstance(body, bytes)
+    [payload] = re.findall(rb'name="payload_json"\r\nContent-Type: application/json\r\n\r\n(.*?)\r\n--', body)
+    assert json.loads(payload)["attachments"] == [
+        *({"id": "900"}, {"id": "901"}),
+        {"id": 0, "filename": "records-3.txt"},
+    ]
+    assert b'name="files[0]"; filename="records-3.txt"' in body
+    assert kept["attachments"] == [{"id": "900"}, {"id": "901"}]
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_an_edit_shows_no_token(http: responses.RequestsMock, sender: WebhookSender, in_file: bool) -> None:
+    """The new text of a message is masked as the first one is, and so is its file."""
+    http.patch(f"{URL.execute_url}/messages/42", json={"id": "42"})
+    payload: Any = {"embeds": [{"description": "" if in_file else TOKEN}]}
+    sender.edit("42", Message(payload, None, (File("a.txt", TOKEN.encode()),) if in_file else ()))
+    assert TOKEN not in str(http.calls[0].request.body)
+
+
+def test_an_edit_without_a_response_is_an_error(http: responses.RequestsMock, sender: WebhookSender) -> None:
+    """Its text does not hold the token, which the address of the request does."""
+    http.patch(f"{URL.execute_url}/messages/42", body=requests.ReadTimeout(f"no {URL.execute_url}"))
+    with pytest.raises(TransportError) as caught:
+        sender.edit("42", HELLO)
+    assert_secret(caught.value)
