@@ -61,3 +61,13 @@ def test_every_response_has_one_outcome(status: int, body: object) -> None:
 def test_a_refused_edit_seldom_blames_the_webhook(status: int, code: int | None, outcome: Outcome) -> None:
     """Somebody may have deleted the message, or its thread."""
     assert classify_edit(Response(status, {}, {"code": code})) is outcome
+
+
+@given(st.integers(100, 599), st.none() | st.dictionaries(st.just("code"), st.integers() | st.text()))
+def test_only_the_loss_of_the_webhook_is_final_for_an_edit(status: int, body: object) -> None:
+    """All else is as for a post; a refusal of another kind leaves the message as it is."""
+    response = Response(status, {}, body)
+    post, edit = classify(response), classify_edit(response)
+    assert edit is post or (post, edit) == (Outcome.GONE, Outcome.REJECTED)
+    if edit is Outcome.GONE:
+        assert response.code in (None, 10015, 50027)

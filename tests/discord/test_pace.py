@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.once
 
-_EDIT, ROUTINE, NEWS, ALARM = Urgency
+EDIT, ROUTINE, NEWS, ALARM = Urgency
 NOW = 1_000.0
 INTERVAL = 2.5
 TURN = 2.75
@@ -87,6 +88,40 @@ class TestTurns:
         """The turn of routine comes a tenth of an interval late, so that the reserve fills again."""
         assert wait(ROUTINE, *[0.5] * 7) == pytest.approx(TURN - 0.5)
         assert wait(ALARM, *[0.5] * 7) == pytest.approx(INTERVAL - 0.5)
+
+    @pytest.mark.parametrize(
+        ("ago", "expected"),
+        [
+            ([], 0.0),
+            ([INTERVAL], 0.0),
+            ([0.0], INTERVAL),
+            ([1.0], INTERVAL - 1),
+            ([3.0, 1.0], 2 * INTERVAL - 3),
+            ([0.0, 0.0], 2 * INTERVAL),
+            ([0.0] * 3, 2 * TURN),
+            ([1.0] * 7, 2 * TURN - 1),
+        ],
+    )
+    def test_an_edit_waits_until_the_bucket_is_empty(self, ago: list[float], expected: float) -> None:
+        """It takes no room that a message could use, and has its turn after that of routine."""
+        assert wait(EDIT, *ago) == pytest.approx(expected)
+
+    def test_an_edit_lets_other_webhooks_go_first(self) -> None:
+        """It waits a little longer for each of them."""
+        [one, three] = [
+            plan(Waiting(1, EDIT), budget(1.0)._replace(others=behind, behind=behind), now=NOW).wait
+            for behind in (1, 3)
+        ]
+        assert one == pytest.approx(INTERVAL - 1 + 0.15)
+        assert three == pytest.approx(INTERVAL - 1 + 0.45)
+
+    @given(st.lists(st.floats(0.0, 30.0), max_size=40), st.integers(1, 300))
+    def test_no_edit_leaves_before_routine(self, ago: list[float], limit: int) -> None:
+        """It waits for two turns at most, whatever was sent."""
+        pace = Pace(limit, MINUTE, sorted(NOW - each for each in ago))
+        last = NOW - min(ago, default=math.inf)
+        assert pace.free_at(ROUTINE) <= pace.free_at(EDIT) + 1e-6
+        assert pace.free_at(EDIT) <= last + 2 * pace.turn + 1e-6
 
     def test_a_large_allowance_is_used_to_its_marks(self) -> None:
         """A burst of routine may use half of the reserve, as with the usual allowance."""
@@ -309,7 +344,7 @@ class TestBounds:
         channel.run(load)
         assert len(channel.late) == len(load)
         longest = max(Pace(limit, MINUTE, []).turn, 2.5) + 2 * took
-        assert max((late for late, urgency in channel.late if urgency > _EDIT), default=0.0) <= longest + 1e-6
+        assert max((late for late, urgency in channel.late if urgency > EDIT), default=0.0) <= longest + 1e-6
 
     @settings(max_examples=100, deadline=None)
     @given(loads)

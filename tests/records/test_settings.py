@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from typing import Any
 
 import pytest
@@ -68,7 +69,9 @@ def test_standard_delivery() -> None:
         queue_size=10_000,
         queue_bytes=64_000_000,
         max_lag=5.0,
+        repeats="post",
         repeat_window=60.0,
+        quiet_after=900.0,
         flush_timeout=5.0,
         timeout=10.0,
         retry_delays=(2.0, 3.0, 5.0),
@@ -192,13 +195,15 @@ class TestDeliverySettings:
         standard = DeliverySettings()
         assert DeliverySettings.from_options(**vars(standard)) == standard
         assert DeliverySettings.from_options(retry_delays=[2, 3, 5], channel_limit=30) == standard
+        assert DeliverySettings.from_options(repeats="", quiet_after=None) == standard
 
     @pytest.mark.parametrize(
         "setting",
         [
             *({"queue_size": 1}, {"queue_bytes": 1}, {"max_lag": 0}, {"repeat_window": 0}, {"flush_timeout": 0}),
             *({"timeout": 0.1}, {"max_retry_delay": 1}, {"mention_interval": 0}, {"channel_limit": 1}),
-            *({"channel_limit": None}, {"backlog_bytes": 1}, {"backlog_age": 0.1}),
+            *({"channel_limit": None}, {"backlog_bytes": 1}, {"backlog_age": 0.1}, {"quiet_after": 1}),
+            *({"repeats": each} for each in ("edit", "post", "off")),
         ],
     )
     def test_the_minimum_of_each_is_accepted(self, setting: dict[str, Any]) -> None:
@@ -213,6 +218,15 @@ class TestDeliverySettings:
             ({"queue_bytes": 1.5}, "queue_bytes must be a whole number, at least 1, not 1.5"),
             ({"max_lag": -1}, "max_lag must be a number of seconds, at least 0, not -1"),
             ({"repeat_window": "60 s"}, "repeat_window must be a number of seconds, at least 0, not '60 s'"),
+            ({"quiet_after": 0.9}, "quiet_after must be a number of seconds, at least 1, not 0.9"),
+            ({"quiet_after": True}, "quiet_after must be a number of seconds, at least 1, not True"),
+            ({"quiet_after": NAN}, "quiet_after must be a number of seconds, at least 1, not nan"),
+            ({"quiet_after": INFINITY}, "quiet_after must be a number of seconds.*, not inf"),
+            *(
+                ({"repeats": each}, f"^repeats must be 'edit' or 'post' or 'off', not {re.escape(repr(each))}.$")
+                for each in ("edits", "EDIT", " edit", True, False, 0, ["edit"], {"edit"}, b"edit")
+            ),
+            ({"repeats": "x" * 1_000}, "^repeats must be 'edit' or 'post' or 'off', not 'x{99}.$"),
             ({"flush_timeout": "soon"}, "flush_timeout must be a number of seconds, at least 0, not 'soon'"),
             ({"timeout": 0}, "timeout must be a number of seconds, at least 0.1, not 0"),
             ({"retry_delays": 5}, r"retry_delays must be a list of seconds such as \[2, 3, 5\], not 5"),
