@@ -79,6 +79,7 @@ class EmbedFormatter(logging.Formatter):
         if description := _fit(self.description(record), _body_room(record)):
             embed["description"] = description
         room = lengths.EMBEDS_TOTAL - embed_length(embed) - _REST_ROOM - _NOTE_ROOM
+        room -= PROGRESS_ROOM if record.incident else 0
         if footer := _fit(self.footer(record), min(lengths.FOOTER - _NOTE_ROOM, room)):
             embed["footer"] = {"text": footer}
         if fields := _fit_fields(self.fields(record), room - len(footer), _context_fields(record)):

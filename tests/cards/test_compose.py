@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discord_logging import EmbedFormatter, FrozenRecord
+from discord_logging import Attachment, EmbedFormatter, FrozenRecord
 from discord_logging._cards.compose import Composed, compose, compose_plain, lay_out, put_above
 from discord_logging._records.freeze import freeze
+from discord_logging._records.incident import Incident
 from discord_logging._records.record import Counts, Origin
 from discord_logging._records.settings import CardSettings
 
@@ -892,3 +893,167 @@ def test_embeds_with_one_address_are_in_messages_of_their_own() -> None:
     messages = carry([make("1", settings), make("2", settings), make("3")], "delayed 5 s", allowance=3)
     assert [len(message.payload["embeds"]) for message, *_ in messages] == [1, 2]
     assert messages[0].message.payload["embeds"][0]["footer"] == {"text": "v1 · delayed 5 s", "icon_url": "i"}
+
+
+def counting(record: FrozenRecord, count: int = 1, *others: FrozenRecord, **facts: Any) -> FrozenRecord:
+    """Return the record with the numbers of its incident."""
+    incident = Incident(count, 1.7e9, 1.7e9 + 600, (0,) * 57 + (1, 2, 9), **facts)
+    return record.counted(Counts(count, 1.7e9 + 600, incident=incident, others=others))
+
+
+LONGEST = {
+    "reason": "again after 38 min",
+    "link": "https://discord.com/channels/" + "/".join(["9" * 20] * 3),
+    "sources": {f"web-{number}-{'x' * 33}": (1, 2) for number in range(2)},
+}
+
+
+class TestIncidents:
+    """Records whose cards go on as live ones."""
+
+    def test_a_card_has_a_draft(self) -> None:
+        """The draft has the card without what its incident adds, and the text that no file has yet."""
+        records = [make("alone"), counting(make("first")), counting(make("second"), 3)]
+        composed = compose(records)
+        assert [(draft.record, draft.place) for draft in composed.drafts] == [(records[1], 1), (records[2], 2)]
+        cards = composed.message.payload["embeds"]
+        assert [draft.base == cards[draft.place] for draft in composed.drafts] == [True, False]
+        assert cards[2]["title"] == f"×3 {composed.drafts[1].base['title']}"  # noqa: RUF001 - the sign for times
+        assert "since" in cards[2]["description"]
+        assert "since" not in composed.drafts[1].base["description"]
+        first, second = (draft.unfiled.split(": ", 1)[1] for draft in composed.drafts)
+        assert first == "first\n"
+        assert second.startswith("second (×3, ")  # noqa: RUF001 - the sign for times
+
+    def test_the_numbers_replace_the_line_about_repeats(self) -> None:
+        """They say the same, and more."""
+        [card] = compose([counting(make("first"), 3)]).message.payload["embeds"]
+        assert "repeated" not in card["description"]
+        assert card["description"].count("\n-# ") == 2
+
+    def test_a_long_card_has_its_text_in_the_file(self) -> None:
+        """No edit adds the text to the file again."""
+        composed = compose([counting(make("x" * 5_000))])
+        assert [draft.unfiled for draft in composed.drafts] == [""]
+        assert b"x" * 5_000 in composed.message.files[0].content
+
+    def test_the_last_of_several_lines_is_not_live(self) -> None:
+        """Only cards can count."""
+        records = [counting(make(f"no {number}", levelno=20)) for number in range(40)]
+        records.append(counting(make("severe"), 3))
+        composed = compose(records)
+        assert form(composed) == "lines"
+        assert [(draft.record, draft.place) for draft in composed.drafts] == [(records[-1], 0)]
+
+    def test_a_digest_has_no_drafts(self) -> None:
+        """Its cards stand for their kinds."""
+        composed = compose([counting(make(f"no {number}", levelno=20), 2) for number in range(300)])
+        assert form(composed) == "digest"
+        assert not composed.drafts
+
+    def test_a_text_is_not_live(self) -> None:
+        """A message whose card is plain text has no place for numbers."""
+        composed = compose([counting(make("first", CardSettings(_Text())))])
+        assert composed.message.payload["content"] == "first"
+        assert not composed.drafts
+
+    def test_a_message_with_files_of_the_program_is_not_live(self) -> None:
+        """An edit would lose them."""
+        records = [counting(make("first")), make("second", report=Attachment(b"abc", "a.txt"))]
+        composed = compose(records)
+        assert [file.filename for file in composed.message.files] == ["a.txt"]
+        assert not composed.drafts
+        assert len(compose(records[:1]).drafts) == 1
+
+    @pytest.mark.parametrize("fields", [{}, {f"key{number}": "y" * 98 for number in range(25)}])
+    def test_the_longest_card_has_room_for_the_longest_lines(self, fields: dict[str, Any]) -> None:
+        """A card that was full before its incident added anything became a digest without a card."""
+        record = counting(make("x" * 5_000, **fields), 10**9, unsure=10**6, **LONGEST)
+        composed = compose([record], note="n" * 40)
+        assert problems(composed.message.payload) == []
+        [card] = composed.message.payload["embeds"]
+        assert len(composed.drafts) == 1
+        assert "2 processes" in card["description"]
+
+    def test_each_live_card_keeps_room_to_grow(self) -> None:
+        """Cards that would fill a message go to the next one."""
+
+        class Bare(EmbedFormatter):
+            def title(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
+                return ""
+
+            def footer(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
+                return ""
+
+            def description(self, record: FrozenRecord) -> str:
+                return record.message
+
+        records = [make("x" * 1_400, CardSettings(Bare())) for _ in range(4)]
+        assert [len(carried) for _, carried, _ in carry_cards(records)] == [4]
+        live = [counting(record) for record in records]
+        for message, carried, drafts in carry_cards(live):
+            room = 6_000 - sum(map(length, message.payload["embeds"]))
+            assert len(drafts) == len(carried) < 4
+            assert room >= len(drafts) * 400
+
+    @pytest.mark.parametrize(("number", "expected"), [(1, "cards"), (11, "lines"), (300, "digest")])
+    def test_texts_of_others_go_to_the_file(self, number: int, expected: str) -> None:
+        """No form of a message loses them; among lines, their record has a card."""
+        others = [make(f"other {each}", levelno=20) for each in range(3)]
+        records = [make(f"no {each}", levelno=20, levelname="INFO") for each in range(number - 1)]
+        records.insert(number // 2, counting(make("first", levelno=20), 4, *others))
+        composed = compose(records)
+        assert form(composed) == expected
+        assert len(composed.records) == number
+        [file] = composed.message.files
+        told = [
+            line.split(": ")[-1] for line in file.content.decode().split("\n") if ": first" in line or "other" in line
+        ]
+        assert told[-4:] == ["first", "other 0", "other 1", "other 2"]
+        assert [draft.unfiled for draft in composed.drafts] == ([] if expected == "digest" else [""])
+
+    def test_others_that_have_no_room_in_the_file_wait(self) -> None:
+        """Their record goes to the next message with all of them."""
+        records = [counting(make(str(each)), 2, make(f"{each}" * 4_500_000)) for each in range(2)]
+        messages = carry(records)
+        assert [len(carried) for _, carried, _ in messages] == [1, 1]
+        assert all(4_500_000 < len(message.files[0].content) < 4_600_000 for message, *_ in messages)
+
+    def test_six_messages_may_show_kinds_as_cards(self) -> None:
+        """What follows is counted on them, so that the load does not last. More kinds become lines."""
+
+        def kinds(number: int, **changes: Any) -> list[FrozenRecord]:
+            return [counting(make(f"no {each}", **changes)) for each in range(number)]
+
+        assert form(compose(kinds(60))) == "cards"
+        assert form(compose(kinds(61))) == "lines"
+        assert form(compose(kinds(60, levelno=30, levelname="WARNING"))) == "cards"
+        assert form(compose(kinds(80), allowance=8)) == "cards"
+        # Records below `WARNING`, and those of no incident, are not counted on the cards of others.
+        assert form(compose(kinds(59) + kinds(1, levelno=20))) == "lines"
+        assert form(compose([*kinds(59), make("alone")])) == "lines"
+        elsewhere = make("alone", CardSettings(EmbedFormatter(), thread_id="5"))
+        assert form(compose([*kinds(59), elsewhere])) == "cards"
+
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, 5_000), st.integers(1, 10**6), st.integers(0, 25), st.integers(0, 2)),
+            min_size=1,
+            max_size=12,
+        ),
+        st.sampled_from(["", "n" * 40]),
+    )
+    def test_any_incidents_are_carried(self, parts: list[tuple[int, int, int, int]], note: str) -> None:
+        """Each has a card with its number, and all texts are on cards or in files."""
+        records = []
+        for number, (size, count, fields, others) in enumerate(parts):
+            extra: dict[str, Any] = {f"key{each}": "y" * 90 for each in range(fields)}
+            texts = [make(f"other {number} {each}") for each in range(others)]
+            records.append(counting(make(f"#{number:02}" + "x" * size, **extra), count, *texts, **LONGEST))
+        for message, carried, drafts in carry_cards(records, note):
+            assert problems(message.payload) == []
+            assert [draft.record for draft in drafts] == list(carried)
+            files = b"".join(file.content for file in message.files).decode()
+            for draft in drafts:
+                assert all(f"{other.message}\n" in files for other in draft.record.others)
+                assert bool(draft.unfiled) != (draft.record.message in files)
