@@ -82,9 +82,10 @@ def restore(data: Any, boot: float) -> Iterator[tuple[str, OpenIncident]]:
     messages: dict[str, LiveMessage] = {}
     for each in data if isinstance(data, list) else ():
         try:
-            yield each["kind"], _read_incident(each, messages, boot)
+            kind, incident = str(each["kind"]), _read_incident(each, messages, boot)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # noqa: PERF203 - others are fine
             continue
+        yield kind, incident
 
 
 def _read_incident(data: Mapping[str, Any], messages: dict[str, LiveMessage], boot: float) -> OpenIncident:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from discord_logging._backlogs.incident_data import MAX_HANDED_OVER, digest, export, restore
@@ -93,6 +93,7 @@ def test_a_digest_is_handed_over_again() -> None:
 PARTS = [(), ("kind",), ("books",), ("card",), ("books", "times"), ("card", "ids"), ("card", "place"), ("card", "base")]
 
 
+@example(("kind",), [1])
 @given(st.sampled_from(PARTS), st.none() | st.integers() | st.text() | st.lists(st.integers()) | st.floats())
 def test_damaged_data_cost_no_other_incident(path: tuple[str, ...], value: Any) -> None:
     """Another version of the package may have written them."""
