@@ -83,7 +83,7 @@ def restore(data: Any, boot: float) -> Iterator[tuple[str, OpenIncident]]:
     for each in data if isinstance(data, list) else ():
         try:
             kind, incident = str(each["kind"]), _read_incident(each, messages, boot)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # noqa: PERF203 - others are fine
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             continue
         yield kind, incident
 
