@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from discord_logging._discord import lengths
 from discord_logging._discord.types import File
+from discord_logging._text.lazy_pattern import lazy_pattern
 from discord_logging._text.markdown import ELLIPSIS
 from discord_logging._text.numbers import counted
 from discord_logging._text.sanitize import clean, on_one_line
@@ -25,16 +26,16 @@ if TYPE_CHECKING:
 _MAX_NAME = 100
 _MAX_SHOWN_NAME = 50
 _MAX_REASON = 80
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_SPOILER = re.compile(r"[._-]*SPOILER_", re.IGNORECASE)
+_UNSAFE = lazy_pattern(r"[^A-Za-z0-9._-]+")
+_SPOILER = lazy_pattern(r"[._-]*SPOILER_", re.IGNORECASE)
 """The beginning of a name that hides a file until the reader clicks on it."""
-_OWN_NAME = re.compile(r"records[-\dTZ]*\.txt", re.IGNORECASE)
+_OWN_NAME = lazy_pattern(r"records[-\dTZ]*\.txt", re.IGNORECASE)
 """The name of the file that we attach to a message ourselves, with or without its time in UTC."""
 _PICTURES = {
-    "png": re.compile(rb"\x89PNG\r\n\x1a\n"),
-    "jpg": re.compile(rb"\xff\xd8\xff"),
-    "gif": re.compile(rb"GIF8[79]a"),
-    "webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+    "png": lazy_pattern(rb"\x89PNG\r\n\x1a\n"),
+    "jpg": lazy_pattern(rb"\xff\xd8\xff"),
+    "gif": lazy_pattern(rb"GIF8[79]a"),
+    "webp": lazy_pattern(rb"RIFF.{4}WEBP", re.DOTALL),
 }
 """The beginnings of the pictures that an embed can show, by the endings of their names."""
 _PICTURE_ENDINGS = frozenset({*_PICTURES, "jpeg"})

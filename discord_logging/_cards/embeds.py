@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import ntpath
-import re
 from datetime import timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -22,6 +21,7 @@ from discord_logging._records.parse import fill_source_url
 from discord_logging._records.record import FrozenRecord
 from discord_logging._records.settings import CardSettings, nearest_level
 from discord_logging._records.values import show_value, to_text
+from discord_logging._text.lazy_pattern import lazy_pattern
 from discord_logging._text.markdown import ELLIPSIS, code_block, note_cut, plain, shorten
 from discord_logging._text.sanitize import clean, on_one_line
 
@@ -38,7 +38,7 @@ _MIN_BLOCK = 750
 _FENCES = len("```py\n\n```")
 _MAX_LINK = 500
 """The longest address of a line of source, in characters."""
-_DRIVE = re.compile(r"[A-Za-z]:/")
+_DRIVE = lazy_pattern(r"[A-Za-z]:/")
 _REST_ROOM = 200
 """The room for the field that names the fields left out, in characters."""
 _NOTE_ROOM = 150

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import ntpath
-import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from discord_logging._cards.extra_values import repeats_exception, shown_values
 from discord_logging._cards.traceback_text import format_exception, headline
 from discord_logging._process.gil import yield_gil_between
 from discord_logging._records.values import to_text, value_line
+from discord_logging._text.lazy_pattern import lazy_pattern
 from discord_logging._text.markdown import ELLIPSIS, break_fences, shorten
 from discord_logging._text.sanitize import clean, on_one_line
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _RESET = "\x1b[0m"
 _ANSI_COLORS = ((50, "\x1b[1;31m"), (40, "\x1b[31m"), (30, "\x1b[33m"))
 _LINE_BREAK = "\n         "
-_LOOKS_LIKE_RECORD = re.compile(r"\n(?=[^\w\n]{0,40}(?:\d{4}-\d\d-\d\d|--:--:--))")
+_LOOKS_LIKE_RECORD = lazy_pattern(r"\n(?=[^\w\n]{0,40}(?:\d{4}-\d\d-\d\d|--:--:--))")
 _MAX_HEADLINE = 120
 """The longest exception on one line, in characters."""
 PREVIEW_LINES = 6

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import re
 
-_OTHER = re.compile(r"[^\s|+:=\-\u2500-\u257f]")
+from discord_logging._text.lazy_pattern import lazy_pattern
+
+_OTHER = lazy_pattern(r"[^\s|+:=\-\u2500-\u257f]")
 """A character that no line between two rows has."""
-_DASHES = re.compile(r"[-=\u2500-\u257f]{3}")
-_COLUMNS = re.compile(r"[-=\u2500-\u257f][^-=\u2500-\u257f]+[-=\u2500-\u257f]|[\u250c-\u2570]")
+_DASHES = lazy_pattern(r"[-=\u2500-\u257f]{3}")
+_COLUMNS = lazy_pattern(r"[-=\u2500-\u257f][^-=\u2500-\u257f]+[-=\u2500-\u257f]|[\u250c-\u2570]")
 """A part of a rule that shows columns or a box: a gap or a crossing."""
-_BAR = re.compile(r"[|\u2502\u2503\u2551]")
-_GAP = re.compile(r" {2,}")
-_LIST_MARK = re.compile(r"\W*|\W*\d+[.)]|\w+:")
+_BAR = lazy_pattern(r"[|\u2502\u2503\u2551]")
+_GAP = lazy_pattern(r" {2,}")
+_LIST_MARK = lazy_pattern(r"\W*|\W*\d+[.)]|\w+:")
 """The beginning of an item of a list, or of a line with a label, such as `DETAIL:`."""
 _MIN_RULED = 3
 """The smallest number of lines of a table with rules: a head, a rule and a row."""

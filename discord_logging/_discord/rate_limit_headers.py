@@ -8,17 +8,17 @@ The forms are those of https://docs.discord.com/developers/topics/rate-limits#he
 from __future__ import annotations
 
 import math
-import re
 from datetime import timezone
 from typing import TYPE_CHECKING, NamedTuple
 
+from discord_logging._text.lazy_pattern import lazy_pattern
 from discord_logging._text.sanitize import mask_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # float() alone accepts "1_000", "nan", "infinity" and the digits of every script.
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_NUMBER = lazy_pattern(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_SECONDS = 30 * 86_400.0
 """The longest time that is believed, in seconds."""
 _MAX_COUNT = 1_000_000

@@ -18,6 +18,11 @@ _MAX_CHARACTERS = 500
 _MAX_VALUES = 100
 _ID_HEADERS = ("X-Request-ID", "X-Correlation-ID", "X-Amzn-Trace-Id", "traceparent")
 
+# A record of a request asks for names in the logging call, which is not to wait until the patterns are compiled: one is
+# for secrets, another for names that may be secrets.
+DEFAULT_MASKER.is_secret("token")
+DEFAULT_MASKER.is_secret("key")
+
 
 def given(fields: Mapping[str, object]) -> dict[str, object]:
     """Return those of `fields` that have a value."""

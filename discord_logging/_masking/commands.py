@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from discord_logging._masking.harmless import is_harmless
 from discord_logging._masking.spans import line_end, line_start, looks_random
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from discord_logging._masking.spans import Found
@@ -404,7 +405,7 @@ PROGRAMS = (
 """The programs that take a secret without an option."""
 
 
-_WORD = re.compile(r"(?<![\w.-])[A-Za-z0-9][\w.-]*(?=[\s\"'])")
+_WORD = lazy_pattern(r"(?<![\w.-])[A-Za-z0-9][\w.-]*(?=[\s\"'])")
 _BEFORE_OPTION = " \t\"'-"
 _LOOK_BACK = 200
 """The distance from a program to the first of its options that matters, in characters."""

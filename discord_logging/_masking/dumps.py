@@ -9,19 +9,21 @@ loguru and `better_exceptions` print them so (https://loguru.readthedocs.io/en/s
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from discord_logging._masking.harmless import is_harmless, is_harmless_text
 from discord_logging._masking.names import Judgement
 from discord_logging._masking.spans import line_end, line_start
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
+    import re
+
     from discord_logging._masking.names import SecretNames
     from discord_logging._masking.spans import Found
 
 _MAX_LINES = 30
-_NAME = re.compile(r"[\w.]{1,100}")
+_NAME = lazy_pattern(r"[\w.]{1,100}")
 _STEMS = "│└├|"
 
 

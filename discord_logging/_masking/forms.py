@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from discord_logging._masking.spans import looks_random
 from discord_logging._masking.values import word_at
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 QUOTES = r"(?:\\{0,7}[\"'`]{1,3})?"
 GAP = r"[ \t]*"
@@ -177,14 +178,14 @@ FORMS: dict[str, tuple[Form, ...]] = {
 }
 """The forms by the sign behind the name."""
 _COMPILED = {
-    sign: [(re.compile(rf"{form.before}\Z"), re.compile(form.after), form.end, form.is_sure) for form in forms]
+    sign: [(lazy_pattern(rf"{form.before}\Z"), lazy_pattern(form.after), form.end, form.is_sure) for form in forms]
     for sign, forms in FORMS.items()
 }
 _BEFORE = 60
 """The longest text before a name that tells its form, in characters."""
-_MAY_HAVE_VALUE = re.compile(r"[ \t]+[^\n]{0,60}(?:[\d\"'<>|│┃\t$%!@]|:\s?\n|reset\.\r?\n)|[^ \t]")
+_MAY_HAVE_VALUE = lazy_pattern(r"[ \t]+[^\n]{0,60}(?:[\d\"'<>|│┃\t$%!@]|:\s?\n|reset\.\r?\n)|[^ \t]")
 """Tells quickly that no value follows in most sentences about secrets."""
-_SETTER = re.compile(r"(?:\b|[._])set_?[^._]*\Z", re.IGNORECASE)
+_SETTER = lazy_pattern(r"(?:\b|[._])set_?[^._]*\Z", re.IGNORECASE)
 
 
 def find_form(text: str, start: int, end: int) -> tuple[int, str] | None:

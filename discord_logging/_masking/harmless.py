@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from discord_logging._masking.spans import MAX_LINE
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 MASK = "***"
 """The text that replaces every secret."""
@@ -71,28 +72,28 @@ _SENTENCE_STARTS = (_FIRST_WORDS - _STATES) | {
 """The words that begin the message of a validation."""
 
 _END = r"(?=[\s\"'`<]|[,;&|)\]}>](?=[\s\"'`<,;&|)\]}>\[({\\]|$|[\w.-]{1,40}[=:])|[.:!?]{1,3}(?:[\s\"']|$)|\\[nrt\"']|$)"
-_WORD = re.compile(rf"[A-Za-z][A-Za-z'\u2019/-]*{_END}")
-_FOLLOWING = re.compile(r" ([A-Za-z][A-Za-z'-]*)")
-_PARTICIPLE = re.compile(r"[A-Za-z][a-z]{2,15}(?:ing|ed)")
+_WORD = lazy_pattern(rf"[A-Za-z][A-Za-z'\u2019/-]*{_END}")
+_FOLLOWING = lazy_pattern(r" ([A-Za-z][A-Za-z'-]*)")
+_PARTICIPLE = lazy_pattern(r"[A-Za-z][a-z]{2,15}(?:ing|ed)")
 # There is one way to match a text, so that the time is linear: a word ends with a letter or digit, and every gap has a
 # blank or one of the signs that no word contains.
-_SENTENCE = re.compile(
+_SENTENCE = lazy_pattern(
     r"[A-Za-z]+(?:['\u2019]+[A-Za-z]+)*"
     r"(?:['\u2019.-]*[ ,:;()][ ,.:;()'\u2019-]{0,20}[\w%]+(?:['\u2019.-]+[\w%]+)*){1,30}['\u2019.-]*[!?]?"
 )
-_COUNT = re.compile(rf"\d{{1,9}}(?:\.\d{{1,6}})?{_END}")
-_MEASURE = re.compile(
+_COUNT = lazy_pattern(rf"\d{{1,9}}(?:\.\d{{1,6}})?{_END}")
+_MEASURE = lazy_pattern(
     rf"\d{{1,9}}(?:\.\d{{1,6}})?[ ]?(?:ns|us|µs|ms|s|m|h|d|sec|min|hours?|days?|[kKMG]i?B|bytes?|%){_END}"
 )
-_ANSWERED = re.compile(r"(?:auth|session|token|signature|cookie|csrf|secret)\Z", re.IGNORECASE)
+_ANSWERED = lazy_pattern(r"(?:auth|session|token|signature|cookie|csrf|secret)\Z", re.IGNORECASE)
 """The names behind which a short number is a status or a count."""
 _MAX_ANSWER = 4
-_COUNTED = re.compile(
+_COUNTED = lazy_pattern(
     r"(?:cookie|credential|password|secret|session|token|key|pass)s\Z|\A(?:pass(?:es)?|session)\Z", re.IGNORECASE
 )
 _MAX_COUNTED = 7
 """The longest number that is a count and no secret, in digits."""
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = lazy_pattern(
     r"(?:"
     r"\*{1,2}|[\w-]{0,8}[*•●]{3,}[\w-]{0,4}|[xX]{3,}|\.{3,}|…|-+|\?+"
     r"|<[A-Za-z][A-Za-z _.-]{0,40}>|\[[A-Za-z][A-Za-z _-]{0,40}\]|\([A-Za-z][A-Za-z -]{1,40}\)"
@@ -106,7 +107,7 @@ _PLACEHOLDER = re.compile(
     r"|<[\w.: ]{1,80} (?:object )?at 0x[0-9a-fA-F]+>|<(?:class|function|bound method|built-in method) [^<>\n]{1,100}>"
     rf"){_END}"
 )
-_CODE = re.compile(
+_CODE = lazy_pattern(
     r"(?:await )?(?:"
     r"(?:self|cls|this|settings|config|conf|cfg|app|current_app|os|env|environ|process|request|req|response|options|opts"
     r"|args|params|kwargs|ctx|context|secrets|vault|credentials|props|var|local|data|module|client|session|user|form)"
@@ -120,7 +121,7 @@ _CODE = re.compile(
 """Code that stands where a value could: `settings.API_KEY`, `os.environ["API_KEY"]`, `get_token()`."""
 
 
-_TEST = re.compile(r"(?=[\w./:-]{0,100}(?i:test|spec|check))[\w./:-]+")
+_TEST = lazy_pattern(r"(?=[\w./:-]{0,100}(?i:test|spec|check))[\w./:-]+")
 """The name of a test, which stands behind its result: `PASS: test_login`."""
 _SIGNS = tuple("()[]{}<>:;,")
 _SCHEMES = ("Bearer ", "Basic ", "Token ")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from discord_logging._masking.spans import MAX_VALUE
 from discord_logging._masking.values import bare_end
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
+    import re
+
     from discord_logging._masking.spans import Found
 
-_BEGIN = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
-_END = re.compile(r"-{4,5} ?END[A-Z0-9 ]{0,60}-{0,5}")
-_BOUNDARY = re.compile(r"-{4,5} ?(?:BEGIN|END)")
-_PUBLIC = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 ]{1,60}-{4,5}")
-_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{40,100}={0,2}(?:\\r|\\n|\s){1,4}){2,200}[A-Za-z0-9+/]{0,100}={0,2}")
-_JWK = re.compile(r"[\"'](?:d|p|q|dp|dq|qi|k)[\"']\s?:\s?[\"']([\w+/=-]{20,})[\"']")
+_BEGIN = lazy_pattern(r"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
+_END = lazy_pattern(r"-{4,5} ?END[A-Z0-9 ]{0,60}-{0,5}")
+_BOUNDARY = lazy_pattern(r"-{4,5} ?(?:BEGIN|END)")
+_PUBLIC = lazy_pattern(r"-{4,5} ?BEGIN [A-Z0-9 ]{1,60}-{4,5}")
+_BASE64 = lazy_pattern(r"(?:[A-Za-z0-9+/]{40,100}={0,2}(?:\\r|\\n|\s){1,4}){2,200}[A-Za-z0-9+/]{0,100}={0,2}")
+_JWK = lazy_pattern(r"[\"'](?:d|p|q|dp|dq|qi|k)[\"']\s?:\s?[\"']([\w+/=-]{20,})[\"']")
 
 _MAX_JWK = 2_000
 """The distance between the parts of a JSON Web Key, in characters."""

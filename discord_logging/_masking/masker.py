@@ -43,6 +43,7 @@ from discord_logging._masking.urls import (
 )
 from discord_logging._masking.views import unescape, views
 from discord_logging._process.gil import yield_gil, yield_gil_between
+from discord_logging._text.lazy_pattern import lazy_pattern
 from discord_logging._text.markdown import FENCE
 from discord_logging._text.sanitize import clean
 
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 _PORTION = 10_000
 """The number of characters that are searched at once. A search of five megabytes would hold the GIL for a third of a
 second."""
-_LONG_WORD = re.compile(rf"\S{{{MIN_TOKEN}}}")
+_LONG_WORD = lazy_pattern(rf"\S{{{MIN_TOKEN}}}")
 """A word that is as long as the shortest token."""
 _MAX_KNOWN_TEXT = 100
 """The longest text whose masked form is remembered, such as the name of a logger, in characters."""
@@ -156,7 +157,7 @@ class SecretMasker:
         ]
         self._beginnings: dict[str, list[tuple[str, re.Pattern[str], _Find]]] = {}
         for sign, literal, pattern, find in (*by_name, *_BEGINNINGS):
-            self._beginnings.setdefault(sign, []).append((literal, re.compile(pattern), find))
+            self._beginnings.setdefault(sign, []).append((literal, lazy_pattern(pattern), find))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({list(self.words)!r})"

@@ -21,17 +21,18 @@ from discord_logging._masking.values import (
     word_at,
     words_end,
 )
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from discord_logging._masking.names import SecretNames
     from discord_logging._masking.spans import Found, Span
 
-_HEADER = re.compile(r"(?:authorization|cookies?|mnemonic|seed.?phrase|(?:recovery|backup).?codes?)\Z", re.IGNORECASE)
+_HEADER = lazy_pattern(r"(?:authorization|cookies?|mnemonic|seed.?phrase|(?:recovery|backup).?codes?)\Z", re.IGNORECASE)
 _OPENERS = ("[", "(", "{")
 _MIN_KEY = 16
 """The shortest value that is a secret behind a weak name, in characters."""
 
-_SEPARATOR = re.compile(
+_SEPARATOR = lazy_pattern(
     rf"(?:\[\w{{0,20}}\])?(?P<closers>{QUOTES}[\])]{{0,2}}\*{{0,2}})"
     # `password for ann:`, `API key provided:`, `Unseal Key 1:`, `{ get; set; } =`
     r"(?:[ \t]+(?:(?:(?:is|was)[ \t]+\w{1,20}[ \t]+)?(?:for|of|in|FOR)[ \t]+(?:key[ \t]+)?[\w.@%'\"/-]{1,60}"
@@ -44,35 +45,35 @@ _SEPARATOR = re.compile(
 """Stands between a name and its value."""
 _WEAK_SIGNS = ("::", "->", "=>", "-->", "!=", "!==", "==", "===")
 """The signs that stand between a name and other things than its value more often than not."""
-_TYPE = re.compile(
+_TYPE = lazy_pattern(
     r"(?:typing\.|pydantic\.|t\.)?(?:(?:Optional|Final|Annotated)\[)?"
     r"(?:str|bytes|bytearray|[sS]tring|Secret(?:Str|Bytes)?|[tT]ext|Any|any|object|char)\??\]?(?:[ \t]*\|[ \t]*None)?"
     r"[ \t]*=[ \t]*(?!=)"
 )
 
 
-_VALUE_BEFORE = re.compile(r"[\"'][vV]alue[\"']: ?[\"']([^\"'\n]{1,400})[\"'], ?[\"'][nN]ame[\"']: [\"']\Z")
-_OPTION = re.compile(r"(?:[\"'],)?[ \t]+(?=[^\s-])")
-_METAVAR = re.compile(r"[A-Z][A-Z_]+(?![\w$!@#%^-])")
-_SCHEME = re.compile(r"(?:bearer|basic|token|digest|negotiate|apikey|ntlm|plain|login)[ \t]+(?=\S)", re.IGNORECASE)
-_BLOCK = re.compile(r"[|>][+-]?\d?[ \t]*\n")
-_NEXT_LINE = re.compile(r"(?:\\?\r?\n[ \t]*){1,3}(- )?[ \t]*")
-_WITHIN = re.compile(r"<[^<>\n]{1,100}>(?=[\s,;)\]}\"']|\Z)")
-_SETTING = re.compile(r"(?:\{[^}\n]{1,200}\}|[^;\"'\n{][^;\"'\n]{0,200})(?=;|\Z)")
-_CLOSER = re.compile(r"[)\]}]|[ \t]*(?:\r?\n|\Z)")
-_ROW_ID = re.compile(r"\(\d{1,9}(?:, \d{1,9}){0,5}\)")
-_FALLBACK = re.compile(r"[ )\]](?:or|else|\|\||\?\?)[ ](?=[bB]?[\"'])")
+_VALUE_BEFORE = lazy_pattern(r"[\"'][vV]alue[\"']: ?[\"']([^\"'\n]{1,400})[\"'], ?[\"'][nN]ame[\"']: [\"']\Z")
+_OPTION = lazy_pattern(r"(?:[\"'],)?[ \t]+(?=[^\s-])")
+_METAVAR = lazy_pattern(r"[A-Z][A-Z_]+(?![\w$!@#%^-])")
+_SCHEME = lazy_pattern(r"(?:bearer|basic|token|digest|negotiate|apikey|ntlm|plain|login)[ \t]+(?=\S)", re.IGNORECASE)
+_BLOCK = lazy_pattern(r"[|>][+-]?\d?[ \t]*\n")
+_NEXT_LINE = lazy_pattern(r"(?:\\?\r?\n[ \t]*){1,3}(- )?[ \t]*")
+_WITHIN = lazy_pattern(r"<[^<>\n]{1,100}>(?=[\s,;)\]}\"']|\Z)")
+_SETTING = lazy_pattern(r"(?:\{[^}\n]{1,200}\}|[^;\"'\n{][^;\"'\n]{0,200})(?=;|\Z)")
+_CLOSER = lazy_pattern(r"[)\]}]|[ \t]*(?:\r?\n|\Z)")
+_ROW_ID = lazy_pattern(r"\(\d{1,9}(?:, \d{1,9}){0,5}\)")
+_FALLBACK = lazy_pattern(r"[ )\]](?:or|else|\|\||\?\?)[ ](?=[bB]?[\"'])")
 _MAX_CODE = 120
 """The longest code before the literal that stands in for its value, in characters."""
-_IN_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
-_LITERAL = re.compile(r"\"[^\"]*\"|'[^']*'")
-_INNER_QUOTE = re.compile(r"'\\?''|([\"'`])\1")
-_DEFAULT = re.compile(r"[\"'](?:default|examples?|const|enum)[\"']:\s?\[?(?=[\"'])")
-_EMPTY = re.compile(r"(?:\[\s?\]|\(\s?\)|\{\s?\})(?!\w)")
-_SCHEMA = re.compile(r"[\"']type[\"']:\s?[\"'](?:string|object|array|str)[\"']")
-_TEXT_ITEM = re.compile(r":(?!\s{0,20}[\w.+-]{1,7}\s{0,20}[,}\]])\s{0,20}(\{|\"[^\"]*\"|'[^']*'|)")
-_MORE_LITERALS = re.compile(r"[\"'][ \t]*(?:[-=]>[ \t]*|,[ \t]*|or[ \t]+|[ \t]+)(?=[\"'])")
-_KEY = re.compile(r"[\"']?[\w.-]+[\"']?[ \t]*[:=](?:\s|$)")
+_IN_BRACKETS = lazy_pattern(r"\([^()]*\)|\[[^\[\]]*\]")
+_LITERAL = lazy_pattern(r"\"[^\"]*\"|'[^']*'")
+_INNER_QUOTE = lazy_pattern(r"'\\?''|([\"'`])\1")
+_DEFAULT = lazy_pattern(r"[\"'](?:default|examples?|const|enum)[\"']:\s?\[?(?=[\"'])")
+_EMPTY = lazy_pattern(r"(?:\[\s?\]|\(\s?\)|\{\s?\})(?!\w)")
+_SCHEMA = lazy_pattern(r"[\"']type[\"']:\s?[\"'](?:string|object|array|str)[\"']")
+_TEXT_ITEM = lazy_pattern(r":(?!\s{0,20}[\w.+-]{1,7}\s{0,20}[,}\]])\s{0,20}(\{|\"[^\"]*\"|'[^']*'|)")
+_MORE_LITERALS = lazy_pattern(r"[\"'][ \t]*(?:[-=]>[ \t]*|,[ \t]*|or[ \t]+|[ \t]+)(?=[\"'])")
+_KEY = lazy_pattern(r"[\"']?[\w.-]+[\"']?[ \t]*[:=](?:\s|$)")
 
 
 def find_named(text: str, match: re.Match[str], found: Found, *, names: SecretNames) -> int:

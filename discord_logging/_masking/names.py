@@ -6,6 +6,8 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from discord_logging._text.lazy_pattern import lazy_pattern
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -125,7 +127,7 @@ _HARMLESS_STARTS = frozenset(
 )
 """The beginnings of names that tell about a secret: `is_password`, `max_token`, `BadSignature`."""
 
-_FILE = re.compile(
+_FILE = lazy_pattern(
     r"\.(?:bat|cc?|cfg|clj|conf|cpp|cs|cshtml|css|dart|erb|erl|exs?|fs|go|groovy|hs|jl|jsp|mm?|nim|zig|kts|h|hpp|html?|ini|java|jsx?|json|kt|log|lua|md|mjs|php|pl|pyc?|pyx|rb|rs|scala|sh"
     r"|sql|swift|tf|toml|tsx?|txt|vue|xml|ya?ml)\Z"
 )
@@ -142,9 +144,9 @@ _WEAK_STARTS = frozenset(
 )
 """The beginnings of names with a weak word that name no secret."""
 
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_SEPARATORS = re.compile(r"[\W_]+")
-_REST = re.compile(rf"[\w.-]{{0,{_MAX_NAME}}}")
+_CAMEL = lazy_pattern(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SEPARATORS = lazy_pattern(r"[\W_]+")
+_REST = lazy_pattern(rf"[\w.-]{{0,{_MAX_NAME}}}")
 
 
 class Judgement(Enum):
@@ -169,7 +171,7 @@ class SecretNames:
     def __init__(self, words: Iterable[str]) -> None:
         self.words = tuple(sorted({parts.replace("_", " ") for parts in map(_normal, words) if parts}))
         self.beginning = _alternatives(_shortest({*self.words, *_WEAK_WORDS}), "[-_. ]?") if self.words else "(?!)"
-        self._word = re.compile(_in_names(self.words) if self.words else "(?!)")
+        self._word = lazy_pattern(_in_names(self.words) if self.words else "(?!)")
         self._judged: dict[str, Judgement] = {}
 
     def judge(self, name: str) -> Judgement:
@@ -250,4 +252,4 @@ def _alternatives(words: Iterable[str], separator: str) -> str:
     return f"(?:{'|'.join(branches)}){optional}" if branches else ""
 
 
-_WEAK_NAME = re.compile(rf"(?<![^_]){_alternatives(_WEAK_WORDS, '_?')}(?:_?\d{{1,3}})?\Z")
+_WEAK_NAME = lazy_pattern(rf"(?<![^_]){_alternatives(_WEAK_WORDS, '_?')}(?:_?\d{{1,3}})?\Z")

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from discord_logging._masking.harmless import is_harmless_text
 from discord_logging._masking.names import Judgement
 from discord_logging._masking.spans import MAX_LINE, line_end, line_start, looks_random
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
+    import re
+
     from discord_logging._masking.names import SecretNames
     from discord_logging._masking.spans import Found
 
 _MARGIN = " |+-"
 _MIN_KEY = 16
 _MAX_KEY = 200
-_WORDS = re.compile(r"[\s/.:]")
-_COMPARED = re.compile(r"([\w.]{1,100})(?:\(\))?(?:\[[\"'](\w{1,40})[\"']\])?")
-_STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
+_WORDS = lazy_pattern(r"[\s/.:]")
+_COMPARED = lazy_pattern(r"([\w.]{1,100})(?:\(\))?(?:\[[\"'](\w{1,40})[\"']\])?")
+_STRING = lazy_pattern(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
 
 
 def is_source_line(text: str, position: int) -> bool:

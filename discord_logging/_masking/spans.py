@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 Span = tuple[int, int]
 """The positions at which a secret begins and ends. Where both are the same, there is none."""
@@ -18,10 +18,10 @@ _MIN_RANDOM = 8
 """The shortest value that looks random, in characters."""
 _MIN_LOWER = 16
 """The shortest run of digits and letters of one case that looks random, in characters."""
-_RUN = re.compile(rf"[^\W_]{{{_MIN_RANDOM},}}")
-_DIGIT = re.compile(r"\d")
-_ODD = re.compile(r"[!$%#^*~@]")
-_ADDRESS = re.compile(r"[/:]|@[\w-]+\.|%[sd(]")
+_RUN = lazy_pattern(rf"[^\W_]{{{_MIN_RANDOM},}}")
+_DIGIT = lazy_pattern(r"\d")
+_ODD = lazy_pattern(r"[!$%#^*~@]")
+_ADDRESS = lazy_pattern(r"[/:]|@[\w-]+\.|%[sd(]")
 
 
 class Found(list[Span]):

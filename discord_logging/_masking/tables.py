@@ -8,27 +8,28 @@ from typing import TYPE_CHECKING
 from discord_logging._masking.harmless import is_harmless
 from discord_logging._masking.names import Judgement
 from discord_logging._masking.spans import line_end, line_start, looks_random
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from discord_logging._masking.names import SecretNames
     from discord_logging._masking.spans import Found, Span
 
 _BORDERS = "|│┃,;\t"
-_RULE = re.compile(r"[\s|│┃+=:\-─━┼╇╪╋┡┩├┤┠┨╞╡═]+")
+_RULE = lazy_pattern(r"[\s|│┃+=:\-─━┼╇╪╋┡┩├┤┠┨╞╡═]+")
 _MAX_ROWS = 200
-_INSERT = re.compile(
+_INSERT = lazy_pattern(
     r"into\s{1,10}[\w.\"`\[\]]{1,100}\s{0,10}\(([\w.,\s\"`\[\]]{1,1000})\)[^()';]{0,80}?\bvalues?\b", re.IGNORECASE
 )
-_NEXT_ROW = re.compile(r"[\s,]{0,10}\(|[^\n;\[\]()'{]{0,100}\]?;?\s{0,5}(?:\[parameters: |args=)\[?\(")
-_SQL_PART = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|[(),]|[^'\"(),]+|.", re.DOTALL)
+_NEXT_ROW = lazy_pattern(r"[\s,]{0,10}\(|[^\n;\[\]()'{]{0,100}\]?;?\s{0,5}(?:\[parameters: |args=)\[?\(")
+_SQL_PART = lazy_pattern(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|[(),]|[^'\"(),]+|.", re.DOTALL)
 _MAX_SQL_ROW = 2_000
 """The longest row of values, in characters."""
-_NAMED_PARAMETER = re.compile(r"%\((\w{1,40})\)s|[:@](\w{1,40})|(\$\d{1,3})")
-_PLACE = re.compile(r"(?:(?<![\w.])([A-Za-z_]\w{0,40})[\"`\]]?\s{0,5}(?:=|<>|!=)\s{0,5})?(?:%s|\?|[:$]\d{1,3})")
+_NAMED_PARAMETER = lazy_pattern(r"%\((\w{1,40})\)s|[:@](\w{1,40})|(\$\d{1,3})")
+_PLACE = lazy_pattern(r"(?:(?<![\w.])([A-Za-z_]\w{0,40})[\"`\]]?\s{0,5}(?:=|<>|!=)\s{0,5})?(?:%s|\?|[:$]\d{1,3})")
 """A placeholder for a parameter, with the name of its column."""
 _MAX_PARAMETERS = 1_000
 """The distance from a statement to its parameters, in characters."""
-_HEAD_CELL = re.compile(r"[\s\"']*[^\W\d][\w .#()-]{0,40}[\s\"']*")
+_HEAD_CELL = lazy_pattern(r"[\s\"']*[^\W\d][\w .#()-]{0,40}[\s\"']*")
 
 
 def find_in_table(text: str, start: int, end: int, found: Found, names: SecretNames) -> None:

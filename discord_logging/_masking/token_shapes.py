@@ -19,6 +19,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from discord_logging._text.lazy_pattern import lazy_pattern
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -459,7 +461,7 @@ TOKEN_SHAPES: tuple[TokenShape, ...] = (
 )
 # fmt: on
 
-_ATOM = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\(\?:[^()]*\)|[^()]")
+_ATOM = lazy_pattern(r"\\.|\[(?:\\.|[^\]\\])*\]|\(\?:[^()]*\)|[^()]")
 """A part of a pattern that matches a text of a fixed length, unless a quantifier follows it."""
 _QUANTIFIERS = ("?", "*", "+", "{")
 _TELLING = 4

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING
 
 from discord_logging._masking.harmless import MASK, is_harmless_text
 from discord_logging._masking.spans import MAX_WORD, looks_random
+from discord_logging._text.lazy_pattern import lazy_pattern
 from discord_logging._text.markdown import ELLIPSIS
 
 if TYPE_CHECKING:
+    import re
+
     from discord_logging._masking.spans import Found
 
 QUERY_NAMES = (
@@ -56,28 +58,28 @@ LINKS = (
 SCHEMES = ("basic", "plain", "ntlm", "negotiate", "auth login")
 """The schemes of HTTP and SMTP authentication before credentials."""
 
-_AUTHORITY = re.compile(r"[^\s/?#\"'<>]*")
-_REST = re.compile(r"[^\s\"'<>]{0,300}(?: [^\s\"'<>]{1,100}){0,2}")
-_PORT = re.compile(r"[^:]*:\d{0,5}(?:[/?#\s]|$)|[^:]*:[{$%<]")
-_HOST = re.compile(r"[\w.-]+(?::\d{1,5})?(?:[/?#,\s\"'<>)\]}]|$)")
-_WEB = re.compile(r"(?:https?|wss?)\Z")
-_VALUE = re.compile(r"[^&\s\"'<>#\\]+")
+_AUTHORITY = lazy_pattern(r"[^\s/?#\"'<>]*")
+_REST = lazy_pattern(r"[^\s\"'<>]{0,300}(?: [^\s\"'<>]{1,100}){0,2}")
+_PORT = lazy_pattern(r"[^:]*:\d{0,5}(?:[/?#\s]|$)|[^:]*:[{$%<]")
+_HOST = lazy_pattern(r"[\w.-]+(?::\d{1,5})?(?:[/?#,\s\"'<>)\]}]|$)")
+_WEB = lazy_pattern(r"(?:https?|wss?)\Z")
+_VALUE = lazy_pattern(r"[^&\s\"'<>#\\]+")
 _MIN_KEY = 16
 """The shortest user in an address that is a key, if it looks random, in characters."""
-_CREDENTIALS = re.compile(r"[\w.~+/-]{16,}=*")
+_CREDENTIALS = lazy_pattern(r"[\w.~+/-]{16,}=*")
 _MIN_USER = 8
 _MAX_USER = 60
 _MAX_PASSWORD = 300
-_DATABASE = re.compile(r"(?:tcp|unix)\(|[\w.-]{1,100}:\d{2,5}/")
-_DIGIT = re.compile(r"\d")
-_BROKEN = re.compile(
+_DATABASE = lazy_pattern(r"(?:tcp|unix)\(|[\w.-]{1,100}:\d{2,5}/")
+_DIGIT = lazy_pattern(r"\d")
+_BROKEN = lazy_pattern(
     r"[^\s/?#\"'<>:@]{0,60}:(?!\d{1,5}\s)[^\s\"'<>/@]{0,200}(\r?\n)[ \t]{0,20}[^\s\"'<>:/@]{0,100}@"
     r"[\w.-]{1,100}(?:[:/?\s\"']|\Z)"
 )
 """A password that a narrow terminal has broken."""
-_WIFI = re.compile(r"(?:[TSHRI]:[^\n;]{0,64};){0,4}P:((?:\\.|[^\n;\\]){1,63});")
-_IPV6 = re.compile(r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){0,7}")
-_ORACLE = re.compile(r"[\w.-]{1,60}/([^\s\"'<>/]{1,200})@")
+_WIFI = lazy_pattern(r"(?:[TSHRI]:[^\n;]{0,64};){0,4}P:((?:\\.|[^\n;\\]){1,63});")
+_IPV6 = lazy_pattern(r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){0,7}")
+_ORACLE = lazy_pattern(r"[\w.-]{1,60}/([^\s\"'<>/]{1,200})@")
 
 
 def find_in_authority(text: str, match: re.Match[str], found: Found) -> int:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import sys
 
 from discord_logging._masking.spans import MAX_VALUE, MAX_WORD, looks_random
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 _CLOSERS = ")]}>.,;:!?\\\"'"
 """The signs that do not belong to a value without quotes that ends with them."""
 
-QUOTE = re.compile(r"[bBrRuUfF]{0,2}(\\{0,7})([\"'`])")
-_BRACKET = re.compile(r"\\[\s\S]|[\[\](){}\"']")
-_LINE_END = re.compile(r"[\r\n]|\\[rn]")
-_BARE_END = re.compile(
+QUOTE = lazy_pattern(r"[bBrRuUfF]{0,2}(\\{0,7})([\"'`])")
+_BRACKET = lazy_pattern(r"\\[\s\S]|[\[\](){}\"']")
+_LINE_END = lazy_pattern(r"[\r\n]|\\[rn]")
+_BARE_END = lazy_pattern(
     r"\s|</|[\"'`](?=[\s,;:)\]}>.&|\\\"'`]|$)"
     r"|[,;&|](?=\s|$|[\"'\[{(]|(?P<name>[\w.-]{1,40}(?: [\w.-]{1,15}){0,2}[\"']?[=:]))"
 )
-_MORE_WORDS = re.compile(r"(?: [^\s=:,;&\"'()\[\]{}<>]{6,60}(?!\S)){1,12}")
-_NOT_RANDOM = re.compile(r"[^A-Z]+|[^a-z]+|\D+")
+_MORE_WORDS = lazy_pattern(r"(?: [^\s=:,;&\"'()\[\]{}<>]{6,60}(?!\S)){1,12}")
+_NOT_RANDOM = lazy_pattern(r"[^A-Z]+|[^a-z]+|\D+")
 
 
 def bare_end(text: str, start: int, limit: int = sys.maxsize) -> int:

@@ -6,7 +6,6 @@ Each view takes off one layer: `password%253D`, `password%3D`, `password=`. A po
 from __future__ import annotations
 
 import html
-import re
 from array import array
 from bisect import bisect_right
 from functools import lru_cache
@@ -14,6 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from discord_logging._process.gil import yield_gil_between
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,14 +29,14 @@ _LONGEST = 12
 _ASCII_SIGNS = "%&\\<"
 """The beginnings of the signs in ASCII that stand for others."""
 
-_ENCODED = re.compile(
+_ENCODED = lazy_pattern(
     r"(%[0-9A-Fa-f]{2}"
     r"|&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,6}|[a-zA-Z]{2,6});"
     # The backslashes before quotes are left, for they tell how deep a value is nested.
     r"|\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[^\w\s\"'\\]|_|[nrt])"
     r"|<U\+[0-9A-F]{4,6}>|[\u00ad\u061c\u200b-\u200f\u2060\ufeff])"
 )
-_ESCAPE = re.compile(r"(\\)(?=[^\w\s]|_)")
+_ESCAPE = lazy_pattern(r"(\\)(?=[^\w\s]|_)")
 _LOOK_ALIKES: dict[int, str | int] = {
     **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2039\u203a\u00b4"), "'"),
     **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u00ab\u00bb"), '"'),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._records.attachment import Attachment
 from discord_logging._records.values import UniqueText, UnquotedText
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from discord_logging._records.values import Frozen
 
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SURROGATE = lazy_pattern(r"[\ud800-\udfff]")
 _EXACT_INTEGER = 2**53
 """The first whole number that JavaScript and others read inexactly. `json` refuses a number of over 4,300 digits."""
 

@@ -13,6 +13,7 @@ from discord_logging._exceptions import InvalidSettingError, suggest
 from discord_logging._masking.masker import SecretMasker
 from discord_logging._process.environment import NO, YES
 from discord_logging._records.values import to_text
+from discord_logging._text.lazy_pattern import lazy_pattern
 from discord_logging._text.sanitize import clean
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 COLORS = MappingProxyType({0: 0x95A5A6, 10: 0x95A5A6, 20: 0x3498DB, 30: 0xF1C40F, 40: 0xED4245, 50: 0x9B1C31})
 EMOJIS = MappingProxyType({0: "🔍", 10: "🔍", 20: "ℹ️", 30: "⚠️", 40: "❌", 50: "🚨"})  # noqa: RUF001 - the emoji
 
-_FORBIDDEN_IN_USERNAME = re.compile(r"clyde|discord", re.IGNORECASE)
+_FORBIDDEN_IN_USERNAME = lazy_pattern(r"clyde|discord", re.IGNORECASE)
 _FORBIDDEN_USERNAMES = frozenset({"everyone", "here"})
-_HTTP_URL = re.compile(r"https?://[^\s/]+\.[^\s/]+(?:/\S*)?")
-_SNOWFLAKE = re.compile(r"[1-9][0-9]{0,19}")
+_HTTP_URL = lazy_pattern(r"https?://[^\s/]+\.[^\s/]+(?:/\S*)?")
+_SNOWFLAKE = lazy_pattern(r"[1-9][0-9]{0,19}")
 LEVEL_RULE = "be a level such as 'ERROR' or 40"
-MENTION = re.compile(r"<@(?P<kind>&?)(?P<id>[1-9][0-9]{0,19})>|@everyone|@here")
+MENTION = lazy_pattern(r"<@(?P<kind>&?)(?P<id>[1-9][0-9]{0,19})>|@everyone|@here")
 DEFAULT_MASKER = SecretMasker()
-_HEX_COLOR = re.compile(r"(?:#|0x)([0-9a-fA-F]{6})")
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_HEX_COLOR = lazy_pattern(r"(?:#|0x)([0-9a-fA-F]{6})")
+_NUMBER = lazy_pattern(r"[0-9]+(\.[0-9]+)?")
 _MAX_DIGITS = 40
 _LEVELS = ("NOTSET", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
 _SENTINEL_PORT = 26_379
-_DECODING = re.compile(r"(?<=[?&])decode_responses=[^&]*&?")
+_DECODING = lazy_pattern(r"(?<=[?&])decode_responses=[^&]*&?")
 """An option of the URL that other programs need: here, all answers are bytes."""
 
 

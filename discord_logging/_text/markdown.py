@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import threading
 
+from discord_logging._text.lazy_pattern import lazy_pattern
 from discord_logging._text.sanitize import FENCE_BREAK, HIDDEN, MARKS, clean, mask_token
 
 ELLIPSIS = "…"
 """The mark of every cut."""
 
 FENCE = "```"
-_FENCE_TO_BREAK = re.compile(f"{FENCE}{FENCE_BREAK}?")
+_FENCE_TO_BREAK = lazy_pattern(f"{FENCE}{FENCE_BREAK}?")
 _SIGNS = (
     r"[\\*_~|`\[]"
     # Mentions, timestamps, commands, emoji, sounds and links stand in < and >, which <module> and a < b do not begin.
@@ -24,15 +25,15 @@ _SIGNS = (
     # Addresses of other schemes are no links: redis:\//host.
     r"|(?<=:)/(?=/)"
 )
-_ESCAPE = re.compile(_SIGNS)
+_ESCAPE = lazy_pattern(_SIGNS)
 # The beginning of the text is a line's, and so is the place behind any blanks, since Discord strips texts.
 _SIGN_OR_MARK = rf"(?P<sign>{_SIGNS})|^(?P<blanks>(?:[^\S\n]|[\u2800{MARKS}])*)(?P<mark>[#>-]|\d+(?=\W?\.))"
-_WITHOUT_LINKS = re.compile(_SIGN_OR_MARK, re.MULTILINE)
-_WITH_LINKS = re.compile(rf"(?P<address><https?://[^\s<>]+>|https?://[^\s<]+)|{_SIGN_OR_MARK}", re.MULTILINE)
+_WITHOUT_LINKS = lazy_pattern(_SIGN_OR_MARK, re.MULTILINE)
+_WITH_LINKS = lazy_pattern(rf"(?P<address><https?://[^\s<>]+>|https?://[^\s<]+)|{_SIGN_OR_MARK}", re.MULTILINE)
 # An address for Discord runs to the next blank or <, without the signs that end a sentence. It is left alone if all of
 # that has no sign with which other readers end it, such as a backtick, and if it begins as a host does: Discord makes
 # no address of the beginning of http://[ text](https://evil.example).
-_LINK = re.compile(r"<?https?://[^\W_][^\\`|\[]*")
+_LINK = lazy_pattern(r"<?https?://[^\W_][^\\`|\[]*")
 
 
 class _Cuts(threading.local):

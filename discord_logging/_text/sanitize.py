@@ -7,6 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from discord_logging._process.gil import yield_gil_between
+from discord_logging._text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,7 @@ FENCE_BREAK = "\u200b"
 
 _MAX_ANSI = 4_000
 """The longest terminal code that is recognised, such as a title or an address, in characters."""
-_ANSI = re.compile(
+_ANSI = lazy_pattern(
     r"\x1b(?:\[[0-9;:?<=>]{0,100}[ -/]{0,100}[@-~]"
     rf"|\][^\x07\x1b\n]{{0,{_MAX_ANSI}}}(?:\x07|\x1b\\)|[@-Z\\-_])"
 )
@@ -25,15 +26,15 @@ _SLASH = r"(?:\\{0,32}/|%(?:25){0,8}2[Ff]|\\{1,32}(?:u00|x)2[Ff]|&#(?:x2[Ff]|47)
 """A slash as it is, behind the backslashes of JSON or Markdown, percent-encoded several times, or escaped."""
 _PUNCTUATION = r"(?:\\{0,32}[._-]|%(?:25){0,8}(?:2[DdEe]|5[Ff])|\\{1,32}(?:u00|x)(?:2[DdEe]|5[Ff]))"
 """A dot, a dash or an underscore in the same forms."""
-_WEBHOOK_TOKEN = re.compile(rf"(webhooks{_SLASH}\d{{1,20}}{_SLASH})(?:[A-Za-z0-9]|{_PUNCTUATION})+", re.ASCII)
+_WEBHOOK_TOKEN = lazy_pattern(rf"(webhooks{_SLASH}\d{{1,20}}{_SLASH})(?:[A-Za-z0-9]|{_PUNCTUATION})+", re.ASCII)
 _MIN_TOKEN_LENGTH = 20
 """The shortest token that is masked where it stands alone. A shorter token, of a server other than Discord's, may be a
 word of the text."""
 _DISCORD_TOKEN_LENGTH = 60
 _own_tokens: dict[str, tuple[str, re.Pattern[str]]] = {}
 """The tokens of the webhooks of this process, each with a part of its beginning and the pattern of all its forms."""
-_LINE_BREAK = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]+")
+_LINE_BREAK = lazy_pattern("\r\n?|[\v\f\x85\u2028\u2029]")
+_CONTROL = lazy_pattern(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]+")
 _PORTION = 10_000
 """The number of characters that are cleaned at once, so that other threads get their turn."""
 MARKS = "\u00ad\u061c\u200c-\u200f"
@@ -45,20 +46,20 @@ _SPELLED = (
     "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-HIDDEN = re.compile(f"[{MARKS}{_SPELLED}]+")
-_SPELLED_ONE = re.compile(f"[{_SPELLED}]")
+HIDDEN = lazy_pattern(f"[{MARKS}{_SPELLED}]+")
+_SPELLED_ONE = lazy_pattern(f"[{_SPELLED}]")
 _MAX_SPELLED = 2_500
 """The number of hidden characters that are shown by their codes. In a text with more of them, they go. The description
 of a card has room for fewer, so no broken fence loses its own."""
 _MAX_HIDDEN = 1_000
 """The longest run of hidden characters that is cleaned as a whole."""
-_MARK = re.compile(f"[{MARKS}]")
+_MARK = lazy_pattern(f"[{MARKS}]")
 _VARIABLE = "#*0123456789\u203c\u2049\u2139\u3030"
 """The emoji with a variant whose category is not that of a sign."""
-_VARIANT = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_VARIANT = lazy_pattern("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 # Broken fences and flags such as Scotland's keep their hidden characters. The beginning of a flag matches too, so that
 # a cut is harmless.
-_KEPT = re.compile(f"`{FENCE_BREAK}|\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{{1,6}}\U000e007f?")
+_KEPT = lazy_pattern(f"`{FENCE_BREAK}|\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{{1,6}}\U000e007f?")
 
 
 def register_token(token: str) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import re
+from typing import TYPE_CHECKING
+
+from discord_logging._text.lazy_pattern import lazy_pattern
+
+if TYPE_CHECKING:
+    import re
 
 _FENCE = "```"
 _CLOSING = f"\n{_FENCE}"
-_OPENING = re.compile(r"```(?:([\w+.#-]{1,20})(?=\n|$))?")
-_MARK = re.compile(r"\s*(?:(?=(?:#{1,3}|-#|[-*]|>|>>>)\s)|\d+(?=\.\s))")
+_OPENING = lazy_pattern(r"```(?:([\w+.#-]{1,20})(?=\n|$))?")
+_MARK = lazy_pattern(r"\s*(?:(?=(?:#{1,3}|-#|[-*]|>|>>>)\s)|\d+(?=\.\s))")
 """The beginning of a heading, list or quote up to the sign that a backslash would escape."""
-_PAUSES = tuple(map(re.compile, (r"\n\s*\n", r"\n", r"(?<=[.!?…])\s", r"\s")))
+_PAUSES = tuple(map(lazy_pattern, (r"\n\s*\n", r"\n", r"(?<=[.!?…])\s", r"\s")))
 """The pauses between paragraphs, lines, sentences and words, the best first."""
 
 
