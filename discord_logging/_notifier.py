@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import platform
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 from discord_logging._cards.embeds import EmbedFormatter
@@ -44,6 +44,8 @@ _CARD = EmbedFormatter()
 _STARTED, _STOPPED = 0x2ECC71, 0x95A5A6
 _NAME = "notifier"
 """The logger name of notices without a service."""
+# The module `platform` would know the name, but takes some milliseconds to import.
+_PYTHON = {"cpython": "CPython", "pypy": "PyPy"}.get(sys.implementation.name, sys.implementation.name)
 
 
 class DiscordNotifier:
@@ -218,7 +220,7 @@ class DiscordNotifier:
             **({"service": name} if name else {}),
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "Python": f"{platform.python_implementation()} {platform.python_version()}",
+            "Python": f"{_PYTHON} {sys.version.split()[0]}",
             **as_values(check_fields("fields", fields)),
         }
         title = f"{emoji} {name} {verb}" if name else f"{emoji} {verb.capitalize()}"

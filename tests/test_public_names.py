@@ -35,7 +35,11 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["requests", "urllib3", "asyncio", "aiohttp", "flask", "celery", "django", "discord_logging.sandbox"]
+    "module",
+    [
+        *("requests", "urllib3", "asyncio", "aiohttp", "flask", "celery", "django", "discord_logging.sandbox"),
+        *("platform", "uuid"),
+    ],
 )
 def test_importing_it_does_not_import(module: str) -> None:
     """A program that logs nothing pays for nothing."""

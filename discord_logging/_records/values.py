@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import sys
 from array import array
 from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from datetime import date, time, timedelta
@@ -19,7 +20,6 @@ from operator import attrgetter
 from pathlib import PurePath
 from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-from uuid import UUID
 
 from discord_logging._records.attachment import Attachment
 from discord_logging._text.markdown import ELLIPSIS, shorten
@@ -70,8 +70,8 @@ _WRAPPERS: dict[Any, str] = {UserDict.__repr__: "data", UserList.__repr__: "data
 """The methods `__repr__` that show one attribute, by the name of that attribute."""
 _SHOWN_BY_REPR: frozenset[Any] = frozenset(kind.__str__ for kind in (object, *_CONTAINERS, *_BYTES))
 """The methods `__str__` that show the same items as `repr`."""
-_READ_BY_STR = (date, time, timedelta, Decimal, UUID, PurePath, Enum)
-"""The types whose values are easier to read as `str` than as `repr`."""
+_READ_BY_STR = (date, time, timedelta, Decimal, PurePath, Enum)
+"""The types whose values are easier to read as `str` than as `repr`, beside `uuid.UUID`."""
 
 _FETCHED: Mapping[str, str] = MappingProxyType(
     {
@@ -209,7 +209,7 @@ class _Copier:
             return value  # type: ignore[no-any-return]  # a scalar, by its exact type
         if (frozen := self._walk(value, kind)) is not None:
             return frozen
-        return UnquotedText(self.copy(to_text(value, str if issubclass(kind, _READ_BY_STR) else repr)))
+        return UnquotedText(self.copy(to_text(value, str if _is_read_by_str(kind) else repr)))
 
     def _walk(self, value: Any, kind: type) -> Frozen:
         """Return a copy of a container, or of a text or bytes; `None` for a value that only `repr` can show.
@@ -330,6 +330,12 @@ def _find_fetched(kind: Any) -> str | None:
 
 def _full_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _is_read_by_str(kind: type) -> bool:
+    # There is no UUID without `uuid`, whose import takes some milliseconds for that of `platform`.
+    uuid = sys.modules.get("uuid")
+    return issubclass(kind, (*_READ_BY_STR, getattr(uuid, "UUID", ())))
 
 
 def _fields(value: Any, kind: Any) -> tuple[str, Sequence[tuple[str, Any]]] | None:
