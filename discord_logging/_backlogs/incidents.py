@@ -223,13 +223,14 @@ class Incidents:
             # A signal handler may have flushed between two entries.
             if self._due_at(entry) <= now and entry in self._held:
                 del self._held[entry]
-                self._aim(_part(entry))
+                self.aim(entry)
                 yield entry
         if now < _NEVER:
             yield from self._touch_ups(now)
 
-    def _aim(self, part: Part) -> None:
-        """Decide whether the entry of a part edits the card of its incident, or posts another one."""
+    def aim(self, entry: Entry) -> None:
+        """Decide whether an entry edits the card of its incident, or posts another one."""
+        part = _part(entry)
         incident = part.incident
         card = incident.card
         if card is None:
@@ -296,14 +297,15 @@ class Incidents:
             if part.incident.entry is entry:
                 part.incident.entry = None
 
-    def delivered(self, entries: Collection[Entry], cards: Mapping[Entry, LiveCard], now: float) -> None:
-        """Note that entries are delivered by one message.
+    def delivered(self, entries: Collection[Entry], cards: Mapping[Entry, LiveCard], now: float) -> list[Entry]:
+        """Note that entries are delivered by one message, and return those that wait and are to edit it.
 
         Args:
             entries: The entries.
             cards: The live cards of those that have one.
             now: The monotonic time.
         """
+        found: list[Entry] = []
         self._posted += not any(entry.edits for entry in entries)
         for part, entry in _parts(entries):
             incident = part.incident
@@ -314,6 +316,10 @@ class Incidents:
             self._check_at = min(self._check_at, now + self.quiet_after)
             if card := cards.get(entry):
                 self._replace_card(incident, card)
+                # A flush may have released it before the card was known.
+                if (waiting := incident.waiting) and waiting not in self._held and not _part(waiting).reason:
+                    found.append(waiting)
+        return found
 
     def _replace_card(self, incident: OpenIncident, card: LiveCard) -> None:
         card.message.number = self._posted

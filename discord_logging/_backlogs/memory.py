@@ -208,7 +208,12 @@ class MemoryBacklog(Intake):
     def note_told(self, entries: Collection[Entry], cards: Mapping[Entry, LiveCard]) -> None:
         """Note where the records of leased entries are told."""
         with self.lock:
-            self._repeats.delivered(entries, cards, clock.monotonic())
+            for entry in self._repeats.delivered(entries, cards, clock.monotonic()):
+                self._remove([entry])
+                self._repeats.aim(entry)
+                entry.urgency = self._rate(entry)
+                self._append(entry)
+                self._queues[_rank(entry)] = deque(sorted(self._queues[_rank(entry)], key=_by_sequence))
 
     def settle(self, entries: Collection[Entry]) -> None:
         """Count leased entries as delivered."""

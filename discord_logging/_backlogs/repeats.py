@@ -80,6 +80,9 @@ class Repeats:
     def restore(self, data: Any, boot: float) -> None:
         """Do nothing, as above."""
 
+    def aim(self, entry: Entry) -> None:
+        """Do nothing, as above."""
+
     def leased(self, entries: Iterable[Entry], now: float) -> None:
         """Do nothing: `leased_at` tells."""
 
@@ -89,8 +92,9 @@ class Repeats:
     def dropped(self, entries: Iterable[Entry]) -> None:
         """Do nothing, as above."""
 
-    def delivered(self, entries: Iterable[Entry], cards: Mapping[Entry, LiveCard], now: float) -> None:
-        """Do nothing: there are no live cards."""
+    def delivered(self, entries: Iterable[Entry], cards: Mapping[Entry, LiveCard], now: float) -> list[Entry]:  # noqa: ARG002 - as above
+        """Return nothing: there are no live cards."""
+        return []
 
     @property
     def due_at(self) -> float:

@@ -220,6 +220,16 @@ class TestCounting:
         channel.settle()
         assert (channel.kinds(), channel.counts()) == (["post", "edit"], [3, 3])
 
+    def test_a_flush_while_the_first_is_in_flight_posts_no_second_card(self, channel: Channel) -> None:
+        """The flush released the others before the card was known, so that they were posted."""
+        channel.log("order failed")
+        entries, _ = channel.delivery.take()
+        channel.log("order failed")
+        channel.backlog.release()
+        channel.delivery.deliver(entries)
+        channel.settle()
+        assert (channel.kinds(), channel.counts()) == (["post", "edit"], [2])
+
     def test_news_are_not_counted_together(self, channel: Channel) -> None:
         """Below WARNING, only records that say the same are."""
         for number in (1, 2, 2, 3):
