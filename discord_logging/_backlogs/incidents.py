@@ -240,10 +240,7 @@ class Incidents:
             part.card = card
 
     def _reason_to_speak(self, incident: OpenIncident, part: Part, message: LiveMessage) -> str:
-        total, reached = incident.books.count + part.books.count, 0
-        while total >= incident.step:
-            reached, incident.step = incident.step, incident.step * 10
-        if reached:
+        if reached := incident.pass_steps(incident.books.count + part.books.count):
             return times(reached)
         age, later = clock.monotonic() - message.posted_at, self._posted - message.number
         is_out_of_sight = age >= _MAX_AGE or (age >= _MIN_AGE and later >= _OUT_OF_SIGHT)
@@ -322,6 +319,8 @@ class Incidents:
         return found
 
     def _replace_card(self, incident: OpenIncident, card: LiveCard) -> None:
+        # The message has rung for the number that it shows.
+        incident.pass_steps(incident.books.count)
         card.message.number = self._posted
         old, incident.last_card, incident.is_over = incident.last_card, card, False
         incident.first = incident.first or card.message.path

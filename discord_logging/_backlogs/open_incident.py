@@ -132,6 +132,13 @@ class OpenIncident:
         table, key = self.place
         table[key] = table.pop(key)
 
+    def pass_steps(self, count: int) -> int:
+        """Return the highest step that is reached for the first time, or 0."""
+        reached = 0
+        while count >= self.step:
+            reached, self.step = self.step, self.step * 10
+        return reached
+
     def begin_again(self, levelno: int) -> None:
         """Count from the beginning, on a new card."""
         self.books, self.step, self.levelno, self.is_over = Books(), FIRST_STEP, levelno, True

@@ -291,6 +291,20 @@ class TestSpeakingUp:
         assert "**×1,000**" in channel.text(3)  # noqa: RUF001 - the sign for times
         assert f"[a newer message](https://discord.com/channels/{GUILD}/5/3) goes on counting" in channel.text(2)
 
+    def test_a_burst_before_the_first_message_rings_once(self, channel: Channel) -> None:
+        """The first card showed 150, and yet the next record posted another one for the 100."""
+        for _ in range(150):
+            channel.log("order failed")
+        channel.step()
+        for _ in range(840):
+            channel.log("order failed")
+        channel.step(10.0)
+        assert channel.counts() == [990]
+        for _ in range(10):
+            channel.log("order failed")
+        channel.settle()
+        assert "**×1,000**" in channel.text(2)  # noqa: RUF001 - the sign for times
+
     def test_when_the_severity_rises(self, channel: Channel) -> None:
         """It does not wait for the next edit."""
         channel.log("disk is full", level=logging.WARNING)
