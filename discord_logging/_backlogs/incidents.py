@@ -135,7 +135,7 @@ class Incidents:
         is_over, incident.levelno = silence >= self.quiet_after, max(incident.levelno, level)
         part = self._begin(incident, entry, is_new=is_new)
         if is_over and incident.books.count:
-            part.reason = f"again after {span_text(silence)}" if incident.card else ""
+            part.reason = f"again after {span_text(silence)}" if incident.last_card else ""
             incident.begin_again(level)
         elif is_worse:
             part.reason = f"now {entry.record.levelname}"

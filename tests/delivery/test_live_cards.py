@@ -337,6 +337,18 @@ class TestSpeakingUp:
         assert "goes on counting" in channel.text(1)
         assert channel.counts() == [3, 1]
 
+    def test_when_it_comes_back_after_its_message_was_deleted(self, channel: Channel) -> None:
+        """The touch-up met no message, and the new card gave no reason."""
+        for _ in range(2):
+            channel.log("order failed")
+            channel.step()
+        channel.step(10.0)
+        channel.answers = [error(404, 10008)]
+        channel.step(QUIET)
+        channel.log("order failed")
+        channel.step()
+        assert "**again after 15 min**" in channel.text(2)
+
     def test_a_single_record_is_never_quiet(self, channel: Channel) -> None:
         """Its card tells all."""
         channel.log("order failed")
