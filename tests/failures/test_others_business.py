@@ -109,6 +109,7 @@ def log_all():
 log_all()
 gc.collect()
 print([name for name, each in alive.items() if each() is not None], len(alive), handler.health()["pending"])
+handler.close(timeout=0)
 """
 
 
