@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from discord_logging._masking.harmless import is_harmless_text
 from discord_logging._masking.masker import SecretMasker
+from discord_logging._masking.named import _METAVAR, _SCHEME
 from discord_logging._masking.names import DEFAULT_REDACT
 from discord_logging._records.values import freeze_value, show_value
 
@@ -306,7 +307,11 @@ class TestAnyText:
         """The secret is hidden in every form."""
         # A dash after an option begins the next option.
         assume(not (secret.startswith("-") and form.startswith("--")))
+        # A word in capitals behind it stands for a value, as in `--token TOKEN`.
+        assume(not (_METAVAR.match(secret) and form.startswith("--")))
         assume(len(secret) > 1 and not is_harmless_text(secret))
+        # The text behind the name of a scheme, such as `Basic`, is hidden as well.
+        assume(not _SCHEME.match(f"{secret} b"))
         marked = f"~{secret}~"
         assert marked not in MASKER.mask(form.format(marked))
         assert MASKER.mask(form.format(secret)) == form.format("\0").replace(_hidden(form), "***"), (
