@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from discord_logging._backlogs import incident_data
 from discord_logging._backlogs.entry import Entry
 from discord_logging._backlogs.open_incident import AT_ONCE, OpenIncident, Part
+from discord_logging._backlogs.repeats import Repeats
 from discord_logging._cards.progress import span_text, times
 from discord_logging._process import clock
 from discord_logging._records.freeze import freeze
@@ -46,15 +47,15 @@ _NO_RECORD = FrozenRecord(freeze(logging.makeLogRecord({"name": __name__}), Card
 """The record of an entry that stands for none."""
 
 
-class Incidents:
+class Incidents(Repeats):
     """Remembers the incidents, and the entries that are held for them. Not thread-safe."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.configure(60.0, 900.0, _MAX_WAITING)
         self._by_kind: dict[Hashable, OpenIncident] = {}
         self._by_text: dict[Hashable, OpenIncident] = {}  # the incidents of records below `WARNING`
         self._texts: dict[int, OpenIncident] = {}
-        self._held: dict[Entry, None] = {}
         self._superseded: list[Entry] = []
         self._waiting = 0  # the size of the texts that wait, or more
         self._posted = 0
@@ -62,22 +63,12 @@ class Incidents:
         self._check_at = _NEVER  # when the next incident may be quiet
 
     def configure(self, window: float, quiet_after: float, max_bytes: int) -> None:
-        """Apply new settings.
-
-        Args:
-            window: The seconds for which repeats of a record without a live card are held.
-            quiet_after: The seconds without a record after which an incident is quiet.
-            max_bytes: The largest size of all records that wait, in bytes. The texts that wait have a part of it.
-        """
+        """Apply new settings."""
         self.window, self.quiet_after = window, quiet_after
         self.max_waiting = min(max_bytes // 4, _MAX_WAITING)
 
     def export(self, boot: float) -> list[dict[str, Any]]:
-        """Return the most recent incidents as data that JSON keeps.
-
-        Args:
-            boot: When the monotonic clock began, on the wall clock.
-        """
+        """Return the most recent incidents as data that JSON keeps."""
         return incident_data.export((*self._restored.items(), *self._by_kind.items()), self._posted, boot)
 
     def restore(self, data: Any, boot: float) -> None:
@@ -105,11 +96,13 @@ class Incidents:
 
     def _find(self, record: FrozenRecord, text: int | None) -> OpenIncident | None:
         """Return the incident of a record that says something new, or `None` if it is told alone."""
-        table, key = self._by_kind, cast("Hashable", (record.kind()[1:], record.settings.destination))
-        if record.levelno < logging.WARNING:
-            if text is None:
-                return None
+        key: Hashable
+        if record.levelno >= logging.WARNING:
+            table, key = self._by_kind, (record.kind()[1:], record.settings.destination)
+        elif text is not None:
             table, key = self._by_text, text
+        else:
+            return None
         incident = table.pop(key, None)
         if incident is None and self._restored and table is self._by_kind:
             incident = self._restored.pop(incident_data.digest(key), None)
@@ -143,7 +136,7 @@ class Incidents:
                 self._fold(entry, standing, is_new=_part(standing).is_new)
                 self.remove([standing])
         elif incident.in_flight or incident.card or (not is_new and now < incident.left_at + self.window):
-            self._held[entry] = None
+            self._held[entry] = now
             return True
         return False
 
@@ -161,7 +154,7 @@ class Incidents:
     def _fold(self, standing: Entry, entry: Entry, *, is_new: bool) -> None:
         """Count an entry on the one that stands for the incident."""
         standing.fold(entry)
-        part, other, record = cast("Part", standing.part), entry.part, entry.record
+        part, other, record = _part(standing), entry.part, entry.record
         if is_new:
             self._keep_text(part, record)
         if other is None:
@@ -191,22 +184,9 @@ class Incidents:
     # Entries leave
 
     @property
-    def held(self) -> list[Entry]:
-        """The held entries."""
-        return list(self._held)
-
-    def remove(self, entries: Iterable[Entry]) -> None:
-        """Hold entries no longer."""
-        for entry in entries:
-            self._held.pop(entry, None)
-
-    @property
     def due_at(self) -> float:
         """The time at which the next entry is due, on the monotonic clock; infinity without one."""
-        # The listener reads this without a lock, and other threads may fold meanwhile.
-        if self._superseded:
-            return AT_ONCE
-        return min(self._check_at, *map(self._due_at, list(self._held)), _NEVER)
+        return AT_ONCE if self._superseded else min(self._check_at, super().due_at)
 
     def _due_at(self, entry: Entry) -> float:
         part = _part(entry)
@@ -219,12 +199,7 @@ class Incidents:
 
     def release(self, now: float) -> Iterator[Entry]:
         """Yield the entries that are due, and hold them no longer."""
-        for entry in list(self._held):
-            # A signal handler may have flushed between two entries.
-            if self._due_at(entry) <= now and entry in self._held:
-                del self._held[entry]
-                self.aim(entry)
-                yield entry
+        yield from super().release(now)
         if now < _NEVER:
             yield from self._touch_ups(now)
 
@@ -295,13 +270,7 @@ class Incidents:
                 part.incident.entry = None
 
     def delivered(self, entries: Collection[Entry], cards: Mapping[Entry, LiveCard], now: float) -> list[Entry]:
-        """Note that entries are delivered by one message, and return those that wait and are to edit it.
-
-        Args:
-            entries: The entries.
-            cards: The live cards of those that have one.
-            now: The monotonic time.
-        """
+        """Note that entries are delivered by one message, and return those that wait and are to edit it."""
         found: list[Entry] = []
         self._posted += not any(entry.edits for entry in entries)
         for part, entry in _parts(entries):

@@ -57,6 +57,7 @@ class MemoryBacklog(Intake):
     """
 
     _make_record = FrozenRecord
+    _repeats: Repeats
     delivery: Resumable
     place = ""
 
@@ -72,7 +73,6 @@ class MemoryBacklog(Intake):
         self.max_bytes = max_bytes
         self.repeat_window = repeat_window
         self.quiet_after = quiet_after
-        self._repeats = self._new_repeats()
         super().__init__()
 
     def configure(self, settings: DeliverySettings) -> None:
@@ -92,7 +92,7 @@ class MemoryBacklog(Intake):
             self._enqueue(self._repeats.release(float("inf")))
             self._repeats = self._new_repeats()
 
-    def _new_repeats(self) -> Repeats | Incidents:
+    def _new_repeats(self) -> Repeats:
         repeats = Incidents() if self.quiet_after else Repeats()
         repeats.configure(self.repeat_window, self.quiet_after, self.max_bytes)
         return repeats
@@ -212,8 +212,7 @@ class MemoryBacklog(Intake):
                 self._remove([entry])
                 self._repeats.aim(entry)
                 entry.urgency = self._rate(entry)
-                self._append(entry)
-                self._queues[_rank(entry)] = deque(sorted(self._queues[_rank(entry)], key=_by_sequence))
+                self._put_back([entry])
 
     def settle(self, entries: Collection[Entry]) -> None:
         """Count leased entries as delivered."""
@@ -236,9 +235,7 @@ class MemoryBacklog(Intake):
                     entry.tries += 1
                 if entry.urgency is Urgency.EDIT:
                     entry.urgency = self._rate(entry)
-                self._append(entry)
-            for rank in {_rank(entry) for entry in waiting}:
-                self._queues[rank] = deque(sorted(self._queues[rank], key=_by_sequence))
+            self._put_back(waiting)
             self._evict()
 
     def drop(self, reason: DropReason, entries: Collection[Entry] | None = None) -> None:
@@ -504,6 +501,13 @@ class MemoryBacklog(Intake):
         self._urgencies[entry.urgency] += 1
         self._waiting += 1
         self._bytes += entry.size
+
+    def _put_back(self, entries: Collection[Entry]) -> None:
+        """Return entries to their positions."""
+        for entry in entries:
+            self._append(entry)
+        for rank in {_rank(entry) for entry in entries}:
+            self._queues[rank] = deque(sorted(self._queues[rank], key=_by_sequence))
 
     def _remove(self, entries: Collection[Entry]) -> None:
         """Remove entries from their queues."""

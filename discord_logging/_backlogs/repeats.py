@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
     from discord_logging._backlogs.entry import Entry
     from discord_logging._cards.live import LiveCard
@@ -33,8 +33,14 @@ class Repeats:
         self._standing: dict[Hashable, Entry] = {}
         self._held: dict[Entry, float] = {}  # each with the time at which it is due
 
-    def configure(self, window: float, *_: float) -> None:
-        """Apply a new window."""
+    def configure(self, window: float, quiet_after: float, max_bytes: int) -> None:  # noqa: ARG002 - for live cards
+        """Apply new settings.
+
+        Args:
+            window: The seconds for which repeats of a record without a live card are held.
+            quiet_after: The seconds without a record after which an incident is quiet.
+            max_bytes: The largest size of all records that wait, in bytes. The texts that wait have a part of it.
+        """
         self.window = window
 
     def fold(self, entry: Entry, now: float) -> bool:
@@ -73,38 +79,54 @@ class Repeats:
         for entry in entries:
             self._held.pop(entry, None)
 
-    def export(self, boot: float) -> list[dict[str, Any]]:  # noqa: ARG002 - as below
-        """Return nothing: there are no live cards."""
-        return []
-
-    def restore(self, data: Any, boot: float) -> None:
-        """Do nothing, as above."""
-
-    def aim(self, entry: Entry) -> None:
-        """Do nothing, as above."""
-
-    def leased(self, entries: Iterable[Entry], now: float) -> None:
-        """Do nothing: `leased_at` tells."""
-
-    def returned(self, entries: Iterable[Entry]) -> None:
-        """Do nothing, as above."""
-
-    def dropped(self, entries: Iterable[Entry]) -> None:
-        """Do nothing, as above."""
-
-    def delivered(self, entries: Iterable[Entry], cards: Mapping[Entry, LiveCard], now: float) -> list[Entry]:  # noqa: ARG002 - as above
-        """Return nothing: there are no live cards."""
-        return []
-
     @property
     def due_at(self) -> float:
         """The time at which the next held entry is due, on the monotonic clock; infinity without one."""
         # The listener reads this without a lock, and other threads may fold meanwhile.
-        return min(list(self._held.values()), default=float("inf"))
+        return min(map(self._due_at, list(self._held)), default=float("inf"))
+
+    def _due_at(self, entry: Entry) -> float:
+        return self._held.get(entry, float("inf"))
 
     def release(self, now: float) -> Iterator[Entry]:
         """Yield the entries that are due, and hold them no longer."""
-        for entry, due_at in list(self._held.items()):
+        for entry in list(self._held):
             # A signal handler may have flushed between two entries.
-            if due_at <= now and self._held.pop(entry, None) is not None:
+            if self._due_at(entry) <= now and self._held.pop(entry, None) is not None:
+                self.aim(entry)
                 yield entry
+
+    # Without live cards, nobody need know more of the entries
+
+    def aim(self, entry: Entry) -> None:
+        """Decide whether an entry edits a live card, or posts another one."""
+
+    def leased(self, entries: Iterable[Entry], now: float) -> None:
+        """Note that entries are in flight."""
+
+    def returned(self, entries: Iterable[Entry]) -> None:
+        """Note that entries which were in flight wait again."""
+
+    def dropped(self, entries: Iterable[Entry]) -> None:
+        """Note that entries are dropped, of which some were in flight."""
+
+    def delivered(self, entries: Collection[Entry], cards: Mapping[Entry, LiveCard], now: float) -> list[Entry]:  # noqa: ARG002 - as said
+        """Note that entries are delivered by one message, and return those that wait and are to edit it.
+
+        Args:
+            entries: The entries.
+            cards: The live cards of those that have one.
+            now: The monotonic time.
+        """
+        return []
+
+    def export(self, boot: float) -> list[dict[str, Any]]:  # noqa: ARG002 - as said
+        """Return the most recent incidents as data that JSON keeps.
+
+        Args:
+            boot: When the monotonic clock began, on the wall clock.
+        """
+        return []
+
+    def restore(self, data: Any, boot: float) -> None:
+        """Go on with the incidents of an earlier process, in place of those of this one."""
