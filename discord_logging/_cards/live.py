@@ -49,7 +49,6 @@ class LiveMessage:
         edited_at: The monotonic time of the last edit, or of the post.
         number: How many messages had been posted before, to tell how far it is from the end of the channel.
         embeds: Its embeds, as they were sent last.
-        cards: Its live cards.
         log: The newest of our files, which an edit may replace.
         log_id: The id of that file in Discord, or `None` if there is none.
         sealed: The ids of all other files.
@@ -67,7 +66,6 @@ class LiveMessage:
     log: bytes = b""
     log_id: str | None = None
     sealed: list[str] = field(default_factory=list)
-    cards: list[LiveCard] = field(default_factory=list)
     edited_at: float = 0.0
     not_before: float = 0.0
     failures: int = 0

@@ -43,13 +43,11 @@ def live_cards(
     if message.files:
         # A file whose id is unknown is sent again with the next text.
         live.log, live.log_id = message.files[0].content, next(iter(response.attachment_ids), None)
-    cards = {}
-    for entry, (record, place, base, unfiled) in drafts.items():
-        if record.incident:
-            card = LiveCard(live, place, base, record.incident, formatter_of(record), record.settings.masker, unfiled)
-            cards[entry] = card
-    live.cards += cards.values()
-    return cards
+    return {
+        entry: LiveCard(live, place, base, record.incident, formatter_of(record), record.settings.masker, unfiled)
+        for entry, (record, place, base, unfiled) in drafts.items()
+        if record.incident
+    }
 
 
 def change_of(entry: Entry, guild_id: str | None) -> Change:

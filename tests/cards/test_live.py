@@ -21,10 +21,16 @@ MASKER = SecretMasker()
 ONE, MANY = Incident(1, 1e9, 1e9), Incident(5_000, 1e9, 1e9 + 60)
 
 
-def message(*embeds: Any, **state: Any) -> LiveMessage:
+class Live(LiveMessage):
+    """A message with its live cards."""
+
+    cards: list[LiveCard]
+
+
+def message(*embeds: Any, **state: Any) -> Live:
     """Return a message whose embeds are all live cards."""
     shown: list[Any] = list(embeds) or [{"title": "one", "description": "first"}]
-    made = LiveMessage("1", "2", None, 1_000.0, shown, **state)
+    made = Live("1", "2", None, 1_000.0, shown, **state)
     made.cards = [LiveCard(made, place, each, ONE, EmbedFormatter(), MASKER) for place, each in enumerate(made.embeds)]
     return made
 
