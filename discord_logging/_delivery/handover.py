@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from discord_logging._discord.sender import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _MAX_REFUSAL_AGE = 86_400.0
 """The seconds after which a successor tries again what Discord refused: a channel may have become a forum."""
-_ID = re.compile(r"[0-9]{1,20}")
 
 
 class Handover(NamedTuple):
@@ -88,9 +88,9 @@ def _text(value: Any) -> str:
 
 
 def _id(value: Any) -> str:
-    if not _ID.fullmatch(_text(value)):
+    if not is_id(value):
         raise ValueError(f"no id: {value!r:.100}")
-    return value  # type: ignore[no-any-return]  # it is a text
+    return value
 
 
 def _count(value: Any) -> int:

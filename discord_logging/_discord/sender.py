@@ -78,7 +78,7 @@ class Response(NamedTuple):
         """The ids of the files of the message, in their order."""
         files = self._content.get("attachments")
         ids = [each.get("id") for each in files if isinstance(each, dict)] if isinstance(files, list) else []
-        return [each for each in ids if _is_id(each)]
+        return [each for each in ids if is_id(each)]
 
     @property
     def guild_id(self) -> str | None:
@@ -87,7 +87,7 @@ class Response(NamedTuple):
 
     def _find_id(self, key: str) -> str | None:
         found = self._content.get(key)
-        return found if _is_id(found) else None
+        return found if is_id(found) else None
 
     @property
     def errors(self) -> Mapping[str, Any]:
@@ -253,7 +253,7 @@ def _now() -> tuple[float, float]:
     return clock.monotonic(), time.time()
 
 
-def _is_id(value: object) -> TypeGuard[str]:
+def is_id(value: object) -> TypeGuard[str]:
     """Return whether a value is the id of something, a number of 64 bits, so that it may become part of an address."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
