@@ -240,17 +240,10 @@ def _add_backlog(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _add_incidents(commands: argparse._SubParsersAction[_Parser]) -> None:
     summary = "list the incidents whose live cards go on"
-    incidents = commands.add_parser(
-        "incidents",
-        help=summary,
-        description=_INCIDENTS_HELP,
-        epilog=_INCIDENTS_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    incidents = _new_command(commands, "incidents", summary, _INCIDENTS_HELP, _INCIDENTS_EXAMPLE)
     _add_place(incidents)
     incidents.add_argument("--json", action="store_true", help="print the list as JSON")
-    incidents.set_defaults(run=_run_incidents, error_code=2)
+    incidents.set_defaults(run=_run_incidents)
 
 
 def _add_place(command: argparse.ArgumentParser) -> None:
@@ -266,20 +259,27 @@ def _add_command(
     commands: argparse._SubParsersAction[_Parser], name: str, summary: str, text: str, example: str
 ) -> argparse.ArgumentParser:
     """Return a parser with the options that all commands for a webhook share."""
-    command = commands.add_parser(
-        name,
-        help=summary,
-        description=f"{text}\n{URL_HELP}",
-        epilog=example,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    command = _new_command(commands, name, summary, f"{text}\n{URL_HELP}", example)
     command.add_argument("--url-file", metavar="PATH", help="a file with the webhook URL in its first line")
     command.add_argument(
         "--allow-http",
         action="store_true",
         default=None,
         help="allow a plain http URL to another machine, as DISCORD_ALLOW_HTTP=true in the environment does",
+    )
+    return command
+
+
+def _new_command(
+    commands: argparse._SubParsersAction[_Parser], name: str, summary: str, text: str, example: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=text,
+        epilog=example,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     command.set_defaults(error_code=2)
     return command
