@@ -90,11 +90,8 @@ def restore(data: Any, boot: float) -> Iterator[tuple[str, OpenIncident]]:
 
 def _read_incident(data: Mapping[str, Any], messages: dict[str, LiveMessage], boot: float) -> OpenIncident:
     incident = OpenIncident()
-    incident.levelno, incident.step, incident.first = (
-        int(data["levelno"]),
-        max(int(data["step"]), 1),
-        str(data["first"]),
-    )
+    incident.levelno, incident.step = int(data["levelno"]), max(int(data["step"]), 1)
+    incident.first = str(data["first"])
     incident.seen_at = _finite(data["seen_at"]) - boot
     incident.books = _read_books(data["books"])
     incident.last_card = _read_card(data["card"], incident.books, messages, boot)

@@ -107,7 +107,7 @@ def compose(
     destination = head.settings.destination
     mine = [record for record in records if record.settings.destination == destination]
     if all(record.incident and record.levelno >= logging.WARNING for record in mine):
-        # What follows on a card is counted there, so that the load does not last.
+        # The records that follow are counted on their cards, so that the load does not last.
         allowance = max(allowance, _LIVE_MESSAGES)
     draft = _cards(mine[: lengths.EMBEDS_PER_MESSAGE], note, reader)
     for form in (_lines, _digest):

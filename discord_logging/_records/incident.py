@@ -103,12 +103,11 @@ class Books:
         oldest = int(self.last // _MINUTE) - MINUTES
         self.minutes = Counter({minute: number for minute, number in self.minutes.items() if minute > oldest})
 
-    def plus(self, other: Books | None) -> Books:
+    def plus(self, other: Books) -> Books:
         """Return books with the records of both."""
         both = Books()
-        for each in (self, other):
-            if each is not None:
-                both.merge(each)
+        both.merge(self)
+        both.merge(other)
         return both
 
     def incident(self, **facts: Any) -> Incident:

@@ -71,7 +71,7 @@ def test_books_add_up(ours: list[float], theirs: list[float], is_repeat: bool) -
     """The sum says the same as one account of all."""
     first, second = books(*ours), books(*theirs, source=("web-2", 7))
     second.unsure, second.untold = int(is_repeat), 3
-    both = first.plus(second).plus(None)
+    both = first.plus(second)
     assert both.count == len(ours) + len(theirs)
     if both.count:
         assert (both.first, both.last) == (min(ours + theirs), max(ours + theirs))
@@ -135,7 +135,7 @@ def test_empty_books_change_nothing() -> None:
     """They have no time, which was none of a minute."""
     empty = Books()
     empty.merge(Books())
-    assert empty.plus(None).plus(Books()).count == 0
+    assert empty.plus(Books()).count == 0
     made = books(NOW)
     made.merge(empty)
     assert made.incident() == books(NOW).incident() == empty.plus(made).incident()
