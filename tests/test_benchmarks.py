@@ -61,13 +61,18 @@ PACED = [
 ]
 
 
+def run_quickly(*groups: str, timeout: float = 140) -> subprocess.CompletedProcess[str]:
+    """Try some groups of the benchmarks, shortened and without the peers."""
+    command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", *groups]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
 @pytest.mark.once
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the benchmark needs a POSIX system")
 @pytest.mark.timeout(150)
 def test_quick_run_prints_a_row_for_each_figure() -> None:
     """The output has every figure of this package, with any value."""
-    command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "calls", "limits", "pace"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
+    run = run_quickly("calls", "limits", "pace")
     assert run.returncode == 0, run.stderr
     rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", run.stdout, re.MULTILINE))
     assert list(rows)[: len(FIGURES) + 2] == ["figure", "---", *FIGURES]
@@ -81,8 +86,7 @@ def test_quick_run_prints_a_row_for_each_figure() -> None:
 @pytest.mark.timeout(150)
 def test_quick_search_for_stalls_prints_a_row_for_each_function() -> None:
     """The exit status says whether a function is too slow, which is for people to judge."""
-    command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "stalls"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
+    run = run_quickly("stalls")
     assert run.returncode == ("FAILED" in run.stdout), run.stdout + run.stderr
     assert {"clean", "split_text", "compose", "LineRecords.feed"} <= set(
         re.findall(r"^\| ([\w.]+): s ", run.stdout, re.MULTILINE)
@@ -93,8 +97,7 @@ def test_quick_search_for_stalls_prints_a_row_for_each_function() -> None:
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the benchmark needs a POSIX system")
 def test_quick_count_of_secrets_prints_a_row_for_each_figure() -> None:
     """The columns of this table are the maskers, not the handlers."""
-    command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "secrets"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    run = run_quickly("secrets", timeout=100)
     assert run.returncode == 0, run.stderr
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| [^|]* \|$", run.stdout, re.MULTILINE)
     assert rows[0] == ("figure", "ours")
@@ -110,8 +113,7 @@ def test_quick_count_of_secrets_prints_a_row_for_each_figure() -> None:
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the benchmark needs a POSIX system")
 def test_quick_load_of_live_cards_prints_a_row_for_each_figure() -> None:
     """The columns of this table are the two ways to tell repeats."""
-    command = [sys.executable, str(BENCHMARKS), "--quick", "--no-peers", "--only", "live"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
+    run = run_quickly("live")
     assert run.returncode == 0, run.stderr
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| [^|]* \|$", run.stdout, re.MULTILINE)
     assert rows[0] == ("figure", "post", "edit")

@@ -58,6 +58,22 @@ def carry(records: list[FrozenRecord], note: str = "", *, allowance: int = 1) ->
     return messages
 
 
+class Bare(EmbedFormatter):
+    """A formatter whose cards have the message alone."""
+
+    def title(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
+        """Return none."""
+        return ""
+
+    def footer(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
+        """Return none."""
+        return ""
+
+    def description(self, record: FrozenRecord) -> str:
+        """Return the message."""
+        return record.message
+
+
 def carry_cards(records: list[FrozenRecord], note: str = "") -> list[Composed]:
     """Return the messages that carry a backlog if there are enough requests for cards."""
     messages = carry(records, note, allowance=len(records))
@@ -146,17 +162,6 @@ class TestCompose:
     @pytest.mark.parametrize(("size", "counts"), [(1500, [4, 1]), (2000, [3, 2]), (2001, [2, 2, 1])])
     def test_six_thousand_characters_share_a_message(self, size: int, counts: list[int]) -> None:
         """The first card that does not fit begins the next message."""
-
-        class Bare(EmbedFormatter):
-            def title(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
-                return ""
-
-            def footer(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
-                return ""
-
-            def description(self, record: FrozenRecord) -> str:
-                return record.message
-
         messages = carry_cards([make("x" * size, CardSettings(Bare())) for _ in range(5)])
         assert [len(carried) for _, carried, _ in messages] == counts
         # The note needs its room as well.
@@ -977,17 +982,6 @@ class TestIncidents:
 
     def test_each_live_card_keeps_room_to_grow(self) -> None:
         """Cards that would fill a message go to the next one."""
-
-        class Bare(EmbedFormatter):
-            def title(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
-                return ""
-
-            def footer(self, record: FrozenRecord) -> str:  # noqa: ARG002 - the signature
-                return ""
-
-            def description(self, record: FrozenRecord) -> str:
-                return record.message
-
         records = [make("x" * 1_400, CardSettings(Bare())) for _ in range(4)]
         assert [len(carried) for _, carried, _ in carry_cards(records)] == [4]
         live = [counting(record) for record in records]
